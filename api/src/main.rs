@@ -1,0 +1,3 @@
+//! The HTTP API: build requests, stored images, catalog.
+
+fn main() {}

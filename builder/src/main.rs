@@ -1,0 +1,3 @@
+//! The program inside build pods: populate, build, publish.
+
+fn main() {}

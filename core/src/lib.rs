@@ -1,0 +1,1 @@
+//! The domain of an Attended Sysupgrade Server as pure functions over plain values.

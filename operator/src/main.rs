@@ -1,0 +1,3 @@
+//! Controllers that turn custom resources into firmware images.
+
+fn main() {}

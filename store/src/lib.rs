@@ -1,0 +1,1 @@
+//! Postgres repositories and the artifact store.

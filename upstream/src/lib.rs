@@ -1,0 +1,1 @@
+//! Reads a distribution's download server: indexes, signatures, tarballs.

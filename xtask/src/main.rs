@@ -1,0 +1,3 @@
+//! Project commands: demo, test, cluster, generated files, benchmarks.
+
+fn main() {}
