@@ -1,1 +1,15 @@
 //! The domain of an Attended Sysupgrade Server as pure functions over plain values.
+//!
+//! Nothing here reads a clock, draws randomness, or does I/O: times come in as arguments, answers
+//! go out as values. Callers are the API (validation, look-up table), the operator (decisions),
+//! and the builder (effective plan, classification, build key).
+
+pub mod catalog;
+pub mod digest;
+pub mod failure;
+pub mod plan;
+pub mod repositories;
+pub mod request;
+pub mod request_hash;
+pub mod result;
+pub mod stage;

@@ -1,0 +1,155 @@
+//! SHA-256 digests as values: always 64 lower-case hexadecimal digits.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 digest written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sha256Hex(String);
+
+/// The text is not a SHA-256 digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a SHA-256 digest is 64 lower-case hexadecimal digits")]
+pub struct NotADigest;
+
+impl Sha256Hex {
+    /// Digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(hex::encode(Sha256::digest(bytes)))
+    }
+
+    /// Takes over a finished hasher.
+    pub fn from_hasher(hasher: Sha256) -> Self {
+        Self(hex::encode(hasher.finalize()))
+    }
+
+    /// The 64 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The 32 bytes that the digits stand for.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        hex::decode(&self.0).unwrap_or_default()
+    }
+}
+
+impl TryFrom<String> for Sha256Hex {
+    type Error = NotADigest;
+
+    fn try_from(text: String) -> Result<Self, NotADigest> {
+        let digits = text.len() == 64
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if digits {
+            Ok(Self(text))
+        } else {
+            Err(NotADigest)
+        }
+    }
+}
+
+impl std::str::FromStr for Sha256Hex {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<Sha256Hex> for String {
+    fn from(digest: Sha256Hex) -> Self {
+        digest.0
+    }
+}
+
+impl std::fmt::Display for Sha256Hex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Hashes a sequence of fields so that no two different sequences give the same input: each field
+/// is preceded by its length, and each group by its number of fields.
+#[derive(Debug, Default)]
+pub struct FieldHasher(Sha256);
+
+impl FieldHasher {
+    /// Starts a form of its own: the domain separates one kind of key from another.
+    pub fn new(domain: &str) -> Self {
+        let mut hasher = Self::default();
+        hasher.field(domain);
+        hasher
+    }
+
+    /// Adds one field.
+    pub fn field(&mut self, value: &str) -> &mut Self {
+        self.0.update((value.len() as u64).to_be_bytes());
+        self.0.update(value.as_bytes());
+        self
+    }
+
+    /// Adds an optional field; absent differs from empty.
+    pub fn optional(&mut self, value: Option<&str>) -> &mut Self {
+        match value {
+            None => self.count(0),
+            Some(value) => self.count(1).field(value),
+        }
+    }
+
+    /// Adds a group of fields.
+    pub fn list<'a>(&mut self, values: impl ExactSizeIterator<Item = &'a str>) -> &mut Self {
+        self.count(values.len());
+        for value in values {
+            self.field(value);
+        }
+        self
+    }
+
+    /// Adds the number of fields of a group that follows.
+    pub fn count(&mut self, fields: usize) -> &mut Self {
+        self.0.update((fields as u64).to_be_bytes());
+        self
+    }
+
+    /// The digest of all fields.
+    pub fn finish(self) -> Sha256Hex {
+        Sha256Hex::from_hasher(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_64_lower_case_hex_digits_are_a_digest() {
+        for bad in ["", "ab", &"A".repeat(64), &"g".repeat(64), &"a".repeat(65)] {
+            assert!(bad.parse::<Sha256Hex>().is_err(), "{bad}");
+        }
+        assert!("a".repeat(64).parse::<Sha256Hex>().is_ok());
+    }
+
+    #[test]
+    fn moving_a_letter_between_fields_changes_the_hash() {
+        let hash = |fields: &[&str]| {
+            let mut hasher = FieldHasher::new("test");
+            hasher.list(fields.iter().copied());
+            hasher.finish()
+        };
+        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+        assert_ne!(hash(&["a", ""]), hash(&["a"]));
+    }
+
+    #[test]
+    fn absent_differs_from_empty() {
+        let hash = |value| {
+            let mut hasher = FieldHasher::new("test");
+            hasher.optional(value);
+            hasher.finish()
+        };
+        assert_ne!(hash(None), hash(Some("")));
+    }
+}

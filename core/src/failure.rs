@@ -1,0 +1,239 @@
+//! Why a build failed: a closed set, with what it means for retries and for the client.
+
+use serde::{Deserialize, Serialize};
+
+/// What a failed build may lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Disposition {
+    /// The request itself is at fault: the answer is kept and given again.
+    Request,
+    /// The surroundings are at fault: retried, and never kept as an answer.
+    Infrastructure,
+    /// Somebody ended it.
+    Cancelled,
+}
+
+/// Why a build failed. The name is the `reason` of conditions, events and history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FailureReason {
+    /// Scratch space ran out.
+    NoSpace,
+    /// A package index did not carry a good signature.
+    IndexSignature,
+    /// An index or a package could not be downloaded.
+    DownloadFailed,
+    /// The image does not fit the device.
+    ImageTooBig,
+    /// A package's own script failed.
+    PackageScript,
+    /// A package is missing or conflicts with another.
+    PackageSelection,
+    /// A package has another version than the request insists on.
+    PackageVersion,
+    /// The ImageBuilder has another revision than the request insists on.
+    RevisionMismatch,
+    /// The ImageBuilder does not know the profile, or built no image for it.
+    ProfileNotBuilt,
+    /// make failed for a reason that none of the others describes.
+    BuildFailed,
+    /// The build took longer than it may.
+    TimedOut,
+    /// What the build left behind broke the rules of the hand-over.
+    BadHandover,
+    /// The build ended without leaving an outcome (killed, out of memory).
+    BuilderDied,
+    /// The pod was evicted, its node was lost, or it could not be started.
+    PodFailed,
+    /// The first-boot script's Secret never came or does not match its digest.
+    DefaultsMissing,
+    /// The ImageBuilder could not be had.
+    CacheFailed,
+    /// The FirmwareBuild's own fields contradict each other or the catalog.
+    Refused,
+    /// Cancelled or deleted before it ended.
+    Cancelled,
+    /// A fault of this system.
+    Internal,
+}
+
+impl FailureReason {
+    /// Every reason, for tables and tests.
+    pub const ALL: [Self; 19] = [
+        Self::NoSpace,
+        Self::IndexSignature,
+        Self::DownloadFailed,
+        Self::ImageTooBig,
+        Self::PackageScript,
+        Self::PackageSelection,
+        Self::PackageVersion,
+        Self::RevisionMismatch,
+        Self::ProfileNotBuilt,
+        Self::BuildFailed,
+        Self::TimedOut,
+        Self::BadHandover,
+        Self::BuilderDied,
+        Self::PodFailed,
+        Self::DefaultsMissing,
+        Self::CacheFailed,
+        Self::Refused,
+        Self::Cancelled,
+        Self::Internal,
+    ];
+
+    /// CamelCase word for conditions and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSpace => "NoSpace",
+            Self::IndexSignature => "IndexSignature",
+            Self::DownloadFailed => "DownloadFailed",
+            Self::ImageTooBig => "ImageTooBig",
+            Self::PackageScript => "PackageScript",
+            Self::PackageSelection => "PackageSelection",
+            Self::PackageVersion => "PackageVersion",
+            Self::RevisionMismatch => "RevisionMismatch",
+            Self::ProfileNotBuilt => "ProfileNotBuilt",
+            Self::BuildFailed => "BuildFailed",
+            Self::TimedOut => "TimedOut",
+            Self::BadHandover => "BadHandover",
+            Self::BuilderDied => "BuilderDied",
+            Self::PodFailed => "PodFailed",
+            Self::DefaultsMissing => "DefaultsMissing",
+            Self::CacheFailed => "CacheFailed",
+            Self::Refused => "Refused",
+            Self::Cancelled => "Cancelled",
+            Self::Internal => "Internal",
+        }
+    }
+
+    /// The reason of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+
+    /// Who is at fault, and so whether it is retried and kept.
+    pub fn disposition(self) -> Disposition {
+        match self {
+            Self::ImageTooBig
+            | Self::PackageScript
+            | Self::PackageSelection
+            | Self::PackageVersion
+            | Self::RevisionMismatch
+            | Self::ProfileNotBuilt
+            | Self::BuildFailed
+            | Self::TimedOut
+            | Self::BadHandover
+            | Self::Refused => Disposition::Request,
+            Self::Cancelled => Disposition::Cancelled,
+            Self::NoSpace
+            | Self::IndexSignature
+            | Self::DownloadFailed
+            | Self::BuilderDied
+            | Self::PodFailed
+            | Self::DefaultsMissing
+            | Self::CacheFailed
+            | Self::Internal => Disposition::Infrastructure,
+        }
+    }
+
+    /// Whether another attempt of the same build may succeed.
+    pub fn is_retried(self) -> bool {
+        self.disposition() == Disposition::Infrastructure && self != Self::DefaultsMissing
+    }
+
+    /// One sentence on what it means, and what to do.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::NoSpace => {
+                "The build ran out of scratch space; it is tried again. Raise `build.workBytes` if it stays."
+            }
+            Self::IndexSignature => {
+                "A package index is not signed by a trusted key; it is tried again. Check the mirror."
+            }
+            Self::DownloadFailed => {
+                "A package or its index could not be downloaded; it is tried again."
+            }
+            Self::ImageTooBig => "Ask for fewer packages: the image exceeds the device's storage.",
+            Self::PackageScript => {
+                "A package's own script failed; see the log, and leave that package out."
+            }
+            Self::PackageSelection => {
+                "Leave out the packages that the message names: they are missing or conflict."
+            }
+            Self::PackageVersion => {
+                "The feed has another version now; ask again with the current one."
+            }
+            Self::RevisionMismatch => "The version was rebuilt upstream; read its revision again.",
+            Self::ProfileNotBuilt => "The ImageBuilder made no image for this profile.",
+            Self::BuildFailed => "See the log.",
+            Self::TimedOut => {
+                "The build took longer than it may; see the log for what it waited for."
+            }
+            Self::BadHandover => "A package left files that are not images; leave it out.",
+            Self::BuilderDied => {
+                "The build was killed, most often for want of memory; it is tried again."
+            }
+            Self::PodFailed => "The pod was evicted or its node lost; it is tried again.",
+            Self::DefaultsMissing => {
+                "The first-boot script did not arrive; send the request again."
+            }
+            Self::CacheFailed => {
+                "The ImageBuilder could not be prepared; see its ImageBuilderCache."
+            }
+            Self::Refused => "The object's fields contradict each other; the message names them.",
+            Self::Cancelled => "Ask again to build it.",
+            Self::Internal => "A fault of this system; see the operator's log.",
+        }
+    }
+}
+
+impl std::fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A failure with the sentence that a client is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// The closed word.
+    pub reason: FailureReason,
+    /// Stable text: names of packages or sizes, never times, paths or first-boot scripts.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure with its sentence, cut to what conditions and answers carry.
+    pub fn new(reason: FailureReason, detail: impl AsRef<str>) -> Self {
+        Self {
+            reason,
+            detail: detail.as_ref().chars().take(MAX_DETAIL).collect(),
+        }
+    }
+}
+
+/// Longest sentence of a failure, in characters.
+pub const MAX_DETAIL: usize = 800;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_reads_back_and_serialises_as_its_word() {
+        for reason in FailureReason::ALL {
+            assert_eq!(FailureReason::parse(reason.as_str()), Some(reason));
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+            assert!(!reason.remedy().is_empty());
+        }
+    }
+
+    #[test]
+    fn only_infrastructure_is_retried() {
+        for reason in FailureReason::ALL {
+            if reason.is_retried() {
+                assert_eq!(reason.disposition(), Disposition::Infrastructure);
+            }
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! A build request after every alias has been resolved: what an image is made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Sha256Hex;
+
+/// Most packages one request may name. The largest lists that clients send have about 400 names.
+pub const MAX_PACKAGES: usize = 1000;
+/// Longest package name, in bytes.
+pub const MAX_PACKAGE_NAME: usize = 128;
+/// Most third-party repositories of one request.
+pub const MAX_REPOSITORIES: usize = 16;
+/// Longest repository URL, in bytes.
+pub const MAX_REPOSITORY_URL: usize = 512;
+/// Most repository keys of one request.
+pub const MAX_REPOSITORY_KEYS: usize = 16;
+/// Longest repository key, in bytes: a PEM public key has fewer than 300.
+pub const MAX_REPOSITORY_KEY: usize = 2048;
+
+/// Root file systems that a client may ask for (the set of today's public server).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are OpenWrt's own")]
+pub enum Filesystem {
+    Squashfs,
+    Ext4,
+    Ubifs,
+    Erofs,
+    Jffs2,
+    Jffs2Nand,
+    Targz,
+    Cpiogz,
+}
+
+impl Filesystem {
+    /// Every file system, in the order in which errors list them.
+    pub const ALL: [Self; 8] = [
+        Self::Squashfs,
+        Self::Ext4,
+        Self::Ubifs,
+        Self::Erofs,
+        Self::Jffs2,
+        Self::Jffs2Nand,
+        Self::Targz,
+        Self::Cpiogz,
+    ];
+
+    /// OpenWrt's name of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Squashfs => "squashfs",
+            Self::Ext4 => "ext4",
+            Self::Ubifs => "ubifs",
+            Self::Erofs => "erofs",
+            Self::Jffs2 => "jffs2",
+            Self::Jffs2Nand => "jffs2-nand",
+            Self::Targz => "targz",
+            Self::Cpiogz => "cpiogz",
+        }
+    }
+
+    /// The file system of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fs| fs.as_str() == name)
+    }
+}
+
+/// How a request's own repositories relate to those of the ImageBuilder.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum RepositoriesMode {
+    /// In addition to the ImageBuilder's.
+    Append,
+    /// Instead of the ImageBuilder's remote ones; its local package folder stays.
+    #[default]
+    Replace,
+}
+
+impl RepositoriesMode {
+    /// The word clients use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Replace => "replace",
+        }
+    }
+}
+
+/// What is known of a private first-boot script outside its Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DefaultsDigest {
+    /// SHA-256 of the script's bytes.
+    pub sha256: Sha256Hex,
+    /// Length in bytes.
+    pub length: u32,
+}
+
+/// One request in canonical form: aliases resolved, lists sorted and without duplicates.
+///
+/// `client` is not part of it: it changes nothing about an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// Name of the Distribution object (`distro` of the APIs).
+    pub distribution: String,
+    /// Version, for example `24.10.7` or `SNAPSHOT`.
+    pub version: String,
+    /// Revision that the client insists on, for example `r29197-ab4c7d6af7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_code: Option<String>,
+    /// `target/subtarget`.
+    pub target: String,
+    /// Canonical profile id.
+    pub profile: String,
+    /// Packages to add, or to remove when they begin with `-`; sorted.
+    #[serde(default)]
+    pub packages: BTreeSet<String>,
+    /// Packages whose version the client insists on. When not empty, `packages` is empty.
+    #[serde(default)]
+    pub packages_versions: BTreeMap<String, String>,
+    /// The list is the absolute set: defaults that are not in it are removed.
+    #[serde(default)]
+    pub diff_packages: bool,
+    /// The one root file system to build; all that the profile has when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filesystem: Option<Filesystem>,
+    /// Size of the root partition in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rootfs_size_mb: Option<u32>,
+    /// Private first-boot script, by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<DefaultsDigest>,
+    /// Third-party repositories by name.
+    #[serde(default)]
+    pub repositories: BTreeMap<String, String>,
+    /// See [`RepositoriesMode`].
+    #[serde(default)]
+    pub repositories_mode: RepositoriesMode,
+    /// Public keys of third-party repositories, as sent, sorted.
+    #[serde(default)]
+    pub repository_keys: BTreeSet<String>,
+}
+
+impl Request {
+    /// Package names that were asked for, whichever way.
+    pub fn requested_packages(&self) -> Vec<&str> {
+        if self.packages_versions.is_empty() {
+            self.packages.iter().map(String::as_str).collect()
+        } else {
+            self.packages_versions.keys().map(String::as_str).collect()
+        }
+    }
+
+    /// Brings the parts that mean the same into one form: versions win over names, a mode without
+    /// repositories is the default one.
+    #[must_use]
+    pub fn canonical(mut self) -> Self {
+        self.version_code = self.version_code.filter(|code| !code.is_empty());
+        if !self.packages_versions.is_empty() {
+            self.packages.clear();
+        }
+        if self.repositories.is_empty() {
+            self.repositories_mode = RepositoriesMode::default();
+        }
+        self
+    }
+}
+
+/// Why a field of a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct InvalidField {
+    /// The field as clients name it.
+    pub field: &'static str,
+    /// What is wrong and what is allowed.
+    pub problem: String,
+}
+
+fn invalid(field: &'static str, problem: impl Into<String>) -> InvalidField {
+    InvalidField {
+        field,
+        problem: problem.into(),
+    }
+}
+
+fn word(text: &str, max: usize, extra: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= max
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c))
+}
+
+/// Whether `name` can be a package: `[A-Za-z0-9_.-]`, an optional leading `-` for removal, and
+/// nothing that make or a shell would expand.
+pub fn is_package(name: &str) -> bool {
+    let bare = name.strip_prefix('-').unwrap_or(name);
+    word(bare, MAX_PACKAGE_NAME, ".+-") && !bare.starts_with(['-', '.', '+'])
+}
+
+/// Whether `text` is a version, branch or revision: `[A-Za-z0-9_.-]`, not beginning with a dot.
+pub fn is_version(text: &str) -> bool {
+    word(text, 64, ".-") && !text.starts_with(['.', '-']) && !text.contains("..")
+}
+
+/// Whether `text` is a package version: `[A-Za-z0-9_+.,~-]`.
+pub fn is_package_version(text: &str) -> bool {
+    word(text, 128, "+.,~-")
+}
+
+/// Whether `text` is `target/subtarget`.
+pub fn is_target(text: &str) -> bool {
+    text.split_once('/')
+        .is_some_and(|(a, b)| word(a, 32, "-") && word(b, 32, "-"))
+}
+
+/// Whether `text` can be a profile id or, with commas already replaced, an alias.
+pub fn is_profile(text: &str) -> bool {
+    word(text, 128, ".-+") && !text.starts_with(['.', '-'])
+}
+
+fn check_repositories(request: &Request) -> Result<(), InvalidField> {
+    if request.repositories.len() > MAX_REPOSITORIES {
+        return Err(invalid(
+            "repositories",
+            format!("at most {MAX_REPOSITORIES} are allowed"),
+        ));
+    }
+    for (name, url) in &request.repositories {
+        if !word(name, 64, ".-") {
+            return Err(invalid(
+                "repositories",
+                "a name consists of letters, digits, '_', '.', '-'",
+            ));
+        }
+        crate::repositories::RepositoryUrl::parse(url)
+            .map_err(|problem| invalid("repositories", problem.to_string()))?;
+    }
+    let keys = &request.repository_keys;
+    if keys.len() > MAX_REPOSITORY_KEYS || keys.iter().any(|key| key.len() > MAX_REPOSITORY_KEY) {
+        return Err(invalid(
+            "repository_keys",
+            format!("at most {MAX_REPOSITORY_KEYS} keys of {MAX_REPOSITORY_KEY} bytes are allowed"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks every bound and character set. What passes can be given to make as an argument.
+///
+/// # Errors
+/// The first field that is wrong.
+pub fn check(request: &Request) -> Result<(), InvalidField> {
+    if !is_version(&request.version) {
+        return Err(invalid(
+            "version",
+            "letters, digits, '_', '.', '-'; at most 64 characters",
+        ));
+    }
+    if request
+        .version_code
+        .as_deref()
+        .is_some_and(|code| !is_version(code))
+    {
+        return Err(invalid(
+            "version_code",
+            "letters, digits, '_', '.', '-'; at most 64",
+        ));
+    }
+    if !is_target(&request.target) {
+        return Err(invalid("target", "must look like target/subtarget"));
+    }
+    if !is_profile(&request.profile) {
+        return Err(invalid(
+            "profile",
+            "letters, digits, '_', '.', '-', ','; at most 128",
+        ));
+    }
+    let names = request.requested_packages();
+    if names.len() > MAX_PACKAGES {
+        return Err(invalid(
+            "packages",
+            format!("at most {MAX_PACKAGES} packages are allowed"),
+        ));
+    }
+    if let Some(bad) = names.iter().find(|name| !is_package(name)) {
+        let shown: String = bad.chars().take(40).collect();
+        return Err(invalid(
+            "packages",
+            format!("{shown:?} is not a package name"),
+        ));
+    }
+    if let Some((name, _)) = request
+        .packages_versions
+        .iter()
+        .find(|(_, version)| !is_package_version(version))
+    {
+        return Err(invalid(
+            "packages_versions",
+            format!("the version of {name} is malformed"),
+        ));
+    }
+    if request
+        .rootfs_size_mb
+        .is_some_and(|size| size == 0 || size > 65_536)
+    {
+        return Err(invalid("rootfs_size_mb", "must be from 1 to 65536"));
+    }
+    check_repositories(request)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) fn example() -> Request {
+        Request {
+            distribution: "openwrt".into(),
+            version: "24.10.7".into(),
+            version_code: None,
+            target: "ath79/generic".into(),
+            profile: "8dev_carambola2".into(),
+            packages: ["luci", "vim"].map(String::from).into(),
+            packages_versions: BTreeMap::new(),
+            diff_packages: false,
+            filesystem: None,
+            rootfs_size_mb: None,
+            defaults: None,
+            repositories: BTreeMap::new(),
+            repositories_mode: RepositoriesMode::Replace,
+            repository_keys: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn every_filesystem_name_parses_back() {
+        for fs in Filesystem::ALL {
+            assert_eq!(Filesystem::parse(fs.as_str()), Some(fs));
+            assert_eq!(serde_json::to_value(fs).unwrap(), fs.as_str());
+        }
+    }
+
+    #[test]
+    fn a_mode_without_repositories_means_nothing() {
+        let mut request = example();
+        request.repositories_mode = RepositoriesMode::Append;
+        assert_eq!(request.canonical(), example());
+    }
+
+    #[test]
+    fn versions_win_over_plain_names() {
+        let mut request = example();
+        request.packages_versions.insert("luci".into(), "1".into());
+        let request = request.canonical();
+        assert!(request.packages.is_empty());
+        assert_eq!(request.requested_packages(), ["luci"]);
+    }
+
+    #[test]
+    fn make_and_shell_syntax_is_never_a_package() {
+        for bad in [
+            "$(shell id)",
+            "a b",
+            "a;b",
+            "a=1",
+            "",
+            "-",
+            "--x",
+            "a\n",
+            "`id`",
+            "a/b",
+            "@x",
+        ] {
+            assert!(!is_package(bad), "{bad:?}");
+        }
+        for good in ["luci", "-ppp", "libstdc++6", "kmod-usb2", "libubox20240329"] {
+            assert!(is_package(good), "{good:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_as_a_package_has_no_character_that_make_expands(name in ".{0,40}") {
+            if is_package(&name) {
+                prop_assert!(!name.contains(['$', '(', ')', '`', ' ', '\t', '\n', '\'', '"', '\\', '#', ':', '=', ';', '&', '|', '<', '>', '*', '?', '/']));
+            }
+        }
+
+        #[test]
+        fn canonical_is_idempotent(names in proptest::collection::btree_set("[a-z]{1,8}", 0..5), code in "[a-z0-9]{0,4}") {
+            let mut request = example();
+            request.packages = names;
+            request.version_code = Some(code);
+            let once = request.canonical();
+            prop_assert_eq!(once.clone().canonical(), once);
+        }
+    }
+}

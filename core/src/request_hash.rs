@@ -1,0 +1,129 @@
+//! The request hash, and the object name that is made from all of it.
+
+use crate::{
+    digest::{FieldHasher, Sha256Hex},
+    request::Request,
+};
+
+/// Prefix of the name of a FirmwareBuild.
+pub const NAME_PREFIX: &str = "fwb-";
+
+/// SHA-256 over a length-prefixed form of every field that changes the image or what is asserted
+/// about it. The request must be in canonical form (see [`Request::canonical`]).
+pub fn request_hash(request: &Request) -> Sha256Hex {
+    let mut hasher = FieldHasher::new("asu.dev/request/v1");
+    hasher
+        .field(&request.distribution)
+        .field(&request.version)
+        .optional(request.version_code.as_deref())
+        .field(&request.target)
+        .field(&request.profile)
+        .list(request.packages.iter().map(String::as_str))
+        .count(request.packages_versions.len());
+    for (name, version) in &request.packages_versions {
+        hasher.field(name).field(version);
+    }
+    hasher
+        .field(if request.diff_packages { "diff" } else { "add" })
+        .optional(request.filesystem.map(crate::request::Filesystem::as_str))
+        .optional(
+            request
+                .rootfs_size_mb
+                .map(|size| size.to_string())
+                .as_deref(),
+        )
+        .optional(
+            request
+                .defaults
+                .as_ref()
+                .map(|defaults| defaults.sha256.as_str()),
+        )
+        .count(request.repositories.len());
+    for (name, url) in &request.repositories {
+        hasher.field(name).field(url);
+    }
+    hasher
+        .field(request.repositories_mode.as_str())
+        .list(request.repository_keys.iter().map(String::as_str));
+    hasher.finish()
+}
+
+/// Name of the FirmwareBuild of a request: `fwb-` and all 256 bits of the hash in lower-case
+/// base32 without padding, 56 characters. Nothing is cut off: a server that cut its hashes could
+/// be made to serve one request's image for another (CVE-2024-54143).
+pub fn object_name(hash: &Sha256Hex) -> String {
+    let digits = data_encoding::BASE32_NOPAD
+        .encode(&hash.to_bytes())
+        .to_ascii_lowercase();
+    format!("{NAME_PREFIX}{digits}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::request::{DefaultsDigest, Filesystem, RepositoriesMode, tests::example};
+
+    #[test]
+    fn the_hash_of_the_example_never_changes() {
+        assert_eq!(
+            request_hash(&example()).as_str(),
+            "35efa9b95157ca66b37b59712f18f981f2a2d0d19ac2fe816c4cb9389d3180ca"
+        );
+    }
+
+    #[test]
+    fn every_field_changes_the_hash() {
+        let base = example();
+        let changes: Vec<fn(&mut Request)> = vec![
+            |r| r.distribution = "other".into(),
+            |r| r.version = "24.10.6".into(),
+            |r| r.version_code = Some("r1-a".into()),
+            |r| r.target = "ath79/nand".into(),
+            |r| r.profile = "other".into(),
+            |r| {
+                r.packages.insert("nano".into());
+            },
+            |r| {
+                r.packages_versions.insert("luci".into(), "1".into());
+            },
+            |r| r.diff_packages = true,
+            |r| r.filesystem = Some(Filesystem::Squashfs),
+            |r| r.rootfs_size_mb = Some(100),
+            |r| {
+                r.defaults = Some(DefaultsDigest {
+                    sha256: Sha256Hex::of(b"echo"),
+                    length: 4,
+                });
+            },
+            |r| {
+                r.repositories
+                    .insert("a".into(), "https://example.org/a".into());
+            },
+            |r| r.repositories_mode = RepositoriesMode::Append,
+            |r| {
+                r.repository_keys.insert("key".into());
+            },
+        ];
+        let mut seen = vec![request_hash(&base)];
+        for change in changes {
+            let mut request = base.clone();
+            change(&mut request);
+            let hash = request_hash(&request);
+            assert!(!seen.contains(&hash));
+            seen.push(hash);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_valid_and_differ_when_hashes_differ(a in any::<[u8; 8]>(), b in any::<[u8; 8]>()) {
+            let (a, b) = (Sha256Hex::of(&a), Sha256Hex::of(&b));
+            let name = object_name(&a);
+            prop_assert_eq!(name.len(), 56);
+            prop_assert!(name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-'));
+            prop_assert_eq!(a == b, name == object_name(&b));
+        }
+    }
+}

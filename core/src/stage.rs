@@ -1,0 +1,79 @@
+//! Stages of a build, in the vocabulary that clients know.
+
+use serde::{Deserialize, Serialize};
+
+/// A stage of a running build. Clients index fixed tables with these words (LuCI's
+/// `imagebuilder_status`), so no other word may ever be sent.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Accepted, nothing started.
+    #[default]
+    Init,
+    /// The pod is being started, its workspace laid out.
+    ContainerSetup,
+    /// The ImageBuilder's revision is compared with the request.
+    ValidateRevision,
+    /// Packages are resolved and installed.
+    ValidateManifest,
+    /// The image is made.
+    BuildingImage,
+}
+
+impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Self; 5] = [
+        Self::Init,
+        Self::ContainerSetup,
+        Self::ValidateRevision,
+        Self::ValidateManifest,
+        Self::BuildingImage,
+    ];
+
+    /// The clients' word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::ContainerSetup => "container_setup",
+            Self::ValidateRevision => "validate_revision",
+            Self::ValidateManifest => "validate_manifest",
+            Self::BuildingImage => "building_image",
+        }
+    }
+
+    /// The stage of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == word)
+    }
+
+    /// The line that `publish` prints on its standard output when a stage begins.
+    pub fn log_line(self) -> String {
+        format!("{STAGE_LINE_PREFIX}{}", self.as_str())
+    }
+
+    /// Reads a line of `publish`'s output; other lines give nothing.
+    pub fn from_log_line(line: &str) -> Option<Self> {
+        line.trim_end()
+            .strip_prefix(STAGE_LINE_PREFIX)
+            .and_then(Self::parse)
+    }
+}
+
+/// What a stage line begins with.
+pub const STAGE_LINE_PREFIX: &str = "asu-stage: ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_line_reads_back_as_its_stage() {
+        for stage in Stage::ALL {
+            assert_eq!(Stage::from_log_line(&stage.log_line()), Some(stage));
+        }
+        assert_eq!(Stage::from_log_line("asu-stage: rm -rf"), None);
+        assert_eq!(Stage::from_log_line("building_image"), None);
+    }
+}
