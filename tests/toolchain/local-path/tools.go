@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package tools pins the commands of this family; the harness builds them from here.
+package tools
+
+import (
+	_ "github.com/rancher/local-path-provisioner"
+)
