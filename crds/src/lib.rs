@@ -1,1 +1,34 @@
 //! The custom resources Distribution, ImageBuilderCache and FirmwareBuild.
+//!
+//! The types here are the source of the YAML below `generated/`; a test compares the two. Nothing
+//! in this crate talks to a cluster.
+
+mod conditions;
+mod convert;
+mod distribution;
+mod firmware_build;
+mod generate;
+mod image_builder_cache;
+pub mod labels;
+
+pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
+pub use convert::BadSpec;
+pub use distribution::{
+    Branch, BranchStatus, CatalogCounts, Distribution, DistributionSpec, DistributionStatus,
+    Limits, PackageChange, PinnedCache, Signatures, Upstream,
+};
+pub use firmware_build::{
+    BuildCondition, BuildPhase, BuildPriority, BuildSummary, BuildTimes, DefaultsSpec,
+    FilesystemSpec, FirmwareBuild, FirmwareBuildSpec, FirmwareBuildStatus, RepositoriesModeSpec,
+    RequestSpec, Resolved, Retention, Validated,
+};
+pub use generate::{crds, yaml_files};
+pub use image_builder_cache::{
+    CachePhase, CachePlace, ImageBuilderCache, ImageBuilderCacheSpec, ImageBuilderCacheStatus,
+    cache_name,
+};
+
+/// API group of every kind.
+pub const GROUP: &str = "asu.dev";
+/// API version of every kind.
+pub const VERSION: &str = "v1alpha1";

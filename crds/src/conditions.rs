@@ -1,0 +1,153 @@
+//! Conditions as the Kubernetes API conventions define them.
+
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+
+/// Value of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// Not known yet.
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+/// A condition without its times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionFacts {
+    /// Type of the condition.
+    pub type_: &'static str,
+    /// Value.
+    pub status: ConditionStatus,
+    /// CamelCase word from a closed set.
+    pub reason: String,
+    /// Stable text: nothing that changes from one pass to the next.
+    pub message: String,
+}
+
+/// Finds a condition.
+pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Whether a condition is there and `True`.
+pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
+    condition(conditions, type_).is_some_and(|condition| condition.status == "True")
+}
+
+/// Puts a condition in, keeping its transition time while its value stays. Says whether anything
+/// changed.
+pub fn set_condition(
+    conditions: &mut Vec<Condition>,
+    facts: &ConditionFacts,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> bool {
+    let status = facts.status.as_str();
+    let old = conditions
+        .iter()
+        .position(|condition| condition.type_ == facts.type_);
+    let kept = old.and_then(|at| conditions.get(at)).cloned();
+    let since = match &kept {
+        Some(old) if old.status == status => old.last_transition_time.clone(),
+        _ => Time(now),
+    };
+    let new = Condition {
+        type_: facts.type_.to_owned(),
+        status: status.to_owned(),
+        reason: facts.reason.clone(),
+        message: facts.message.clone(),
+        observed_generation: generation,
+        last_transition_time: since,
+    };
+    if kept.as_ref() == Some(&new) {
+        return false;
+    }
+    match old.and_then(|at| conditions.get_mut(at)) {
+        Some(slot) => *slot = new,
+        None => conditions.push(new),
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(status: ConditionStatus) -> ConditionFacts {
+        ConditionFacts {
+            type_: "Ready",
+            status,
+            reason: "R".into(),
+            message: "m".into(),
+        }
+    }
+
+    #[test]
+    fn setting_the_same_condition_again_changes_nothing() {
+        let mut conditions = Vec::new();
+        let (t0, t1) = (
+            Timestamp::from_second(0).unwrap(),
+            Timestamp::from_second(9).unwrap(),
+        );
+        assert!(set_condition(
+            &mut conditions,
+            &facts(ConditionStatus::True),
+            Some(1),
+            t0
+        ));
+        assert!(!set_condition(
+            &mut conditions,
+            &facts(ConditionStatus::True),
+            Some(1),
+            t1
+        ));
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_with_the_value() {
+        let mut conditions = Vec::new();
+        let (t0, t1) = (
+            Timestamp::from_second(0).unwrap(),
+            Timestamp::from_second(9).unwrap(),
+        );
+        set_condition(&mut conditions, &facts(ConditionStatus::True), Some(1), t0);
+        set_condition(&mut conditions, &facts(ConditionStatus::True), Some(2), t1);
+        assert_eq!(
+            condition(&conditions, "Ready")
+                .unwrap()
+                .last_transition_time
+                .0,
+            t0
+        );
+        set_condition(&mut conditions, &facts(ConditionStatus::False), Some(2), t1);
+        assert_eq!(
+            condition(&conditions, "Ready")
+                .unwrap()
+                .last_transition_time
+                .0,
+            t1
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! From the resources' own shapes to the domain's values, and back.
+
+use asu_core::request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request};
+
+use crate::firmware_build::{DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec};
+
+/// A spec that the schema let through but the domain does not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSpec {
+    /// A field breaks its bounds.
+    #[error("spec.request.{0}")]
+    Field(#[from] request::InvalidField),
+    /// The digest of the first-boot script is malformed.
+    #[error("spec.request.defaults.sha256: {0}")]
+    Digest(#[from] asu_core::digest::NotADigest),
+}
+
+impl From<Filesystem> for FilesystemSpec {
+    fn from(filesystem: Filesystem) -> Self {
+        match filesystem {
+            Filesystem::Squashfs => Self::Squashfs,
+            Filesystem::Ext4 => Self::Ext4,
+            Filesystem::Ubifs => Self::Ubifs,
+            Filesystem::Erofs => Self::Erofs,
+            Filesystem::Jffs2 => Self::Jffs2,
+            Filesystem::Jffs2Nand => Self::Jffs2Nand,
+            Filesystem::Targz => Self::Targz,
+            Filesystem::Cpiogz => Self::Cpiogz,
+        }
+    }
+}
+
+impl From<FilesystemSpec> for Filesystem {
+    fn from(filesystem: FilesystemSpec) -> Self {
+        match filesystem {
+            FilesystemSpec::Squashfs => Self::Squashfs,
+            FilesystemSpec::Ext4 => Self::Ext4,
+            FilesystemSpec::Ubifs => Self::Ubifs,
+            FilesystemSpec::Erofs => Self::Erofs,
+            FilesystemSpec::Jffs2 => Self::Jffs2,
+            FilesystemSpec::Jffs2Nand => Self::Jffs2Nand,
+            FilesystemSpec::Targz => Self::Targz,
+            FilesystemSpec::Cpiogz => Self::Cpiogz,
+        }
+    }
+}
+
+impl RequestSpec {
+    /// The spec of a canonical request. `secret_name` is where its first-boot script is, if it has
+    /// one.
+    pub fn from_request(request: &Request, secret_name: &str) -> Self {
+        Self {
+            distribution: request.distribution.clone(),
+            version: request.version.clone(),
+            version_code: request.version_code.clone(),
+            target: request.target.clone(),
+            profile: request.profile.clone(),
+            packages: request.packages.iter().cloned().collect(),
+            packages_versions: request.packages_versions.clone(),
+            diff_packages: request.diff_packages,
+            filesystem: request.filesystem.map(Into::into),
+            rootfs_size_mb: request.rootfs_size_mb,
+            defaults: request.defaults.as_ref().map(|defaults| DefaultsSpec {
+                sha256: defaults.sha256.to_string(),
+                length: defaults.length,
+                secret_name: secret_name.to_owned(),
+            }),
+            repositories: request.repositories.clone(),
+            repositories_mode: match request.repositories_mode {
+                RepositoriesMode::Append => RepositoriesModeSpec::Append,
+                RepositoriesMode::Replace => RepositoriesModeSpec::Replace,
+            },
+            repository_keys: request.repository_keys.iter().cloned().collect(),
+        }
+    }
+
+    /// The canonical request of a spec, with every bound checked.
+    ///
+    /// # Errors
+    /// The first field that breaks a rule.
+    pub fn to_request(&self) -> Result<Request, BadSpec> {
+        let defaults = match &self.defaults {
+            None => None,
+            Some(defaults) => Some(DefaultsDigest {
+                sha256: defaults.sha256.parse()?,
+                length: defaults.length,
+            }),
+        };
+        let request = Request {
+            distribution: self.distribution.clone(),
+            version: self.version.clone(),
+            version_code: self.version_code.clone(),
+            target: self.target.clone(),
+            profile: self.profile.clone(),
+            packages: self.packages.iter().cloned().collect(),
+            packages_versions: self.packages_versions.clone(),
+            diff_packages: self.diff_packages,
+            filesystem: self.filesystem.map(Into::into),
+            rootfs_size_mb: self.rootfs_size_mb,
+            defaults,
+            repositories: self.repositories.clone(),
+            repositories_mode: match self.repositories_mode {
+                RepositoriesModeSpec::Append => RepositoriesMode::Append,
+                RepositoriesModeSpec::Replace => RepositoriesMode::Replace,
+            },
+            repository_keys: self.repository_keys.iter().cloned().collect(),
+        }
+        .canonical();
+        request::check(&request)?;
+        Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use asu_core::digest::Sha256Hex;
+
+    use super::*;
+
+    #[test]
+    fn a_request_survives_the_way_through_a_spec() {
+        let request = Request {
+            distribution: "openwrt".into(),
+            version: "24.10.7".into(),
+            version_code: Some("r1-abc".into()),
+            target: "ath79/generic".into(),
+            profile: "8dev_carambola2".into(),
+            packages: ["luci".to_owned()].into(),
+            packages_versions: [].into(),
+            diff_packages: true,
+            filesystem: Some(Filesystem::Jffs2Nand),
+            rootfs_size_mb: Some(100),
+            defaults: Some(DefaultsDigest {
+                sha256: Sha256Hex::of(b"echo"),
+                length: 4,
+            }),
+            repositories: [("a".to_owned(), "https://example.org/a".to_owned())].into(),
+            repositories_mode: RepositoriesMode::Append,
+            repository_keys: ["key".to_owned()].into(),
+        };
+        let spec = RequestSpec::from_request(&request, "secret");
+        assert_eq!(spec.to_request(), Ok(request));
+    }
+
+    #[test]
+    fn shell_syntax_in_a_spec_is_refused() {
+        let spec = RequestSpec {
+            version: "24.10.7".into(),
+            target: "a/b".into(),
+            profile: "p".into(),
+            packages: vec!["$(id)".into()],
+            ..RequestSpec::default()
+        };
+        assert!(spec.to_request().is_err());
+    }
+}

@@ -1,0 +1,227 @@
+//! ImageBuilderCache: one ImageBuilder as a verified, warmed-up, read-only tree.
+
+use asu_core::digest::FieldHasher;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One ImageBuilder as a verified, warmed-up, read-only tree on a volume.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "asu.dev",
+    version = "v1alpha1",
+    kind = "ImageBuilderCache",
+    plural = "imagebuildercaches",
+    shortname = "ibc",
+    category = "asu",
+    namespaced,
+    status = "ImageBuilderCacheStatus",
+    derive = "PartialEq",
+    cel,
+    doc = "One ImageBuilder as a verified, warmed-up, read-only tree on a volume.",
+    selectable = ".spec.distribution",
+    selectable = ".spec.version",
+    selectable = ".spec.target",
+    printcolumn(
+        name = "Distribution",
+        type_ = "string",
+        json_path = ".spec.distribution"
+    ),
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
+    printcolumn(name = "Target", type_ = "string", json_path = ".spec.target"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
+    printcolumn(name = "Users", type_ = "integer", json_path = ".status.users"),
+    printcolumn(
+        name = "Revision",
+        type_ = "string",
+        json_path = ".status.revision",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Bytes",
+        type_ = "integer",
+        json_path = ".status.bytes",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Claim",
+        type_ = "string",
+        json_path = ".status.place.claimName",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.message",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Pinned",
+        type_ = "boolean",
+        json_path = ".spec.pinned",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.distribution == oldSelf.distribution && self.version == oldSelf.version && self.target == oldSelf.target && self.sha256 == oldSelf.sha256")
+        .message("distribution, version, target and sha256 name the cache and cannot be changed; create another one")
+)]
+pub struct ImageBuilderCacheSpec {
+    /// Name of the Distribution.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub distribution: String,
+    /// Version, for example 24.10.7.
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    )]
+    pub version: String,
+    /// target/subtarget, for example ath79/generic.
+    #[schemars(
+        length(min = 3, max = 65),
+        regex(pattern = "^[A-Za-z0-9_-]{1,32}/[A-Za-z0-9_-]{1,32}$")
+    )]
+    pub target: String,
+    /// Digest of the tarball.
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
+    pub sha256: String,
+    /// Plain file name of the tarball.
+    #[schemars(
+        length(min = 1, max = 255),
+        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
+    )]
+    pub file: String,
+    /// Folder of the target below a mirror, for example releases/24.10.7/targets/ath79/generic.
+    #[schemars(
+        length(min = 1, max = 255),
+        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_./-]*$")
+    )]
+    pub target_path: String,
+    /// Whether it is kept when nothing uses it.
+    #[serde(default)]
+    pub pinned: bool,
+}
+
+/// State of a cache.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageBuilderCacheStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// For people and columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<CachePhase>,
+    /// Why it is in that phase, from a closed set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
+    /// One sentence on the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+    /// Where the tree that builds use lies. Absent until the first tree is ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<CachePlace>,
+    /// Builder image that the tree was warmed up in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub builder_image: Option<String>,
+    /// Revision that the tree reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub revision: Option<String>,
+    /// Bytes of the tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+    /// Number of builds that use it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub users: Option<u32>,
+    /// When a build last began with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<Time>,
+    /// Name of the Job that fills it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub job_name: Option<String>,
+    /// Number of failures in a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub failures: Option<u32>,
+    /// When it is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Time>,
+    /// Ready, Reconciling, Stalled.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// Where a tree lies.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CachePlace {
+    /// The claim.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_name: String,
+    /// Folder on the claim: holds the tree and its marker.
+    #[schemars(length(min = 1, max = 255))]
+    pub sub_path: String,
+}
+
+/// Phase of a cache.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "docs would split the enum in the schema")]
+pub enum CachePhase {
+    #[default]
+    Pending,
+    Populating,
+    Ready,
+    Failed,
+    Deleting,
+}
+
+/// Name of the cache of an ImageBuilder: readable, and unique through the digest of its identity.
+pub fn cache_name(distribution: &str, version: &str, target: &str, sha256: &str) -> String {
+    let mut hasher = FieldHasher::new("asu.dev/cache/v1");
+    hasher
+        .field(distribution)
+        .field(version)
+        .field(target)
+        .field(sha256);
+    let readable: String = format!("{distribution}-{version}-{target}")
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(38)
+        .collect();
+    let digest: String = hasher.finish().as_str().chars().take(16).collect();
+    format!("{}-{digest}", readable.trim_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_name_fits_a_label_and_tells_targets_apart() {
+        let a = cache_name("openwrt", "24.10.7", "mediatek/filogic", &"a".repeat(64));
+        let b = cache_name("openwrt", "24.10.7", "mediatek-filogic", &"a".repeat(64));
+        assert!(a.len() <= 55, "{a}");
+        assert!(a.starts_with("openwrt-24-10-7-mediatek-filogic-"), "{a}");
+        assert_ne!(a, b);
+    }
+}

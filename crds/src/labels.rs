@@ -1,0 +1,28 @@
+//! Labels, annotations, finalizers and field managers: names that outlive any release.
+
+/// Standard label of everything that the operator creates.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`].
+pub const OPERATOR: &str = "asu-operator";
+/// Standard label that tells build pods from populate pods.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// Label of Jobs and pods: name of the FirmwareBuild.
+pub const BUILD: &str = "asu.dev/build";
+/// Label of Jobs, pods and claims: name of the ImageBuilderCache.
+pub const CACHE: &str = "asu.dev/cache";
+/// Annotation that lets a FirmwareBuild go without a record in the database.
+pub const ABANDON_RECORD: &str = "asu.dev/abandon-record";
+/// Finalizer of a FirmwareBuild: held until its record is in the database.
+pub const ARCHIVE_FINALIZER: &str = "asu.dev/archive";
+/// Finalizer of an ImageBuilderCache: held until no build uses its tree.
+pub const VOLUME_FINALIZER: &str = "asu.dev/volume";
+/// Finalizer of a Distribution: held until its catalog is gone.
+pub const CATALOG_FINALIZER: &str = "asu.dev/catalog";
+/// Field manager of the API.
+pub const API_MANAGER: &str = "asu-api";
+/// Field manager of the FirmwareBuild controller.
+pub const BUILD_MANAGER: &str = "asu-operator-build";
+/// Field manager of the ImageBuilderCache controller.
+pub const CACHE_MANAGER: &str = "asu-operator-cache";
+/// Field manager of the Distribution controller.
+pub const DISTRIBUTION_MANAGER: &str = "asu-operator-distribution";
