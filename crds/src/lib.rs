@@ -3,6 +3,8 @@
 //! The types here are the source of the YAML below `generated/`; a test compares the two. Nothing
 //! in this crate talks to a cluster.
 
+#[cfg(test)]
+mod cel_tests;
 mod conditions;
 mod convert;
 mod distribution;

@@ -1,0 +1,190 @@
+//! Every CEL rule with what it accepts and what it rejects, evaluated in Rust; the suites on a real
+//! API server repeat this with the definitions installed.
+
+use std::collections::BTreeMap;
+
+use crate::*;
+
+fn request() -> RequestSpec {
+    RequestSpec {
+        distribution: "openwrt".into(),
+        version: "24.10.7".into(),
+        target: "ath79/generic".into(),
+        profile: "generic".into(),
+        repositories_mode: RepositoriesModeSpec::Replace,
+        ..RequestSpec::default()
+    }
+}
+
+fn build() -> FirmwareBuild {
+    FirmwareBuild::new(
+        "fwb-a",
+        FirmwareBuildSpec {
+            request: request(),
+            request_hash: "a".repeat(64),
+            validated: None,
+            cancel: false,
+            priority: BuildPriority::Normal,
+            retention: None,
+        },
+    )
+}
+
+fn cache() -> ImageBuilderCache {
+    ImageBuilderCache::new(
+        "openwrt-a",
+        ImageBuilderCacheSpec {
+            distribution: "openwrt".into(),
+            version: "24.10.7".into(),
+            target: "ath79/generic".into(),
+            sha256: "a".repeat(64),
+            file: "ib.tar.zst".into(),
+            target_path: "releases/24.10.7/targets/ath79/generic".into(),
+            pinned: false,
+        },
+    )
+}
+
+fn distribution() -> Distribution {
+    Distribution::new(
+        "openwrt",
+        DistributionSpec {
+            title: "OpenWrt".into(),
+            upstream: Upstream {
+                fetch_urls: vec!["https://downloads.example.org".into()],
+                package_base_url: None,
+                public_url: "https://downloads.example.org".into(),
+            },
+            branches: vec![Branch {
+                name: "24.10".into(),
+                path: "releases/{version}".into(),
+                versions: vec!["24.10.7".into(), "24.10.6".into()],
+                snapshot: false,
+                branch_off_rev: None,
+                keys: vec!["A".repeat(56)],
+                signatures: Signatures::Required,
+            }],
+            targets: vec![],
+            package_changes: vec![],
+            limits: Limits::default(),
+            pinned_caches: vec![],
+        },
+    )
+}
+
+/// The rules that `result` reports as broken; a rule that cannot be evaluated fails the test.
+fn broken(result: Result<(), kube::core::cel::ValidationErrors>) -> Vec<String> {
+    let text = match result {
+        Ok(()) => return vec![],
+        Err(errors) => format!("{errors:?}"),
+    };
+    assert!(!text.contains("EvaluationError") && !text.contains("NoSuchKey"), "{text}");
+    vec![text]
+}
+
+#[test]
+fn the_examples_break_no_rule() {
+    assert!(broken(build().validate_cel()).is_empty());
+    assert!(broken(cache().validate_cel()).is_empty());
+    assert!(broken(distribution().validate_cel()).is_empty());
+    assert!(broken(build().validate_cel_update(&build())).is_empty());
+    assert!(broken(cache().validate_cel_update(&cache())).is_empty());
+}
+
+#[test]
+fn a_request_cannot_be_changed() {
+    let changes: [fn(&mut FirmwareBuild); 3] = [
+        |b| b.spec.request.profile = "other".into(),
+        |b| b.spec.request_hash = "b".repeat(64),
+        |b| {
+            b.spec.validated = Some(Validated {
+                catalog_revision: 1,
+                version_code: "r1".into(),
+                image_builder_sha256: "a".repeat(64),
+            });
+        },
+    ];
+    for change in changes {
+        let mut changed = build();
+        change(&mut changed);
+        assert!(!broken(changed.validate_cel_update(&build())).is_empty());
+    }
+}
+
+#[test]
+fn priority_and_retention_can_be_changed() {
+    let mut changed = build();
+    changed.spec.priority = BuildPriority::High;
+    changed.spec.retention = Some(Retention { keep_seconds: 3600 });
+    assert!(broken(changed.validate_cel_update(&build())).is_empty());
+}
+
+#[test]
+fn a_build_can_be_cancelled_but_not_revived() {
+    let mut cancelled = build();
+    cancelled.spec.cancel = true;
+    assert!(broken(cancelled.validate_cel_update(&build())).is_empty());
+    assert!(!broken(build().validate_cel_update(&cancelled)).is_empty());
+}
+
+#[test]
+fn names_and_versions_of_packages_exclude_each_other() {
+    let mut both = build();
+    both.spec.request.packages = vec!["luci".into()];
+    assert!(broken(both.validate_cel()).is_empty());
+    both.spec.request.packages_versions = BTreeMap::from([("luci".into(), "1".into())]);
+    assert!(!broken(both.validate_cel()).is_empty());
+}
+
+#[test]
+fn the_identity_of_a_cache_cannot_be_changed() {
+    let changes: [fn(&mut ImageBuilderCacheSpec); 4] = [
+        |s| s.distribution = "other".into(),
+        |s| s.version = "24.10.6".into(),
+        |s| s.target = "ath79/nand".into(),
+        |s| s.sha256 = "b".repeat(64),
+    ];
+    for change in changes {
+        let mut changed = cache();
+        change(&mut changed.spec);
+        assert!(!broken(changed.validate_cel_update(&cache())).is_empty());
+    }
+    let mut pinned = cache();
+    pinned.spec.pinned = true;
+    assert!(broken(pinned.validate_cel_update(&cache())).is_empty());
+}
+
+#[test]
+fn required_signatures_need_a_key() {
+    let mut unsigned = distribution();
+    for branch in &mut unsigned.spec.branches {
+        branch.keys.clear();
+    }
+    assert!(!broken(unsigned.validate_cel()).is_empty());
+    for branch in &mut unsigned.spec.branches {
+        branch.signatures = Signatures::NotChecked;
+    }
+    assert!(broken(unsigned.validate_cel()).is_empty());
+}
+
+#[test]
+fn several_versions_need_a_placeholder_in_the_path() {
+    let mut fixed = distribution();
+    for branch in &mut fixed.spec.branches {
+        branch.path = "snapshots".into();
+    }
+    assert!(!broken(fixed.validate_cel()).is_empty());
+    for branch in &mut fixed.spec.branches {
+        branch.versions.truncate(1);
+    }
+    assert!(broken(fixed.validate_cel()).is_empty());
+}
+
+#[test]
+fn the_generated_yaml_is_committed() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/generated");
+    for (file, text) in yaml_files().unwrap() {
+        let committed = std::fs::read_to_string(format!("{folder}/{file}")).unwrap_or_default();
+        assert!(committed == text, "{file} is out of date: run `cargo xtask crdgen`");
+    }
+}
