@@ -7,9 +7,11 @@
 pub mod catalog;
 pub mod digest;
 pub mod failure;
+pub mod lifetime;
 pub mod plan;
 pub mod repositories;
 pub mod request;
 pub mod request_hash;
 pub mod result;
+pub mod retention;
 pub mod stage;

@@ -1,0 +1,216 @@
+//! How long the answer of a build counts, and how long it is kept.
+//!
+//! *Fresh*: the answer is given again without another look. *Kept*: the answer and its files are
+//! still there, so that a client that polls late or downloads slowly finds them.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{failure::Disposition, request::Request};
+
+/// Durations by kind of request. The defaults of `fresh` are those of today's public server, except
+/// that snapshots never count as versioned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LifetimePolicy {
+    /// Freshness of a release whose package versions the client named.
+    pub release_fresh: SignedDuration,
+    /// Freshness of snapshots, and of requests that take whatever versions the feeds have.
+    pub moving_fresh: SignedDuration,
+    /// Freshness of a build with a private first-boot script.
+    pub private_fresh: SignedDuration,
+    /// Freshness of a failure that the request caused.
+    pub failure_fresh: SignedDuration,
+    /// How long an image is kept.
+    pub success_keep: SignedDuration,
+    /// How long a failure and its log are kept.
+    pub failure_keep: SignedDuration,
+    /// How long anything of a build with a private first-boot script is kept.
+    pub private_keep: SignedDuration,
+}
+
+impl Default for LifetimePolicy {
+    fn default() -> Self {
+        Self {
+            release_fresh: SignedDuration::from_hours(7 * 24),
+            moving_fresh: SignedDuration::from_hours(24),
+            private_fresh: SignedDuration::from_mins(30),
+            failure_fresh: SignedDuration::from_hours(1),
+            success_keep: SignedDuration::from_hours(30 * 24),
+            failure_keep: SignedDuration::from_hours(24),
+            private_keep: SignedDuration::from_hours(1),
+        }
+    }
+}
+
+/// How a build ended, as far as its lifetime depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// There is an image.
+    Succeeded,
+    /// There is none.
+    Failed(Disposition),
+}
+
+/// Two points in time; `keep_until` is never before `fresh_until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lifetime {
+    /// Until then the answer is given again.
+    pub fresh_until: Timestamp,
+    /// Until then the answer and the files are there.
+    pub keep_until: Timestamp,
+}
+
+impl LifetimePolicy {
+    /// The lifetime of a build of `request` that ended at `finished`. `snapshot` says whether the
+    /// version is rebuilt under the same name ([`crate::catalog::Version::snapshot`]).
+    pub fn lifetime(
+        &self,
+        request: &Request,
+        snapshot: bool,
+        ending: Ending,
+        finished: Timestamp,
+    ) -> Lifetime {
+        let fresh = self.fresh(request, snapshot, ending);
+        let keep = self.keep(request, ending).max(fresh);
+        Lifetime {
+            fresh_until: after(finished, fresh),
+            keep_until: after(finished, keep),
+        }
+    }
+
+    fn fresh(&self, request: &Request, snapshot: bool, ending: Ending) -> SignedDuration {
+        let private = request.defaults.is_some();
+        match ending {
+            // A repeated request attaches to a failure that the first one caused; whatever the
+            // surroundings or a person ended is tried anew at once.
+            Ending::Failed(Disposition::Request) if private => {
+                self.failure_fresh.min(self.private_fresh)
+            }
+            Ending::Failed(Disposition::Request) => self.failure_fresh,
+            Ending::Failed(Disposition::Infrastructure | Disposition::Cancelled) => {
+                SignedDuration::ZERO
+            }
+            Ending::Succeeded if private => self.private_fresh,
+            Ending::Succeeded if snapshot || request.packages_versions.is_empty() => {
+                self.moving_fresh
+            }
+            Ending::Succeeded => self.release_fresh,
+        }
+    }
+
+    fn keep(&self, request: &Request, ending: Ending) -> SignedDuration {
+        match ending {
+            _ if request.defaults.is_some() => self.private_keep,
+            Ending::Succeeded => self.success_keep,
+            Ending::Failed(_) => self.failure_keep,
+        }
+    }
+}
+
+/// `time + span`, at the end of time when that is later; a negative span counts as none.
+fn after(time: Timestamp, span: SignedDuration) -> Timestamp {
+    time.checked_add(span.max(SignedDuration::ZERO))
+        .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        digest::Sha256Hex,
+        request::{DefaultsDigest, tests::example},
+    };
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn versioned() -> Request {
+        Request {
+            packages_versions: [("vim".to_owned(), "9".to_owned())].into(),
+            ..example()
+        }
+    }
+
+    fn private() -> Request {
+        Request {
+            defaults: Some(DefaultsDigest {
+                sha256: Sha256Hex::of(b"uci set"),
+                length: 7,
+            }),
+            ..versioned()
+        }
+    }
+
+    fn fresh(request: &Request, snapshot: bool, ending: Ending) -> SignedDuration {
+        let lifetime = LifetimePolicy::default().lifetime(request, snapshot, ending, NOW);
+        lifetime.fresh_until.duration_since(NOW)
+    }
+
+    #[test]
+    fn a_release_with_named_package_versions_is_fresh_for_7_days() {
+        assert_eq!(
+            fresh(&versioned(), false, Ending::Succeeded),
+            SignedDuration::from_hours(168)
+        );
+    }
+
+    #[test]
+    fn snapshots_and_requests_without_versions_are_fresh_for_24_hours() {
+        let day = SignedDuration::from_hours(24);
+        let unversioned = Request {
+            packages_versions: [].into(),
+            ..example()
+        };
+        assert_eq!(fresh(&unversioned, false, Ending::Succeeded), day);
+        assert_eq!(fresh(&versioned(), true, Ending::Succeeded), day);
+    }
+
+    #[test]
+    fn a_private_image_is_fresh_for_30_minutes_and_kept_for_an_hour() {
+        let lifetime =
+            LifetimePolicy::default().lifetime(&private(), false, Ending::Succeeded, NOW);
+        let minutes = |n| NOW + SignedDuration::from_mins(n);
+        assert_eq!(lifetime.fresh_until, minutes(30));
+        assert_eq!(lifetime.keep_until, minutes(60));
+    }
+
+    #[test]
+    fn only_a_failure_that_the_request_caused_is_fresh() {
+        let failed = |disposition| fresh(&versioned(), false, Ending::Failed(disposition));
+        assert_eq!(failed(Disposition::Request), SignedDuration::from_hours(1));
+        assert_eq!(failed(Disposition::Infrastructure), SignedDuration::ZERO);
+        assert_eq!(failed(Disposition::Cancelled), SignedDuration::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_dropped_while_it_is_fresh(
+            hours in proptest::array::uniform7(-5_i64..2000),
+            is_private: bool,
+            snapshot: bool,
+            ending in prop_oneof![
+                Just(Ending::Succeeded),
+                Just(Ending::Failed(Disposition::Request)),
+                Just(Ending::Failed(Disposition::Infrastructure)),
+            ],
+        ) {
+            let [a, b, c, d, e, f, g] = hours.map(SignedDuration::from_hours);
+            let policy = LifetimePolicy {
+                release_fresh: a,
+                moving_fresh: b,
+                private_fresh: c,
+                failure_fresh: d,
+                success_keep: e,
+                failure_keep: f,
+                private_keep: g,
+            };
+            let request = if is_private { private() } else { versioned() };
+            let lifetime = policy.lifetime(&request, snapshot, ending, NOW);
+            prop_assert!(lifetime.keep_until >= lifetime.fresh_until);
+            prop_assert!(lifetime.fresh_until >= NOW);
+        }
+    }
+}
