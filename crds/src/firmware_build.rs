@@ -147,7 +147,10 @@ pub struct RequestSpec {
     pub packages: Vec<String>,
     /// Packages with the version each must have.
     #[serde(default)]
-    #[schemars(extend("maxProperties" = 1000), inner(length(min = 1, max = 128)))]
+    #[schemars(extend(
+        "maxProperties" = 1000,
+        "additionalProperties" = {"type": "string", "minLength": 1, "maxLength": 128}
+    ))]
     pub packages_versions: BTreeMap<String, String>,
     /// Whether the list is the absolute set: defaults that are not in it are removed.
     #[serde(default)]
@@ -164,7 +167,10 @@ pub struct RequestSpec {
     pub defaults: Option<DefaultsSpec>,
     /// Third-party repositories, name to URL.
     #[serde(default)]
-    #[schemars(extend("maxProperties" = 16), inner(length(min = 8, max = 512)))]
+    #[schemars(extend(
+        "maxProperties" = 16,
+        "additionalProperties" = {"type": "string", "minLength": 8, "maxLength": 512}
+    ))]
     pub repositories: BTreeMap<String, String>,
     /// Whether they come in addition to the ImageBuilder's repositories or instead of them.
     #[serde(default)]
