@@ -1,0 +1,183 @@
+//! etcd and a real API server on loopback, for tests of controllers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::certs::Pki;
+use super::owned::Owned;
+use super::servers::Plane;
+use super::wait::{Look, until};
+use super::{Error, kubeconfig, net};
+use crate::exec;
+use crate::progress::Progress;
+use crate::toolchain::{Family, Toolchain};
+
+/// The API server is ready within 3 s on a quiet machine; a build of the project may run beside it.
+const READY: Duration = Duration::from_secs(60);
+
+/// What runs beside etcd and the API server.
+#[derive(Debug, Clone, Default)]
+pub struct ControlPlaneOptions {
+    /// The real scheduler, for tests of placement.
+    pub scheduler: bool,
+    /// Controllers of the real controller manager by name, for example `garbage-collector`; none for no manager.
+    pub controllers: Vec<String>,
+}
+
+/// A control plane without nodes: real watches, CEL, RBAC, server-side apply and conflicts. Jobs and Pods are moved
+/// by the test. Everything ends and is removed when the value is dropped.
+#[derive(Debug)]
+pub struct ControlPlane {
+    // Fields are dropped in this order: first the clients of the API server, then it, etcd, the folder.
+    scheduler: Option<Owned>,
+    controller_manager: Option<Owned>,
+    apiserver: Owned,
+    etcd: Owned,
+    plane: Plane,
+    toolchain: Toolchain,
+    dir: TempDir,
+}
+
+impl ControlPlane {
+    /// etcd and the API server alone.
+    pub async fn start() -> Result<Self, Error> {
+        Self::start_with(ControlPlaneOptions::default()).await
+    }
+
+    /// With the scheduler or some controllers. Programs that are not built yet are built first, which takes minutes.
+    pub async fn start_with(options: ControlPlaneOptions) -> Result<Self, Error> {
+        let toolchain = Toolchain::ensure(&[Family::Etcd, Family::Kubernetes], &Progress::new()).await?;
+        let dir = tempfile::Builder::new().prefix("asu-control-plane-").tempdir().map_err(Error::io("/tmp"))?;
+        let plane = plane(dir.path())?;
+        plane.prepare()?;
+        let start = |name: &str, program: &str, arguments| {
+            Owned::start(name, &toolchain.program(program)?, arguments, dir.path())
+        };
+        let etcd = start("etcd", "etcd", plane.etcd())?;
+        let apiserver = start("apiserver", "kube-apiserver", plane.apiserver())?;
+        let mut running =
+            Self { scheduler: None, controller_manager: None, apiserver, etcd, plane, toolchain, dir };
+        running.ready().await?;
+        running.start_optional(&options)?;
+        Ok(running)
+    }
+
+    fn start_optional(&mut self, options: &ControlPlaneOptions) -> Result<(), Error> {
+        let [scheduler_port, manager_port] = net::free_ports()?;
+        if options.scheduler {
+            let arguments = self.plane.scheduler(scheduler_port)?;
+            let program = self.toolchain.program("kube-scheduler")?;
+            self.scheduler = Some(Owned::start("scheduler", &program, arguments, self.dir.path())?);
+        }
+        if !options.controllers.is_empty() {
+            let arguments = self.plane.controller_manager(&options.controllers.join(","), manager_port)?;
+            let program = self.toolchain.program("kube-controller-manager")?;
+            self.controller_manager =
+                Some(Owned::start("controller-manager", &program, arguments, self.dir.path())?);
+        }
+        Ok(())
+    }
+
+    /// A kubeconfig of a user who may do everything.
+    pub fn kubeconfig_path(&self) -> PathBuf {
+        self.plane.kubeconfig()
+    }
+
+    /// The same for kube-rs.
+    pub async fn config(&self) -> Result<kube::Config, Error> {
+        kubeconfig::load(self.kubeconfig_path()).await
+    }
+
+    /// A client of a user who may do everything.
+    pub async fn client(&self) -> Result<kube::Client, Error> {
+        Ok(kube::Client::try_from(self.config().await?)?)
+    }
+
+    /// A client that acts as another user, to see what RBAC lets it do; a service account is
+    /// `system:serviceaccount:NAMESPACE:NAME`.
+    pub async fn client_as(&self, user: &str) -> Result<kube::Client, Error> {
+        let mut config = self.config().await?;
+        config.auth_info.impersonate = Some(user.to_owned());
+        Ok(kube::Client::try_from(config)?)
+    }
+
+    /// Runs kubectl and returns its output.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String, Error> {
+        let mut command = tokio::process::Command::new(self.toolchain.program("kubectl")?);
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig_path());
+        Ok(exec::run(command).await?)
+    }
+
+    /// Stops the API server without ending it: connections stay open and nothing answers.
+    pub fn freeze(&self) -> Result<(), Error> {
+        self.apiserver.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen API server go on.
+    pub fn thaw(&self) -> Result<(), Error> {
+        self.apiserver.signal(Signal::CONT)
+    }
+
+    /// Ends the API server at once and starts it again on the same port and data.
+    pub async fn restart_apiserver(&mut self) -> Result<(), Error> {
+        self.apiserver.signal(Signal::KILL)?;
+        let program = self.toolchain.program("kube-apiserver")?;
+        self.apiserver = Owned::start("apiserver", &program, self.plane.apiserver(), self.dir.path())?;
+        self.ready().await
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        let client = self.client().await?;
+        until("the API server", READY, || async {
+            self.etcd.check()?;
+            self.apiserver.check()?;
+            super::readyz(&client).await
+        })
+        .await?;
+        // Its first namespace is made after it calls itself ready.
+        until("the namespace default", READY, || async {
+            let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(client.clone());
+            Ok(match namespaces.get_opt("default").await {
+                Ok(Some(_)) => Look::Done(()),
+                Ok(None) => Look::Missing("not made yet".to_owned()),
+                Err(error) => Look::Missing(error.to_string()),
+            })
+        })
+        .await
+    }
+}
+
+fn plane(dir: &Path) -> Result<Plane, Error> {
+    let [api_port, etcd_port, etcd_peer_port] = net::free_ports()?;
+    Ok(Plane {
+        pki: Pki::ensure(dir.join("pki"))?,
+        dir: dir.to_owned(),
+        address: "127.0.0.1".to_owned(),
+        api_port,
+        etcd_port,
+        etcd_peer_port,
+        service_account_admission: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn control_plane_answers_and_leaves_nothing_behind() {
+        let plane = ControlPlane::start().await.expect("control plane");
+        let dir = plane.dir.path().to_owned();
+        let pids = [plane.etcd.pid(), plane.apiserver.pid()];
+        let nodes = plane.kubectl(&["get", "namespace", "default", "-o", "name"]).await.expect("kubectl");
+        assert_eq!(nodes.trim(), "namespace/default");
+        drop(plane);
+        assert!(!dir.exists());
+        for pid in pids {
+            assert!(rustix::process::test_kill_process(pid).is_err(), "{pid:?} still runs");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Packages of Debian that the local cluster uses as they are.
+
+use super::Error;
+use crate::exec;
+use crate::progress::Progress;
+
+/// A package and a file that shows that it is there, whoever installed it.
+struct Package {
+    name: &'static str,
+    shows: &'static [&'static str],
+}
+
+const fn package(name: &'static str, shows: &'static [&'static str]) -> Package {
+    Package { name, shows }
+}
+
+/// What the cluster needs, in the order of the list printed when something is missing.
+const PACKAGES: &[Package] = &[
+    package("buildah", &["/usr/bin/buildah"]),
+    package("mmdebstrap", &["/usr/bin/mmdebstrap"]),
+    package("iptables", &["/usr/sbin/iptables"]),
+    package("ipset", &["/usr/sbin/ipset"]),
+    package("conntrack", &["/usr/sbin/conntrack"]),
+    package("iproute2", &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"]),
+    package("ethtool", &["/usr/sbin/ethtool", "/sbin/ethtool"]),
+    package("socat", &["/usr/bin/socat"]),
+    package("containernetworking-plugins", &["/usr/lib/cni/bridge"]),
+    package("libseccomp-dev", &["/usr/include/seccomp.h"]),
+    package("pkg-config", &["/usr/bin/pkg-config"]),
+    package("gcc", &["/usr/bin/gcc"]),
+    package("libc6-dev", &["/usr/include/stdlib.h"]),
+    package("squashfs-tools", &["/usr/bin/unsquashfs"]),
+    package("mount", &["/usr/bin/mount", "/bin/mount"]),
+    package("util-linux", &["/usr/bin/nsenter"]),
+];
+
+/// Installs what is missing. Without root, or where there is no `apt-get`, the error lists it instead.
+pub async fn ensure(progress: &Progress) -> Result<(), Error> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let listed = || Error::Missing(missing.iter().map(|name| (*name).to_owned()).collect());
+    if !rustix::process::geteuid().is_root() {
+        return Err(listed());
+    }
+    progress
+        .step(&format!("installing {}", missing.join(" ")), async {
+            apt(&["update"]).await?;
+            let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+            arguments.extend(&missing);
+            apt(&arguments).await
+        })
+        .await?;
+    match self::missing() {
+        still if still.is_empty() => Ok(()),
+        _ => Err(listed()),
+    }
+}
+
+fn missing() -> Vec<&'static str> {
+    PACKAGES
+        .iter()
+        .filter(|package| !package.shows.iter().any(|path| std::path::Path::new(path).exists()))
+        .map(|package| package.name)
+        .collect()
+}
+
+async fn apt(arguments: &[&str]) -> Result<(), Error> {
+    let mut command = tokio::process::Command::new("apt-get");
+    // The lock of dpkg is waited for: another installation may be under way on a developer's machine.
+    command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    exec::run(command).await.map(drop).map_err(|error| Error::Failed {
+        program: format!("apt-get {}", arguments.join(" ")),
+        status: error.status(),
+        output: error.output(),
+    })
+}

@@ -1,0 +1,142 @@
+//! Which programs belong together: one Go tools module each, because their dependencies exclude each other.
+
+/// One folder of `tests/toolchain/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// The Kubernetes commands.
+    Kubernetes,
+    /// The database of the API server.
+    Etcd,
+    /// containerd 2 with its shim and `ctr`. Debian's 1.6 cannot give pods a user namespace or an image volume.
+    Containerd,
+    /// The OCI runtime, for the same reason.
+    Runc,
+    /// Cluster DNS.
+    Coredns,
+    /// Helm 4.
+    Helm,
+    /// The ingress controller.
+    Traefik,
+    /// Volumes out of folders of the node.
+    LocalPath,
+    /// Checks manifests against schemas.
+    Kubeconform,
+}
+
+/// A command of a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// File name of the built program.
+    pub name: &'static str,
+    /// Go package it is built from.
+    pub package: &'static str,
+}
+
+const fn program(name: &'static str, package: &'static str) -> Program {
+    Program { name, package }
+}
+
+const KUBERNETES: &[Program] = &[
+    program("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    program("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    program("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    program("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
+    program("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
+    program("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
+];
+
+const CONTAINERD: &[Program] = &[
+    program("containerd", "github.com/containerd/containerd/v2/cmd/containerd"),
+    program("containerd-shim-runc-v2", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
+    program("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
+];
+
+/// Without these stamps kubectl and the servers report v0.0.0 and refuse each other's version skew.
+const KUBERNETES_LDFLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4 \
+     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35 \
+     -X k8s.io/component-base/version.gitTreeState=clean -X k8s.io/client-go/pkg/version.gitVersion=v1.35.4";
+
+impl Family {
+    /// Everything the local cluster needs, quickest way to a usable control plane first.
+    pub const ALL: &'static [Self] = &[
+        Self::Etcd,
+        Self::Kubernetes,
+        Self::Containerd,
+        Self::Runc,
+        Self::LocalPath,
+        Self::Coredns,
+        Self::Helm,
+        Self::Traefik,
+        Self::Kubeconform,
+    ];
+
+    /// Name of its folder below `tests/toolchain/` and in the cache.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Etcd => "etcd",
+            Self::Containerd => "containerd",
+            Self::Runc => "runc",
+            Self::Coredns => "coredns",
+            Self::Helm => "helm",
+            Self::Traefik => "traefik",
+            Self::LocalPath => "local-path",
+            Self::Kubeconform => "kubeconform",
+        }
+    }
+
+    /// The commands built from it.
+    pub fn programs(self) -> &'static [Program] {
+        match self {
+            Self::Kubernetes => KUBERNETES,
+            Self::Etcd => const { &[program("etcd", "go.etcd.io/etcd/server/v3")] },
+            Self::Containerd => CONTAINERD,
+            Self::Runc => const { &[program("runc", "github.com/opencontainers/runc")] },
+            Self::Coredns => const { &[program("coredns", "github.com/coredns/coredns")] },
+            Self::Helm => const { &[program("helm", "helm.sh/helm/v4/cmd/helm")] },
+            Self::Traefik => const { &[program("traefik", "github.com/traefik/traefik/v3/cmd/traefik")] },
+            Self::LocalPath => {
+                const { &[program("local-path-provisioner", "github.com/rancher/local-path-provisioner")] }
+            }
+            Self::Kubeconform => const { &[program("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform")] },
+        }
+    }
+
+    /// Arguments of `go build` beside the package and the output; part of the cache key.
+    pub(super) fn flags(self) -> Vec<String> {
+        let mut flags: Vec<String> = ["-p", "2", "-buildvcs=false", "-trimpath", "-ldflags"].map(str::to_owned).to_vec();
+        flags.push(self.ldflags().to_owned());
+        if let Some(tags) = self.tags() {
+            flags.push(format!("-tags={tags}"));
+        }
+        flags
+    }
+
+    /// Whether C code is needed: only runc, for libseccomp and its entry into namespaces.
+    pub(super) fn cgo(self) -> bool {
+        self == Self::Runc
+    }
+
+    /// A module that does not build from its archive as it is: the module and a file it lacks.
+    /// Traefik embeds its web page, which its module archive does not ship.
+    pub(super) fn missing_file(self) -> Option<(&'static str, &'static str)> {
+        (self == Self::Traefik).then_some(("github.com/traefik/traefik/v3", "webui/static/index.html"))
+    }
+
+    fn ldflags(self) -> &'static str {
+        match self {
+            Self::Kubernetes => KUBERNETES_LDFLAGS,
+            Self::Containerd => "-s -w -X github.com/containerd/containerd/v2/version.Version=v2.4.2",
+            Self::Runc => "-s -w -X main.version=1.5.2",
+            _ => "-s -w",
+        }
+    }
+
+    fn tags(self) -> Option<&'static str> {
+        match self {
+            Self::Containerd => Some("no_btrfs,no_devmapper,no_zfs"),
+            Self::Runc => Some("seccomp,netgo,osusergo"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Builds the commands of one family with the Go tool chain.
+
+use std::path::{Path, PathBuf};
+
+use tokio::fs;
+
+use super::{Error, Family, Program, cache};
+use crate::exec;
+use crate::progress::Progress;
+
+/// Builds what is missing of a family and returns the folder of its programs.
+pub(super) async fn ensure(family: Family, progress: &Progress) -> Result<PathBuf, Error> {
+    let folder = cache::family_dir(family)?;
+    let bin = folder.join("bin");
+    let missing: Vec<_> = family.programs().iter().filter(|program| !bin.join(program.name).is_file()).collect();
+    if missing.is_empty() {
+        return Ok(bin);
+    }
+    require_go().await?;
+    fs::create_dir_all(&bin).await.map_err(Error::io(&bin))?;
+    let module = build_dir(family, &folder).await?;
+    for program in missing {
+        progress
+            .step(&format!("building {}", program.name), build(family, program, &module, &bin))
+            .await?;
+    }
+    drop_build_dir(family, &folder).await;
+    Ok(bin)
+}
+
+async fn require_go() -> Result<(), Error> {
+    match exec::output("go", ["version"]).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::Missing(vec!["go (1.26 or newer)".to_owned()])),
+    }
+}
+
+async fn build(family: Family, program: &Program, module: &Path, bin: &Path) -> Result<(), Error> {
+    let partial = bin.join(format!(".{}.{}", program.name, std::process::id()));
+    let mut command = tokio::process::Command::new("nice");
+    command
+        .args(["-n", "10", "go", "build"])
+        .args(family.flags())
+        .arg("-o")
+        .arg(&partial)
+        .arg(program.package)
+        .current_dir(module)
+        .env("CGO_ENABLED", if family.cgo() { "1" } else { "0" })
+        .env("GOFLAGS", "-mod=readonly");
+    let built = exec::run(command).await.map_err(|error| failed(program.name, &error));
+    if let Err(error) = built {
+        let _ = fs::remove_file(&partial).await;
+        return Err(error);
+    }
+    let target = bin.join(program.name);
+    fs::rename(&partial, &target).await.map_err(Error::io(target))
+}
+
+fn failed(name: &str, error: &exec::Error) -> Error {
+    Error::Failed { program: format!("go build of {name}"), status: error.status(), output: error.output() }
+}
+
+/// The folder to build in: the committed module itself, or for a module whose archive lacks a file a copy whose
+/// `replace` points at a completed copy of the module (an overlay below the module cache is refused by Go).
+async fn build_dir(family: Family, folder: &Path) -> Result<PathBuf, Error> {
+    let committed = cache::module_dir(family);
+    let Some((module, file)) = family.missing_file() else {
+        return Ok(committed);
+    };
+    let work = folder.join("src");
+    if fs::try_exists(&work).await.unwrap_or(false) {
+        fs::remove_dir_all(&work).await.map_err(Error::io(&work))?;
+    }
+    fs::create_dir_all(&work).await.map_err(Error::io(&work))?;
+    for name in ["go.mod", "go.sum", "tools.go"] {
+        let to = work.join(name);
+        fs::copy(committed.join(name), &to).await.map_err(Error::io(to))?;
+    }
+    let copy = work.join("module");
+    copy_module(module, &committed, &copy).await?;
+    let page = copy.join(file);
+    if let Some(parent) = page.parent() {
+        fs::create_dir_all(parent).await.map_err(Error::io(parent))?;
+    }
+    fs::write(&page, "<!doctype html>\n<title>no web page in this build</title>\n").await.map_err(Error::io(&page))?;
+    let mut edit = tokio::process::Command::new("go");
+    edit.args(["mod", "edit", "-replace", &format!("{module}=./module")]).current_dir(&work);
+    exec::run(edit).await.map_err(|error| failed(module, &error))?;
+    Ok(work)
+}
+
+/// Copies a module out of the module cache, whose files are read-only.
+async fn copy_module(module: &str, committed: &Path, copy: &Path) -> Result<(), Error> {
+    let mut download = tokio::process::Command::new("go");
+    download.args(["mod", "download", module]).current_dir(committed);
+    exec::run(download).await.map_err(|error| failed(module, &error))?;
+    let mut list = tokio::process::Command::new("go");
+    list.args(["list", "-m", "-f", "{{.Dir}}", module]).current_dir(committed);
+    let dir = exec::run(list).await.map_err(|error| failed(module, &error))?;
+    let mut cp = tokio::process::Command::new("cp");
+    cp.args(["-r", "--no-preserve=mode", dir.trim()]).arg(copy);
+    exec::run(cp).await.map_err(|error| failed(module, &error))?;
+    Ok(())
+}
+
+async fn drop_build_dir(family: Family, folder: &Path) {
+    if family.missing_file().is_some() {
+        let _ = fs::remove_dir_all(folder.join("src")).await;
+    }
+}

@@ -1,0 +1,87 @@
+//! The programs the harness needs and that no package of Debian 12 provides in a fitting version.
+//!
+//! They are built from the pinned Go modules of `tests/toolchain/`, into a folder outside the checkout whose name is a
+//! hash of everything that decides the result. A second run therefore finds them and takes no time.
+
+mod cache;
+pub mod debian;
+mod family;
+mod go;
+
+use std::path::{Path, PathBuf};
+
+pub use cache::cache_dir;
+pub use family::{Family, Program};
+
+use crate::progress::Progress;
+
+/// Why a program of the harness is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder of the cache could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A program that must be installed by hand is missing (exit code 3 of the project's commands).
+    #[error("missing on this machine: {}", .0.join(", "))]
+    Missing(Vec<String>),
+    /// A command of the toolchain ended with an error.
+    #[error("{program} failed ({status}): {output}")]
+    Failed {
+        /// The command.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// The end of what it printed.
+        output: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}
+
+/// Built programs, by family; every path it hands out exists.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    folders: Vec<(Family, PathBuf)>,
+}
+
+impl Toolchain {
+    /// Builds what is missing of `families` and returns where all of it lies. Safe to interrupt: a program appears
+    /// in the cache by rename only.
+    pub async fn ensure(families: &[Family], progress: &Progress) -> Result<Self, Error> {
+        let mut folders = Vec::new();
+        for family in families {
+            folders.push((*family, go::ensure(*family, progress).await?));
+        }
+        Ok(Self { folders })
+    }
+
+    /// The folder that holds the programs of a family, if the toolchain was made with it.
+    pub fn folder(&self, family: Family) -> Option<&Path> {
+        self.folders.iter().find(|(known, _)| *known == family).map(|(_, folder)| folder.as_path())
+    }
+
+    /// Path of one program, for example `kubectl`.
+    pub fn program(&self, name: &str) -> Result<PathBuf, Error> {
+        self.folders
+            .iter()
+            .filter(|(family, _)| family.programs().iter().any(|program| program.name == name))
+            .map(|(_, folder)| folder.join(name))
+            .next()
+            .ok_or_else(|| Error::Missing(vec![name.to_owned()]))
+    }
+
+    /// All folders, for a `PATH`.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folders.iter().map(|(_, folder)| folder.as_path())
+    }
+}
