@@ -40,14 +40,8 @@ impl TryFrom<String> for Sha256Hex {
 
     fn try_from(text: String) -> Result<Self, NotADigest> {
         let digits = text.len() == 64
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if digits {
-            Ok(Self(text))
-        } else {
-            Err(NotADigest)
-        }
+            && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if digits { Ok(Self(text)) } else { Err(NotADigest) }
     }
 }
 

@@ -205,10 +205,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with its sentence, cut to what conditions and answers carry.
     pub fn new(reason: FailureReason, detail: impl AsRef<str>) -> Self {
-        Self {
-            reason,
-            detail: detail.as_ref().chars().take(MAX_DETAIL).collect(),
-        }
+        Self { reason, detail: detail.as_ref().chars().take(MAX_DETAIL).collect() }
     }
 }
 

@@ -130,12 +130,7 @@ impl BuildPlan {
     /// Third-party repositories, by name.
     pub fn repositories(&self) -> Vec<PlanRepository> {
         let pairs = self.request.repositories.iter();
-        pairs
-            .map(|(name, url)| PlanRepository {
-                name: name.clone(),
-                url: url.clone(),
-            })
-            .collect()
+        pairs.map(|(name, url)| PlanRepository { name: name.clone(), url: url.clone() }).collect()
     }
 }
 

@@ -58,22 +58,13 @@ impl RepositoryUrl {
             return Err(BadRepositoryUrl::Host);
         }
         let authority = authority.to_ascii_lowercase();
-        let authority = authority
-            .strip_suffix(own_port)
-            .unwrap_or(&authority)
-            .to_owned();
+        let authority = authority.strip_suffix(own_port).unwrap_or(&authority).to_owned();
         let lower = path.to_ascii_lowercase();
-        let dotted = lower
-            .split('/')
-            .any(|segment| segment == "." || segment == "..");
+        let dotted = lower.split('/').any(|segment| segment == "." || segment == "..");
         if dotted || lower.contains(['?', '#']) || lower.contains("%2e") || lower.contains("%2f") {
             return Err(BadRepositoryUrl::Path);
         }
-        Ok(Self {
-            scheme,
-            authority,
-            path,
-        })
+        Ok(Self { scheme, authority, path })
     }
 
     fn is_below(&self, prefix: &Self) -> bool {

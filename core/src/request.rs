@@ -182,18 +182,13 @@ pub struct InvalidField {
 }
 
 fn invalid(field: &'static str, problem: impl Into<String>) -> InvalidField {
-    InvalidField {
-        field,
-        problem: problem.into(),
-    }
+    InvalidField { field, problem: problem.into() }
 }
 
 fn word(text: &str, max: usize, extra: &str) -> bool {
     !text.is_empty()
         && text.len() <= max
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c))
 }
 
 /// Whether `name` can be a package: `[A-Za-z0-9_.-]`, an optional leading `-` for removal, and
@@ -215,8 +210,7 @@ pub fn is_package_version(text: &str) -> bool {
 
 /// Whether `text` is `target/subtarget`.
 pub fn is_target(text: &str) -> bool {
-    text.split_once('/')
-        .is_some_and(|(a, b)| word(a, 32, "-") && word(b, 32, "-"))
+    text.split_once('/').is_some_and(|(a, b)| word(a, 32, "-") && word(b, 32, "-"))
 }
 
 /// Whether `text` can be a profile id or, with commas already replaced, an alias.
@@ -224,12 +218,26 @@ pub fn is_profile(text: &str) -> bool {
     word(text, 128, ".-+") && !text.starts_with(['.', '-'])
 }
 
+fn check_packages(request: &Request) -> Result<(), InvalidField> {
+    let names = request.requested_packages();
+    if names.len() > MAX_PACKAGES {
+        return Err(invalid("packages", format!("at most {MAX_PACKAGES} packages are allowed")));
+    }
+    if let Some(bad) = names.iter().find(|name| !is_package(name)) {
+        let shown: String = bad.chars().take(40).collect();
+        return Err(invalid("packages", format!("{shown:?} is not a package name")));
+    }
+    if let Some((name, _)) =
+        request.packages_versions.iter().find(|(_, version)| !is_package_version(version))
+    {
+        return Err(invalid("packages_versions", format!("the version of {name} is malformed")));
+    }
+    Ok(())
+}
+
 fn check_repositories(request: &Request) -> Result<(), InvalidField> {
     if request.repositories.len() > MAX_REPOSITORIES {
-        return Err(invalid(
-            "repositories",
-            format!("at most {MAX_REPOSITORIES} are allowed"),
-        ));
+        return Err(invalid("repositories", format!("at most {MAX_REPOSITORIES} are allowed")));
     }
     for (name, url) in &request.repositories {
         if !word(name, 64, ".-") {
@@ -257,58 +265,19 @@ fn check_repositories(request: &Request) -> Result<(), InvalidField> {
 /// The first field that is wrong.
 pub fn check(request: &Request) -> Result<(), InvalidField> {
     if !is_version(&request.version) {
-        return Err(invalid(
-            "version",
-            "letters, digits, '_', '.', '-'; at most 64 characters",
-        ));
+        return Err(invalid("version", "letters, digits, '_', '.', '-'; at most 64 characters"));
     }
-    if request
-        .version_code
-        .as_deref()
-        .is_some_and(|code| !is_version(code))
-    {
-        return Err(invalid(
-            "version_code",
-            "letters, digits, '_', '.', '-'; at most 64",
-        ));
+    if request.version_code.as_deref().is_some_and(|code| !is_version(code)) {
+        return Err(invalid("version_code", "letters, digits, '_', '.', '-'; at most 64"));
     }
     if !is_target(&request.target) {
         return Err(invalid("target", "must look like target/subtarget"));
     }
     if !is_profile(&request.profile) {
-        return Err(invalid(
-            "profile",
-            "letters, digits, '_', '.', '-', ','; at most 128",
-        ));
+        return Err(invalid("profile", "letters, digits, '_', '.', '-', ','; at most 128"));
     }
-    let names = request.requested_packages();
-    if names.len() > MAX_PACKAGES {
-        return Err(invalid(
-            "packages",
-            format!("at most {MAX_PACKAGES} packages are allowed"),
-        ));
-    }
-    if let Some(bad) = names.iter().find(|name| !is_package(name)) {
-        let shown: String = bad.chars().take(40).collect();
-        return Err(invalid(
-            "packages",
-            format!("{shown:?} is not a package name"),
-        ));
-    }
-    if let Some((name, _)) = request
-        .packages_versions
-        .iter()
-        .find(|(_, version)| !is_package_version(version))
-    {
-        return Err(invalid(
-            "packages_versions",
-            format!("the version of {name} is malformed"),
-        ));
-    }
-    if request
-        .rootfs_size_mb
-        .is_some_and(|size| size == 0 || size > 65_536)
-    {
+    check_packages(request)?;
+    if request.rootfs_size_mb.is_some_and(|size| size == 0 || size > 65_536) {
         return Err(invalid("rootfs_size_mb", "must be from 1 to 65536"));
     }
     check_repositories(request)
@@ -365,19 +334,8 @@ pub(crate) mod tests {
 
     #[test]
     fn make_and_shell_syntax_is_never_a_package() {
-        for bad in [
-            "$(shell id)",
-            "a b",
-            "a;b",
-            "a=1",
-            "",
-            "-",
-            "--x",
-            "a\n",
-            "`id`",
-            "a/b",
-            "@x",
-        ] {
+        for bad in ["$(shell id)", "a b", "a;b", "a=1", "", "-", "--x", "a\n", "`id`", "a/b", "@x"]
+        {
             assert!(!is_package(bad), "{bad:?}");
         }
         for good in ["luci", "-ppp", "libstdc++6", "kmod-usb2", "libubox20240329"] {

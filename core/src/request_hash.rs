@@ -26,18 +26,8 @@ pub fn request_hash(request: &Request) -> Sha256Hex {
     hasher
         .field(if request.diff_packages { "diff" } else { "add" })
         .optional(request.filesystem.map(crate::request::Filesystem::as_str))
-        .optional(
-            request
-                .rootfs_size_mb
-                .map(|size| size.to_string())
-                .as_deref(),
-        )
-        .optional(
-            request
-                .defaults
-                .as_ref()
-                .map(|defaults| defaults.sha256.as_str()),
-        )
+        .optional(request.rootfs_size_mb.map(|size| size.to_string()).as_deref())
+        .optional(request.defaults.as_ref().map(|defaults| defaults.sha256.as_str()))
         .count(request.repositories.len());
     for (name, url) in &request.repositories {
         hasher.field(name).field(url);
@@ -52,9 +42,7 @@ pub fn request_hash(request: &Request) -> Sha256Hex {
 /// base32 without padding, 56 characters. Nothing is cut off: a server that cut its hashes could
 /// be made to serve one request's image for another (CVE-2024-54143).
 pub fn object_name(hash: &Sha256Hex) -> String {
-    let digits = data_encoding::BASE32_NOPAD
-        .encode(&hash.to_bytes())
-        .to_ascii_lowercase();
+    let digits = data_encoding::BASE32_NOPAD.encode(&hash.to_bytes()).to_ascii_lowercase();
     format!("{NAME_PREFIX}{digits}")
 }
 
@@ -92,14 +80,10 @@ mod tests {
             |r| r.filesystem = Some(Filesystem::Squashfs),
             |r| r.rootfs_size_mb = Some(100),
             |r| {
-                r.defaults = Some(DefaultsDigest {
-                    sha256: Sha256Hex::of(b"echo"),
-                    length: 4,
-                });
+                r.defaults = Some(DefaultsDigest { sha256: Sha256Hex::of(b"echo"), length: 4 });
             },
             |r| {
-                r.repositories
-                    .insert("a".into(), "https://example.org/a".into());
+                r.repositories.insert("a".into(), "https://example.org/a".into());
             },
             |r| r.repositories_mode = RepositoriesMode::Append,
             |r| {

@@ -182,9 +182,7 @@ pub fn is_plain_file_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= MAX_FILE_NAME
         && !name.starts_with(['.', '-'])
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"._+~-".contains(&b))
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+~-".contains(&b))
 }
 
 impl BuildResult {
@@ -223,11 +221,7 @@ impl Built {
         if self.manifest.len() > 10_000 || self.packages.len() > 10_000 {
             return Err(BadResult::TooMany("packages"));
         }
-        match self
-            .files
-            .iter()
-            .find(|file| !is_plain_file_name(&file.name))
-        {
+        match self.files.iter().find(|file| !is_plain_file_name(&file.name)) {
             Some(file) => Err(BadResult::FileName(file.name.clone())),
             None => Ok(()),
         }
@@ -360,32 +354,19 @@ mod tests {
     #[test]
     fn a_result_reads_back() {
         let bytes = serde_json::to_vec(&failed()).unwrap();
-        assert_eq!(
-            BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")),
-            Ok(failed())
-        );
+        assert_eq!(BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")), Ok(failed()));
     }
 
     #[test]
     fn a_result_of_another_build_is_refused() {
         let bytes = serde_json::to_vec(&failed()).unwrap();
-        assert_eq!(
-            BuildResult::read(&bytes, "v", &Sha256Hex::of(b"r")),
-            Err(BadResult::Foreign)
-        );
+        assert_eq!(BuildResult::read(&bytes, "v", &Sha256Hex::of(b"r")), Err(BadResult::Foreign));
     }
 
     #[test]
     fn a_result_without_verdict_is_refused() {
-        let bytes = serde_json::to_vec(&BuildResult {
-            failure: None,
-            ..failed()
-        })
-        .unwrap();
-        assert_eq!(
-            BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")),
-            Err(BadResult::Ambiguous)
-        );
+        let bytes = serde_json::to_vec(&BuildResult { failure: None, ..failed() }).unwrap();
+        assert_eq!(BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")), Err(BadResult::Ambiguous));
     }
 
     proptest! {
@@ -397,7 +378,7 @@ mod tests {
         #[test]
         fn a_plain_name_has_no_separator(name in ".{0,30}") {
             if is_plain_file_name(&name) {
-                prop_assert!(!name.contains('/') && !name.contains("\0") && name != "." && name != "..");
+                prop_assert!(!name.contains('/') && !name.contains('\0') && name != "." && name != "..");
             }
         }
     }

@@ -55,9 +55,7 @@ impl Stage {
 
     /// Reads a line of `publish`'s output; other lines give nothing.
     pub fn from_log_line(line: &str) -> Option<Self> {
-        line.trim_end()
-            .strip_prefix(STAGE_LINE_PREFIX)
-            .and_then(Self::parse)
+        line.trim_end().strip_prefix(STAGE_LINE_PREFIX).and_then(Self::parse)
     }
 }
 

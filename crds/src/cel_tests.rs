@@ -78,10 +78,7 @@ fn broken(result: Result<(), kube::core::cel::ValidationErrors>) -> Vec<String> 
         Ok(()) => return vec![],
         Err(errors) => format!("{errors:?}"),
     };
-    assert!(
-        !text.contains("EvaluationError") && !text.contains("NoSuchKey"),
-        "{text}"
-    );
+    assert!(!text.contains("EvaluationError") && !text.contains("NoSuchKey"), "{text}");
     vec![text]
 }
 
@@ -188,9 +185,6 @@ fn the_generated_yaml_is_committed() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/generated");
     for (file, text) in yaml_files().unwrap() {
         let committed = std::fs::read_to_string(format!("{folder}/{file}")).unwrap_or_default();
-        assert!(
-            committed == text,
-            "{file} is out of date: run `cargo xtask crdgen`"
-        );
+        assert!(committed == text, "{file} is out of date: run `cargo xtask crdgen`");
     }
 }

@@ -65,9 +65,7 @@ pub fn set_condition(
     now: Timestamp,
 ) -> bool {
     let status = facts.status.as_str();
-    let old = conditions
-        .iter()
-        .position(|condition| condition.type_ == facts.type_);
+    let old = conditions.iter().position(|condition| condition.type_ == facts.type_);
     let kept = old.and_then(|at| conditions.get(at)).cloned();
     let since = match &kept {
         Some(old) if old.status == status => old.last_transition_time.clone(),
@@ -96,58 +94,25 @@ mod tests {
     use super::*;
 
     fn facts(status: ConditionStatus) -> ConditionFacts {
-        ConditionFacts {
-            type_: "Ready",
-            status,
-            reason: "R".into(),
-            message: "m".into(),
-        }
+        ConditionFacts { type_: "Ready", status, reason: "R".into(), message: "m".into() }
     }
 
     #[test]
     fn setting_the_same_condition_again_changes_nothing() {
         let mut conditions = Vec::new();
-        let (t0, t1) = (
-            Timestamp::from_second(0).unwrap(),
-            Timestamp::from_second(9).unwrap(),
-        );
-        assert!(set_condition(
-            &mut conditions,
-            &facts(ConditionStatus::True),
-            Some(1),
-            t0
-        ));
-        assert!(!set_condition(
-            &mut conditions,
-            &facts(ConditionStatus::True),
-            Some(1),
-            t1
-        ));
+        let (t0, t1) = (Timestamp::from_second(0).unwrap(), Timestamp::from_second(9).unwrap());
+        assert!(set_condition(&mut conditions, &facts(ConditionStatus::True), Some(1), t0));
+        assert!(!set_condition(&mut conditions, &facts(ConditionStatus::True), Some(1), t1));
     }
 
     #[test]
     fn the_transition_time_moves_only_with_the_value() {
         let mut conditions = Vec::new();
-        let (t0, t1) = (
-            Timestamp::from_second(0).unwrap(),
-            Timestamp::from_second(9).unwrap(),
-        );
+        let (t0, t1) = (Timestamp::from_second(0).unwrap(), Timestamp::from_second(9).unwrap());
         set_condition(&mut conditions, &facts(ConditionStatus::True), Some(1), t0);
         set_condition(&mut conditions, &facts(ConditionStatus::True), Some(2), t1);
-        assert_eq!(
-            condition(&conditions, "Ready")
-                .unwrap()
-                .last_transition_time
-                .0,
-            t0
-        );
+        assert_eq!(condition(&conditions, "Ready").unwrap().last_transition_time.0, t0);
         set_condition(&mut conditions, &facts(ConditionStatus::False), Some(2), t1);
-        assert_eq!(
-            condition(&conditions, "Ready")
-                .unwrap()
-                .last_transition_time
-                .0,
-            t1
-        );
+        assert_eq!(condition(&conditions, "Ready").unwrap().last_transition_time.0, t1);
     }
 }

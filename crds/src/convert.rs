@@ -81,10 +81,9 @@ impl RequestSpec {
     pub fn to_request(&self) -> Result<Request, BadSpec> {
         let defaults = match &self.defaults {
             None => None,
-            Some(defaults) => Some(DefaultsDigest {
-                sha256: defaults.sha256.parse()?,
-                length: defaults.length,
-            }),
+            Some(defaults) => {
+                Some(DefaultsDigest { sha256: defaults.sha256.parse()?, length: defaults.length })
+            }
         };
         let request = Request {
             distribution: self.distribution.clone(),
@@ -130,10 +129,7 @@ mod tests {
             diff_packages: true,
             filesystem: Some(Filesystem::Jffs2Nand),
             rootfs_size_mb: Some(100),
-            defaults: Some(DefaultsDigest {
-                sha256: Sha256Hex::of(b"echo"),
-                length: 4,
-            }),
+            defaults: Some(DefaultsDigest { sha256: Sha256Hex::of(b"echo"), length: 4 }),
             repositories: [("a".to_owned(), "https://example.org/a".to_owned())].into(),
             repositories_mode: RepositoriesMode::Append,
             repository_keys: ["key".to_owned()].into(),

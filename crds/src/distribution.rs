@@ -20,26 +20,10 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     cel,
     doc = "A distribution based on OpenWrt: where it comes from, which versions are offered, what a request may ask for.",
-    printcolumn(
-        name = "Versions",
-        type_ = "integer",
-        json_path = ".status.counts.versions"
-    ),
-    printcolumn(
-        name = "Targets",
-        type_ = "integer",
-        json_path = ".status.counts.targets"
-    ),
-    printcolumn(
-        name = "Profiles",
-        type_ = "integer",
-        json_path = ".status.counts.profiles"
-    ),
-    printcolumn(
-        name = "Revision",
-        type_ = "integer",
-        json_path = ".status.catalogRevision"
-    ),
+    printcolumn(name = "Versions", type_ = "integer", json_path = ".status.counts.versions"),
+    printcolumn(name = "Targets", type_ = "integer", json_path = ".status.counts.targets"),
+    printcolumn(name = "Profiles", type_ = "integer", json_path = ".status.counts.profiles"),
+    printcolumn(name = "Revision", type_ = "integer", json_path = ".status.catalogRevision"),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -50,11 +34,7 @@ use serde::{Deserialize, Serialize};
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
     ),
-    printcolumn(
-        name = "Updated",
-        type_ = "date",
-        json_path = ".status.lastSuccessfulUpdate"
-    ),
+    printcolumn(name = "Updated", type_ = "date", json_path = ".status.lastSuccessfulUpdate"),
     printcolumn(
         name = "Message",
         type_ = "string",
@@ -67,11 +47,7 @@ use serde::{Deserialize, Serialize};
         json_path = ".spec.upstream.publicURL",
         priority = 1
     ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DistributionSpec {
@@ -119,11 +95,7 @@ pub struct Upstream {
     pub fetch_urls: Vec<String>,
     /// Mirror or proxy from which packages are read inside builds; the first of `fetchURLs` when
     /// absent.
-    #[serde(
-        rename = "packageBaseURL",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "packageBaseURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = r"^https?://[^\s@]+$"))]
     pub package_base_url: Option<String>,
     /// URL that is published to routers, which fetch from it, and that ImageBuilders name.
@@ -143,25 +115,16 @@ pub struct Upstream {
 )]
 pub struct Branch {
     /// For example 24.10.
-    #[schemars(
-        length(min = 1, max = 64),
-        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-    )]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
     pub name: String,
     /// Folder below a mirror, with the placeholder {version}.
     #[serde(default = "default_path")]
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_./{}-]*$")
-    )]
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_./{}-]*$"))]
     pub path: String,
     /// Versions that are offered, newest first.
     #[schemars(
         length(min = 1, max = 64),
-        inner(
-            length(min = 1, max = 64),
-            regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-        )
+        inner(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))
     )]
     pub versions: Vec<String>,
     /// Whether its versions are rebuilt under the same name.
@@ -197,17 +160,11 @@ pub enum Signatures {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct PackageChange {
     /// The old name.
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
-    )]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
     pub source: String,
     /// The new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
-    )]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
     pub target: Option<String>,
     /// Number of the revision from which it holds.
     pub revision: u32,
@@ -256,10 +213,7 @@ impl Default for Limits {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct PinnedCache {
     /// Version, for example 24.10.7.
-    #[schemars(
-        length(min = 1, max = 64),
-        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-    )]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
     pub version: String,
     /// target/subtarget.
     #[schemars(

@@ -24,49 +24,27 @@ use serde::{Deserialize, Serialize};
     selectable = ".spec.requestHash",
     selectable = ".spec.request.version",
     selectable = ".spec.request.target",
-    printcolumn(
-        name = "Version",
-        type_ = "string",
-        json_path = ".spec.request.version"
-    ),
+    printcolumn(name = "Version", type_ = "string", json_path = ".spec.request.version"),
     printcolumn(name = "Target", type_ = "string", json_path = ".spec.request.target"),
-    printcolumn(
-        name = "Profile",
-        type_ = "string",
-        json_path = ".spec.request.profile"
-    ),
+    printcolumn(name = "Profile", type_ = "string", json_path = ".spec.request.profile"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
     printcolumn(name = "Stage", type_ = "string", json_path = ".status.stage"),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.message",
-        priority = 1
-    ),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
     printcolumn(
         name = "Cache",
         type_ = "string",
         json_path = ".status.resolved.cacheName",
         priority = 1
     ),
-    printcolumn(
-        name = "Job",
-        type_ = "string",
-        json_path = ".status.jobName",
-        priority = 1
-    ),
+    printcolumn(name = "Job", type_ = "string", json_path = ".status.jobName", priority = 1),
     printcolumn(
         name = "Finished",
         type_ = "date",
         json_path = ".status.times.finishedAt",
         priority = 1
     ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -105,23 +83,14 @@ pub struct FirmwareBuildSpec {
 )]
 pub struct RequestSpec {
     /// Name of the Distribution.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub distribution: String,
     /// Version, for example 24.10.7.
-    #[schemars(
-        length(min = 1, max = 64),
-        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-    )]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
     pub version: String,
     /// Revision that the build must have, for example r29197-ab4c7d6af7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 64),
-        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-    )]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
     pub version_code: Option<String>,
     /// target/subtarget, for example ath79/generic.
     #[schemars(
@@ -130,19 +99,13 @@ pub struct RequestSpec {
     )]
     pub target: String,
     /// Canonical profile id.
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(pattern = "^[A-Za-z0-9_+][A-Za-z0-9_.+-]*$")
-    )]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_+][A-Za-z0-9_.+-]*$"))]
     pub profile: String,
     /// Packages to add, or to remove when they begin with a minus; sorted.
     #[serde(default)]
     #[schemars(
         length(max = 1000),
-        inner(
-            length(min = 1, max = 128),
-            regex(pattern = "^-?[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
-        )
+        inner(length(min = 1, max = 128), regex(pattern = "^-?[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))
     )]
     pub packages: Vec<String>,
     /// Packages with the version each must have.
@@ -184,10 +147,7 @@ pub struct RequestSpec {
 /// Root file system.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
-#[expect(
-    missing_docs,
-    reason = "the names are OpenWrt's own, and docs would split the enum"
-)]
+#[expect(missing_docs, reason = "the names are OpenWrt's own, and docs would split the enum")]
 pub enum FilesystemSpec {
     Squashfs,
     Ext4,
@@ -220,10 +180,7 @@ pub struct DefaultsSpec {
     #[schemars(range(min = 1, max = 131072))]
     pub length: u32,
     /// Secret that holds the text under the key `defaults`.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub secret_name: String,
 }
 

@@ -7,11 +7,7 @@ use crate::{Distribution, FirmwareBuild, ImageBuilderCache};
 
 /// The definitions, in the order in which they are installed.
 pub fn crds() -> [CustomResourceDefinition; 3] {
-    [
-        Distribution::crd(),
-        ImageBuilderCache::crd(),
-        FirmwareBuild::crd(),
-    ]
+    [Distribution::crd(), ImageBuilderCache::crd(), FirmwareBuild::crd()]
 }
 
 /// File name and text of each definition, as committed below `crds/generated/`.
@@ -24,10 +20,7 @@ pub fn yaml_files() -> Result<Vec<(String, String)>, serde_yaml::Error> {
         .into_iter()
         .map(|crd| {
             let yaml = serde_yaml::to_string(&crd)?;
-            Ok((
-                format!("{}.yaml", crd.spec.names.plural),
-                format!("{header}{yaml}"),
-            ))
+            Ok((format!("{}.yaml", crd.spec.names.plural), format!("{header}{yaml}")))
         })
         .collect()
 }

@@ -23,51 +23,23 @@ use serde::{Deserialize, Serialize};
     selectable = ".spec.distribution",
     selectable = ".spec.version",
     selectable = ".spec.target",
-    printcolumn(
-        name = "Distribution",
-        type_ = "string",
-        json_path = ".spec.distribution"
-    ),
+    printcolumn(name = "Distribution", type_ = "string", json_path = ".spec.distribution"),
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
     printcolumn(name = "Target", type_ = "string", json_path = ".spec.target"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
     printcolumn(name = "Users", type_ = "integer", json_path = ".status.users"),
-    printcolumn(
-        name = "Revision",
-        type_ = "string",
-        json_path = ".status.revision",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Bytes",
-        type_ = "integer",
-        json_path = ".status.bytes",
-        priority = 1
-    ),
+    printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision", priority = 1),
+    printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.bytes", priority = 1),
     printcolumn(
         name = "Claim",
         type_ = "string",
         json_path = ".status.place.claimName",
         priority = 1
     ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.message",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Pinned",
-        type_ = "boolean",
-        json_path = ".spec.pinned",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
+    printcolumn(name = "Pinned", type_ = "boolean", json_path = ".spec.pinned", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -76,16 +48,10 @@ use serde::{Deserialize, Serialize};
 )]
 pub struct ImageBuilderCacheSpec {
     /// Name of the Distribution.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub distribution: String,
     /// Version, for example 24.10.7.
-    #[schemars(
-        length(min = 1, max = 64),
-        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-    )]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
     pub version: String,
     /// target/subtarget, for example ath79/generic.
     #[schemars(
@@ -97,16 +63,10 @@ pub struct ImageBuilderCacheSpec {
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub sha256: String,
     /// Plain file name of the tarball.
-    #[schemars(
-        length(min = 1, max = 255),
-        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
-    )]
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
     pub file: String,
     /// Folder of the target below a mirror, for example releases/24.10.7/targets/ath79/generic.
-    #[schemars(
-        length(min = 1, max = 255),
-        regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_./-]*$")
-    )]
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_./-]*$"))]
     pub target_path: String,
     /// Whether it is kept when nothing uses it.
     #[serde(default)]
@@ -197,11 +157,7 @@ pub enum CachePhase {
 /// Name of the cache of an ImageBuilder: readable, and unique through the digest of its identity.
 pub fn cache_name(distribution: &str, version: &str, target: &str, sha256: &str) -> String {
     let mut hasher = FieldHasher::new("asu.dev/cache/v1");
-    hasher
-        .field(distribution)
-        .field(version)
-        .field(target)
-        .field(sha256);
+    hasher.field(distribution).field(version).field(target).field(sha256);
     let readable: String = format!("{distribution}-{version}-{target}")
         .to_ascii_lowercase()
         .chars()
