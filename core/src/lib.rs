@@ -4,12 +4,17 @@
 //! go out as values. Callers are the API (validation, look-up table), the operator (decisions),
 //! and the builder (effective plan, classification, build key).
 
+pub mod build_key;
 pub mod catalog;
+pub mod classify;
 pub mod digest;
 pub mod failure;
 pub mod lifetime;
+pub mod make_info;
+pub mod packages;
 pub mod plan;
 pub mod repositories;
+pub mod repositories_file;
 pub mod request;
 pub mod request_hash;
 pub mod result;

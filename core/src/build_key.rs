@@ -1,0 +1,121 @@
+//! The key under which the files of a build are stored: what was really built, from what.
+
+use std::collections::BTreeMap;
+
+use crate::digest::{FieldHasher, Sha256Hex};
+
+/// Everything that decides the bytes of an image. Observed by `publish`, never taken from what the
+/// untrusted part of a build says, but for the index digests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildKeyInput<'a> {
+    /// Canonical profile.
+    pub profile: &'a str,
+    /// The PACKAGES argument, in the order given to make.
+    pub packages: &'a [String],
+    /// Bytes of the repositories file that make saw.
+    pub repositories_file: &'a str,
+    /// Keys that were added to those of the tree, by file name.
+    pub keys: &'a BTreeMap<String, String>,
+    /// Digest of the private first-boot script, the only file of the overlay.
+    pub defaults: Option<&'a Sha256Hex>,
+    /// Size of the root partition in MiB.
+    pub rootfs_size_mb: Option<u32>,
+    /// Lines of `.config` that differ from the tree's.
+    pub config_edits: &'a [String],
+    /// EXTRA_IMAGE_NAME.
+    pub extra_image_name: &'a str,
+    /// Digest of the ImageBuilder's tarball.
+    pub image_builder: &'a Sha256Hex,
+    /// Digest (or reference) of the builder image.
+    pub builder_image: &'a str,
+    /// Digests of the package indexes that the build read, by name.
+    pub indexes: &'a BTreeMap<String, Sha256Hex>,
+}
+
+/// SHA-256 over a length-prefixed form of the whole input.
+pub fn build_key(input: &BuildKeyInput<'_>) -> Sha256Hex {
+    let mut hasher = FieldHasher::new("asu.dev/build-key/v1");
+    hasher
+        .field(input.profile)
+        .list(input.packages.iter().map(String::as_str))
+        .field(input.repositories_file)
+        .count(input.keys.len());
+    for (name, key) in input.keys {
+        hasher.field(name).field(key);
+    }
+    hasher
+        .optional(input.defaults.map(Sha256Hex::as_str))
+        .optional(input.rootfs_size_mb.map(|size| size.to_string()).as_deref())
+        .list(input.config_edits.iter().map(String::as_str))
+        .field(input.extra_image_name)
+        .field(input.image_builder.as_str())
+        .field(input.builder_image)
+        .count(input.indexes.len());
+    for (name, digest) in input.indexes {
+        hasher.field(name).field(digest.as_str());
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+
+    static PACKAGES: LazyLock<Vec<String>> = LazyLock::new(|| vec!["vim".to_owned()]);
+    static NO_KEYS: BTreeMap<String, String> = BTreeMap::new();
+    static TARBALL: LazyLock<Sha256Hex> = LazyLock::new(|| Sha256Hex::of(b"tarball"));
+    static INDEXES: LazyLock<BTreeMap<String, Sha256Hex>> =
+        LazyLock::new(|| BTreeMap::from([("base".to_owned(), Sha256Hex::of(b"base"))]));
+
+    fn key<'a>(change: impl FnOnce(&mut BuildKeyInput<'a>)) -> Sha256Hex {
+        let mut input = BuildKeyInput {
+            profile: "router",
+            packages: PACKAGES.as_slice(),
+            repositories_file: "src/gz base http://m/base\n",
+            keys: &NO_KEYS,
+            defaults: None,
+            rootfs_size_mb: None,
+            config_edits: &[],
+            extra_image_name: "0123456789ab",
+            image_builder: &TARBALL,
+            builder_image: "builder@sha256:1",
+            indexes: &INDEXES,
+        };
+        change(&mut input);
+        build_key(&input)
+    }
+
+    #[test]
+    fn every_part_of_what_was_built_changes_the_key() {
+        let list = ["nano".to_owned()];
+        let keys = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
+        let digest = Sha256Hex::of(b"other");
+        let none = BTreeMap::new();
+        let all = [
+            key(|_| {}),
+            key(|i| i.profile = "other"),
+            key(|i| i.packages = &list),
+            key(|i| i.repositories_file = ""),
+            key(|i| i.keys = &keys),
+            key(|i| i.defaults = Some(&digest)),
+            key(|i| i.rootfs_size_mb = Some(1)),
+            key(|i| i.config_edits = &list),
+            key(|i| i.extra_image_name = ""),
+            key(|i| i.image_builder = &digest),
+            key(|i| i.builder_image = "other"),
+            key(|i| i.indexes = &none),
+        ];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert_eq!(key(|_| {}), key(|_| {}));
+    }
+
+    #[test]
+    fn the_order_of_packages_is_part_of_the_key() {
+        let one = ["a".to_owned(), "b".to_owned()];
+        let other = ["b".to_owned(), "a".to_owned()];
+        assert_ne!(key(|i| i.packages = &one), key(|i| i.packages = &other));
+    }
+}

@@ -1,0 +1,335 @@
+//! Reads the output of an ImageBuilder line by line and says why it failed.
+//!
+//! The texts are those of opkg (to 24.10) and of apk (from 25.12). Faults of the surroundings are
+//! looked for first: a feed that could not be read makes every package "unknown", and a full disk
+//! makes opkg say that it cannot install a package. Exit codes of inner commands are never read,
+//! apk's are numbers of errors.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use regex::Regex;
+
+use crate::failure::{Failure, FailureReason};
+
+/// Most names of one kind that are remembered; a log names more only when everything is broken.
+const MAX_NAMES: usize = 100;
+/// Longest part of a line that is looked at, in bytes.
+const MAX_LINE: usize = 4096;
+
+/// What the lines so far have shown. Feed it every line, also those that the kept log drops.
+#[derive(Clone, Debug, Default)]
+pub struct Classifier {
+    no_space: bool,
+    bad_signature: BTreeSet<String>,
+    downloads: BTreeSet<String>,
+    too_big: Option<String>,
+    scripts: BTreeSet<String>,
+    missing: BTreeSet<String>,
+    conflicts: BTreeSet<String>,
+    unknown_profile: bool,
+    read_only: bool,
+    /// opkg prints `Signature check failed.` on a line of its own, after the index it belongs to.
+    last_index: Option<String>,
+    /// The next line lists packages in conflict (opkg), or belongs to this package (apk).
+    context: Context,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Context {
+    #[default]
+    None,
+    OpkgConflicts,
+    ApkPackage(String),
+}
+
+macro_rules! pattern {
+    ($name:ident, $text:literal) => {
+        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
+    };
+}
+
+pattern!(
+    NO_SPACE,
+    r"No space left on device|Disk quota exceeded|verify_pkg_installable: Only have \d+kb available|FATAL ERROR: Failed to write to output filesystem|File size limit exceeded"
+);
+pattern!(READ_ONLY, r"Read-only file system|staging_dir/.*: Permission denied");
+pattern!(INDEX_URL, r"^Downloading (\S+)/Packages(?:\.gz|\.sig)?$");
+pattern!(OPKG_SIGNATURE, r"^Signature check failed\.|Signature file download failed");
+pattern!(APK_SIGNATURE, r"updating and opening (\S+): (?:UNTRUSTED signature|BAD signature)");
+pattern!(
+    INDEX_FAILED,
+    r"(?:Failed to download the package list from|opkg_download: Failed to download|WARNING: updating and opening|WARNING: fetching) (\S+?)[,:]?(?:\s|$)"
+);
+pattern!(
+    PACKAGE_FAILED,
+    r"opkg_install_pkg: (?:Failed to download|Checksum or size mismatch for package) ([A-Za-z0-9_+-][A-Za-z0-9_.+-]*?)\.(?:\s|$)"
+);
+pattern!(
+    APK_FETCH,
+    r"ERROR: (\S+): (?:unexpected end of file|file integrity error|ADB integrity error|network error|temporary error|remote server returned error|connection|DNS|IO ERROR|operation timed out)"
+);
+pattern!(APK_WGET, r"ERROR: wget: exited with error (\d+)");
+pattern!(TOO_BIG, r"is too big: (\d+) > (\d+)");
+pattern!(
+    TOO_BIG_VENDOR,
+    r"(?:images are too big by (\d+) bytes|file-system partition too big|image too big|out of space\?)"
+);
+pattern!(
+    SCRIPT_OPKG,
+    r#"pkg_run_script: package "?([A-Za-z0-9_.+-]+)"? \S+ script returned status"#
+);
+pattern!(
+    SCRIPT_ROOTFS,
+    r"(?:post|pre)inst script \S*/([A-Za-z0-9_.+-]+) has failed with exit code"
+);
+pattern!(MISSING_OPKG, r"Cannot install package ([A-Za-z0-9_.+=~-]+?)\.(?:\s|$)");
+pattern!(MISSING_APK, r"^\s+([A-Za-z0-9_.+=~:-]+) \(no such package\)");
+pattern!(DEPENDENCY, r"cannot find dependency ([A-Za-z0-9_.+-]+) .*for ([A-Za-z0-9_.+-]+)");
+pattern!(CLASH_OPKG, r"check_data_file_clashes: Package ([A-Za-z0-9_.+-]+) wants to");
+pattern!(CLASH_OWNER, r"is already provided by package\s+\*\s+([A-Za-z0-9_.+-]+)\s*$");
+pattern!(
+    CONFLICT_HEAD,
+    r"check_conflicts_for: The following packages conflict with ([A-Za-z0-9_.+-]+):"
+);
+pattern!(CONFLICT_LIST, r"check_conflicts_for:\s+(.*\*)\s*$");
+pattern!(
+    CLASH_APK,
+    r"ERROR: ([A-Za-z0-9_.+~-]+): trying to overwrite \S+ owned by ([A-Za-z0-9_.+~-]+?)\.?$"
+);
+pattern!(APK_BLOCK, r"^  ([A-Za-z0-9_.+~-]+):$");
+pattern!(APK_CONFLICT, r"^\s+(?:conflicts|breaks): ([A-Za-z0-9_.+~-]+)\[");
+pattern!(NO_PROFILE, r#"^Profile ".*" does not exist!"#);
+
+fn found(pattern: &LazyLock<Option<Regex>>, line: &str) -> bool {
+    pattern.as_ref().is_some_and(|regex| regex.is_match(line))
+}
+
+fn group(pattern: &LazyLock<Option<Regex>>, line: &str, index: usize) -> Option<String> {
+    let captures = pattern.as_ref()?.captures(line)?;
+    captures.get(index).map(|part| part.as_str().to_owned())
+}
+
+fn remember(names: &mut BTreeSet<String>, name: Option<String>) {
+    if names.len() < MAX_NAMES {
+        names.extend(name);
+    }
+}
+
+/// `name-1.0-r1` without the version; a name without one stays.
+fn without_version(text: &str) -> String {
+    pattern!(VERSIONED, r"^(.+?)-\d[^-]*(?:-r\d+)?(?:\.\S*)?$");
+    group(&VERSIONED, text, 1).unwrap_or_else(|| text.to_owned())
+}
+
+/// File name of a script without what the package manager appends to the package's name.
+fn script_owner(file: &str) -> String {
+    let name = [".postinst", ".preinst", ".post-install", ".pre-install"]
+        .iter()
+        .find_map(|end| file.strip_suffix(end));
+    match name {
+        Some(name) if file.ends_with("-install") => without_version(name),
+        Some(name) => name.to_owned(),
+        None => file.to_owned(),
+    }
+}
+
+/// The last two folders of an index's URL, which name the feed; host and scheme are left out.
+fn feed_of(url: &str) -> String {
+    let path = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let is_file = |part: &&str| part.starts_with("Packages") || part.starts_with("packages.adb");
+    let parts: Vec<&str> = path.split('/').filter(|part| !is_file(part)).collect();
+    let from = parts.len().saturating_sub(2).max(1).min(parts.len());
+    parts.get(from..).unwrap_or_default().join("/")
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl Classifier {
+    /// Reads a whole text.
+    pub fn read(text: &str) -> Self {
+        let mut classifier = Self::default();
+        for line in text.lines() {
+            classifier.line(line);
+        }
+        classifier
+    }
+
+    /// Takes one line in.
+    pub fn line(&mut self, line: &str) {
+        let mut end = line.len().min(MAX_LINE);
+        while !line.is_char_boundary(end) {
+            end -= 1;
+        }
+        let line = line.get(..end).unwrap_or_default();
+        self.surroundings(line);
+        self.request(line);
+    }
+
+    fn surroundings(&mut self, line: &str) {
+        self.no_space |= found(&NO_SPACE, line);
+        self.read_only |= found(&READ_ONLY, line);
+        if let Some(url) = group(&INDEX_URL, line, 1) {
+            self.last_index = Some(url);
+        }
+        if found(&OPKG_SIGNATURE, line) {
+            let feed = self.last_index.as_deref().map(feed_of).unwrap_or_default();
+            remember(&mut self.bad_signature, Some(feed));
+        }
+        if let Some(url) = group(&APK_SIGNATURE, line, 1) {
+            remember(&mut self.bad_signature, Some(feed_of(&url)));
+        } else if let Some(url) = group(&INDEX_FAILED, line, 1) {
+            let name = if url.contains("/Packages") || url.contains("packages.adb") {
+                format!("the index of {}", feed_of(&url))
+            } else {
+                url.rsplit('/').next().unwrap_or_default().to_owned()
+            };
+            remember(&mut self.downloads, Some(name));
+        }
+        remember(&mut self.downloads, group(&PACKAGE_FAILED, line, 1));
+        remember(
+            &mut self.downloads,
+            group(&APK_FETCH, line, 1)
+                .filter(|name| name != "wget")
+                .map(|name| without_version(&name)),
+        );
+        if found(&APK_WGET, line) && self.downloads.is_empty() {
+            remember(&mut self.downloads, Some(String::new()));
+        }
+    }
+
+    fn request(&mut self, line: &str) {
+        if self.too_big.is_none() {
+            self.too_big = match (group(&TOO_BIG, line, 1), group(&TOO_BIG, line, 2)) {
+                (Some(is), Some(allowed)) => Some(format!("{is} > {allowed} bytes")),
+                _ if found(&TOO_BIG_VENDOR, line) => Some(
+                    group(&TOO_BIG_VENDOR, line, 1)
+                        .map_or_else(String::new, |by| format!("{by} bytes too many")),
+                ),
+                _ => None,
+            };
+        }
+        remember(&mut self.scripts, group(&SCRIPT_OPKG, line, 1));
+        remember(&mut self.scripts, group(&SCRIPT_ROOTFS, line, 1).map(|file| script_owner(&file)));
+        remember(&mut self.missing, group(&MISSING_OPKG, line, 1));
+        remember(&mut self.missing, group(&MISSING_APK, line, 1));
+        remember(&mut self.missing, group(&DEPENDENCY, line, 1));
+        self.unknown_profile |= found(&NO_PROFILE, line);
+        self.clashes(line);
+    }
+
+    fn clashes(&mut self, line: &str) {
+        remember(&mut self.conflicts, group(&CLASH_OPKG, line, 1));
+        remember(&mut self.conflicts, group(&CLASH_OWNER, line, 1));
+        for index in [1, 2] {
+            let name = group(&CLASH_APK, line, index).map(|name| without_version(&name));
+            remember(&mut self.conflicts, name);
+        }
+        if let Some(name) = group(&CONFLICT_HEAD, line, 1) {
+            remember(&mut self.conflicts, Some(name));
+            self.context = Context::OpkgConflicts;
+        } else if matches!(self.context, Context::OpkgConflicts) {
+            let names = group(&CONFLICT_LIST, line, 1).unwrap_or_default();
+            for name in names.split('*').map(str::trim).filter(|n| !n.is_empty()) {
+                remember(&mut self.conflicts, Some(name.to_owned()));
+            }
+            if names.is_empty() {
+                self.context = Context::None;
+            }
+        } else if let Some(name) = group(&APK_BLOCK, line, 1) {
+            self.context = Context::ApkPackage(without_version(&name));
+        } else if let Some(other) = group(&APK_CONFLICT, line, 1) {
+            if let Context::ApkPackage(name) = &self.context {
+                remember(&mut self.conflicts, Some(name.clone()));
+            }
+            remember(&mut self.conflicts, Some(without_version(&other)));
+        }
+    }
+
+    /// Whether something could not be written because it is read-only: the build may be tried
+    /// again on a copy of the tree.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// A fault of the surroundings, which spoils a build even when make says that it succeeded:
+    /// an index that was not read makes a different image than the one that was asked for.
+    pub fn infrastructure(&self) -> Option<Failure> {
+        if self.no_space {
+            return Some(Failure::new(
+                FailureReason::NoSpace,
+                "The build ran out of scratch space",
+            ));
+        }
+        if !self.bad_signature.is_empty() {
+            return Some(Failure::new(
+                FailureReason::IndexSignature,
+                format!(
+                    "The package index is not signed by a trusted key: {}",
+                    list(&self.bad_signature)
+                ),
+            ));
+        }
+        if !self.downloads.is_empty() {
+            let names: BTreeSet<String> =
+                self.downloads.iter().filter(|name| !name.is_empty()).cloned().collect();
+            let what = if names.is_empty() { "a package".to_owned() } else { list(&names) };
+            return Some(Failure::new(
+                FailureReason::DownloadFailed,
+                format!("Could not download {what}"),
+            ));
+        }
+        None
+    }
+
+    /// Why the build failed, given that it failed. Nothing that is known gives `BuildFailed`.
+    pub fn failure(&self) -> Failure {
+        if let Some(failure) = self.infrastructure() {
+            return failure;
+        }
+        if let Some(sizes) = &self.too_big {
+            let colon = if sizes.is_empty() { "" } else { ": " };
+            return Failure::new(
+                FailureReason::ImageTooBig,
+                format!("Selected packages exceed device storage{colon}{sizes}"),
+            );
+        }
+        if !self.scripts.is_empty() {
+            return Failure::new(
+                FailureReason::PackageScript,
+                format!("A script of the package failed: {}", list(&self.scripts)),
+            );
+        }
+        let missing: BTreeSet<String> = self.missing.difference(&self.conflicts).cloned().collect();
+        if !missing.is_empty() || !self.conflicts.is_empty() {
+            return Failure::new(
+                FailureReason::PackageSelection,
+                selection(&missing, &self.conflicts),
+            );
+        }
+        if self.unknown_profile {
+            return Failure::new(
+                FailureReason::ProfileNotBuilt,
+                "The ImageBuilder does not know the profile",
+            );
+        }
+        Failure::new(FailureReason::BuildFailed, "Error while building firmware. See stdout/stderr")
+    }
+}
+
+/// The sentence of today's public server.
+fn selection(missing: &BTreeSet<String>, conflicts: &BTreeSet<String>) -> String {
+    let mut text = String::from("Impossible package selection:");
+    if !missing.is_empty() {
+        text.push_str(&format!(" missing ({})", list(missing)));
+    }
+    if !conflicts.is_empty() {
+        text.push_str(&format!(" conflicts ({})", list(conflicts)));
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "classify_tests.rs"]
+mod tests;

@@ -1,0 +1,145 @@
+//! Reads what `make info` prints.
+
+use std::collections::BTreeMap;
+
+use crate::request;
+
+/// Most profiles that are read; the largest target has about 400.
+pub const MAX_PROFILES: usize = 5000;
+
+/// Facts of an ImageBuilder as it states them itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MakeInfo {
+    /// `target/subtarget`.
+    pub target: String,
+    /// Revision, for example `r29197-ab4c7d6af7`.
+    pub revision: String,
+    /// Packages of every device, in the order printed.
+    pub default_packages: Vec<String>,
+    /// Packages of each profile, by id.
+    pub profiles: BTreeMap<String, Vec<String>>,
+}
+
+/// The text is not that of `make info`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadInfo {
+    /// A line that must be there is not.
+    #[error("'make info' printed no {0}")]
+    Missing(&'static str),
+    /// More than any ImageBuilder has.
+    #[error("'make info' printed more than {MAX_PROFILES} profiles")]
+    TooMany,
+    /// A name that could not be passed to make.
+    #[error("'make info' printed {0:?}, which is not a name")]
+    Name(String),
+}
+
+fn quoted(line: &str, key: &str) -> Option<String> {
+    let value = line.strip_prefix(key)?.trim();
+    Some(value.trim_matches('"').to_owned())
+}
+
+fn packages(list: &str) -> Result<Vec<String>, BadInfo> {
+    list.split_whitespace()
+        .map(|name| {
+            if request::is_package(name) {
+                Ok(name.to_owned())
+            } else {
+                Err(BadInfo::Name(name.chars().take(80).collect()))
+            }
+        })
+        .collect()
+}
+
+/// Takes the output apart: lines of facts, then a block for each profile.
+///
+/// # Errors
+/// What is missing or malformed.
+pub fn parse(text: &str) -> Result<MakeInfo, BadInfo> {
+    let mut info = MakeInfo::default();
+    let mut in_profiles = false;
+    let mut current: Option<String> = None;
+    for line in text.lines() {
+        if !in_profiles {
+            if let Some(target) = quoted(line, "Current Target:") {
+                info.target = target;
+            } else if let Some(revision) = quoted(line, "Current Revision:") {
+                info.revision = revision;
+            } else if let Some(list) = line.strip_prefix("Default Packages:") {
+                info.default_packages = packages(list)?;
+            }
+            in_profiles = line.trim_end() == "Available Profiles:";
+            continue;
+        }
+        if let Some(list) = line.strip_prefix("    Packages:") {
+            if let Some(id) = &current {
+                info.profiles.insert(id.clone(), packages(list)?);
+            }
+        } else if let Some(id) = line.strip_suffix(':').filter(|id| !id.starts_with(' ')) {
+            if !request::is_profile(id) {
+                return Err(BadInfo::Name(id.chars().take(80).collect()));
+            }
+            info.profiles.insert(id.to_owned(), Vec::new());
+            current = Some(id.to_owned());
+        }
+        if info.profiles.len() > MAX_PROFILES {
+            return Err(BadInfo::TooMany);
+        }
+    }
+    check(info)
+}
+
+fn check(info: MakeInfo) -> Result<MakeInfo, BadInfo> {
+    if !request::is_target(&info.target) {
+        return Err(BadInfo::Missing("target"));
+    }
+    if !request::is_version(&info.revision) {
+        return Err(BadInfo::Missing("revision"));
+    }
+    if info.default_packages.is_empty() {
+        return Err(BadInfo::Missing("default packages"));
+    }
+    if info.profiles.is_empty() {
+        return Err(BadInfo::Missing("profiles"));
+    }
+    Ok(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &str = "Current Target: \"ath79/generic\"\nCurrent Architecture: \"mips\"\nCurrent Revision: \"r33051-f5dae5ece4\"\nDefault Packages: base-files ca-bundle\nAvailable Profiles:\n\n8dev_carambola2:\n    8devices Carambola2\n    Packages: kmod-usb-chipidea2 -swconfig\n    hasImageMetadata: 1\n    SupportedDevices: 8dev,carambola2\nplain:\n    Packages: \n    hasImageMetadata: 0\n";
+
+    #[test]
+    fn facts_and_profiles_are_read() {
+        let info = parse(TEXT).unwrap();
+        assert_eq!(info.target, "ath79/generic");
+        assert_eq!(info.revision, "r33051-f5dae5ece4");
+        assert_eq!(info.default_packages, ["base-files", "ca-bundle"]);
+        assert_eq!(info.profiles["8dev_carambola2"], ["kmod-usb-chipidea2", "-swconfig"]);
+        assert!(info.profiles["plain"].is_empty());
+    }
+
+    #[test]
+    fn a_text_without_revision_is_refused() {
+        let text = TEXT.replace("Revision", "Nothing");
+        assert_eq!(parse(&text), Err(BadInfo::Missing("revision")));
+    }
+
+    #[test]
+    fn a_name_that_make_would_expand_is_refused() {
+        let text = TEXT.replace("ca-bundle", "$(shell_id)");
+        assert_eq!(parse(&text), Err(BadInfo::Name("$(shell_id)".into())));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_without_panic(text in "(?s).{0,300}") {
+            let _ = parse(&text);
+            let _ = parse(&format!("{TEXT}{text}"));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The file that tells opkg or apk where packages are, rewritten for one build.
+
+use std::collections::BTreeMap;
+
+use crate::{plan::PackageManager, repositories::RepositoryUrl, request::RepositoriesMode};
+
+/// The line of the ImageBuilder's own package folder (opkg).
+const LOCAL_FEED: &str = "src imagebuilder file:packages";
+/// The line that switches signature checks on (opkg).
+const CHECK_SIGNATURE: &str = "option check_signature";
+
+/// What a build does to the file.
+#[derive(Clone, Debug)]
+pub struct Rewrite<'a> {
+    /// Generation of the file.
+    pub package_manager: PackageManager,
+    /// Base that the file's URLs begin with.
+    pub public_url: &'a str,
+    /// Base to fetch from instead.
+    pub package_base_url: &'a str,
+    /// Third-party repositories by name.
+    pub repositories: &'a BTreeMap<String, String>,
+    /// How they relate to the file's own.
+    pub mode: RepositoriesMode,
+}
+
+/// File name of it in a tree.
+pub fn file_name(package_manager: PackageManager) -> &'static str {
+    match package_manager {
+        PackageManager::Opkg => "repositories.conf",
+        PackageManager::Apk => "repositories",
+    }
+}
+
+/// The file as the build sees it: URLs below `public_url` point to `package_base_url` (scheme, host
+/// and prefix), the request's repositories are added or stand alone, and what is local or an option
+/// stays. Comments and blank lines are left out.
+pub fn rewrite(original: &str, rewrite: &Rewrite<'_>) -> String {
+    let replaced = !rewrite.repositories.is_empty() && rewrite.mode == RepositoriesMode::Replace;
+    let mut lines: Vec<String> = original
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .filter(|line| !replaced || is_local(line, rewrite.package_manager))
+        .map(str::to_owned)
+        .collect();
+    for (name, url) in rewrite.repositories {
+        lines.push(match rewrite.package_manager {
+            PackageManager::Opkg => format!("src/gz {name} {url}"),
+            PackageManager::Apk => url.clone(),
+        });
+    }
+    if rewrite.package_manager == PackageManager::Opkg && !rewrite.repositories.is_empty() {
+        for needed in [LOCAL_FEED, CHECK_SIGNATURE] {
+            if !lines.iter().any(|line| line == needed) {
+                lines.push(needed.to_owned());
+            }
+        }
+    }
+    lines
+        .iter()
+        .map(|line| moved(line, rewrite.public_url, rewrite.package_base_url) + "\n")
+        .collect()
+}
+
+/// Names of the remote feeds of a rewritten file, in order: the names of their indexes (opkg), or
+/// their URLs (apk).
+pub fn remote_feeds(file: &str, package_manager: PackageManager) -> Vec<String> {
+    file.lines()
+        .filter(|line| !is_local(line, package_manager))
+        .filter_map(|line| match package_manager {
+            PackageManager::Opkg => line.split_whitespace().nth(1).map(str::to_owned),
+            PackageManager::Apk => Some(line.to_owned()),
+        })
+        .collect()
+}
+
+fn is_local(line: &str, package_manager: PackageManager) -> bool {
+    match package_manager {
+        PackageManager::Opkg => {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                [kind, _, place, ..] if kind.starts_with("src") => place.starts_with("file:"),
+                _ => true,
+            }
+        }
+        PackageManager::Apk => !line.contains("://"),
+    }
+}
+
+/// Replaces the base of the line's URL when it lies below `from`. The scheme of `from` is not
+/// compared: a tree may name the same server by http.
+fn moved(line: &str, from: &str, to: &str) -> String {
+    line.split(' ')
+        .map(|word| moved_url(word, from, to).unwrap_or_else(|| word.to_owned()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn moved_url(word: &str, from: &str, to: &str) -> Option<String> {
+    let url = RepositoryUrl::parse(word).ok()?;
+    let from = RepositoryUrl::parse(from).ok()?;
+    if url.authority != from.authority {
+        return None;
+    }
+    let rest = url.path.strip_prefix(from.path.trim_end_matches('/'))?;
+    if !rest.is_empty() && !rest.starts_with('/') {
+        return None;
+    }
+    Some(format!("{}{rest}", to.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OPKG: &str = "src/gz openwrt_core https://d.example/releases/1/targets/a/b/packages\n\n# src/gz off https://d.example/x\nsrc/gz other https://e.example/o\nsrc imagebuilder file:packages\noption check_signature\n";
+    const APK: &str =
+        "# c\nhttps://d.example/releases/1/p/packages.adb\nhttps://e.example/packages.adb\n";
+
+    fn rewritten(
+        text: &str,
+        package_manager: PackageManager,
+        mode: RepositoriesMode,
+        own: &[(&str, &str)],
+    ) -> String {
+        let repositories =
+            own.iter().map(|&(name, url)| (name.to_owned(), url.to_owned())).collect();
+        rewrite(
+            text,
+            &Rewrite {
+                package_manager,
+                public_url: "https://d.example",
+                package_base_url: "http://proxy:8080/mirror/",
+                repositories: &repositories,
+                mode,
+            },
+        )
+    }
+
+    #[test]
+    fn public_urls_move_and_others_stay() {
+        let file = rewritten(OPKG, PackageManager::Opkg, RepositoriesMode::Replace, &[]);
+        assert_eq!(
+            file,
+            "src/gz openwrt_core http://proxy:8080/mirror/releases/1/targets/a/b/packages\nsrc/gz other https://e.example/o\nsrc imagebuilder file:packages\noption check_signature\n"
+        );
+        assert_eq!(remote_feeds(&file, PackageManager::Opkg), ["openwrt_core", "other"]);
+    }
+
+    #[test]
+    fn replacing_keeps_local_packages_and_signature_checks() {
+        let own = [("mine", "https://m.example/x")];
+        assert_eq!(
+            rewritten(OPKG, PackageManager::Opkg, RepositoriesMode::Replace, &own),
+            "src imagebuilder file:packages\noption check_signature\nsrc/gz mine https://m.example/x\n"
+        );
+        assert_eq!(
+            rewritten(APK, PackageManager::Apk, RepositoriesMode::Replace, &own),
+            "https://m.example/x\n"
+        );
+    }
+
+    #[test]
+    fn appending_keeps_everything_and_adds_what_lacks() {
+        let own = [("mine", "https://m.example/x")];
+        let file = rewritten(
+            "src/gz a https://d.example/a\n",
+            PackageManager::Opkg,
+            RepositoriesMode::Append,
+            &own,
+        );
+        assert_eq!(
+            file,
+            "src/gz a http://proxy:8080/mirror/a\nsrc/gz mine https://m.example/x\nsrc imagebuilder file:packages\noption check_signature\n"
+        );
+        assert_eq!(
+            rewritten(APK, PackageManager::Apk, RepositoriesMode::Append, &own).lines().count(),
+            3
+        );
+    }
+
+    #[test]
+    fn a_host_that_only_begins_alike_stays() {
+        for line in
+            ["https://d.example.evil/x/packages.adb", "https://d.example:8443/x/packages.adb"]
+        {
+            let file = rewritten(line, PackageManager::Apk, RepositoriesMode::Append, &[]);
+            assert_eq!(file.trim_end(), line);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rewriting_is_idempotent(paths in proptest::collection::vec("[a-z/]{0,12}", 0..5)) {
+            let text: String = paths.iter().map(|path| format!("src/gz f https://d.example/{}\n", path)).collect();
+            let once = rewritten(&text, PackageManager::Opkg, RepositoriesMode::Append, &[]);
+            prop_assert!(!once.contains("d.example"));
+            prop_assert_eq!(rewritten(&once, PackageManager::Opkg, RepositoriesMode::Append, &[]), once);
+        }
+
+        #[test]
+        fn signature_checks_are_never_lost(text in "(?s).{0,80}", append in any::<bool>()) {
+            let mode = if append { RepositoriesMode::Append } else { RepositoriesMode::Replace };
+            let file = rewritten(&format!("{text}\n{CHECK_SIGNATURE}\n"), PackageManager::Opkg, mode, &[("m", "https://m.example/x")]);
+            prop_assert!(file.lines().any(|line| line == CHECK_SIGNATURE));
+        }
+    }
+}
