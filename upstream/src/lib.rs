@@ -1,1 +1,21 @@
 //! Reads a distribution's download server: indexes, signatures, tarballs.
+//!
+//! Everything that comes from there is bounded, typed and checked here, and handed on as plain
+//! values. Knows neither Kubernetes nor the database. Called by the operator (catalog) and by
+//! the builder's `populate` (tarball).
+
+pub mod client;
+pub mod download;
+pub mod error;
+
+pub mod signature;
+pub mod sums;
+pub mod tarball;
+
+pub mod text;
+
+pub use client::{ClientOptions, Document, Fetched, Upstream, Validator};
+pub use error::{ParseError, UpstreamError};
+pub use signature::{KeyId, SignatureError, UsignPublicKey};
+pub use sums::ImageBuilderFile;
+pub use tarball::{TarballError, UnpackLimits, Unpacked, unpack};

@@ -1,0 +1,391 @@
+//! Asks a download server's mirrors for files, in order, with bounds on everything.
+//!
+//! A mirror that fails is followed by the next; when all failed for reasons that pass, they are
+//! asked again after a growing pause. Bodies are counted while they come and cut off at their
+//! limit, whatever length was announced.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use reqwest::header::{CONTENT_LENGTH, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::error::{UpstreamError, shown};
+use crate::text::is_plain_name;
+
+/// Most redirects of one request: mirrors use one or two.
+const MAX_REDIRECTS: usize = 5;
+
+/// Longest validator header that is kept, in bytes.
+const MAX_VALIDATOR: usize = 256;
+
+/// How patient the client is.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// Longest time to connect.
+    pub connect_timeout: Duration,
+    /// Longest silence between two pieces of a body.
+    pub read_timeout: Duration,
+    /// Longest time of one document.
+    pub document_timeout: Duration,
+    /// Longest time of one tarball.
+    pub download_timeout: Duration,
+    /// How often all mirrors are asked, at least once.
+    pub rounds: u32,
+    /// First pause between two rounds; it doubles.
+    pub pause: Duration,
+    /// Longest pause between two rounds.
+    pub max_pause: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            document_timeout: Duration::from_secs(120),
+            download_timeout: Duration::from_secs(3600),
+            rounds: 3,
+            pause: Duration::from_millis(500),
+            max_pause: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What lets a server answer that a document has not changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validator {
+    /// `ETag` of the last answer.
+    pub etag: Option<String>,
+    /// `Last-Modified` of the last answer.
+    pub last_modified: Option<String>,
+}
+
+/// A document and where it came from.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The whole body.
+    pub bytes: Bytes,
+    /// For the next time.
+    pub validator: Validator,
+    /// Address it was asked at.
+    pub url: Url,
+}
+
+/// Answer of a conditional request.
+#[derive(Clone, Debug)]
+pub enum Fetched {
+    /// The document that the validator belongs to is still current.
+    NotModified,
+    /// The document.
+    New(Document),
+}
+
+/// A download server with its mirrors.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    client: Client,
+    bases: Vec<Url>,
+    options: ClientOptions,
+}
+
+impl Upstream {
+    /// A client for these mirrors, which are tried in this order. `http` is as good as `https`:
+    /// what matters is signed.
+    pub fn new(base_urls: Vec<Url>, options: ClientOptions) -> Result<Self, UpstreamError> {
+        if base_urls.is_empty() {
+            return Err(UpstreamError::Setup { detail: "no base URL is given".into() });
+        }
+        for base in &base_urls {
+            check_base(base)?;
+        }
+        let client = Client::builder()
+            .user_agent(concat!("asu-upstream/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.connect_timeout)
+            .read_timeout(options.read_timeout)
+            .redirect(Policy::custom(follow))
+            // Rounds below are the one place that decides about trying again.
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .build()
+            .map_err(|error| UpstreamError::Setup { detail: chain(&error) })?;
+        Ok(Self { client, bases: base_urls, options })
+    }
+
+    /// The document at `path` below a mirror; `max_bytes` bounds its body.
+    pub async fn document(&self, path: &str, max_bytes: u64) -> Result<Document, UpstreamError> {
+        match self.fetch(path, max_bytes, None).await? {
+            Fetched::New(document) => Ok(document),
+            Fetched::NotModified => Err(UpstreamError::Unavailable {
+                url: path.to_owned(),
+                detail: "it answers 304 to a request without condition".into(),
+            }),
+        }
+    }
+
+    /// The document at `path`, unless it is still the one that `validator` belongs to.
+    pub async fn fetch(
+        &self,
+        path: &str,
+        max_bytes: u64,
+        validator: Option<&Validator>,
+    ) -> Result<Fetched, UpstreamError> {
+        self.on_any_mirror(path, async |url| {
+            let request = self.client.get(url.clone()).timeout(self.options.document_timeout);
+            let response = send(condition(request, validator), &url).await?;
+            if response.status() == StatusCode::NOT_MODIFIED && validator.is_some() {
+                return Ok(Fetched::NotModified);
+            }
+            let validator = validator_of(&response);
+            let mut bytes = Vec::new();
+            receive(response, &url, max_bytes, async |piece, _| {
+                bytes.extend_from_slice(&piece);
+                Ok(())
+            })
+            .await?;
+            Ok(Fetched::New(Document { bytes: bytes.into(), validator, url }))
+        })
+        .await
+    }
+
+    /// Calls `ask` with the address at each mirror until one succeeds, in several rounds while
+    /// the failures are such that pass.
+    pub(crate) async fn on_any_mirror<T>(
+        &self,
+        path: &str,
+        mut ask: impl AsyncFnMut(Url) -> Result<T, UpstreamError>,
+    ) -> Result<T, UpstreamError> {
+        let mut round = 0;
+        loop {
+            let mut worst: Option<UpstreamError> = None;
+            for base in &self.bases {
+                match ask(join(base, path)?).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) if !error.is_mirrors_fault() => return Err(error),
+                    Err(error) => {
+                        tracing::debug!(%error, round, "a mirror failed");
+                        if worst.as_ref().is_none_or(|worst| worst.weight() < error.weight()) {
+                            worst = Some(error);
+                        }
+                    }
+                }
+            }
+            round += 1;
+            match worst {
+                Some(error) if !error.is_transient() || round >= self.options.rounds => {
+                    return Err(error);
+                }
+                _ => tokio::time::sleep(self.pause(round)).await,
+            }
+        }
+    }
+
+    /// A request for a body that may take long.
+    pub(crate) fn download_request(&self, url: &Url) -> RequestBuilder {
+        self.client.get(url.clone()).timeout(self.options.download_timeout)
+    }
+
+    /// Between half of the doubled pause and all of it, so that many clients do not come back at
+    /// the same moment. The seed of a hash map's keys is random enough for that.
+    fn pause(&self, round: u32) -> Duration {
+        let doubled = self.options.pause.saturating_mul(1 << round.saturating_sub(1).min(16));
+        let longest = doubled.min(self.options.max_pause);
+        let share = RandomState::new().hash_one(round) % 1000;
+        longest / 2 + longest.mul_f64(0.0005 * f64::from(u32::try_from(share).unwrap_or(0)))
+    }
+}
+
+/// Sends and sorts out the statuses that carry no body for us.
+pub(crate) async fn send(request: RequestBuilder, url: &Url) -> Result<Response, UpstreamError> {
+    let response = request.send().await.map_err(|error| unavailable(url, error))?;
+    match response.status() {
+        StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(response),
+        StatusCode::NOT_FOUND | StatusCode::GONE => {
+            Err(UpstreamError::NotFound { url: shown(url) })
+        }
+        status => Err(UpstreamError::Unavailable {
+            url: shown(url),
+            detail: format!("HTTP status {}", status.as_u16()),
+        }),
+    }
+}
+
+/// Hands the pieces of a body and its announced length to `take`, at most `limit` bytes; answers
+/// how many came.
+pub(crate) async fn receive(
+    response: Response,
+    url: &Url,
+    limit: u64,
+    mut take: impl AsyncFnMut(Bytes, Option<u64>) -> Result<(), UpstreamError>,
+) -> Result<u64, UpstreamError> {
+    let too_large = || UpstreamError::TooLarge { url: shown(url), limit };
+    let announced = announced_length(&response);
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut received: u64 = 0;
+    let mut pieces = response.bytes_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| broken_off(url, received, announced, error))?;
+        received = received.saturating_add(piece.len() as u64);
+        if received > limit {
+            return Err(too_large());
+        }
+        take(piece, announced).await?;
+    }
+    Ok(received)
+}
+
+fn announced_length(response: &Response) -> Option<u64> {
+    response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A body that ends early is told from silence and from a broken connection by nothing but this:
+/// hyper reports both as errors of the body.
+fn broken_off(
+    url: &Url,
+    received: u64,
+    announced: Option<u64>,
+    error: reqwest::Error,
+) -> UpstreamError {
+    if error.is_timeout() {
+        return unavailable(url, error);
+    }
+    let expected = announced.map_or_else(|| "?".to_owned(), |length| length.to_string());
+    UpstreamError::Truncated { url: shown(url), received, expected }
+}
+
+fn unavailable(url: &Url, error: reqwest::Error) -> UpstreamError {
+    let detail = chain(&error.without_url());
+    UpstreamError::Unavailable { url: shown(url), detail }
+}
+
+/// The error with its causes, which reqwest's own text leaves out.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text.chars().take(300).collect()
+}
+
+fn condition(request: RequestBuilder, validator: Option<&Validator>) -> RequestBuilder {
+    let Some(Validator { etag, last_modified }) = validator else { return request };
+    match (etag, last_modified) {
+        (Some(etag), _) => request.header(IF_NONE_MATCH, etag),
+        (None, Some(time)) => request.header(IF_MODIFIED_SINCE, time),
+        (None, None) => request,
+    }
+}
+
+fn validator_of(response: &Response) -> Validator {
+    let text = |name| {
+        let text = response.headers().get(name)?.to_str().ok()?;
+        (text.len() <= MAX_VALIDATOR).then(|| text.to_owned())
+    };
+    Validator { etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
+}
+
+/// A few redirects, and none from `https` to anything else.
+fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let downgraded = attempt
+        .previous()
+        .last()
+        .is_some_and(|previous| previous.scheme() == "https" && attempt.url().scheme() != "https");
+    if downgraded {
+        attempt.error("it redirects from https to another scheme")
+    } else if attempt.previous().len() > MAX_REDIRECTS {
+        attempt.error("it redirects too often")
+    } else {
+        attempt.follow()
+    }
+}
+
+fn check_base(base: &Url) -> Result<(), UpstreamError> {
+    let bad = |detail: &str| {
+        Err(UpstreamError::BadAddress { url: shown(base), detail: detail.to_owned() })
+    };
+    if !matches!(base.scheme(), "http" | "https") {
+        return bad("its scheme is neither http nor https");
+    }
+    if base.host().is_none() {
+        return bad("it has no host");
+    }
+    if base.query().is_some() || base.fragment().is_some() {
+        return bad("it has a query or a fragment");
+    }
+    Ok(())
+}
+
+/// The address of `path`, which consists of plain names (the last components of index files
+/// start with a dot).
+fn join(base: &Url, path: &str) -> Result<Url, UpstreamError> {
+    let bad = |detail: &str| UpstreamError::BadAddress {
+        url: path.chars().take(200).collect(),
+        detail: detail.to_owned(),
+    };
+    let plain = |name: &str| is_plain_name(name.strip_prefix('.').unwrap_or(name), 255);
+    if !path.split('/').all(plain) {
+        return Err(bad("its parts are not plain names"));
+    }
+    let mut url = base.clone();
+    url.path_segments_mut()
+        .map_err(|()| bad("the base cannot have a path"))?
+        .pop_if_empty()
+        .extend(path.split('/'));
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined_below_the_base_with_or_without_its_slash() {
+        for base in ["http://h/a", "http://h/a/"] {
+            let url = join(&base.parse().unwrap(), "releases/24.10.7/.targets.json").unwrap();
+            assert_eq!(url.as_str(), "http://h/a/releases/24.10.7/.targets.json");
+        }
+    }
+
+    #[test]
+    fn a_path_never_leaves_the_base() {
+        let base: Url = "http://h/a/".parse().unwrap();
+        for bad in ["", "/x", "x//y", "../x", "x/..", "x/.", "x?y", "x#y", "x%2f..", "x y", "..x"] {
+            assert!(join(&base, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bases_are_http_without_query() {
+        for bad in ["ftp://h/", "file:///x", "http://h/?q", "http://h/#f", "data:x"] {
+            let refused = Upstream::new(vec![bad.parse().unwrap()], ClientOptions::default());
+            assert!(refused.is_err(), "{bad}");
+        }
+        assert!(Upstream::new(Vec::new(), ClientOptions::default()).is_err());
+    }
+
+    #[test]
+    fn credentials_are_never_shown() {
+        let url: Url = "https://user:secret@h/x?token=secret#secret".parse().unwrap();
+        assert_eq!(shown(&url), "https://h/x");
+    }
+
+    #[test]
+    fn pauses_grow_up_to_their_limit() {
+        let bases = vec!["http://h/".parse().unwrap()];
+        let upstream = Upstream::new(bases, ClientOptions::default()).unwrap();
+        for (round, half) in [(1, 250), (2, 500), (3, 1000), (40, 5000)] {
+            let pause = upstream.pause(round).as_millis();
+            assert!((half..=2 * half).contains(&pause), "{round}: {pause}");
+        }
+    }
+}

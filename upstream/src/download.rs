@@ -1,0 +1,85 @@
+//! Downloads one large file whose digest is known beforehand.
+
+use std::io;
+use std::path::Path;
+
+use asu_core::digest::Sha256Hex;
+use reqwest::StatusCode;
+use sha2::{Digest as _, Sha256};
+use tokio::fs::File;
+use tokio::io::{AsyncWriteExt as _, BufWriter};
+use url::Url;
+
+use crate::client::{Upstream, receive, send};
+use crate::error::{UpstreamError, shown};
+
+impl Upstream {
+    /// Writes the file at `path` below a mirror to `dest_file`, at most `max_bytes`, and answers
+    /// its length. The file is hashed while it is written, and synced; a digest other than
+    /// `expected` is an error, and after any error no file is left.
+    ///
+    /// `progress` gets the bytes so far and the announced length; it starts anew with every
+    /// mirror that is tried.
+    pub async fn download_verified(
+        &self,
+        path: &str,
+        dest_file: &Path,
+        expected: &Sha256Hex,
+        max_bytes: u64,
+        mut progress: impl FnMut(u64, Option<u64>),
+    ) -> Result<u64, UpstreamError> {
+        let downloaded = self
+            .on_any_mirror(path, async |url| {
+                let want = Wanted { dest_file, expected, max_bytes };
+                self.download_once(&url, want, &mut progress).await
+            })
+            .await;
+        if downloaded.is_err() {
+            // A file that never came to be is as good as a removed one.
+            let _ = tokio::fs::remove_file(dest_file).await;
+        }
+        downloaded
+    }
+
+    async fn download_once(
+        &self,
+        url: &Url,
+        wanted: Wanted<'_>,
+        progress: &mut impl FnMut(u64, Option<u64>),
+    ) -> Result<u64, UpstreamError> {
+        let Wanted { dest_file, expected, max_bytes } = wanted;
+        let failed = |source: io::Error| UpstreamError::Write { path: dest_file.into(), source };
+        let response = send(self.download_request(url), url).await?;
+        if response.status() != StatusCode::OK {
+            let detail = "it answers 304 to a request without condition".to_owned();
+            return Err(UpstreamError::Unavailable { url: shown(url), detail });
+        }
+        let file = File::create(dest_file).await.map_err(failed)?;
+        let mut file = BufWriter::with_capacity(256 << 10, file);
+        let mut hasher = Sha256::new();
+        let mut written: u64 = 0;
+        let received = receive(response, url, max_bytes, async |piece, announced| {
+            hasher.update(&piece);
+            file.write_all(&piece).await.map_err(failed)?;
+            written = written.saturating_add(piece.len() as u64);
+            progress(written, announced);
+            Ok(())
+        })
+        .await?;
+        file.flush().await.map_err(failed)?;
+        let actual = Sha256Hex::from_hasher(hasher);
+        if actual != *expected {
+            let expected = expected.clone();
+            return Err(UpstreamError::BadChecksum { url: shown(url), expected, actual });
+        }
+        file.get_ref().sync_all().await.map_err(failed)?;
+        Ok(received)
+    }
+}
+
+/// What is downloaded, and where to.
+struct Wanted<'a> {
+    dest_file: &'a Path,
+    expected: &'a Sha256Hex,
+    max_bytes: u64,
+}

@@ -1,0 +1,165 @@
+//! usign (and signify) public keys and signatures: ed25519.
+//!
+//! Two lines of text: `untrusted comment: …` and base64. Layouts (usign's `main.c`, OpenBSD's
+//! signify): a public key is `Ed`, 8 bytes key id, 32 bytes key; a signature is `Ed`, 8 bytes key
+//! id, 64 bytes ed25519 signature of the raw file.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signature, VerifyingKey};
+
+/// Largest key or signature file, in bytes. Real ones have about 150.
+const MAX_FILE: usize = 4096;
+
+const ALGORITHM: &[u8] = b"Ed";
+const KEY_LENGTH: usize = 42;
+const SIGNATURE_LENGTH: usize = 74;
+
+/// Why a key or a signature was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// The file is not text of the known form.
+    #[error("not a usign {what}: {problem}")]
+    Format {
+        /// `public key` or `signature`.
+        what: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// No trusted key has the signature's key id.
+    #[error("signed by key {signed_by}, trusted are {}", list(trusted))]
+    UnknownKey {
+        /// Key id of the signature.
+        signed_by: KeyId,
+        /// Key ids of the trusted keys.
+        trusted: Vec<KeyId>,
+    },
+    /// The signature does not fit the content.
+    #[error("the signature of key {signed_by} does not fit the content")]
+    Mismatch {
+        /// Key id of the signature.
+        signed_by: KeyId,
+    },
+}
+
+/// Eight bytes that name a key. They only choose the key; they prove nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId([u8; 8]);
+
+impl std::fmt::Display for KeyId {
+    /// 16 hexadecimal digits, as keys are named in an ImageBuilder's `keys/`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// A public key that may sign a download server's `sha256sums`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsignPublicKey {
+    id: KeyId,
+    key: VerifyingKey,
+}
+
+impl UsignPublicKey {
+    /// Reads a key file, or its base64 line alone.
+    pub fn parse(text: &str) -> Result<Self, SignatureError> {
+        let (id, key) = decode::<32>("public key", text, KEY_LENGTH)?;
+        let key = VerifyingKey::from_bytes(&key)
+            .map_err(|_| format_error("public key", "it is no point of the curve"))?;
+        if key.is_weak() {
+            return Err(format_error("public key", "it accepts anybody's signatures"));
+        }
+        Ok(Self { id, key })
+    }
+
+    /// The id that signatures name it by.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+}
+
+impl std::str::FromStr for UsignPublicKey {
+    type Err = SignatureError;
+
+    fn from_str(text: &str) -> Result<Self, SignatureError> {
+        Self::parse(text)
+    }
+}
+
+/// Checks that one of `keys` signed `message`; answers which.
+///
+/// Two keys of one id are both tried, so that nobody shuts a key out by making another of its id.
+pub fn verify(
+    keys: &[UsignPublicKey],
+    message: &[u8],
+    sig_text: &str,
+) -> Result<KeyId, SignatureError> {
+    let (signed_by, bytes) = decode::<64>("signature", sig_text, SIGNATURE_LENGTH)?;
+    let signature = Signature::from_bytes(&bytes);
+    let mut candidates = keys.iter().filter(|key| key.id == signed_by).peekable();
+    if candidates.peek().is_none() {
+        let trusted = keys.iter().map(UsignPublicKey::id).collect();
+        return Err(SignatureError::UnknownKey { signed_by, trusted });
+    }
+    if candidates.any(|candidate| candidate.key.verify_strict(message, &signature).is_ok()) {
+        Ok(signed_by)
+    } else {
+        Err(SignatureError::Mismatch { signed_by })
+    }
+}
+
+/// The key id and the `N` bytes behind it.
+fn decode<const N: usize>(
+    what: &'static str,
+    text: &str,
+    length: usize,
+) -> Result<(KeyId, [u8; N]), SignatureError> {
+    let line = base64_line(what, text)?;
+    let bytes = STANDARD
+        .decode(line)
+        .map_err(|error| format_error(what, &format!("its base64 is bad ({error})")))?;
+    if bytes.len() != length {
+        let problem = format!("it has {} bytes instead of {length}", bytes.len());
+        return Err(format_error(what, &problem));
+    }
+    let (algorithm, rest) = bytes.split_at_checked(2).unwrap_or_default();
+    if algorithm != ALGORITHM {
+        return Err(format_error(what, "its algorithm is not ed25519"));
+    }
+    let (id, payload) = rest.split_at_checked(8).unwrap_or_default();
+    match (id.try_into(), payload.try_into()) {
+        (Ok(id), Ok(payload)) => Ok((KeyId(id), payload)),
+        _ => Err(format_error(what, "its length is wrong")),
+    }
+}
+
+/// The one line that is neither empty nor the comment.
+fn base64_line<'a>(what: &'static str, text: &'a str) -> Result<&'a str, SignatureError> {
+    if text.len() > MAX_FILE {
+        return Err(format_error(what, "it is too long"));
+    }
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    if lines.peek().is_some_and(|line| line.starts_with("untrusted comment:")) {
+        lines.next();
+    }
+    let line = lines.next().ok_or_else(|| format_error(what, "it has no base64 line"))?;
+    if lines.next().is_some() {
+        return Err(format_error(what, "it has more than a comment and a base64 line"));
+    }
+    Ok(line)
+}
+
+fn format_error(what: &'static str, problem: &str) -> SignatureError {
+    SignatureError::Format { what, problem: problem.to_owned() }
+}
+
+fn list(keys: &[KeyId]) -> String {
+    if keys.is_empty() {
+        return "none".to_owned();
+    }
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+#[path = "signature_tests.rs"]
+mod tests;

@@ -1,0 +1,69 @@
+//! Short texts from a download server: which are harmless to show, store, and put into paths.
+
+/// Whether `text` is a plain name: 1 to `max` of letters, digits and `. _ + -`, not starting with
+/// a dot or a dash. Such a name is a safe file name and a safe part of a URL.
+pub fn is_plain_name(text: &str, max: usize) -> bool {
+    !text.is_empty()
+        && text.len() <= max
+        && !text.starts_with(['.', '-'])
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
+}
+
+/// Whether `text` is a target, for example `ath79/generic`: two plain names.
+pub fn is_target(text: &str) -> bool {
+    text.split_once('/')
+        .is_some_and(|(target, sub)| is_plain_name(target, 64) && is_plain_name(sub, 64))
+}
+
+/// Whether `text` names a package, with an optional `-` that removes it.
+pub fn is_package(text: &str) -> bool {
+    let name = text.strip_prefix('-').unwrap_or(text);
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-~@=<>:".contains(&byte);
+    name.len() <= 128
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric() || "_~".contains(first))
+        && name.bytes().all(inner)
+}
+
+/// Whether `text` may be shown: at most `max` characters, none of them a control character.
+pub fn is_shown(text: &str, max: usize) -> bool {
+    text.chars().count() <= max && !text.chars().any(char::is_control)
+}
+
+/// `text` for a message: at most 80 characters, quoted, control characters escaped.
+pub fn quoted(text: &str) -> String {
+    format!("{:?}", text.chars().take(80).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_names_leave_no_folder_and_start_no_option() {
+        for good in ["openwrt-24.10.7_x", "r29197+3-ab", "8dev_carambola2", "a"] {
+            assert!(is_plain_name(good, 64), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "-rf", ".hidden", "a b", "ä", "a\n", "a%2e", "a?b"] {
+            assert!(!is_plain_name(bad, 64), "{bad}");
+        }
+        assert!(!is_plain_name("abc", 2));
+    }
+
+    #[test]
+    fn a_target_is_two_plain_names() {
+        assert!(is_target("ath79/generic"));
+        for bad in ["ath79", "a/b/c", "../x", "x/..", "/x", "x/"] {
+            assert!(!is_target(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn package_names_carry_nothing_that_a_shell_or_make_reads() {
+        for good in ["base-files", "-swconfig", "libstdc++6", "kmod-usb-chipidea2"] {
+            assert!(is_package(good), "{good}");
+        }
+        for bad in ["", "-", "--x", "a b", "$(id)", "a;b", "a`b", "a/b", "a\"", "a'b", "a\\b"] {
+            assert!(!is_package(bad), "{bad}");
+        }
+    }
+}
