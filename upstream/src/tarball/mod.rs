@@ -14,6 +14,8 @@ mod ledger;
 mod member;
 mod name;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use std::io::{Read, Write};
 use std::path::Path;
