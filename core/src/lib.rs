@@ -5,6 +5,7 @@
 //! and the builder (effective plan, classification, build key).
 
 pub mod build_key;
+pub mod cache;
 pub mod catalog;
 pub mod classify;
 pub mod digest;
@@ -13,6 +14,7 @@ pub mod lifetime;
 pub mod make_info;
 pub mod packages;
 pub mod plan;
+pub mod queue;
 pub mod repositories;
 pub mod repositories_file;
 pub mod request;
