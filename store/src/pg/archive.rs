@@ -1,0 +1,256 @@
+//! Writing a finished build.
+
+use asu_core::{
+    failure::{Disposition, Failure},
+    result::{Built, store_keys},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+
+use crate::{
+    error::StoreError,
+    listen::BUILDS_CHANNEL,
+    model::{ArchiveOutcome, BuildEvent, BuildFacts, Ending, NewArchive},
+    pg::{
+        PgStore,
+        epoch::fence,
+        json::{text, to_json},
+        to_bigint,
+    },
+    time::{PgTime, optional},
+};
+
+/// What clients are told of a success besides files and manifest.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Answer {
+    pub(super) shareable: bool,
+    pub(super) packages: Vec<String>,
+    pub(super) commands: Vec<Vec<String>>,
+    pub(super) profile: Map<String, Value>,
+}
+
+impl Answer {
+    fn of(built: &Built) -> Self {
+        Self {
+            shareable: built.shareable,
+            packages: built.packages.clone(),
+            commands: built.commands.clone(),
+            profile: built.profile.clone(),
+        }
+    }
+}
+
+pub(super) async fn archive(
+    store: &PgStore,
+    build: &NewArchive,
+    epoch: i64,
+) -> Result<ArchiveOutcome, StoreError> {
+    let facts = &build.facts;
+    let mut tx = store.pool().begin().await?;
+    fence(&mut tx, epoch).await?;
+    if is_archived(&mut tx, facts).await? {
+        return Ok(ArchiveOutcome::AlreadyArchived);
+    }
+    if let Some(built) = facts.ending.built() {
+        insert_files(&mut tx, built).await?;
+    }
+    insert_build(&mut tx, build, epoch).await?;
+    insert_events(&mut tx, &facts.uid, &build.events).await?;
+    sqlx::query!("select pg_notify($1, $2)", BUILDS_CHANNEL, facts.request_hash.as_str())
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(ArchiveOutcome::Archived)
+}
+
+async fn is_archived(tx: &mut PgConnection, facts: &BuildFacts) -> Result<bool, StoreError> {
+    let known = sqlx::query_scalar!("select request_hash from builds where uid = $1", facts.uid)
+        .fetch_optional(tx)
+        .await?;
+    match known {
+        None => Ok(false),
+        Some(hash) if hash == facts.request_hash.as_str() => Ok(true),
+        Some(_) => Err(StoreError::Conflict(format!(
+            "build {} is archived with another request",
+            facts.uid
+        ))),
+    }
+}
+
+async fn insert_files(tx: &mut PgConnection, built: &Built) -> Result<(), StoreError> {
+    let key = built.build_key.as_str();
+    let bytes: u64 = built.files.iter().map(|file| file.size).sum();
+    sqlx::query!(
+        "insert into file_sets (build_key, bytes) values ($1, $2) on conflict do nothing",
+        key,
+        to_bigint(bytes)
+    )
+    .execute(&mut *tx)
+    .await?;
+    // Held until the end of the transaction: retention cannot begin to delete these files.
+    let deleting = sqlx::query_scalar!(
+        r#"select deleting_since is not null as "deleting!"
+           from file_sets where build_key = $1 for share"#,
+        key
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if deleting {
+        return Err(StoreError::BeingDeleted(built.build_key.clone()));
+    }
+    insert_artifacts(tx, built).await?;
+    sqlx::query!(
+        "insert into manifests (build_key, packages) values ($1, $2) on conflict do nothing",
+        key,
+        to_json(&built.manifest)?
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+async fn insert_artifacts(tx: &mut PgConnection, built: &Built) -> Result<(), StoreError> {
+    let key = built.build_key.as_str();
+    let names: Vec<String> = built.files.iter().map(|it| it.name.clone()).collect();
+    let sizes: Vec<i64> = built.files.iter().map(|it| to_bigint(it.size)).collect();
+    let digests: Vec<String> = built.files.iter().map(|it| it.sha256.to_string()).collect();
+    let objects: Vec<String> =
+        built.files.iter().map(|it| store_keys::artifact(&built.build_key, &it.name)).collect();
+    sqlx::query!(
+        "insert into artifacts (build_key, name, size, sha256, object_key)
+         select $1, * from unnest($2::text[], $3::bigint[], $4::text[], $5::text[])
+         on conflict do nothing",
+        key,
+        &names,
+        &sizes,
+        &digests,
+        &objects
+    )
+    .execute(&mut *tx)
+    .await?;
+    // An earlier build with this key must have left the very same files.
+    let same = sqlx::query_scalar!(
+        r#"select not exists (
+               (select name, size, sha256 from artifacts where build_key = $1)
+               except
+               select * from unnest($2::text[], $3::bigint[], $4::text[])
+           ) and not exists (
+               select * from unnest($2::text[], $3::bigint[], $4::text[])
+               except
+               select name, size, sha256 from artifacts where build_key = $1
+           ) as "same!""#,
+        key,
+        &names,
+        &sizes,
+        &digests
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if same {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict(format!("build key {key} has other files")))
+    }
+}
+
+fn outcome(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Succeeded(_) => "Succeeded",
+        Ending::Failed(failure) if failure.reason.disposition() == Disposition::Cancelled => {
+            "Cancelled"
+        }
+        Ending::Failed(_) => "Failed",
+    }
+}
+
+fn bytes(facts: &BuildFacts) -> u64 {
+    let files = facts
+        .ending
+        .built()
+        .map_or(0, |built| built.files.iter().map(|file| file.size).sum::<u64>());
+    files.saturating_add(facts.log.as_ref().map_or(0, |log| log.size))
+}
+
+#[expect(clippy::too_many_lines, reason = "one row with many columns")]
+async fn insert_build(
+    tx: &mut PgConnection,
+    build: &NewArchive,
+    epoch: i64,
+) -> Result<(), StoreError> {
+    let facts = &build.facts;
+    let request = &facts.request;
+    let built = facts.ending.built();
+    let failure: Option<&Failure> = facts.ending.failure();
+    let log = facts.log.as_ref();
+    let answer = built.map(|built| to_json(&Answer::of(built))).transpose()?;
+    sqlx::query!(
+        "insert into builds (
+             uid, request_hash, build_key, distribution, version, target, profile, version_code,
+             catalog_revision, request, private, attempt, outcome, reason, detail, answer, millis,
+             created_at, queued_at, admitted_at, started_at, finished_at, archived_at,
+             fresh_until, keep_until, bytes, log_key, log_size, log_text_bytes, log_truncated,
+             epoch)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                 $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)",
+        facts.uid,
+        facts.request_hash.as_str(),
+        built.map(|built| built.build_key.as_str()),
+        text(&request.distribution),
+        text(&request.version),
+        text(&request.target),
+        text(&request.profile),
+        text(&facts.version_code),
+        facts.catalog_revision,
+        to_json(request)?,
+        facts.is_private(),
+        i32::try_from(facts.attempt).unwrap_or(i32::MAX),
+        outcome(&facts.ending),
+        failure.map(|failure| failure.reason.as_str()),
+        failure.map(|failure| text(&failure.detail)),
+        answer,
+        to_json(&facts.millis)?,
+        PgTime(facts.times.created) as _,
+        optional(facts.times.queued) as _,
+        optional(facts.times.admitted) as _,
+        optional(facts.times.started) as _,
+        PgTime(facts.times.finished) as _,
+        PgTime(build.archived_at) as _,
+        PgTime(facts.fresh_until) as _,
+        PgTime(facts.keep_until) as _,
+        to_bigint(bytes(facts)),
+        log.map(|log| log.key.as_str()),
+        log.map(|log| to_bigint(log.size)),
+        log.map(|log| to_bigint(log.text_bytes)),
+        log.map(|log| log.truncated),
+        epoch
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn insert_events(
+    tx: &mut PgConnection,
+    uid: &str,
+    events: &[BuildEvent],
+) -> Result<(), StoreError> {
+    let at: Vec<PgTime> = events.iter().map(|event| PgTime(event.at)).collect();
+    let kinds: Vec<String> = events.iter().map(|it| it.kind.as_str().into()).collect();
+    let reasons: Vec<String> = events.iter().map(|it| text(&it.reason)).collect();
+    let messages: Vec<String> = events.iter().map(|it| text(&it.message)).collect();
+    sqlx::query!(
+        "insert into build_events (uid, seq, at, kind, reason, message)
+         select $1, seq, at, kind, reason, message
+         from unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[])
+              with ordinality as event (at, kind, reason, message, seq)",
+        uid,
+        &at as _,
+        &kinds,
+        &reasons,
+        &messages
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! The epoch that fences the operator's writes.
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+
+use crate::{error::StoreError, pg::PgStore, repository::EpochRepository};
+
+/// Lets the transaction go on only for the present epoch, and keeps that present until its end: a
+/// new leader waits for it in [`EpochRepository::raise`].
+///
+/// An epoch below ours means that the database is not the one in which ours was raised, for example
+/// a restored backup: another leader may hold the same number there, so that is refused as well.
+pub(crate) async fn fence(tx: &mut PgConnection, ours: i64) -> Result<(), StoreError> {
+    let current =
+        sqlx::query_scalar!("select epoch from leader_epoch for share").fetch_one(tx).await?;
+    if current == ours { Ok(()) } else { Err(StoreError::Fenced { ours, current }) }
+}
+
+#[async_trait]
+impl EpochRepository for PgStore {
+    async fn raise(&self) -> Result<i64, StoreError> {
+        self.bounded(async {
+            Ok(sqlx::query_scalar!("update leader_epoch set epoch = epoch + 1 returning epoch")
+                .fetch_one(self.pool())
+                .await?)
+        })
+        .await
+    }
+
+    async fn current(&self) -> Result<i64, StoreError> {
+        self.bounded(async {
+            Ok(sqlx::query_scalar!("select epoch from leader_epoch").fetch_one(self.pool()).await?)
+        })
+        .await
+    }
+}

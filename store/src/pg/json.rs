@@ -1,0 +1,82 @@
+//! Text and JSON on the way into and out of columns.
+
+use asu_core::digest::Sha256Hex;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::error::StoreError;
+
+/// Stands for the NUL character, which Postgres cannot hold in text and jsonb.
+const REPLACEMENT: char = '\u{fffd}';
+
+/// Text without NUL characters.
+pub(crate) fn text(text: &str) -> String {
+    text.replace('\0', REPLACEMENT.encode_utf8(&mut [0; 4]))
+}
+
+/// A value as JSON without NUL characters.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<Value, StoreError> {
+    serde_json::to_value(value)
+        .map(without_nul)
+        .map_err(|error| StoreError::Conflict(error.to_string()))
+}
+
+fn without_nul(value: Value) -> Value {
+    match value {
+        Value::String(string) => Value::String(text(&string)),
+        Value::Array(items) => items.into_iter().map(without_nul).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(key, value)| (text(&key), without_nul(value))).collect()
+        }
+        other => other,
+    }
+}
+
+/// Names a column of a row, for the error when it makes no sense.
+#[derive(Clone, Copy)]
+pub(crate) struct Column<'a> {
+    pub(crate) table: &'static str,
+    pub(crate) column: &'static str,
+    pub(crate) row: &'a str,
+}
+
+impl Column<'_> {
+    /// The same row's other column.
+    pub(crate) fn named(self, column: &'static str) -> Self {
+        Self { column, ..self }
+    }
+
+    /// The error.
+    pub(crate) fn bad(self, problem: impl std::fmt::Display) -> StoreError {
+        StoreError::Inconsistent {
+            table: self.table,
+            column: self.column,
+            row: self.row.to_owned(),
+            problem: problem.to_string(),
+        }
+    }
+
+    /// Reads JSON.
+    pub(crate) fn json<T: DeserializeOwned>(self, value: Value) -> Result<T, StoreError> {
+        serde_json::from_value(value).map_err(|error| self.bad(error))
+    }
+
+    /// Reads a digest.
+    pub(crate) fn digest(self, text: String) -> Result<Sha256Hex, StoreError> {
+        Sha256Hex::try_from(text).map_err(|error| self.bad(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nul_characters_are_replaced_wherever_they_are() {
+        let hostile = json!({"a\0": ["b\0", {"c": "\0"}], "n": 1});
+        let clean = json!({"a\u{fffd}": ["b\u{fffd}", {"c": "\u{fffd}"}], "n": 1});
+        assert_eq!(to_json(&hostile).unwrap(), clean);
+    }
+}

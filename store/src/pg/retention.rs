@@ -1,0 +1,297 @@
+//! Deletion of what is no longer kept.
+
+use asu_core::{
+    digest::Sha256Hex,
+    result::store_keys,
+    retention::{Deletion, FileSet, Holdings, KeptBuild},
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::{
+    error::StoreError,
+    listen::BUILDS_CHANNEL,
+    model::{CounterKind, LogDeletion},
+    pg::{PgStore, epoch::fence, from_bigint, json::Column},
+    repository::RetentionRepository,
+    time::PgTime,
+};
+
+#[async_trait]
+impl RetentionRepository for PgStore {
+    async fn retention_rows(&self) -> Result<Holdings, StoreError> {
+        self.bounded(holdings(self)).await
+    }
+
+    async fn begin_files_deletion(
+        &self,
+        deletion: &Deletion,
+        now: Timestamp,
+        epoch: i64,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        self.bounded(begin(self, deletion, now, epoch)).await
+    }
+
+    async fn unfinished_deletions(&self) -> Result<Vec<(Sha256Hex, Vec<String>)>, StoreError> {
+        self.bounded(async {
+            let rows = sqlx::query!(
+                r#"select s.build_key,
+                          array_remove(array_agg(a.object_key order by a.name), null) as "objects!"
+                   from file_sets s left join artifacts a on a.build_key = s.build_key
+                   where s.deleting_since is not null
+                   group by s.build_key"#
+            )
+            .fetch_all(self.pool())
+            .await?;
+            rows.into_iter().map(|row| Ok((build_key(row.build_key)?, row.objects))).collect()
+        })
+        .await
+    }
+
+    async fn mark_files_deleted(
+        &self,
+        build_key: &Sha256Hex,
+        epoch: i64,
+    ) -> Result<(), StoreError> {
+        self.bounded(async {
+            let mut tx = self.pool().begin().await?;
+            fence(&mut tx, epoch).await?;
+            sqlx::query!(
+                "delete from file_sets where build_key = $1 and deleting_since is not null",
+                build_key.as_str()
+            )
+            .execute(&mut *tx)
+            .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn log_objects(&self, uids: &[String]) -> Result<Vec<LogDeletion>, StoreError> {
+        self.bounded(async {
+            let rows = sqlx::query!(
+                "select uid, attempt from builds
+                 where uid = any($1) and log_deleted_at is null order by uid",
+                uids
+            )
+            .fetch_all(self.pool())
+            .await?;
+            Ok(rows
+                .into_iter()
+                .map(|row| LogDeletion {
+                    object_keys: log_keys(&row.uid, u32::try_from(row.attempt).unwrap_or(0)),
+                    uid: row.uid,
+                })
+                .collect())
+        })
+        .await
+    }
+
+    async fn mark_logs_deleted(
+        &self,
+        uids: &[String],
+        now: Timestamp,
+        epoch: i64,
+    ) -> Result<(), StoreError> {
+        self.bounded(async {
+            let mut tx = self.pool().begin().await?;
+            fence(&mut tx, epoch).await?;
+            sqlx::query!(
+                "update builds set log_deleted_at = $2
+                 where uid = any($1) and log_deleted_at is null",
+                uids,
+                PgTime(now) as _
+            )
+            .execute(&mut *tx)
+            .await?;
+            Ok(tx.commit().await?)
+        })
+        .await
+    }
+
+    async fn delete_expired(
+        &self,
+        before: Timestamp,
+        limit: u32,
+        epoch: i64,
+    ) -> Result<u64, StoreError> {
+        self.bounded(delete_expired(self, before, limit, epoch)).await
+    }
+
+    async fn fold_served(&self, epoch: i64) -> Result<u64, StoreError> {
+        self.bounded(async {
+            let mut tx = self.pool().begin().await?;
+            fence(&mut tx, epoch).await?;
+            let done = sqlx::query!(
+                "with taken as (
+                     delete from request_counters where kind = $1 returning request_hash, at
+                 ), newest as (
+                     select request_hash, max(at) as at from taken group by request_hash
+                 )
+                 update builds b set last_served = greatest(b.last_served, newest.at)
+                 from newest
+                 where b.request_hash = newest.request_hash
+                   and b.build_key is not null and b.files_deleted_at is null",
+                CounterKind::Served.as_str()
+            )
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(done.rows_affected())
+        })
+        .await
+    }
+}
+
+fn build_key(text: String) -> Result<Sha256Hex, StoreError> {
+    let row = text.clone();
+    Column { table: "file_sets", column: "build_key", row: &row }.digest(text)
+}
+
+/// Everything that the attempts of a build may have left besides files. An object that was never
+/// written is deleted all the same, which costs nothing.
+fn log_keys(uid: &str, attempts: u32) -> Vec<String> {
+    let last = [store_keys::log(uid), store_keys::result(uid)];
+    let each = (1..=attempts.min(16)).flat_map(|attempt| {
+        [store_keys::attempt_log(uid, attempt), store_keys::attempt_result(uid, attempt)]
+    });
+    last.into_iter().chain(each).collect()
+}
+
+async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
+    // One moment for both statements: a set must not be seen without its newest build.
+    let mut tx = store.pool().begin_with("begin isolation level repeatable read read only").await?;
+    let sets = sqlx::query!("select build_key, bytes from file_sets where deleting_since is null")
+        .fetch_all(&mut *tx)
+        .await?;
+    let builds = sqlx::query!(
+        r#"select uid, build_key, finished_at as "finished_at: PgTime",
+                  fresh_until as "fresh_until: PgTime", keep_until as "keep_until: PgTime",
+                  last_served as "last_served: PgTime", log_deleted_at is null as "has_log!",
+                  files_deleted_at is null as "has_files!"
+           from builds
+           where log_deleted_at is null or (build_key is not null and files_deleted_at is null)"#
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.rollback().await?;
+    Ok(Holdings {
+        sets: sets
+            .into_iter()
+            .map(|row| {
+                Ok(FileSet { build_key: build_key(row.build_key)?, bytes: from_bigint(row.bytes) })
+            })
+            .collect::<Result<_, StoreError>>()?,
+        builds: builds
+            .into_iter()
+            .map(|row| {
+                Ok(KeptBuild {
+                    build_key: row
+                        .build_key
+                        .filter(|_| row.has_files)
+                        .map(build_key)
+                        .transpose()?,
+                    uid: row.uid,
+                    finished_at: row.finished_at.0,
+                    fresh_until: row.fresh_until.0,
+                    keep_until: row.keep_until.0,
+                    last_served: row.last_served.map(Into::into),
+                    has_log: row.has_log,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?,
+    })
+}
+
+async fn begin(
+    store: &PgStore,
+    deletion: &Deletion,
+    now: Timestamp,
+    epoch: i64,
+) -> Result<Option<Vec<String>>, StoreError> {
+    let key = deletion.build_key.as_str();
+    let mut tx = store.pool().begin().await?;
+    fence(&mut tx, epoch).await?;
+    // Waits for an archive that is being written with this key.
+    let found =
+        sqlx::query_scalar!("select build_key from file_sets where build_key = $1 for update", key)
+            .fetch_optional(&mut *tx)
+            .await?;
+    let kept_longer = sqlx::query_scalar!(
+        r#"select exists (
+               select from builds
+               where build_key = $1 and files_deleted_at is null and keep_until > $2
+           ) as "exists!""#,
+        key,
+        PgTime(deletion.keep_until) as _
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if found.is_none() || kept_longer {
+        return Ok(None);
+    }
+    sqlx::query!(
+        "with gone as (
+             update builds set files_deleted_at = $2
+             where build_key = $1 and files_deleted_at is null
+             returning request_hash
+         )
+         select pg_notify($3, request_hash) from gone",
+        key,
+        PgTime(now) as _,
+        BUILDS_CHANNEL
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "update file_sets set deleting_since = coalesce(deleting_since, $2) where build_key = $1",
+        key,
+        PgTime(now) as _
+    )
+    .execute(&mut *tx)
+    .await?;
+    let objects = sqlx::query_scalar!(
+        "select object_key from artifacts where build_key = $1 order by name",
+        key
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(Some(objects))
+}
+
+async fn delete_expired(
+    store: &PgStore,
+    before: Timestamp,
+    limit: u32,
+    epoch: i64,
+) -> Result<u64, StoreError> {
+    let mut tx = store.pool().begin().await?;
+    fence(&mut tx, epoch).await?;
+    let keys = sqlx::query_scalar!(
+        r#"delete from builds where uid in (
+               select uid from builds
+               where keep_until < $1 and log_deleted_at is not null
+                 and (build_key is null or files_deleted_at is not null)
+               order by keep_until limit $2)
+           returning build_key"#,
+        PgTime(before) as _,
+        i64::from(limit)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let deleted = keys.len() as u64;
+    let keys: Vec<String> = keys.into_iter().flatten().collect();
+    sqlx::query!(
+        "delete from manifests m where m.build_key = any($1)
+         and not exists (select from builds b where b.build_key = m.build_key)",
+        &keys
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!("delete from request_counters where at < $1", PgTime(before) as _)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(deleted)
+}

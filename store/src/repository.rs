@@ -1,0 +1,146 @@
+//! What the processes ask of the database. Every write of the operator carries the epoch that it
+//! raised on becoming leader, and is refused with [`StoreError::Fenced`] once another has raised it.
+
+use asu_core::{
+    catalog::{Offer, Version},
+    digest::Sha256Hex,
+    retention::{Deletion, Holdings},
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::{
+    error::StoreError,
+    model::{
+        ArchiveOutcome, ArtifactRecord, BuildEvent, BuildRecord, Catalog, CatalogWrite, Counter,
+        LogDeletion, NewArchive,
+    },
+};
+
+/// Archived builds.
+#[async_trait]
+pub trait BuildRepository: Send + Sync {
+    /// Writes a finished build with its files, manifest and history in one transaction, and tells
+    /// listeners. A second call with the same uid changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the uid is known with another request, or the build key with
+    /// other files; [`StoreError::BeingDeleted`] while retention deletes files of this build key.
+    async fn archive(&self, build: &NewArchive, epoch: i64) -> Result<ArchiveOutcome, StoreError>;
+
+    /// The build of that hash that ended last.
+    async fn newest_by_hash(
+        &self,
+        request_hash: &Sha256Hex,
+    ) -> Result<Option<BuildRecord>, StoreError>;
+
+    /// The build of that uid.
+    async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError>;
+
+    /// The file of that name of the newest build of `bin_dir` that still has it. `bin_dir` is the
+    /// request hash: clients learn no other folder.
+    async fn artifact(
+        &self,
+        bin_dir: &Sha256Hex,
+        name: &str,
+    ) -> Result<Option<ArtifactRecord>, StoreError>;
+
+    /// History of a build, oldest first.
+    async fn events(&self, uid: &str) -> Result<Vec<BuildEvent>, StoreError>;
+}
+
+/// Deletion of files whose time is over, in steps that may break anywhere: `begin`, delete the
+/// objects, `finish`.
+#[async_trait]
+pub trait RetentionRepository: Send + Sync {
+    /// Everything that retention decides on.
+    async fn retention_rows(&self) -> Result<Holdings, StoreError>;
+
+    /// Takes the files of a build key out of service. From then on no client is given them and no
+    /// build with this key can be archived until [`Self::mark_files_deleted`].
+    ///
+    /// Gives the keys of the objects to delete; nothing when a build that is kept longer has come
+    /// to refer to them since the decision.
+    async fn begin_files_deletion(
+        &self,
+        deletion: &Deletion,
+        now: Timestamp,
+        epoch: i64,
+    ) -> Result<Option<Vec<String>>, StoreError>;
+
+    /// Deletions that were begun and not finished, with the objects to delete.
+    async fn unfinished_deletions(&self) -> Result<Vec<(Sha256Hex, Vec<String>)>, StoreError>;
+
+    /// The objects are gone.
+    async fn mark_files_deleted(&self, build_key: &Sha256Hex, epoch: i64)
+    -> Result<(), StoreError>;
+
+    /// Objects of builds' logs and results, for uids that retention named.
+    async fn log_objects(&self, uids: &[String]) -> Result<Vec<LogDeletion>, StoreError>;
+
+    /// Logs and results of these builds are gone.
+    async fn mark_logs_deleted(
+        &self,
+        uids: &[String],
+        now: Timestamp,
+        epoch: i64,
+    ) -> Result<(), StoreError>;
+
+    /// Deletes at most `limit` history rows of builds that are kept until before `before` and have
+    /// neither files nor log left. Gives their number.
+    async fn delete_expired(
+        &self,
+        before: Timestamp,
+        limit: u32,
+        epoch: i64,
+    ) -> Result<u64, StoreError>;
+
+    /// Moves what the API counted as served to the builds, see [`Holdings`]. Gives the number of
+    /// builds that it changed.
+    async fn fold_served(&self, epoch: i64) -> Result<u64, StoreError>;
+}
+
+/// The catalog.
+#[async_trait]
+pub trait CatalogRepository: Send + Sync {
+    /// Replaces one distribution in one transaction, and tells listeners. What is the same as
+    /// before is not written; without any change the revision stays. Versions, targets and
+    /// profiles that are not given disappear.
+    async fn put_distribution(
+        &self,
+        name: &str,
+        offer: &Offer,
+        versions: &[Version],
+        epoch: i64,
+    ) -> Result<CatalogWrite, StoreError>;
+
+    /// Takes a distribution away. Its revision goes on where it was should it come back.
+    async fn remove_distribution(&self, name: &str, epoch: i64)
+    -> Result<CatalogWrite, StoreError>;
+
+    /// Everything, as of one moment.
+    async fn load(&self) -> Result<Catalog, StoreError>;
+
+    /// [`Catalog::revision`] alone.
+    async fn revision(&self) -> Result<i64, StoreError>;
+}
+
+/// The epoch that fences the operator's writes.
+#[async_trait]
+pub trait EpochRepository: Send + Sync {
+    /// Raises it by one and gives the new one: every earlier leader is fenced from now on.
+    async fn raise(&self) -> Result<i64, StoreError>;
+
+    /// The present one.
+    async fn current(&self) -> Result<i64, StoreError>;
+}
+
+/// What the API counts: the only rows it writes.
+#[async_trait]
+pub trait CounterRepository: Send + Sync {
+    /// Adds counters.
+    async fn record(&self, counters: &[Counter]) -> Result<(), StoreError>;
+
+    /// Files of these requests were sent; the operator moves that to the builds later.
+    async fn touch_served(&self, batch: &[(Sha256Hex, Timestamp)]) -> Result<(), StoreError>;
+}
