@@ -2,5 +2,6 @@
 
 pub mod cluster;
 pub mod exec;
+pub mod fixtures;
 pub mod progress;
 pub mod toolchain;
