@@ -8,6 +8,7 @@ mod cel_tests;
 mod conditions;
 mod convert;
 mod distribution;
+pub mod examples;
 mod firmware_build;
 mod generate;
 mod image_builder_cache;

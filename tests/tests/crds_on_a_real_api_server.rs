@@ -1,0 +1,177 @@
+//! The custom resource definitions as a real API server understands them.
+
+use std::time::Duration;
+
+use asu_crds::{
+    Distribution, FirmwareBuild, ImageBuilderCache, Retention, Signatures,
+    examples::{build, cache, distribution},
+};
+use asu_tests::cluster::ControlPlane;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client, Resource,
+    api::{ListParams, PostParams},
+    runtime::{conditions, wait::await_condition},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+async fn plane() -> (ControlPlane, Client) {
+    let plane = ControlPlane::start().await.unwrap();
+    let client = plane.client().await.unwrap();
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for crd in asu_crds::crds() {
+        let name = crd.metadata.name.clone().unwrap();
+        api.create(&PostParams::default(), &crd).await.unwrap();
+        let established = await_condition(api.clone(), &name, conditions::is_crd_established());
+        tokio::time::timeout(Duration::from_secs(30), established)
+            .await
+            .unwrap_or_else(|_| panic!("{name} was not established within 30 s"))
+            .unwrap();
+    }
+    (plane, client)
+}
+
+fn api<K>(client: &Client) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+{
+    Api::namespaced(client.clone(), "default")
+}
+
+async fn create<K>(client: &Client, object: &K) -> Result<K, String>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + Serialize
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    api(client).create(&PostParams::default(), object).await.map_err(|error| error.to_string())
+}
+
+async fn replace<K>(client: &Client, object: &K) -> Result<K, String>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + Serialize
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let name = object.meta().name.clone().unwrap();
+    let api = api(client);
+    api.replace(&name, &PostParams::default(), object).await.map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_cannot_be_changed_but_its_siblings_can() {
+    let (_plane, client) = plane().await;
+    let made = create(&client, &build()).await.unwrap();
+    let changes: [fn(&mut FirmwareBuild); 3] = [
+        |b| b.spec.request.profile = "other".into(),
+        |b| b.spec.request.packages.push("vim".into()),
+        |b| b.spec.request_hash = "b".repeat(64),
+    ];
+    for change in changes {
+        let mut changed = made.clone();
+        change(&mut changed);
+        let refusal = replace(&client, &changed).await.unwrap_err();
+        assert!(refusal.contains("are a record and cannot be changed"), "{refusal}");
+    }
+    let mut changed = made;
+    changed.spec.retention = Some(Retention { keep_seconds: 3600 });
+    changed.spec.cancel = true;
+    let mut revived = replace(&client, &changed).await.unwrap();
+    revived.spec.cancel = false;
+    let refusal = replace(&client, &revived).await.unwrap_err();
+    assert!(refusal.contains("stays cancelled"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_on_creation_hold() {
+    let (_plane, client) = plane().await;
+    let mut both = build();
+    both.spec.request.packages = vec!["luci".into()];
+    both.spec.request.packages_versions = [("luci".to_owned(), "1".to_owned())].into();
+    let refusal = create(&client, &both).await.unwrap_err();
+    assert!(refusal.contains("exclude each other"), "{refusal}");
+
+    let mut unsigned = distribution();
+    unsigned.spec.branches[0].keys.clear();
+    let refusal = create(&client, &unsigned).await.unwrap_err();
+    assert!(refusal.contains("usign public keys"), "{refusal}");
+    unsigned.spec.branches[0].signatures = Signatures::NotChecked;
+    create(&client, &unsigned).await.unwrap();
+
+    let mut fixed = distribution();
+    fixed.metadata.name = Some("fixed".into());
+    fixed.spec.branches[0].path = "snapshots".into();
+    let refusal = create(&client, &fixed).await.unwrap_err();
+    assert!(refusal.contains("{version}"), "{refusal}");
+    fixed.spec.branches[0].versions.truncate(1);
+    create(&client, &fixed).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_identity_of_a_cache_is_fixed_and_pinning_is_not() {
+    let (_plane, client) = plane().await;
+    let made = create(&client, &cache()).await.unwrap();
+    let mut moved = made.clone();
+    moved.spec.target = "ath79/nand".into();
+    let refusal = replace(&client, &moved).await.unwrap_err();
+    assert!(refusal.contains("name the cache"), "{refusal}");
+    let mut pinned: ImageBuilderCache = made;
+    pinned.spec.pinned = true;
+    replace(&client, &pinned).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_and_text_is_bounded() {
+    let (_plane, client) = plane().await;
+    let too_much: [fn(&mut FirmwareBuild); 9] = [
+        |b| b.spec.request.packages = vec!["a".into(); 1001],
+        |b| b.spec.request.packages = vec!["a".repeat(129)],
+        |b| b.spec.request.packages = vec!["$(id)".into()],
+        |b| b.spec.request.packages_versions = [("a".to_owned(), "1".repeat(129))].into(),
+        |b| b.spec.request.version = "1".repeat(65),
+        |b| b.spec.request.target = "../etc".into(),
+        |b| b.spec.request.repository_keys = vec!["k".repeat(2049)],
+        |b| b.spec.request.rootfs_size_mb = Some(65_537),
+        |b| b.spec.request_hash = "A".repeat(64),
+    ];
+    for (number, change) in too_much.into_iter().enumerate() {
+        let mut object = build();
+        change(&mut object);
+        let refusal = create(&client, &object).await.unwrap_err();
+        assert!(refusal.contains("is invalid"), "{number}: {refusal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_are_selected_by_their_request_hash() {
+    let (_plane, client) = plane().await;
+    create(&client, &build()).await.unwrap();
+    let mut other = build();
+    other.metadata.name = Some("fwb-b".into());
+    other.spec.request_hash = "b".repeat(64);
+    create(&client, &other).await.unwrap();
+    let hash = "b".repeat(64);
+    let params = ListParams::default().fields(&format!("spec.requestHash={hash}"));
+    let found = api::<FirmwareBuild>(&client).list(&params).await.unwrap();
+    let names: Vec<_> = found.items.iter().filter_map(|build| build.metadata.name.as_deref()).collect();
+    assert_eq!(names, ["fwb-b"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn get_asu_lists_every_kind_with_its_columns() {
+    let (plane, client) = plane().await;
+    create(&client, &build()).await.unwrap();
+    create(&client, &cache()).await.unwrap();
+    create::<Distribution>(&client, &distribution()).await.unwrap();
+    let table = plane.kubectl(&["get", "asu", "-o", "wide"]).await.unwrap();
+    for column in ["VERSION", "TARGET", "PROFILE", "PHASE", "REASON", "MESSAGE", "USERS", "TARGETS"] {
+        assert!(table.contains(column), "{column} is missing in\n{table}");
+    }
+    for name in ["distribution.asu.dev/openwrt", "firmwarebuild.asu.dev/fwb-a"] {
+        assert!(table.contains(name), "{name} is missing in\n{table}");
+    }
+}
