@@ -4,16 +4,20 @@
 //! values. Knows neither Kubernetes nor the database. Called by the operator (catalog) and by
 //! the builder's `populate` (tarball).
 
+pub mod catalog;
 pub mod client;
 pub mod download;
 pub mod error;
-
+pub mod overview;
+pub mod profiles;
 pub mod signature;
 pub mod sums;
 pub mod tarball;
-
+pub mod targets;
 pub mod text;
+pub mod versions;
 
+pub use catalog::{CatalogRead, Memory, ReadRequest, Trust, read_catalog};
 pub use client::{ClientOptions, Document, Fetched, Upstream, Validator};
 pub use error::{ParseError, UpstreamError};
 pub use signature::{KeyId, SignatureError, UsignPublicKey};

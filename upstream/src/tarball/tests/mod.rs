@@ -1,5 +1,6 @@
 //! Archives made by hand, because no packer makes hostile ones.
 
+mod genuine;
 mod hostile;
 mod kept;
 mod limits;

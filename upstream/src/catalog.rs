@@ -1,0 +1,199 @@
+//! Reads what one version offers into the catalog's values.
+//!
+//! For each wanted target the signed `sha256sums` names the ImageBuilder and vouches for
+//! `profiles.json`. A target that cannot be read is reported by itself; the version fails only
+//! when its list of targets cannot be had. Called by the operator's Distribution controller.
+
+use std::collections::BTreeMap;
+
+use asu_core::catalog::{ImageBuilder, Target, Version};
+use asu_core::digest::Sha256Hex;
+use futures::StreamExt as _;
+
+use crate::client::{Document, Fetched, Upstream, Validator};
+use crate::error::{ParseError, UpstreamError, shown};
+use crate::profiles::{self, Profiles};
+use crate::signature::{self, UsignPublicKey};
+use crate::sums::Sums;
+use crate::targets;
+
+/// Targets that are read at the same time.
+const CONCURRENCY: usize = 8;
+
+/// Most bytes of `sha256sums`: 10,000 lines of 150 bytes, and room to grow.
+const MAX_SUMS: u64 = 32 << 20;
+
+/// Most bytes of a signature.
+const MAX_SIGNATURE: u64 = 4096;
+
+/// Who must have signed a target's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// One of these keys.
+    Keys(Vec<UsignPublicKey>),
+    /// Nobody: the distribution's owner says so explicitly.
+    Unsigned,
+}
+
+/// Which version is read, and how.
+#[derive(Clone, Debug)]
+pub struct ReadRequest {
+    /// For example `24.10.7`.
+    pub version: String,
+    /// For example `24.10`.
+    pub branch: String,
+    /// Folder below the server's base, for example `releases/24.10.7`.
+    pub path: String,
+    /// Whether it is rebuilt under the same name.
+    pub snapshot: bool,
+    /// Targets to read; none means all that the version lists.
+    pub targets: Option<Vec<String>>,
+    /// Who must have signed.
+    pub trust: Trust,
+    /// From the last [`CatalogRead`] of this version, to skip what has not changed.
+    pub memory: Memory,
+}
+
+/// What was read of a version's targets, with what tells that it is still current.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(BTreeMap<String, Remembered>);
+
+#[derive(Clone, Debug)]
+struct Remembered {
+    sums: Validator,
+    trust: Trust,
+    target: Target,
+}
+
+/// What one version offers.
+#[derive(Debug)]
+pub struct CatalogRead {
+    /// The version with the targets that could be read.
+    pub version: Version,
+    /// Wanted targets that could not be read.
+    pub problems: BTreeMap<String, UpstreamError>,
+    /// For the next [`ReadRequest`].
+    pub memory: Memory,
+}
+
+/// Reads a version; fails when its list of targets cannot be had.
+pub async fn read_catalog(
+    upstream: &Upstream,
+    request: &ReadRequest,
+) -> Result<CatalogRead, UpstreamError> {
+    let path = format!("{}/.targets.json", request.path);
+    let document = upstream.document(&path, targets::MAX_BYTES).await?;
+    let listed = targets::parse(&document.bytes).map_err(|error| error.at(&document.url))?;
+    let wanted: Vec<&String> = match &request.targets {
+        None => listed.keys().collect(),
+        Some(wanted) => wanted.iter().collect(),
+    };
+    let listed_ref = &listed;
+    let results: Vec<_> = futures::stream::iter(wanted)
+        .map(async |name| (name, read_target(upstream, request, name, listed_ref).await))
+        .buffer_unordered(CONCURRENCY)
+        .collect()
+        .await;
+    let mut ready = BTreeMap::new();
+    let mut problems = BTreeMap::new();
+    let mut memory = BTreeMap::new();
+    for (name, result) in results {
+        match result {
+            Ok((target, sums)) => {
+                if let Some(sums) = sums {
+                    let trust = request.trust.clone();
+                    let remembered = Remembered { sums, trust, target: target.clone() };
+                    memory.insert(name.clone(), remembered);
+                }
+                ready.insert(name.clone(), target);
+            }
+            Err(error) => {
+                problems.insert(name.clone(), error);
+            }
+        }
+    }
+    let version = Version {
+        name: request.version.clone(),
+        branch: request.branch.clone(),
+        path: request.path.clone(),
+        snapshot: request.snapshot,
+        targets: listed,
+        ready,
+    };
+    Ok(CatalogRead { version, problems, memory: Memory(memory) })
+}
+
+/// The target, and the validator that lets it be skipped next time (none when `sha256sums` does
+/// not cover `profiles.json`, so that its being unchanged would prove nothing).
+async fn read_target(
+    upstream: &Upstream,
+    request: &ReadRequest,
+    name: &str,
+    listed: &BTreeMap<String, String>,
+) -> Result<(Target, Option<Validator>), UpstreamError> {
+    let folder = format!("{}/targets/{name}", request.path);
+    let Some(arch) = listed.get(name) else {
+        return Err(UpstreamError::NotFound { url: folder });
+    };
+    let known = request.memory.0.get(name).filter(|known| known.trust == request.trust);
+    let known_sums = known.map(|known| &known.sums).filter(|sums| **sums != Validator::default());
+    let sums_path = format!("{folder}/sha256sums");
+    let sums = match (upstream.fetch(&sums_path, MAX_SUMS, known_sums).await?, known) {
+        (Fetched::NotModified, Some(known)) => {
+            return Ok((known.target.clone(), Some(known.sums.clone())));
+        }
+        (Fetched::New(document), _) => document,
+        // The client only lets a 304 pass for a validator, and that came from `known`.
+        (Fetched::NotModified, None) => upstream.document(&sums_path, MAX_SUMS).await?,
+    };
+    check_signature(upstream, request, &sums_path, &sums).await?;
+    let list = Sums::parse(&sums.bytes).map_err(|error| error.at(&sums.url))?;
+    let image_builder = list.image_builder().map_err(|error| error.at(&sums.url))?;
+    let digest = list.digest_of("profiles.json").map_err(|error| error.at(&sums.url))?;
+    let profiles = read_profiles(upstream, &folder, digest).await?;
+    if profiles.target != name || profiles.arch_packages != *arch {
+        let detail = format!("it describes {} for {}", profiles.target, profiles.arch_packages);
+        return Err(ParseError::new("profiles.json", detail).at(&sums.url));
+    }
+    let target = Target {
+        name: name.to_owned(),
+        arch: arch.clone(),
+        version_code: profiles.version_code.clone(),
+        source_date_epoch: profiles.source_date_epoch,
+        profiles: profiles.catalog_profiles(),
+        default_packages: profiles.default_packages,
+        image_builder: ImageBuilder { file: image_builder.name, sha256: image_builder.sha256 },
+    };
+    Ok((target, digest.map(|_| sums.validator)))
+}
+
+async fn check_signature(
+    upstream: &Upstream,
+    request: &ReadRequest,
+    sums_path: &str,
+    sums: &Document,
+) -> Result<(), UpstreamError> {
+    let Trust::Keys(keys) = &request.trust else { return Ok(()) };
+    let document = upstream.document(&format!("{sums_path}.sig"), MAX_SIGNATURE).await?;
+    let text = String::from_utf8_lossy(&document.bytes);
+    signature::verify(keys, &sums.bytes, &text)
+        .map(|key| tracing::debug!(%key, url = %sums.url, "the signature is good"))
+        .map_err(|source| UpstreamError::BadSignature { url: shown(&sums.url), source })
+}
+
+/// OpenWrt's `sha256sums` lists `profiles.json`. Where one does not, nobody can take the line
+/// away on the road, since the list is signed: its owner does not vouch for the file.
+async fn read_profiles(
+    upstream: &Upstream,
+    folder: &str,
+    digest: Option<&Sha256Hex>,
+) -> Result<Profiles, UpstreamError> {
+    let path = format!("{folder}/profiles.json");
+    let document = upstream.document(&path, profiles::MAX_BYTES).await?;
+    let actual = Sha256Hex::of(&document.bytes);
+    if let Some(expected) = digest.filter(|expected| **expected != actual) {
+        let expected = expected.clone();
+        return Err(UpstreamError::BadChecksum { url: shown(&document.url), expected, actual });
+    }
+    Profiles::parse(&document.bytes).map_err(|error| error.at(&document.url))
+}

@@ -1,0 +1,342 @@
+//! `profiles.json`: the devices of a target, as the download server and each build write it.
+
+use std::collections::BTreeMap;
+
+use asu_core::catalog;
+use asu_core::digest::Sha256Hex;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::error::ParseError;
+use crate::text::{is_package, is_plain_name, is_shown, is_target, quoted};
+
+const WHAT: &str = "profiles.json";
+
+/// Most bytes of the file. The largest one upstream (ramips/mt7621) has about 1 MiB.
+pub const MAX_BYTES: u64 = 16 << 20;
+
+const MAX_PROFILES: usize = 5_000;
+const MAX_PACKAGES: usize = 1_000;
+const MAX_TITLES: usize = 64;
+const MAX_ALIASES: usize = 64;
+const MAX_IMAGES: usize = 256;
+const MAX_NAME: usize = 128;
+const MAX_FILE_NAME: usize = 255;
+const MAX_TEXT: usize = 200;
+
+/// The file, without what we do not use.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Profiles {
+    /// Package architecture.
+    pub arch_packages: String,
+    /// Packages of every device (absent before 21.02).
+    #[serde(default)]
+    pub default_packages: Vec<String>,
+    /// The kernel (since 24.10.0 and 23.05.6).
+    #[serde(default)]
+    pub linux_kernel: Option<LinuxKernel>,
+    /// Devices by id.
+    pub profiles: BTreeMap<String, Profile>,
+    /// Time of the sources, in seconds since 1970; old files have it as a string.
+    #[serde(default, deserialize_with = "number_or_text")]
+    pub source_date_epoch: i64,
+    /// `target/subtarget`.
+    pub target: String,
+    /// Revision, for example `r33051-f5dae5ece4`.
+    pub version_code: String,
+    /// Version, for example `25.12.5`; `SNAPSHOT` for the development branch.
+    pub version_number: String,
+}
+
+/// Names the folder of the kernel's modules.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct LinuxKernel {
+    /// Kernel version, for example `6.12.94`.
+    pub version: String,
+    /// Package release, for example `1`.
+    pub release: String,
+    /// Hash of its configuration.
+    pub vermagic: String,
+}
+
+/// One device.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Profile {
+    /// Packages that it adds; `-name` removes a default one.
+    #[serde(default)]
+    pub device_packages: Vec<String>,
+    /// Names that routers call themselves by.
+    #[serde(default)]
+    pub supported_devices: Vec<String>,
+    /// Names for people.
+    #[serde(default)]
+    pub titles: Vec<Title>,
+    /// Images.
+    #[serde(default)]
+    pub images: Vec<Image>,
+}
+
+/// A device's name for people: `title` alone or the parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Title {
+    /// The whole name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its maker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// Its model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Its hardware version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+/// One image file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Image {
+    /// Plain file name.
+    pub name: String,
+    /// `sysupgrade`, `factory`, `kernel`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `squashfs`, `ext4`, …; absent for images without one.
+    #[serde(default)]
+    pub filesystem: Option<String>,
+    /// Digest of the file.
+    pub sha256: Sha256Hex,
+    /// Digest without the trailing signature (since 22.03).
+    #[serde(default)]
+    pub sha256_unsigned: Option<Sha256Hex>,
+    /// Bytes (since 25.12).
+    #[serde(default)]
+    pub size: Option<u64>,
+}
+
+impl Profiles {
+    /// Reads and checks the file; names of files, targets and packages are safe in paths and
+    /// arguments afterwards.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        let file: Self = serde_json::from_slice(bytes)
+            .map_err(|error| ParseError::new(WHAT, error.to_string()))?;
+        file.check()?;
+        Ok(file)
+    }
+
+    fn check(&self) -> Result<(), ParseError> {
+        name("arch_packages", &self.arch_packages)?;
+        name("version_code", &self.version_code)?;
+        name("version_number", &self.version_number)?;
+        require(is_target(&self.target), "target", &self.target)?;
+        if let Some(LinuxKernel { version, release, vermagic }) = &self.linux_kernel {
+            for part in [version, release, vermagic] {
+                name("linux_kernel", part)?;
+            }
+        }
+        packages("default_packages", &self.default_packages)?;
+        count("profiles", self.profiles.len(), MAX_PROFILES)?;
+        self.profiles.iter().try_for_each(|(id, profile)| {
+            name("profile", id)?;
+            profile.check().map_err(|error| {
+                ParseError::new(WHAT, format!("profile {}: {}", quoted(id), error.detail))
+            })
+        })
+    }
+
+    /// The devices as the catalog holds them.
+    pub fn catalog_profiles(&self) -> Vec<catalog::Profile> {
+        self.profiles.iter().map(|(id, profile)| profile.to_catalog(id)).collect()
+    }
+}
+
+impl Profile {
+    fn check(&self) -> Result<(), ParseError> {
+        packages("device_packages", &self.device_packages)?;
+        count("supported_devices", self.supported_devices.len(), MAX_ALIASES)?;
+        for alias in &self.supported_devices {
+            let good = !alias.is_empty() && is_shown(alias, MAX_NAME);
+            require(good, "supported device", alias)?;
+        }
+        count("titles", self.titles.len(), MAX_TITLES)?;
+        for part in self.titles.iter().flat_map(Title::parts) {
+            require(is_shown(part, MAX_TEXT), "title", part)?;
+        }
+        count("images", self.images.len(), MAX_IMAGES)?;
+        for image in &self.images {
+            require(is_plain_name(&image.name, MAX_FILE_NAME), "image name", &image.name)?;
+            name("image type", &image.kind)?;
+            image.filesystem.as_ref().map_or(Ok(()), |text| name("filesystem", text))?;
+        }
+        Ok(())
+    }
+
+    fn to_catalog(&self, id: &str) -> catalog::Profile {
+        let mut aliases: Vec<_> =
+            self.supported_devices.iter().map(|alias| alias.replace(',', "_")).collect();
+        aliases.sort();
+        aliases.dedup();
+        aliases.retain(|alias| alias != id);
+        catalog::Profile {
+            id: id.to_owned(),
+            aliases,
+            // Serialising texts cannot fail; an empty list is what an error would mean.
+            titles: serde_json::to_value(&self.titles).unwrap_or_else(|_| Value::Array(Vec::new())),
+            device_packages: self.device_packages.clone(),
+        }
+    }
+}
+
+impl Title {
+    /// The parts that are there.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &String> {
+        [&self.title, &self.vendor, &self.model, &self.variant].into_iter().flatten()
+    }
+}
+
+fn packages(what: &str, packages: &[String]) -> Result<(), ParseError> {
+    count(what, packages.len(), MAX_PACKAGES)?;
+    packages.iter().try_for_each(|package| require(is_package(package), what, package))
+}
+
+fn name(what: &str, text: &str) -> Result<(), ParseError> {
+    require(is_plain_name(text, MAX_NAME), what, text)
+}
+
+fn require(good: bool, what: &str, text: &str) -> Result<(), ParseError> {
+    if good {
+        return Ok(());
+    }
+    Err(ParseError::new(WHAT, format!("bad {what} {}", quoted(text))))
+}
+
+fn count(what: &str, number: usize, limit: usize) -> Result<(), ParseError> {
+    if number <= limit {
+        return Ok(());
+    }
+    Err(ParseError::new(WHAT, format!("{number} {what}, more than {limit}")))
+}
+
+fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum NumberOrText {
+        Number(i64),
+        Text(String),
+    }
+    match NumberOrText::deserialize(deserializer)? {
+        NumberOrText::Number(number) => Ok(number),
+        NumberOrText::Text(text) => text.parse().map_err(serde::de::Error::custom),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn file() -> Value {
+        json!({
+            "arch_packages": "mips_24kc",
+            "default_packages": ["base-files", "dnsmasq"],
+            "linux_kernel": {"release": "1", "vermagic": "f58943ca", "version": "6.12.94"},
+            "metadata_version": 1,
+            "profiles": {"8dev_carambola2": {
+                "device_packages": ["kmod-usb-chipidea2", "-swconfig"],
+                "file_size_limits": {"image": 16_384_000},
+                "image_prefix": "openwrt-25.12.5-ath79-generic-8dev_carambola2",
+                "images": [{
+                    "filesystem": "squashfs", "name": "openwrt-squashfs-sysupgrade.bin",
+                    "sha256": "d".repeat(64), "size": 4_260_124, "type": "sysupgrade",
+                }],
+                "supported_devices": ["8dev,carambola2", "carambola2", "8dev_carambola2"],
+                "titles": [{"model": "Carambola2", "vendor": "8devices"}],
+            }},
+            "source_date_epoch": 1_782_737_960,
+            "target": "ath79/generic",
+            "version_code": "r33051-f5dae5ece4",
+            "version_number": "25.12.5",
+        })
+    }
+
+    fn parse(value: &Value) -> Result<Profiles, ParseError> {
+        Profiles::parse(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn the_published_form_is_read() {
+        let profiles = parse(&file()).unwrap();
+        assert_eq!(profiles.version_code, "r33051-f5dae5ece4");
+        let image = &profiles.profiles["8dev_carambola2"].images[0];
+        assert_eq!((image.kind.as_str(), image.size), ("sysupgrade", Some(4_260_124)));
+    }
+
+    #[test]
+    fn the_time_may_be_a_number_or_a_text() {
+        let mut value = file();
+        value["source_date_epoch"] = json!("1782737960");
+        assert_eq!(parse(&value).unwrap(), parse(&file()).unwrap());
+        value["source_date_epoch"] = json!("soon");
+        assert!(parse(&value).is_err());
+    }
+
+    #[test]
+    fn aliases_have_underscores_and_do_not_repeat_the_id() {
+        let profiles = parse(&file()).unwrap().catalog_profiles();
+        assert_eq!(profiles[0].id, "8dev_carambola2");
+        assert_eq!(profiles[0].aliases, ["carambola2"]);
+        assert_eq!(profiles[0].titles, json!([{"vendor": "8devices", "model": "Carambola2"}]));
+    }
+
+    #[test]
+    fn what_older_branches_lack_is_optional() {
+        let mut value = file();
+        value.as_object_mut().unwrap().remove("linux_kernel");
+        value.as_object_mut().unwrap().remove("default_packages");
+        value["profiles"]["8dev_carambola2"] = json!({"titles": [{"title": "A box"}]});
+        assert!(parse(&value).is_ok());
+    }
+
+    #[test]
+    fn each_bad_field_is_named() {
+        for (pointer, bad, problem) in [
+            ("/target", json!("../x"), "bad target"),
+            ("/version_code", json!("r1/../x"), "bad version_code"),
+            ("/default_packages/0", json!("$(id)"), "bad default_packages"),
+            ("/profiles/8dev_carambola2/images/0/name", json!("../x"), "bad image name"),
+            ("/profiles/8dev_carambola2/images/0/sha256", json!("x"), "64 lower-case"),
+            ("/profiles/8dev_carambola2/titles/0/model", json!("a\u{7}"), "bad title"),
+            ("/profiles/8dev_carambola2/supported_devices/0", json!(""), "bad supported device"),
+            ("/profiles/8dev_carambola2/device_packages/0", json!("a b"), "bad device_packages"),
+            ("/profiles", json!({"../x": {}}), "bad profile"),
+        ] {
+            let mut value = file();
+            *value.pointer_mut(pointer).unwrap() = bad;
+            let error = parse(&value).unwrap_err();
+            assert!(error.detail.contains(problem), "{pointer}: {error}");
+        }
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let mut value = file();
+        value["default_packages"] = json!(vec!["a"; MAX_PACKAGES + 1]);
+        assert!(parse(&value).unwrap_err().detail.contains("more than 1000"));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Profiles::parse(&bytes);
+        }
+
+        #[test]
+        fn arbitrary_texts_in_a_file_never_panic(text in ".{0,80}") {
+            let mut value = file();
+            value["profiles"] = json!({ text.clone(): {"supported_devices": [text]} });
+            let _ = parse(&value).map(|profiles| profiles.catalog_profiles());
+        }
+    }
+}

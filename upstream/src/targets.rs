@@ -1,0 +1,61 @@
+//! `.targets.json`: the targets of a version with their package architectures.
+
+use std::collections::BTreeMap;
+
+use crate::error::ParseError;
+use crate::text::{is_plain_name, is_target, quoted};
+
+const WHAT: &str = ".targets.json";
+
+/// Most bytes of the file.
+pub const MAX_BYTES: u64 = 1 << 20;
+
+/// Most targets. OpenWrt has about 100.
+const MAX_TARGETS: usize = 1_000;
+
+/// `target/subtarget` to package architecture.
+pub fn parse(bytes: &[u8]) -> Result<BTreeMap<String, String>, ParseError> {
+    let targets: BTreeMap<String, String> =
+        serde_json::from_slice(bytes).map_err(|error| ParseError::new(WHAT, error.to_string()))?;
+    if targets.len() > MAX_TARGETS {
+        return Err(ParseError::new(WHAT, format!("more than {MAX_TARGETS} targets")));
+    }
+    for (target, arch) in &targets {
+        if !is_target(target) {
+            return Err(ParseError::new(WHAT, format!("{} is no target", quoted(target))));
+        }
+        if !is_plain_name(arch, 64) {
+            return Err(ParseError::new(WHAT, format!("{} is no architecture", quoted(arch))));
+        }
+    }
+    Ok(targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn targets_map_to_architectures() {
+        let text = br#"{"x86/64":"x86_64","mediatek/filogic":"aarch64_cortex-a53"}"#;
+        let targets = parse(text).unwrap();
+        assert_eq!(targets["mediatek/filogic"], "aarch64_cortex-a53");
+        assert_eq!(targets.len(), 2);
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_spoils_the_file() {
+        for bad in [r#"{"../x":"a"}"#, r#"{"x86":"a"}"#, r#"{"x86/64":"a/b"}"#, "[]", "{}x"] {
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&bytes);
+        }
+    }
+}

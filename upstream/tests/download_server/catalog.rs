@@ -1,0 +1,240 @@
+//! A version read from a server, with all that can be wrong with one of its targets.
+
+use crate::server::{Reply, Server, client};
+use asu_core::digest::Sha256Hex;
+use asu_upstream::{CatalogRead, Memory, ReadRequest, Trust, UsignPublicKey, read_catalog};
+use base64::Engine as _;
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde_json::json;
+
+const GOOD: &str = "ath79/generic";
+const OTHER: &str = "x86/64";
+
+fn usign(payload: &[u8]) -> String {
+    let bytes = [b"Ed", &b"key-name"[..], payload].concat();
+    format!("untrusted comment: x\n{}\n", base64::prelude::BASE64_STANDARD.encode(bytes))
+}
+
+fn signer() -> SigningKey {
+    SigningKey::from_bytes(&[3; 32])
+}
+
+fn trust() -> Trust {
+    Trust::Keys(vec![UsignPublicKey::parse(&usign(signer().verifying_key().as_bytes())).unwrap()])
+}
+
+fn path(target: &str, file: &str) -> String {
+    format!("releases/24.10.7/targets/{target}/{file}")
+}
+
+fn profiles(target: &str, code: &str) -> Vec<u8> {
+    let value = json!({
+        "arch_packages": "mips_24kc", "default_packages": ["base-files"], "target": target,
+        "profiles": {"box": {"supported_devices": ["maker,box"], "titles": [{"title": "Box"}]}},
+        "source_date_epoch": "1700000000", "version_code": code, "version_number": "24.10.7",
+    });
+    value.to_string().into_bytes()
+}
+
+fn image_builder(target: &str) -> String {
+    format!("openwrt-imagebuilder-{}.Linux-x86_64.tar.zst", target.replace('/', "-"))
+}
+
+fn put_sums(server: &Server, target: &str, sums: &str) {
+    server.body(&path(target, "sha256sums"), sums);
+    let signature = signer().sign(sums.as_bytes()).to_bytes();
+    server.body(&path(target, "sha256sums.sig"), usign(&signature));
+}
+
+fn put(server: &Server, target: &str, code: &str) {
+    let profiles = profiles(target, code);
+    let sums = format!(
+        "{} *{}\n{} *profiles.json\n",
+        Sha256Hex::of(target.as_bytes()),
+        image_builder(target),
+        Sha256Hex::of(&profiles),
+    );
+    put_sums(server, target, &sums);
+    server.body(&path(target, "profiles.json"), profiles);
+}
+
+fn start() -> Server {
+    let server = Server::start();
+    let targets = json!({GOOD: "mips_24kc", OTHER: "mips_24kc"}).to_string();
+    server.body("releases/24.10.7/.targets.json", targets);
+    put(&server, GOOD, "r1-aa");
+    put(&server, OTHER, "r1-aa");
+    server
+}
+
+fn request() -> ReadRequest {
+    ReadRequest {
+        version: "24.10.7".into(),
+        branch: "24.10".into(),
+        path: "releases/24.10.7".into(),
+        snapshot: false,
+        targets: None,
+        trust: trust(),
+        memory: Memory::default(),
+    }
+}
+
+async fn read(server: &Server, request: &ReadRequest) -> CatalogRead {
+    read_catalog(&client(&[server]), request).await.unwrap()
+}
+
+/// The one target that failed, and why.
+async fn problem(server: &Server) -> String {
+    let read = read(server, &request()).await;
+    assert!(read.version.ready.contains_key(GOOD), "the other target is not touched");
+    assert_eq!(read.problems.keys().collect::<Vec<_>>(), [OTHER]);
+    let problem = &read.problems[OTHER];
+    format!("{}: {problem}", problem.reason())
+}
+
+#[tokio::test]
+async fn a_version_is_read_whole() {
+    let read = read(&start(), &request()).await;
+    assert!(read.problems.is_empty(), "{:?}", read.problems);
+    assert_eq!(read.version.targets.len(), 2);
+    let target = &read.version.ready[GOOD];
+    assert_eq!(target.version_code, "r1-aa");
+    assert_eq!(target.source_date_epoch, 1_700_000_000);
+    assert_eq!(target.profiles[0].aliases, ["maker_box"]);
+    assert_eq!(target.image_builder.file, image_builder(GOOD));
+    assert_eq!(target.image_builder.sha256, Sha256Hex::of(GOOD.as_bytes()));
+}
+
+#[tokio::test]
+async fn only_wanted_targets_are_asked_for_but_all_are_listed() {
+    let server = start();
+    let request = ReadRequest { targets: Some(vec![GOOD.into()]), ..request() };
+    let read = read(&server, &request).await;
+    assert_eq!(read.version.ready.len(), 1);
+    assert_eq!(read.version.targets.len(), 2);
+    assert!(!server.asked().iter().any(|path| path.contains(OTHER)));
+}
+
+#[tokio::test]
+async fn a_wanted_target_that_is_not_listed_is_a_problem() {
+    let request = ReadRequest { targets: Some(vec!["no/such".into()]), ..request() };
+    let read = read(&start(), &request).await;
+    assert_eq!(read.problems["no/such"].reason(), "NotFound");
+}
+
+#[tokio::test]
+async fn without_its_list_of_targets_a_version_fails() {
+    let server = start();
+    server.set("releases/24.10.7/.targets.json", Reply::Status(404));
+    let error = read_catalog(&client(&[&server]), &request()).await.unwrap_err();
+    assert_eq!(error.reason(), "NotFound");
+    server.body("releases/24.10.7/.targets.json", "{");
+    let error = read_catalog(&client(&[&server]), &request()).await.unwrap_err();
+    assert_eq!(error.reason(), "Malformed");
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_signed_by_a_trusted_key_is_refused() {
+    let server = start();
+    let other = SigningKey::from_bytes(&[4; 32]).sign(b"x").to_bytes();
+    server.body(&path(OTHER, "sha256sums.sig"), usign(&other));
+    assert!(problem(&server).await.starts_with("BadSignature"));
+    server.set(&path(OTHER, "sha256sums.sig"), Reply::Status(404));
+    let problem = problem(&server).await;
+    assert!(problem.starts_with("NotFound") && problem.contains("sha256sums.sig"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_list_changed_after_it_was_signed_is_refused() {
+    let server = start();
+    let sums = format!("{} *{}\n", "0".repeat(64), image_builder(OTHER));
+    server.body(&path(OTHER, "sha256sums"), sums);
+    assert!(problem(&server).await.starts_with("BadSignature"));
+}
+
+#[tokio::test]
+async fn nothing_is_trusted_without_keys_unless_said_so() {
+    let server = start();
+    let none = ReadRequest { trust: Trust::Keys(Vec::new()), ..request() };
+    assert_eq!(read(&server, &none).await.problems.len(), 2);
+    server.set(&path(GOOD, "sha256sums.sig"), Reply::Status(404));
+    let unsigned = ReadRequest { trust: Trust::Unsigned, ..request() };
+    assert!(read(&server, &unsigned).await.problems.is_empty());
+}
+
+#[tokio::test]
+async fn profiles_that_the_signed_list_does_not_vouch_for_are_refused() {
+    let server = start();
+    server.body(&path(OTHER, "profiles.json"), profiles(OTHER, "r6-forged"));
+    assert!(problem(&server).await.starts_with("BadChecksum"));
+}
+
+#[tokio::test]
+async fn profiles_of_another_target_are_refused() {
+    let server = start();
+    let wrong = profiles(GOOD, "r1-aa");
+    let sums = format!(
+        "{} *{}\n{} *profiles.json\n",
+        "0".repeat(64),
+        image_builder(OTHER),
+        Sha256Hex::of(&wrong)
+    );
+    put_sums(&server, OTHER, &sums);
+    server.body(&path(OTHER, "profiles.json"), wrong);
+    assert!(problem(&server).await.contains("it describes ath79/generic"));
+}
+
+#[tokio::test]
+async fn each_fault_of_one_target_stays_with_it() {
+    for (file, reply, reason) in [
+        ("sha256sums", Reply::Status(503), "UpstreamUnavailable"),
+        ("profiles.json", Reply::Status(503), "UpstreamUnavailable"),
+        ("profiles.json", Reply::Status(404), "NotFound"),
+        ("profiles.json", Reply::Truncated(b"{".to_vec()), "Truncated"),
+        ("sha256sums", Reply::Endless, "TooLarge"),
+    ] {
+        let server = start();
+        server.set(&path(OTHER, file), reply);
+        let problem = problem(&server).await;
+        assert!(problem.starts_with(reason), "{problem}");
+    }
+    let server = start();
+    put_sums(&server, OTHER, "garbage\n");
+    assert!(problem(&server).await.starts_with("Malformed"));
+    put_sums(&server, OTHER, "");
+    assert!(problem(&server).await.contains("no ImageBuilder"));
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_asked_for_only_once() {
+    let server = start();
+    let first = read(&server, &request()).await;
+    put(&server, OTHER, "r2-bb");
+    server.forget();
+    let second = read(&server, &ReadRequest { memory: first.memory, ..request() }).await;
+    assert_eq!(second.version.ready[GOOD], first.version.ready[GOOD]);
+    assert_eq!(second.version.ready[OTHER].version_code, "r2-bb");
+    let asked = server.asked();
+    assert!(!asked.contains(&path(GOOD, "profiles.json")), "{asked:?}");
+    assert!(asked.contains(&path(OTHER, "profiles.json")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_was_read_under_other_keys_is_read_again() {
+    let server = start();
+    let unsigned = ReadRequest { trust: Trust::Unsigned, ..request() };
+    let memory = read(&server, &unsigned).await.memory;
+    server.body(&path(OTHER, "sha256sums.sig"), "garbage");
+    let read = read(&server, &ReadRequest { memory, ..request() }).await;
+    assert_eq!(read.problems[OTHER].reason(), "BadSignature");
+}
+
+#[tokio::test]
+async fn profiles_that_the_list_does_not_cover_are_read_every_time() {
+    let server = start();
+    put_sums(&server, OTHER, &format!("{} *{}\n", "0".repeat(64), image_builder(OTHER)));
+    let first = read(&server, &request()).await;
+    server.body(&path(OTHER, "profiles.json"), profiles(OTHER, "r2-bb"));
+    let second = read(&server, &ReadRequest { memory: first.memory, ..request() }).await;
+    assert_eq!(second.version.ready[OTHER].version_code, "r2-bb");
+}

@@ -1,0 +1,176 @@
+//! An HTTP server of a few lines that can break its answers in every way a mirror can.
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use asu_upstream::{ClientOptions, Upstream};
+use url::Url;
+
+/// How a path is answered.
+#[derive(Clone)]
+pub(crate) enum Reply {
+    /// 200 with this body and an ETag made of it; 304 when the client has it.
+    Body(Vec<u8>),
+    /// This status, without a body.
+    Status(u16),
+    /// 302 to this address.
+    Redirect(String),
+    /// The announced length is larger than the body.
+    Truncated(Vec<u8>),
+    /// Chunks of 64 KiB for ever, no length.
+    Endless,
+    /// The headers, then silence until the client goes.
+    Silence,
+    /// The first replies in turn, then the last for ever.
+    Sequence(Vec<Reply>),
+}
+
+#[derive(Default)]
+struct Shared {
+    replies: Mutex<HashMap<String, Reply>>,
+    asked: Mutex<Vec<(String, HashMap<String, String>)>>,
+    stopped: AtomicBool,
+}
+
+/// The server; it ends with the value.
+pub(crate) struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        let thread = std::thread::spawn({
+            let shared = shared.clone();
+            move || {
+                for stream in listener.incoming() {
+                    if shared.stopped.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let shared = shared.clone();
+                    // A client that goes away ends its thread with an error, which is no matter.
+                    std::thread::spawn(move || serve(&shared, stream.unwrap()));
+                }
+            }
+        });
+        Self { address, shared, thread: Some(thread) }
+    }
+
+    pub(crate) fn url(&self) -> Url {
+        format!("http://user:secret@{}/base/", self.address).parse().unwrap()
+    }
+
+    pub(crate) fn set(&self, path: &str, reply: Reply) {
+        self.shared.replies.lock().unwrap().insert(format!("/base/{path}"), reply);
+    }
+
+    pub(crate) fn body(&self, path: &str, body: impl Into<Vec<u8>>) {
+        self.set(path, Reply::Body(body.into()));
+    }
+
+    /// Paths asked for so far, without `/base/`.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let asked = self.shared.asked.lock().unwrap();
+        asked.iter().map(|(path, _)| path.trim_start_matches("/base/").to_owned()).collect()
+    }
+
+    pub(crate) fn forget(&self) {
+        self.shared.asked.lock().unwrap().clear();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        // Wakes the listener so that it sees the flag.
+        let _ = TcpStream::connect(self.address);
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+fn serve(shared: &Shared, mut stream: TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut headers = HashMap::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim().split_once(": ") else { break };
+        headers.insert(name.to_lowercase(), value.to_owned());
+    }
+    shared.asked.lock().unwrap().push((path.clone(), headers.clone()));
+    let reply = next_reply(&mut shared.replies.lock().unwrap(), &path);
+    answer(reply, &headers, &mut stream)
+}
+
+fn next_reply(replies: &mut HashMap<String, Reply>, path: &str) -> Reply {
+    match replies.get_mut(path) {
+        None => Reply::Status(404),
+        Some(Reply::Sequence(sequence)) if sequence.len() > 1 => sequence.remove(0),
+        Some(Reply::Sequence(sequence)) => sequence[0].clone(),
+        Some(reply) => reply.clone(),
+    }
+}
+
+fn answer(
+    reply: Reply,
+    headers: &HashMap<String, String>,
+    stream: &mut TcpStream,
+) -> std::io::Result<()> {
+    match reply {
+        Reply::Body(body) => {
+            let etag = format!("\"{}\"", asu_core::digest::Sha256Hex::of(&body));
+            if headers.get("if-none-match") == Some(&etag) {
+                return head(stream, 304, &format!("etag: {etag}\r\n"));
+            }
+            head(stream, 200, &format!("content-length: {}\r\netag: {etag}\r\n", body.len()))?;
+            stream.write_all(&body)
+        }
+        Reply::Status(status) => head(stream, status, "content-length: 0\r\n"),
+        Reply::Redirect(to) => {
+            head(stream, 302, &format!("location: {to}\r\ncontent-length: 0\r\n"))
+        }
+        Reply::Truncated(body) => {
+            head(stream, 200, &format!("content-length: {}\r\n", body.len() + 10))?;
+            stream.write_all(&body)
+        }
+        Reply::Endless => {
+            head(stream, 200, "transfer-encoding: chunked\r\n")?;
+            let chunk = [b"10000\r\n", &[b'x'; 0x1_0000][..], b"\r\n"].concat();
+            loop {
+                stream.write_all(&chunk)?;
+            }
+        }
+        Reply::Silence => {
+            head(stream, 200, "content-length: 10\r\n")?;
+            stream.read_to_end(&mut Vec::new()).map(|_| ())
+        }
+        Reply::Sequence(_) => unreachable!("a sequence holds no sequence"),
+    }
+}
+
+fn head(stream: &mut TcpStream, status: u16, headers: &str) -> std::io::Result<()> {
+    write!(stream, "HTTP/1.1 {status} X\r\n{headers}connection: close\r\n\r\n")
+}
+
+/// A client of these mirrors that does not make tests wait.
+pub(crate) fn client(mirrors: &[&Server]) -> Upstream {
+    let bases = mirrors.iter().map(|server| server.url()).collect();
+    let options = ClientOptions {
+        read_timeout: Duration::from_millis(300),
+        pause: Duration::from_millis(1),
+        ..ClientOptions::default()
+    };
+    Upstream::new(bases, options).unwrap()
+}
