@@ -1,0 +1,58 @@
+{{/* Name of the Secret with the bundled database's passwords. */}}
+{{- define "asu.passwordSecret" -}}
+{{- default (printf "%s-postgres" (include "asu.fullname" .)) .Values.postgres.existingSecret -}}
+{{- end }}
+
+{{/* Name of the Secret with the connection strings of a database that is not ours. */}}
+{{- define "asu.dsnSecret" -}}
+{{- default (printf "%s-database" (include "asu.fullname" .)) .Values.database.existingSecret -}}
+{{- end }}
+
+{{/* Key of a connection string there: dict "root" $ "wants" (list "apiUrl" "url"): the first that is set. */}}
+{{- define "asu.dsnKey" -}}
+{{- $database := .root.Values.database -}}
+{{- $found := "" -}}
+{{- range .wants -}}
+{{- $key := ternary (get $database.existingSecretKeys .) (ternary . "" (ne (get $database .) "")) (ne $database.existingSecret "") -}}
+{{- $found = default $key $found -}}
+{{- end -}}
+{{- required "the database needs url (or its key in existingSecret)" $found -}}
+{{- end }}
+
+{{/* A variable with a connection string: dict "root" $ "name" "ASU_DATABASE_URL" "user" "asu" "wants" (list ...).
+     The kubelet puts the password in, so that it is in no object but its Secret. */}}
+{{- define "asu.dsnVariable" -}}
+- name: {{ .name }}
+{{- if .root.Values.database.bundled }}
+  value: postgres://{{ .user }}:$(ASU_DATABASE_PASSWORD)@{{ include "asu.fullname" .root }}-postgres:5432/asu
+{{- else }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "asu.dsnSecret" .root }}
+      key: {{ include "asu.dsnKey" . }}
+{{- end }}
+{{- end }}
+
+{{- define "asu.passwordVariable" -}}
+{{- if .root.Values.database.bundled }}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "asu.passwordSecret" .root }}
+      key: {{ .key }}
+{{- end }}
+{{- end }}
+
+{{/* The owner of the schema: operator and migrations. */}}
+{{- define "asu.ownerDatabase" -}}
+{{- include "asu.passwordVariable" (dict "root" . "name" "ASU_DATABASE_PASSWORD" "key" "password") }}
+{{ include "asu.dsnVariable" (dict "root" . "name" "ASU_DATABASE_URL" "user" "asu" "wants" (list "url")) }}
+{{ include "asu.dsnVariable" (dict "root" . "name" "ASU_DATABASE_DIRECT_URL" "user" "asu" "wants" (list "directUrl" "url")) }}
+{{- end }}
+
+{{/* The role that reads: the API. */}}
+{{- define "asu.apiDatabase" -}}
+{{- include "asu.passwordVariable" (dict "root" . "name" "ASU_DATABASE_PASSWORD" "key" "api-password") }}
+{{ include "asu.dsnVariable" (dict "root" . "name" "ASU_DATABASE_URL" "user" "asu_api" "wants" (list "apiUrl" "url")) }}
+{{ include "asu.dsnVariable" (dict "root" . "name" "ASU_DATABASE_DIRECT_URL" "user" "asu_api" "wants" (list "apiDirectUrl" "apiUrl" "directUrl" "url")) }}
+{{- end }}

@@ -1,0 +1,33 @@
+{{/* Brings the schema to the version of this release. The program waits for the database itself; the
+     Job's own retries are for a database that goes away half-way. */}}
+{{- define "asu.migrateSpec" -}}
+{{- $root := .root -}}
+backoffLimit: 60
+template:
+  metadata:
+    labels:
+      {{- include "asu.selector" . | nindent 6 }}
+  spec:
+    serviceAccountName: {{ include "asu.fullname" $root }}-plain
+    automountServiceAccountToken: false
+    enableServiceLinks: false
+    restartPolicy: OnFailure
+    {{- include "asu.pullSecrets" $root | nindent 4 }}
+    {{- include "asu.scheduling" $root.Values.operator | nindent 4 }}
+    securityContext:
+      {{- include "asu.podSecurity" (dict "uid" 2002 "gid" 2000) | nindent 6 }}
+    containers:
+      - name: migrate
+        image: {{ include "asu.image" (dict "root" $root "image" $root.Values.images.operator) }}
+        imagePullPolicy: {{ $root.Values.images.pullPolicy }}
+        args: [migrate]
+        securityContext:
+          {{- include "asu.containerSecurity" . | nindent 10 }}
+        env:
+          - name: RUST_LOG
+            value: {{ $root.Values.logFilter | quote }}
+          {{- include "asu.ownerDatabase" $root | nindent 10 }}
+          {{- include "asu.passwordVariable" (dict "root" $root "name" "ASU_API_DATABASE_PASSWORD" "key" "api-password") | nindent 10 }}
+        resources:
+          {{- toYaml $root.Values.operator.resources | nindent 10 }}
+{{- end }}

@@ -1,0 +1,65 @@
+{{/* Egress rules, each a list item. */}}
+{{- define "asu.egressDns" -}}
+- to:
+    - namespaceSelector:
+        matchLabels:
+          {{- toYaml .Values.networkPolicy.dns.namespaceLabels | nindent 10 }}
+      podSelector:
+        matchLabels:
+          {{- toYaml .Values.networkPolicy.dns.podLabels | nindent 10 }}
+  ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+{{- end }}
+
+{{/* To addresses: an object with blocks and ports. */}}
+{{- define "asu.egressBlocks" -}}
+- to:
+    {{- range .blocks }}
+    - ipBlock:
+        {{- toYaml . | nindent 8 }}
+    {{- end }}
+  ports:
+    {{- range .ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end }}
+
+{{- define "asu.egressDatabase" -}}
+{{- if .Values.database.bundled }}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "asu.selector" (dict "root" . "component" "postgres") | nindent 10 }}
+  ports:
+    - {protocol: TCP, port: 5432}
+{{- else }}
+{{ include "asu.egressBlocks" .Values.networkPolicy.database }}
+{{- end }}
+{{- end }}
+
+{{/* Ingress of metrics. The kubelet's probes come from the node, which no policy holds back. */}}
+{{- define "asu.ingressMetrics" -}}
+- from:
+    {{- range .Values.networkPolicy.metricsNamespaces }}
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ . }}
+    {{- else }}
+    - namespaceSelector: {}
+    {{- end }}
+  ports:
+    - {protocol: TCP, port: 8081}
+{{- end }}
+
+{{/* Head of a policy: dict "root" $ "component" "api" "name" "api". */}}
+{{- define "asu.networkPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "asu.metadata" . | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "asu.selector" . | nindent 6 }}
+{{- end }}

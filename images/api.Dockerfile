@@ -1,0 +1,11 @@
+# The program asu-api. Build context: a folder that holds target/release/asu-api, built on the same
+# release of Debian:
+#   cargo build --release -p asu-api
+#   buildah bud -f images/api.Dockerfile -t asu-api .
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
+COPY target/release/asu-api /usr/local/bin/asu-api
+USER 2003:2000
+ENTRYPOINT ["/usr/local/bin/asu-api"]
