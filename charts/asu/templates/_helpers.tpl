@@ -46,15 +46,6 @@ labels:
 {{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ default .root.Chart.AppVersion $images.tag }}{{ end -}}
 {{- end }}
 
-{{- define "asu.pullSecrets" -}}
-{{- with .Values.images.pullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
-{{- end }}
-{{- end }}
-
 {{/* Container part of Pod Security "restricted", and a read-only root. */}}
 {{- define "asu.containerSecurity" -}}
 allowPrivilegeEscalation: false

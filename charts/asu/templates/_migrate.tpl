@@ -12,7 +12,6 @@ template:
     automountServiceAccountToken: false
     enableServiceLinks: false
     restartPolicy: OnFailure
-    {{- include "asu.pullSecrets" $root | nindent 4 }}
     {{- include "asu.scheduling" $root.Values.operator | nindent 4 }}
     securityContext:
       {{- include "asu.podSecurity" (dict "uid" 2002 "gid" 2000) | nindent 6 }}

@@ -15,24 +15,38 @@
   value: file:///asu/store
 - name: ASU_STORE_CLAIM
   value: {{ include "asu.storeClaim" . }}
+- name: ASU_STORE_HIGH_WATER
+  value: {{ .Values.store.highWater | quote }}
+- name: ASU_STORE_LOW_WATER
+  value: {{ .Values.store.lowWater | quote }}
+- name: ASU_STORE_PAUSE
+  value: {{ .Values.store.pause | quote }}
 {{- with include "asu.storeNode" . }}
-- name: ASU_STORE_NODE
-  value: {{ . }}
+- name: ASU_COLOCATE
+  value: asu.dev/store-node={{ . }}
 {{- end }}
 - name: ASU_BUILDER_IMAGE
   value: {{ include "asu.image" (dict "root" . "image" .Values.images.builder) }}
-- name: ASU_IMAGE_PULL_POLICY
-  value: {{ .Values.images.pullPolicy }}
-{{- with .Values.images.pullSecrets }}
-- name: ASU_IMAGE_PULL_SECRETS
-  value: {{ join "," . | quote }}
-{{- end }}
 - name: ASU_BUILD_SERVICE_ACCOUNT
   value: {{ include "asu.fullname" . }}-build
 - name: ASU_MAX_BUILDS
   value: {{ .Values.builds.maxConcurrent | quote }}
 - name: ASU_MAX_PENDING
   value: {{ .Values.builds.maxPending | quote }}
+- name: ASU_HOST_USERS
+  value: {{ .Values.builds.hostUsers | quote }}
+- name: ASU_BUILD_CPU
+  value: {{ .Values.builds.cpu | quote }}
+- name: ASU_BUILD_MEMORY
+  value: {{ .Values.builds.memory | quote }}
+- name: ASU_BUILD_WORK_BYTES
+  value: {{ int64 .Values.builds.workBytes | quote }}
+- name: ASU_BUILD_START_TIMEOUT
+  value: {{ .Values.builds.startTimeout }}
+- name: ASU_TTL_SUCCEEDED
+  value: {{ .Values.builds.keepSucceeded }}
+- name: ASU_TTL_FAILED
+  value: {{ .Values.builds.keepFailed }}
 - name: ASU_CACHE_CLAIM_MODE
   value: {{ .Values.cache.claimMode }}
 {{- if eq .Values.cache.claimMode "shared" }}
@@ -48,8 +62,16 @@
   value: {{ . }}
 {{- end }}
 {{- end }}
+- name: ASU_CACHE_MAX_IDLE
+  value: {{ .Values.cache.maxIdle }}
+{{- with .Values.cache.maxBytes }}
+- name: ASU_CACHE_MAX_BYTES
+  value: {{ int64 . | quote }}
+{{- end }}
+- name: ASU_POPULATE_TIMEOUT
+  value: {{ .Values.cache.populateTimeout }}
 - name: ASU_CATALOG_INTERVAL
-  value: {{ .Values.operator.catalogInterval | quote }}
+  value: {{ .Values.operator.catalogInterval }}
 {{- end }}
 
 {{- define "asu.cacheClaim" -}}
