@@ -1,7 +1,21 @@
 //! Harness for a real control plane and a real cluster, fixtures and scenario suites.
 
 pub mod cluster;
+pub mod deploy;
 pub mod exec;
 pub mod fixtures;
+pub mod postgres;
 pub mod progress;
+pub mod router;
 pub mod toolchain;
+
+/// Root of the checkout.
+pub fn root() -> std::path::PathBuf {
+    let manifest = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// cargo's target folder of the checkout.
+pub fn target_dir() -> std::path::PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
+}

@@ -4,6 +4,7 @@
 //! hash of everything that decides the result. A second run therefore finds them and takes no time.
 
 mod cache;
+mod cargo_tools;
 pub mod debian;
 mod family;
 mod go;
@@ -11,6 +12,7 @@ mod go;
 use std::path::{Path, PathBuf};
 
 pub use cache::cache_dir;
+pub use cargo_tools::{cargo_deny, cargo_path};
 pub use family::{Family, Program};
 
 use crate::progress::Progress;

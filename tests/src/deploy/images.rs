@@ -1,0 +1,74 @@
+//! The images of the system, built from this checkout.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use tokio::process::Command;
+
+use super::{Error, Site};
+use crate::{exec, progress::Progress};
+
+/// Where the images of this checkout are.
+#[derive(Debug, Clone)]
+pub(super) struct Images {
+    /// Registry of all three.
+    pub(super) registry: String,
+    /// Tag of all three: a hash of the programs, so that a change reaches the pods.
+    pub(super) tag: String,
+}
+
+/// The programs, by the ends of their names.
+const PROGRAMS: [&str; 3] = ["operator", "api", "builder"];
+/// Name that the chart gives the bundled database's image.
+const POSTGRES: &str = "docker.io/library/postgres:17";
+
+/// Builds the programs and their images, and makes them known to the cluster.
+pub(super) async fn ensure(site: &Site, progress: &Progress) -> Result<Images, Error> {
+    progress.step("build the programs", cargo_build()).await?;
+    let context = stage_programs()?;
+    let images = Images { registry: site.registry().to_owned(), tag: tag(context.path())? };
+    for program in PROGRAMS {
+        let file = crate::root().join(format!("images/{program}.Dockerfile"));
+        let name = format!("{}/asu-{program}:{}", images.registry, images.tag);
+        site.provide(&file, context.path(), &name, progress).await?;
+    }
+    let postgres = crate::root().join("images");
+    site
+        .provide(&postgres.join("postgres.Dockerfile"), &postgres, POSTGRES, progress)
+        .await?;
+    Ok(images)
+}
+
+/// Hash of all programs.
+fn tag(context: &Path) -> Result<String, Error> {
+    let mut hasher = Sha256::new();
+    for program in PROGRAMS {
+        let path = context.join("target/release").join(format!("asu-{program}"));
+        let bytes = std::fs::read(&path).map_err(|source| Error::Io { path, source })?;
+        hasher.update(bytes);
+    }
+    Ok(hex::encode(hasher.finalize()).chars().take(16).collect())
+}
+
+async fn cargo_build() -> Result<(), Error> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["build", "--release", "--quiet"])
+        .args(["--package", "asu-operator", "--package", "asu-api", "--package", "asu-builder"])
+        .current_dir(crate::root());
+    exec::run(command).await?;
+    Ok(())
+}
+
+/// A build context that holds the programs alone: the checkout's own folder is gigabytes.
+fn stage_programs() -> Result<tempfile::TempDir, Error> {
+    let io = |path: PathBuf| move |source| Error::Io { path, source };
+    let context = tempfile::tempdir().map_err(io(std::env::temp_dir()))?;
+    let folder = context.path().join("target/release");
+    std::fs::create_dir_all(&folder).map_err(io(folder.clone()))?;
+    for program in PROGRAMS.map(|program| format!("asu-{program}")) {
+        let built = crate::target_dir().join("release").join(&program);
+        std::fs::copy(&built, folder.join(&program)).map_err(io(built))?;
+    }
+    Ok(context)
+}

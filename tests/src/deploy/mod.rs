@@ -1,0 +1,239 @@
+//! Puts the whole system on a cluster: images, upstream fixture, charts.
+
+mod images;
+mod site;
+pub mod upstream;
+mod values;
+
+use std::{path::PathBuf, time::Duration};
+
+use asu_crds::Distribution;
+use kube::{Api, runtime::wait::await_condition};
+use serde_json::Value;
+
+pub use site::Site;
+
+use crate::{
+    cluster, exec, fixtures,
+    progress::Progress,
+    toolchain,
+};
+
+/// Namespace of the system.
+pub const NAMESPACE: &str = "asu";
+/// Helm release of the system.
+pub const RELEASE: &str = "asu";
+/// Helm release of the distributions.
+pub const DISTRIBUTIONS: &str = "asu-distributions";
+
+/// Why the system could not be installed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// A program of the harness.
+    #[error(transparent)]
+    Toolchain(#[from] toolchain::Error),
+    /// A command.
+    #[error(transparent)]
+    Command(#[from] exec::Error),
+    /// The upstream fixture.
+    #[error(transparent)]
+    Fixtures(#[from] fixtures::Error),
+    /// The API server.
+    #[error("Kubernetes: {0}")]
+    Kube(#[from] Box<kube::Error>),
+    /// A file.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A Distribution file that is not one.
+    #[error("{path}: {problem}")]
+    Distribution {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The address of the API is not known.
+    #[error("the ingress has no address; say where the API is with --url")]
+    NoUrl,
+    /// The catalog did not become ready.
+    #[error("after {} s Distribution {name} is not ready: {missing}", .after.as_secs())]
+    NotReady {
+        /// Which.
+        name: String,
+        /// What its conditions say.
+        missing: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+}
+
+impl Error {
+    /// 3 when the machine lacks something, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Cluster(error) => error.exit_code(),
+            Self::Toolchain(toolchain::Error::Missing(_)) => 3,
+            _ => 1,
+        }
+    }
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Self::Kube(Box::new(error))
+    }
+}
+
+/// What is installed.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Values of the chart, merged over those of the local cluster.
+    pub values: Value,
+    /// A Distribution of the user's instead of the fixture's.
+    pub distribution: Option<PathBuf>,
+}
+
+impl Options {
+    /// The built-in distribution with the chart's values for a person who looks on.
+    pub fn for_demo(distribution: Option<PathBuf>) -> Self {
+        Self { values: Value::Null, distribution }
+    }
+
+    /// Short times, so that tests see what takes an hour in production.
+    pub fn for_tests() -> Self {
+        Self { values: values::short_times(), distribution: None }
+    }
+}
+
+/// The system on a cluster.
+#[derive(Debug)]
+pub struct Deployment {
+    /// Names of the Distributions.
+    pub distributions: Vec<String>,
+}
+
+impl Deployment {
+    /// Builds the images, loads them, and installs or upgrades the charts. Running it again does
+    /// only what is missing.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub async fn install(
+        site: &Site,
+        options: &Options,
+        progress: &Progress,
+    ) -> Result<Self, Error> {
+        let images = images::ensure(site, progress).await?;
+        let distributions = match &options.distribution {
+            Some(path) => values::distribution_file(path)?,
+            None => {
+                let world = upstream::install(site, progress).await?;
+                values::fixture_distribution(&world)
+            }
+        };
+        create_namespace(site).await?;
+        let values = values::system(&images, &options.values);
+        progress.step("install chart asu", helm(site, RELEASE, "charts/asu", &values)).await?;
+        let offered = serde_json::json!({ "distributions": distributions });
+        let chart = "charts/asu-distributions";
+        progress
+            .step("install chart asu-distributions", helm(site, DISTRIBUTIONS, chart, &offered))
+            .await?;
+        let names: Vec<String> =
+            distributions.as_object().into_iter().flatten().filter(|(_, entry)| entry.get("spec").is_some()).map(|(name, _)| name.clone()).collect();
+        for name in &names {
+            let waiting = wait_for_distribution(site, name);
+            progress.step(&format!("read the catalog of {name}"), waiting).await?;
+        }
+        Ok(Self { distributions: names })
+    }
+}
+
+async fn create_namespace(site: &Site) -> Result<(), Error> {
+    let manifest = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": NAMESPACE,
+            "labels": { "pod-security.kubernetes.io/enforce": "restricted" },
+        },
+    });
+    apply(site, &manifest).await
+}
+
+/// Applies one manifest with kubectl.
+pub(crate) async fn apply(site: &Site, manifest: &Value) -> Result<(), Error> {
+    let file = temporary(manifest)?;
+    let path = file.path().to_string_lossy().into_owned();
+    site.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &path]).await?;
+    Ok(())
+}
+
+fn temporary(content: &Value) -> Result<tempfile::NamedTempFile, Error> {
+    let io = |path: PathBuf| move |source| Error::Io { path, source };
+    let file = tempfile::Builder::new()
+        .suffix(".json")
+        .tempfile()
+        .map_err(io(std::env::temp_dir()))?;
+    std::fs::write(file.path(), content.to_string()).map_err(io(file.path().to_path_buf()))?;
+    Ok(file)
+}
+
+/// Installs or upgrades a chart of this checkout and waits until it is ready.
+///
+/// # Errors
+/// What Helm said.
+pub async fn helm(
+    site: &Site,
+    release: &str,
+    chart: &str,
+    values: &Value,
+) -> Result<(), Error> {
+    let file = temporary(values)?;
+    let chart = crate::root().join(chart).to_string_lossy().into_owned();
+    let file = file.path().to_string_lossy().into_owned();
+    site
+        .helm(&[
+            "upgrade", "--install", release, &chart, "--namespace", NAMESPACE, "--values", &file,
+            "--wait", "--timeout", "5m",
+        ])
+        .await?;
+    Ok(())
+}
+
+/// Waits until the catalog of a Distribution was read.
+///
+/// # Errors
+/// What its conditions say when it takes more than two minutes.
+pub async fn wait_for_distribution(site: &Site, name: &str) -> Result<(), Error> {
+    let client = site.client().await?;
+    let api: Api<Distribution> = Api::namespaced(client, NAMESPACE);
+    let ready = await_condition(api.clone(), name, |object: Option<&Distribution>| {
+        object
+            .and_then(|object| object.status.as_ref())
+            .is_some_and(|status| asu_crds::is_true(&status.conditions, "Ready"))
+    });
+    let after = Duration::from_secs(120);
+    if tokio::time::timeout(after, ready).await.is_ok_and(|result| result.is_ok()) {
+        return Ok(());
+    }
+    let status = api.get_opt(name).await?.and_then(|object| object.status);
+    let missing = match status {
+        Some(status) => status
+            .conditions
+            .iter()
+            .map(|c| format!("{}={} {}: {}", c.type_, c.status, c.reason, c.message))
+            .collect::<Vec<_>>()
+            .join("; "),
+        None => "it has no status yet; is the operator running?".to_owned(),
+    };
+    Err(Error::NotReady { name: name.to_owned(), missing, after })
+}

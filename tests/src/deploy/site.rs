@@ -1,0 +1,168 @@
+//! Where the system is installed: a local cluster, or a context of the user's own.
+
+use std::path::Path;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio::process::Command;
+
+use super::Error;
+use crate::{
+    cluster::{self, Cluster, ClusterConfig, image},
+    exec,
+    progress::Progress,
+    toolchain::{Family, Toolchain},
+};
+
+/// A cluster to install on.
+#[derive(Debug)]
+pub enum Site {
+    /// The harness's own.
+    Local(Box<Cluster>),
+    /// The user's.
+    Context(Context),
+}
+
+/// A context of the user's kubeconfig.
+#[derive(Debug)]
+pub struct Context {
+    name: String,
+    registry: String,
+    url: Option<String>,
+    toolchain: Toolchain,
+}
+
+impl Site {
+    /// A local cluster of that name; brought up when it is not there.
+    ///
+    /// # Errors
+    /// Why it could not be brought up.
+    pub async fn local(name: &str, progress: &Progress) -> Result<Self, Error> {
+        let cluster = Cluster::up(&ClusterConfig::new(name), progress).await?;
+        Ok(Self::Local(Box::new(cluster)))
+    }
+
+    /// A local cluster that was brought up before.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub async fn attach(name: &str) -> Result<Self, Error> {
+        Ok(Self::Local(Box::new(Cluster::attach(name).await?)))
+    }
+
+    /// A context of the user's kubeconfig, whose nodes can pull from `registry`.
+    ///
+    /// # Errors
+    /// kubectl and Helm could not be built.
+    pub async fn context(
+        name: &str,
+        registry: &str,
+        url: Option<String>,
+        progress: &Progress,
+    ) -> Result<Self, Error> {
+        let toolchain = Toolchain::ensure(&[Family::Kubernetes, Family::Helm], progress).await?;
+        let (name, registry) = (name.to_owned(), registry.trim_end_matches('/').to_owned());
+        Ok(Self::Context(Context { name, registry, url, toolchain }))
+    }
+
+    /// Registry that the names of images begin with.
+    pub fn registry(&self) -> &str {
+        match self {
+            Self::Local(_) => "localhost",
+            Self::Context(context) => &context.registry,
+        }
+    }
+
+    /// A client with the rights of the site's user.
+    ///
+    /// # Errors
+    /// The kubeconfig cannot be used.
+    pub async fn client(&self) -> Result<kube::Client, Error> {
+        match self {
+            Self::Local(cluster) => Ok(cluster.client().await?),
+            Self::Context(context) => {
+                let options =
+                    KubeConfigOptions { context: Some(context.name.clone()), ..Default::default() };
+                let kubeconfig = Kubeconfig::read().map_err(cluster::Error::from)?;
+                let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+                    .await
+                    .map_err(cluster::Error::from)?;
+                Ok(kube::Client::try_from(config)?)
+            }
+        }
+    }
+
+    /// Runs kubectl and returns what it printed.
+    ///
+    /// # Errors
+    /// What kubectl said.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String, Error> {
+        match self {
+            Self::Local(cluster) => Ok(cluster.kubectl(arguments).await?),
+            Self::Context(context) => context.run("kubectl", "--context", arguments).await,
+        }
+    }
+
+    /// Runs Helm and returns what it printed.
+    ///
+    /// # Errors
+    /// What Helm said.
+    pub async fn helm(&self, arguments: &[&str]) -> Result<String, Error> {
+        match self {
+            Self::Local(cluster) => Ok(cluster.helm(arguments).await?),
+            Self::Context(context) => context.run("helm", "--kube-context", arguments).await,
+        }
+    }
+
+    /// Builds an image and makes it known to the nodes.
+    ///
+    /// # Errors
+    /// What buildah or containerd said.
+    pub async fn provide(
+        &self,
+        dockerfile: &Path,
+        context: &Path,
+        tag: &str,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        image::build(dockerfile, context, tag, progress).await?;
+        match self {
+            Self::Local(cluster) => image::load(cluster, tag, progress).await.map(drop)?,
+            Self::Context(_) => image::push(tag, progress).await?,
+        }
+        Ok(())
+    }
+
+    /// Base URL of the API, through the ingress.
+    ///
+    /// # Errors
+    /// The ingress has no address yet, and none was given.
+    pub async fn url(&self) -> Result<String, Error> {
+        match self {
+            Self::Local(cluster) => Ok(cluster.ingress_url()),
+            Self::Context(Context { url: Some(url), .. }) => Ok(url.clone()),
+            Self::Context(_) => {
+                let path = "jsonpath={.items[0].status.loadBalancer.ingress[0]['ip','hostname']}";
+                let address =
+                    self.kubectl(&["get", "ingress", "-n", super::NAMESPACE, "-o", path]).await?;
+                let address = address.trim();
+                if address.is_empty() { Err(Error::NoUrl) } else { Ok(format!("http://{address}")) }
+            }
+        }
+    }
+
+    /// The local cluster, where the site is one.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        match self {
+            Self::Local(cluster) => Some(cluster),
+            Self::Context(_) => None,
+        }
+    }
+}
+
+impl Context {
+    async fn run(&self, program: &str, flag: &str, arguments: &[&str]) -> Result<String, Error> {
+        let mut command = Command::new(self.toolchain.program(program)?);
+        command.args([flag, &self.name]).args(arguments);
+        Ok(exec::run(command).await?)
+    }
+}

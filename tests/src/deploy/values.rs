@@ -1,0 +1,94 @@
+//! Values of the charts on a local cluster.
+
+use std::path::Path;
+
+use asu_crds::{Branch, DistributionSpec, Limits, PinnedCache, Signatures, Upstream};
+use serde_json::{Value, json};
+
+use super::{Error, images::Images, upstream};
+use crate::fixtures::World;
+
+/// Values of the chart `asu`: the images of this checkout, small volumes, any host; then the
+/// caller's.
+pub(super) fn system(images: &Images, overrides: &Value) -> Value {
+    let mut values = json!({
+        "images": { "registry": images.registry, "tag": images.tag },
+        "store": { "size": "5Gi" },
+        "cache": { "size": "1Gi" },
+        "postgres": { "size": "1Gi" },
+        "networkPolicy": { "builds": { "blocks": [{ "cidr": "0.0.0.0/0" }] } },
+    });
+    merge(&mut values, overrides);
+    values
+}
+
+/// Shorter times than in production, so that tests need not wait for hours.
+pub(super) fn short_times() -> Value {
+    json!({})
+}
+
+fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => {}
+        (base, over) => *base = over.clone(),
+    }
+}
+
+/// The distribution that the upstream fixture serves, by name.
+pub(super) fn fixture_distribution(world: &World) -> Value {
+    let spec = DistributionSpec {
+        title: "OpenWrt (fixture)".into(),
+        upstream: Upstream {
+            fetch_urls: vec![upstream::URL.into()],
+            package_base_url: None,
+            public_url: world.base_url.clone(),
+        },
+        branches: vec![Branch {
+            name: "24.10".into(),
+            path: "releases/{version}".into(),
+            versions: vec![world.version().to_owned()],
+            snapshot: false,
+            branch_off_rev: None,
+            keys: vec![world.public_key.clone()],
+            signatures: Signatures::Required,
+        }],
+        targets: vec![],
+        package_changes: vec![],
+        limits: Limits { allow_defaults: true, ..Limits::default() },
+        pinned_caches: vec![PinnedCache {
+            version: world.version().to_owned(),
+            target: "testarch/small".into(),
+        }],
+    };
+    json!({ "openwrt": { "spec": spec } })
+}
+
+/// A Distribution of the user's, in the shape of the chart's values.
+pub(super) fn distribution_file(path: &Path) -> Result<Value, Error> {
+    let problem = |problem: String| Error::Distribution { path: path.into(), problem };
+    let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+    let object: asu_crds::Distribution =
+        serde_yaml::from_str(&text).map_err(|error| problem(error.to_string()))?;
+    let name = object.metadata.name.ok_or_else(|| problem("it has no metadata.name".into()))?;
+    // The chart offers OpenWrt unless told otherwise.
+    let mut values = json!({ "openwrt": { "enabled": false } });
+    merge(&mut values, &json!({ name: { "enabled": true, "spec": object.spec } }));
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_win_and_the_rest_stays() {
+        let mut values = json!({ "a": { "b": 1, "c": 2 } });
+        merge(&mut values, &json!({ "a": { "b": 3 }, "d": 4 }));
+        assert_eq!(values, json!({ "a": { "b": 3, "c": 2 }, "d": 4 }));
+    }
+}

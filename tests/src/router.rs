@@ -1,0 +1,230 @@
+//! A client that talks to the API as routers do: posts a request, polls, downloads, checks.
+
+use std::time::Duration;
+
+use asu_core::digest::Sha256Hex;
+use serde_json::Value;
+use tokio::time::Instant;
+
+/// Why a router did not get its image.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server did not answer.
+    #[error("{url}: {source}")]
+    Http {
+        /// What was asked for.
+        url: String,
+        /// What the client library said.
+        source: reqwest::Error,
+    },
+    /// The answer is not what the API promises.
+    #[error("{url}: {problem}")]
+    Answer {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
+    /// The build failed.
+    #[error("the build failed with status {status}: {detail}")]
+    Failed {
+        /// Status of the answer.
+        status: u16,
+        /// `detail` of the answer.
+        detail: String,
+        /// Log of the build, as far as the answer has it.
+        log: String,
+    },
+    /// It took too long.
+    #[error("after {} s the build is still {last}", .after.as_secs())]
+    Deadline {
+        /// How long it was waited for.
+        after: Duration,
+        /// Last state seen.
+        last: String,
+    },
+    /// The bytes are not those that the answer promised.
+    #[error("{name} has the digest {actual}, the answer says {expected}")]
+    Digest {
+        /// File name.
+        name: String,
+        /// What was promised.
+        expected: String,
+        /// What came.
+        actual: String,
+    },
+}
+
+/// An answer of the API.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON body; null when there is none.
+    pub body: Value,
+    /// Header fields, by lower-case name.
+    pub headers: reqwest::header::HeaderMap,
+}
+
+impl Answer {
+    /// A member of the body as text; empty when absent.
+    pub fn text(&self, member: &str) -> &str {
+        self.body.get(member).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What a build is doing now, in the clients' words.
+    pub fn state(&self) -> String {
+        let stage = self.text("imagebuilder_status");
+        match self.body.get("queue_position").and_then(Value::as_u64) {
+            Some(position) => format!("queued, position {position}"),
+            None if stage.is_empty() => self.text("detail").to_owned(),
+            None => stage.to_owned(),
+        }
+    }
+}
+
+/// A downloaded image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// File name.
+    pub name: String,
+    /// Digest, checked.
+    pub sha256: String,
+    /// Bytes.
+    pub bytes: bytes::Bytes,
+}
+
+/// A client of one server.
+#[derive(Debug, Clone)]
+pub struct Router {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Router {
+    /// A client of the server at `base`, for example `http://127.0.0.1:8080`.
+    pub fn new(base: &str) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
+    }
+
+    /// Sends a request with any method and reads the JSON answer.
+    ///
+    /// # Errors
+    /// No answer, or a body that is not JSON.
+    pub async fn ask(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Error> {
+        let url = format!("{}{path}", self.base);
+        let http = |source| Error::Http { url: url.clone(), source };
+        let mut request = self.http.request(method, &url).timeout(Duration::from_secs(30));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(http)?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await.map_err(http)?;
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).map_err(|error| Error::Answer {
+                url: url.clone(),
+                problem: format!("status {status}, not JSON: {error}"),
+            })?
+        };
+        Ok(Answer { status, body, headers })
+    }
+
+    /// Posts a build request.
+    ///
+    /// # Errors
+    /// See [`Router::ask`].
+    pub async fn post(&self, request: &Value) -> Result<Answer, Error> {
+        self.ask(reqwest::Method::POST, "/api/v1/build", Some(request)).await
+    }
+
+    /// Asks for the state of a build.
+    ///
+    /// # Errors
+    /// See [`Router::ask`].
+    pub async fn get(&self, hash: &str) -> Result<Answer, Error> {
+        self.ask(reqwest::Method::GET, &format!("/api/v1/build/{hash}"), None).await
+    }
+
+    /// Posts a request and polls as owut does until the build ended; `see` is told each new state.
+    ///
+    /// # Errors
+    /// The failure of the build, or that it took longer than `within`.
+    pub async fn build(
+        &self,
+        request: &Value,
+        within: Duration,
+        mut see: impl FnMut(&str),
+    ) -> Result<Answer, Error> {
+        let started = Instant::now();
+        let mut answer = self.post(request).await?;
+        let mut last = String::new();
+        loop {
+            match answer.status {
+                200 => return Ok(answer),
+                202 => {}
+                status => {
+                    return Err(Error::Failed {
+                        status,
+                        detail: answer.text("detail").to_owned(),
+                        log: answer.text("stdout").to_owned(),
+                    });
+                }
+            }
+            let state = answer.state();
+            if state != last {
+                see(&state);
+                last = state;
+            }
+            if started.elapsed() > within {
+                return Err(Error::Deadline { after: within, last });
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            answer = self.get(answer.text("request_hash")).await?;
+        }
+    }
+
+    /// Downloads a file of the store.
+    ///
+    /// # Errors
+    /// No answer, or another status than 200.
+    pub async fn fetch(&self, bin_dir: &str, name: &str) -> Result<bytes::Bytes, Error> {
+        let url = format!("{}/store/{bin_dir}/{name}", self.base);
+        let http = |source| Error::Http { url: url.clone(), source };
+        let response = self.http.get(&url).send().await.map_err(http)?;
+        let status = response.status();
+        if status != reqwest::StatusCode::OK {
+            return Err(Error::Answer { url, problem: format!("status {status}") });
+        }
+        response.bytes().await.map_err(http)
+    }
+
+    /// Downloads every image of a finished build and checks its digest.
+    ///
+    /// # Errors
+    /// A download that failed, or whose bytes are not the promised ones.
+    pub async fn images(&self, answer: &Answer) -> Result<Vec<Image>, Error> {
+        let bin_dir = answer.text("bin_dir");
+        let mut images = Vec::new();
+        for image in answer.body.get("images").and_then(Value::as_array).into_iter().flatten() {
+            let member = |name: &str| {
+                image.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+            };
+            let (name, expected) = (member("name"), member("sha256"));
+            let bytes = self.fetch(bin_dir, &name).await?;
+            let actual = Sha256Hex::of(&bytes).to_string();
+            if actual != expected {
+                return Err(Error::Digest { name, expected, actual });
+            }
+            images.push(Image { name, sha256: actual, bytes });
+        }
+        Ok(images)
+    }
+}

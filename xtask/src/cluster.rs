@@ -1,0 +1,91 @@
+//! `cargo xtask cluster`: the local cluster from the command line.
+
+use std::path::PathBuf;
+
+use asu_tests::cluster::{Cluster, ClusterConfig, Error, forward};
+use asu_tests::progress::Progress;
+use clap::{Args, Subcommand};
+
+/// Arguments of `cargo xtask cluster`.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring the cluster up, or what is missing of it; builds what was never built, which takes about half an hour
+    Up {
+        #[command(flatten)]
+        name: Name,
+        /// Number of nodes
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
+        nodes: u8,
+    },
+    /// Take the cluster down, with everything it made on this machine but the cache of built programs
+    Down {
+        #[command(flatten)]
+        name: Name,
+    },
+    /// Print addresses, nodes and the health of all parts; exit code 1 when something is wrong
+    Status {
+        #[command(flatten)]
+        name: Name,
+    },
+    /// Print shell commands that set KUBECONFIG, ASU_URL and PATH, for: eval "$(cargo xtask cluster env)"
+    Env {
+        #[command(flatten)]
+        name: Name,
+    },
+    /// Lead connections from this machine's loopback into a network namespace; used by `up`
+    #[command(hide = true)]
+    Forward {
+        /// The network namespace
+        #[arg(long)]
+        netns: PathBuf,
+        /// Ports, the same on both sides
+        #[arg(long = "port")]
+        ports: Vec<u16>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Name {
+    /// Name of the cluster; several can run beside each other
+    #[arg(long, default_value = "local")]
+    name: String,
+}
+
+/// Runs a subcommand.
+pub async fn run(args: ClusterArgs) -> Result<(), Error> {
+    let progress = Progress::new();
+    match args.command {
+        Command::Up { name, nodes } => {
+            let config = ClusterConfig { nodes, ..ClusterConfig::new(name.name) };
+            Cluster::up(&config, &progress).await.map(drop)
+        }
+        Command::Down { name } => {
+            if !Cluster::down(&name.name, &progress).await? {
+                progress.say("there is no such cluster");
+            }
+            Ok(())
+        }
+        Command::Status { name } => {
+            let status = Cluster::status(&name.name).await?;
+            println!("{status}");
+            if status.is_healthy() { Ok(()) } else { Err(Error::Unhealthy(status.name)) }
+        }
+        Command::Env { name } => {
+            for (variable, value) in Cluster::env(&name.name).await? {
+                println!("export {variable}='{}'", value.replace('\'', r"'\''"));
+            }
+            Ok(())
+        }
+        // Its thread moves to another network namespace, so it must not be one of a runtime that does anything else.
+        Command::Forward { netns, ports } => {
+            let server = tokio::task::spawn_blocking(move || forward::serve(&netns, &ports));
+            server.await.unwrap_or(Ok(()))
+        }
+    }
+}

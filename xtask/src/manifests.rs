@@ -1,0 +1,95 @@
+//! `manifests/`: the chart rendered for those who do not use Helm. For each `NAME.values.yaml` there is
+//! a `NAME.yaml`.
+
+use std::path::Path;
+
+use asu_tests::{
+    exec,
+    progress::Progress,
+    toolchain::{self, Family, Toolchain},
+};
+
+use crate::generated::{self, File};
+
+/// Nothing could be rendered, or what is committed differs.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be read or written, or is out of date.
+    #[error(transparent)]
+    File(#[from] generated::Error),
+    /// Helm is not there and could not be built.
+    #[error(transparent)]
+    Toolchain(#[from] toolchain::Error),
+    /// Helm refused.
+    #[error(transparent)]
+    Helm(#[from] exec::Error),
+}
+
+/// Namespace of the rendered objects.
+const NAMESPACE: &str = "asu";
+/// End of the names of files with values.
+const VALUES: &str = ".values.yaml";
+
+/// Renders the files, or with `check` compares them with what is committed.
+///
+/// # Errors
+/// When Helm is missing or fails, a file cannot be written, or with `check` when one differs.
+pub async fn run(check: bool, progress: &Progress) -> Result<(), Error> {
+    let helm = Toolchain::ensure(&[Family::Helm], progress).await?.program("helm")?;
+    let mut files = Vec::new();
+    for name in variants()? {
+        files.push(render(&helm, &name).await?);
+    }
+    Ok(generated::put(&files, check, "manifests")?)
+}
+
+/// Names of the variants, sorted.
+fn variants() -> Result<Vec<String>, generated::Error> {
+    let folder = generated::root().join("manifests");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(generated::Error::io(&folder))? {
+        let name = entry.map_err(generated::Error::io(&folder))?.file_name();
+        names.extend(name.to_string_lossy().strip_suffix(VALUES).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+async fn render(helm: &Path, variant: &str) -> Result<File, Error> {
+    let root = generated::root();
+    let chart = root.join("charts/asu");
+    let values = root.join("manifests").join(format!("{variant}{VALUES}"));
+    let arguments = ["template", "asu", "--namespace", NAMESPACE, "--skip-tests", "--values"];
+    let arguments = arguments.iter().map(AsRef::as_ref).chain([values.as_os_str(), chart.as_os_str()]);
+    let rendered = exec::output(helm, arguments).await?;
+    Ok((format!("manifests/{variant}.yaml"), head(variant) + &tidy(&rendered)))
+}
+
+/// The namespace, which a chart cannot bring, and how to use the file.
+fn head(variant: &str) -> String {
+    format!(
+        "# Rendered from charts/asu with {variant}{VALUES} by `cargo xtask manifests`; do not edit.\n\
+         # No Secret is in it: {variant}{VALUES} says which one to make.\n\
+         apiVersion: v1\n\
+         kind: Namespace\n\
+         metadata:\n  \
+           name: {NAMESPACE}\n  \
+           labels:\n    \
+             pod-security.kubernetes.io/enforce: restricted\n"
+    )
+}
+
+/// Without the spaces that templates leave on lines that are otherwise empty.
+fn tidy(rendered: &str) -> String {
+    rendered.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_committed_manifests_are_current() {
+        run(true, &Progress::quiet()).await.unwrap();
+    }
+}

@@ -1,0 +1,89 @@
+//! `cargo xtask test`: every test there is, level by level, and what each level ran.
+
+mod level;
+mod runner;
+
+use std::collections::BTreeMap;
+
+use asu_tests::progress::Progress;
+pub use level::Level;
+
+/// Arguments of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub struct TestArgs {
+    /// Run only these levels; every level when absent.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    level: Vec<Level>,
+    /// Leave the cluster of the cluster level up afterwards, to look at.
+    #[arg(long)]
+    keep_cluster: bool,
+}
+
+/// Why the tests did not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A command failed; its own output says why.
+    #[error("{what} failed")]
+    Failed {
+        /// What was run.
+        what: String,
+    },
+    /// A test file whose name does not begin with a level.
+    #[error("tests/tests/{0}.rs belongs to no level: begin its name with store_, fixture_, builder_, api_, operator_, crds_, chart_ or cluster_")]
+    NoLevel(String),
+    /// A level that ran no test proves nothing.
+    #[error("the level {0} ran no test")]
+    Empty(&'static str),
+    /// The cluster could not be made or taken down.
+    #[error(transparent)]
+    Cluster(#[from] asu_tests::cluster::Error),
+    /// The system could not be installed on the cluster.
+    #[error(transparent)]
+    Deploy(#[from] asu_tests::deploy::Error),
+    /// Something could not be read.
+    #[error("{what}: {source}")]
+    Io {
+        /// What.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// 3 when the machine lacks something, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Cluster(error) => error.exit_code(),
+            Self::Deploy(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
+/// Runs the levels in order and prints the number of tests of each.
+///
+/// # Errors
+/// The first level that does not pass.
+pub async fn run(args: TestArgs) -> Result<(), Error> {
+    let progress = Progress::new();
+    let mut levels = if args.level.is_empty() { Level::ALL.to_vec() } else { args.level };
+    levels.sort_unstable();
+    levels.dedup();
+    let targets = level::test_targets()?;
+    let mut counts = BTreeMap::new();
+    for level in levels {
+        progress.say(&format!("level {}", level.name()));
+        let count = runner::run(level, &targets, &progress, args.keep_cluster).await?;
+        if count == 0 {
+            return Err(Error::Empty(level.name()));
+        }
+        counts.insert(level, count);
+    }
+    println!();
+    for (level, count) in &counts {
+        println!("{:<14} {count:>5} passed", level.name());
+    }
+    println!("total: {} passed, 0 failed", counts.values().sum::<u64>());
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Runs one level: cargo's own commands, with their output passed on and their tests counted.
+
+use std::process::Stdio;
+
+use asu_tests::{
+    cluster::{self, Cluster, Snapshot},
+    deploy::{self, Deployment, Site},
+    progress::Progress,
+    root,
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+};
+
+use super::{Error, Level};
+
+/// Crates that need nothing but themselves.
+const PURE: [&str; 7] = [
+    "asu-core",
+    "asu-crds",
+    "asu-store",
+    "asu-upstream",
+    "asu-builder",
+    "asu-operator",
+    "asu-api",
+];
+
+/// Name of the cluster of the cluster level.
+const CLUSTER: &str = "test";
+
+/// Runs a level and says how many tests passed.
+pub async fn run(
+    level: Level,
+    targets: &[(String, Level)],
+    progress: &Progress,
+    keep_cluster: bool,
+) -> Result<u64, Error> {
+    match level {
+        Level::Checks => checks(progress).await,
+        Level::Unit => {
+            let mut args = vec!["test", "--lib", "--bins", "--package", "xtask", "--package", "asu-tests"];
+            for name in PURE {
+                args.extend(["--package", name]);
+            }
+            cargo(&args).await
+        }
+        Level::Service | Level::ControlPlane => tests(level, targets).await,
+        Level::Cluster => on_a_cluster(targets, progress, keep_cluster).await,
+    }
+}
+
+async fn tests(level: Level, targets: &[(String, Level)]) -> Result<u64, Error> {
+    let mut args = vec!["test", "--package", "asu-tests"];
+    for (name, _) in targets.iter().filter(|(_, its)| *its == level) {
+        args.extend(["--test", name]);
+    }
+    if level == Level::Cluster {
+        args.extend(["--", "--test-threads=1"]);
+    }
+    cargo(&args).await
+}
+
+async fn on_a_cluster(
+    targets: &[(String, Level)],
+    progress: &Progress,
+    keep_cluster: bool,
+) -> Result<u64, Error> {
+    let before = Snapshot::take().await?;
+    let result = deployed(targets, progress).await;
+    if keep_cluster {
+        return result;
+    }
+    Cluster::down(CLUSTER, progress).await?;
+    let count = result?;
+    let left = before.leftovers().await?;
+    if !left.is_empty() {
+        return Err(cluster::Error::Leftovers(left).into());
+    }
+    println!("nothing of the cluster is left: processes, mounts, namespaces, interfaces, cgroups");
+    Ok(count + 1)
+}
+
+async fn deployed(targets: &[(String, Level)], progress: &Progress) -> Result<u64, Error> {
+    let site = Site::local(CLUSTER, progress).await?;
+    Deployment::install(&site, &deploy::Options::for_tests(), progress).await?;
+    tests(Level::Cluster, targets).await
+}
+
+async fn checks(progress: &Progress) -> Result<u64, Error> {
+    let steps: [(&str, &[&str]); 4] = [
+        ("format", &["fmt", "--all", "--check"]),
+        ("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+        ("documentation", &["doc", "--workspace", "--no-deps", "--quiet", "--document-private-items"]),
+        ("licences and advisories", &["deny", "--offline", "check", "bans", "licenses", "sources"]),
+    ];
+    asu_tests::toolchain::cargo_deny(progress).await.map_err(cluster::Error::from)?;
+    let mut count = 0;
+    for (what, args) in steps {
+        progress.step(what, cargo(args)).await?;
+        println!("check {what} ... ok");
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Runs cargo, passes its output on, and counts the tests that its runners report as passed.
+async fn cargo(args: &[&str]) -> Result<u64, Error> {
+    let what = format!("cargo {}", args.join(" "));
+    let io = |source| Error::Io { what: what.clone(), source };
+    let mut child = Command::new(std::env!("CARGO"))
+        .args(args)
+        .current_dir(root())
+        .envs(asu_tests::toolchain::cargo_path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(io)?;
+    let mut passed = 0;
+    if let Some(stdout) = child.stdout.take() {
+        let mut lines = BufReader::new(stdout).lines();
+        while let Some(line) = lines.next_line().await.map_err(io)? {
+            println!("{line}");
+            passed += passed_in(&line).unwrap_or(0);
+        }
+    }
+    if child.wait().await.map_err(io)?.success() { Ok(passed) } else { Err(Error::Failed { what }) }
+}
+
+/// Number of passed tests in a closing line of the test runner.
+fn passed_in(line: &str) -> Option<u64> {
+    let rest = line.strip_prefix("test result: ok. ")?;
+    rest.split_once(" passed")?.0.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_closing_lines_are_counted() {
+        assert_eq!(passed_in("test result: ok. 12 passed; 0 failed; 0 ignored"), Some(12));
+        assert_eq!(passed_in("test result: FAILED. 1 passed; 1 failed"), None);
+        assert_eq!(passed_in("test passed_in ... ok"), None);
+    }
+}
