@@ -1,6 +1,7 @@
 //! Golden behaviours of an ImageBuilder, on the miniature one: what the genuine ones were measured to do.
 
 mod failing;
+mod hostile;
 mod images;
 mod strictness;
 mod tree;
