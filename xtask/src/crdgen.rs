@@ -84,7 +84,7 @@ fn values_schema() -> Result<File, Error> {
 /// the API server.
 fn strict(schema: &Value) -> Value {
     let Value::Object(fields) = schema else { return schema.clone() };
-    let mut strict = Map::new();
+    let mut refusing = Map::new();
     for (key, value) in fields {
         let kept = match (key.as_str(), value) {
             ("properties", Value::Object(properties)) => {
@@ -95,15 +95,15 @@ fn strict(schema: &Value) -> Value {
             (other, _) if other.starts_with("x-kubernetes-") => continue,
             (_, other) => other.clone(),
         };
-        strict.insert(key.clone(), kept);
+        refusing.insert(key.clone(), kept);
     }
-    if strict.contains_key("properties") {
-        strict.insert("additionalProperties".to_owned(), Value::Bool(false));
+    if refusing.contains_key("properties") {
+        refusing.insert("additionalProperties".to_owned(), Value::Bool(false));
     }
     if fields.get("nullable") == Some(&Value::Bool(true)) {
-        return json!({ "anyOf": [strict, { "type": "null" }] });
+        return json!({ "anyOf": [refusing, { "type": "null" }] });
     }
-    Value::Object(strict)
+    Value::Object(refusing)
 }
 
 #[cfg(test)]
