@@ -73,6 +73,9 @@ pub enum Error {
     /// Only root can make network namespaces and mounts.
     #[error("missing on this machine: root, which the local cluster needs for its network namespace and containers")]
     NotRoot,
+    /// A part of a cluster does not work; its status says which.
+    #[error("cluster {0:?} is not healthy")]
+    Unhealthy(String),
     /// Something could not be taken down.
     #[error("left behind: {}", .0.join("; "))]
     Leftovers(Vec<String>),

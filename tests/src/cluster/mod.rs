@@ -1,17 +1,42 @@
 //! A real Kubernetes on this machine, without a container registry and without Docker.
+//!
+//! [`Cluster`] is the whole of it, in network namespaces of its own: control plane, nodes with containerd, DNS, an
+//! ingress and volumes. [`ControlPlane`] is etcd and the API server alone, for tests of controllers. Everything a
+//! cluster owns is found by its name and its folder; [`Cluster::down`] removes it from any state.
 
+mod addons;
+mod buildah;
 mod certs;
+mod cgroups;
 mod control_plane;
 mod error;
 mod files;
+pub mod forward;
+pub mod image;
 mod kubeconfig;
+mod leftovers;
+mod local;
+mod mounts;
 mod net;
+mod netns;
+mod node;
+mod nodes;
 mod owned;
+mod paths;
+mod process;
 mod servers;
+mod state;
+mod status;
+mod teardown;
+mod template;
+mod up;
 mod wait;
 
 pub use control_plane::{ControlPlane, ControlPlaneOptions};
 pub use error::Error;
+pub use leftovers::Snapshot;
+pub use local::{Cluster, ClusterConfig};
+pub use status::Status;
 
 use wait::Look;
 

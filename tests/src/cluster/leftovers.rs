@@ -1,0 +1,66 @@
+//! What a cluster must not leave behind on the machine it ran on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::process::{MARK, all_pids};
+use super::{Error, cgroups, mounts};
+use crate::exec;
+use crate::toolchain::cache_dir;
+
+/// Folders of the host that containerd, kubelet and CNI would use if they were not told otherwise.
+const FOLDERS: [&str; 6] = [
+    "/opt/containerd",
+    "/run/containerd",
+    "/var/lib/cni",
+    "/var/lib/containerd",
+    "/var/lib/kubelet",
+    "/var/log/containers",
+];
+
+/// State of everything on the machine that a cluster touches, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot(BTreeSet<String>);
+
+impl Snapshot {
+    /// Looks at processes, mounts, network namespaces and interfaces, cgroups, firewall rules and folders.
+    pub async fn take() -> Result<Self, Error> {
+        let mut all = BTreeSet::new();
+        all.extend(processes());
+        all.extend(mounts::points()?.iter().map(|point| format!("mount {}", point.display())));
+        all.extend(names(Path::new("/run/netns")).map(|name| format!("network namespace {name}")));
+        all.extend(names(Path::new("/sys/class/net")).map(|name| format!("interface {name}")));
+        all.extend(cgroups::own().into_iter().map(|name| format!("cgroup {name}")));
+        all.extend(FOLDERS.iter().filter(|path| Path::new(path).exists()).map(|path| format!("folder {path}")));
+        // A machine without the program has no rules made with it.
+        let rules = exec::output("iptables-save", std::iter::empty::<&str>()).await.unwrap_or_default();
+        let rules = rules.lines().filter(|line| line.starts_with("-A"));
+        all.extend(rules.map(|rule| format!("firewall rule {rule}")));
+        Ok(Self(all))
+    }
+
+    /// What is there now and was not there then.
+    pub async fn leftovers(&self) -> Result<Vec<String>, Error> {
+        Ok(Self::take().await?.0.difference(&self.0).cloned().collect())
+    }
+}
+
+/// Processes of clusters: those that carry the mark, and those of programs the harness built. Anything else that
+/// starts or ends meanwhile is none of a cluster's business.
+fn processes() -> impl Iterator<Item = String> {
+    let built = cache_dir().join("toolchain");
+    let mark = format!("{MARK}=").into_bytes();
+    all_pids().into_iter().filter_map(move |pid| {
+        let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let marked = environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&mark));
+        let ours = marked || (program.starts_with(&built) && !program.ends_with("kubectl"));
+        ours.then(|| format!("process {pid} {}", program.display()))
+    })
+}
+
+fn names(dir: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
+}

@@ -1,0 +1,177 @@
+//! The cluster as its users see it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::paths::Paths;
+use super::servers::Plane;
+use super::state::State;
+use super::{Error, Status, certs, kubeconfig, status, teardown, up};
+use crate::exec;
+use crate::progress::Progress;
+use crate::toolchain::{Family, Toolchain};
+
+/// etcd's ports inside the namespace, where nobody else uses them.
+const ETCD_PORTS: [u16; 2] = [2379, 2380];
+
+/// What a cluster is to be like.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// Its name: lower-case letters, digits, `-`; at most 20.
+    pub name: String,
+    /// Folder below which its own is made; `None` for `$ASU_STATE_DIR` or `/var/lib/asu`.
+    pub state_dir: Option<PathBuf>,
+    /// Number of nodes, at least one. A cluster that has more keeps them.
+    pub nodes: u8,
+    /// Program that runs [`super::forward::serve`] when called as `PROGRAM cluster forward --netns PATH --port PORT…`.
+    /// `None` for the calling program itself, which suits `xtask`.
+    pub forwarder: Option<PathBuf>,
+}
+
+impl ClusterConfig {
+    /// One node, at the usual place.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), state_dir: None, nodes: 1, forwarder: None }
+    }
+
+    pub(super) fn paths(&self) -> Result<Paths, Error> {
+        match &self.state_dir {
+            Some(base) => Paths::below(&self.name, base),
+            None => Paths::new(&self.name),
+        }
+    }
+}
+
+/// A running local cluster. It goes on running when the value is dropped.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    pub(super) paths: Paths,
+    pub(super) state: State,
+    pub(super) toolchain: Toolchain,
+}
+
+impl Cluster {
+    /// Brings a cluster up, or what is missing of it; returns when all of it is ready.
+    pub async fn up(config: &ClusterConfig, progress: &Progress) -> Result<Self, Error> {
+        up::run(config, progress).await
+    }
+
+    /// A cluster that was brought up before, at the usual place.
+    pub async fn attach(name: &str) -> Result<Self, Error> {
+        Self::attach_at(Paths::new(name)?).await
+    }
+
+    pub(super) async fn attach_at(paths: Paths) -> Result<Self, Error> {
+        let state = State::load(&paths)?.ok_or_else(|| Error::Unknown(paths.name().to_owned()))?;
+        let toolchain = Toolchain::ensure(Family::ALL, &Progress::new()).await?;
+        Ok(Self { paths, state, toolchain })
+    }
+
+    /// Takes a cluster down, whatever is there of it. Returns whether there was anything.
+    pub async fn down(name: &str, progress: &Progress) -> Result<bool, Error> {
+        teardown::run(&Paths::new(name)?, progress).await
+    }
+
+    /// The same for a cluster with a folder of its own.
+    pub async fn down_at(config: &ClusterConfig, progress: &Progress) -> Result<bool, Error> {
+        teardown::run(&config.paths()?, progress).await
+    }
+
+    /// How a cluster is.
+    pub async fn status(name: &str) -> Result<Status, Error> {
+        status::of(&Self::attach(name).await?).await
+    }
+
+    /// Variables for programs that work with a cluster: `KUBECONFIG`, `ASU_URL`, `PATH`.
+    pub async fn env(name: &str) -> Result<Vec<(String, String)>, Error> {
+        Ok(Self::attach(name).await?.variables())
+    }
+
+    /// See [`Cluster::env`].
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let old = std::env::var("PATH").unwrap_or_default();
+        // Only what people call: the folders hold kubelet and containerd too, which do no harm on a PATH.
+        let wanted = [Family::Kubernetes, Family::Helm, Family::Kubeconform];
+        let folders = wanted.iter().filter_map(|family| self.toolchain.folder(*family));
+        let mut path: Vec<String> = folders.map(|folder| folder.to_string_lossy().into_owned()).collect();
+        path.extend(old.split(':').filter(|part| !path.iter().any(|own| own == part)).map(str::to_owned).collect::<Vec<_>>());
+        vec![
+            ("KUBECONFIG".to_owned(), self.kubeconfig_path().to_string_lossy().into_owned()),
+            ("ASU_URL".to_owned(), self.ingress_url()),
+            ("PATH".to_owned(), path.join(":")),
+        ]
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &str {
+        self.paths.name()
+    }
+
+    /// Base URL of the ingress on this machine and inside the namespace alike, without a final `/`.
+    pub fn ingress_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.state.ingress_port)
+    }
+
+    /// URL of the API server, likewise.
+    pub fn api_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.state.api_port)
+    }
+
+    /// Kubeconfig of a user who may do everything; good on this machine and inside the namespace.
+    pub fn kubeconfig_path(&self) -> PathBuf {
+        self.paths.kubeconfig()
+    }
+
+    /// A client of that user.
+    pub async fn client(&self) -> Result<kube::Client, Error> {
+        Ok(kube::Client::try_from(kubeconfig::load(self.kubeconfig_path()).await?)?)
+    }
+
+    /// Runs kubectl and returns its standard output.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String, Error> {
+        self.tool("kubectl", arguments).await
+    }
+
+    /// Runs helm and returns its standard output.
+    pub async fn helm(&self, arguments: &[&str]) -> Result<String, Error> {
+        self.tool("helm", arguments).await
+    }
+
+    /// Path of a program of the toolchain, for example `kubectl`.
+    pub fn program(&self, name: &str) -> Result<PathBuf, Error> {
+        Ok(self.toolchain.program(name)?)
+    }
+
+    async fn tool(&self, name: &str, arguments: &[&str]) -> Result<String, Error> {
+        let mut command = tokio::process::Command::new(self.program(name)?);
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig_path());
+        Ok(exec::run(command).await?)
+    }
+
+    /// Path of the network namespace of the control plane and the first node.
+    pub fn netns(&self) -> PathBuf {
+        self.paths.netns_path(1)
+    }
+
+    /// A command that runs a program inside that namespace, with the cluster's kubeconfig.
+    pub fn nsenter_command(&self, program: impl Into<OsString>) -> tokio::process::Command {
+        let mut net = OsString::from("--net=");
+        net.push(self.netns());
+        let mut command = tokio::process::Command::new("nsenter");
+        command.arg(net).arg("--").arg(program.into()).env("KUBECONFIG", self.kubeconfig_path());
+        command
+    }
+
+    pub(super) fn plane(&self) -> Result<Plane, Error> {
+        let [etcd_port, etcd_peer_port] = ETCD_PORTS;
+        Ok(Plane {
+            pki: certs::Pki::ensure(self.paths.pki())?,
+            dir: self.paths.plane(),
+            address: super::netns::address(1),
+            api_port: self.state.api_port,
+            etcd_port,
+            etcd_peer_port,
+            service_account_admission: true,
+        })
+    }
+}

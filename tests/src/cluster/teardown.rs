@@ -1,0 +1,121 @@
+//! Takes a cluster down, from any state it may be in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::paths::Paths;
+use super::process::{self, Processes};
+use super::state::Lock;
+use super::{Error, cgroups, mounts, netns};
+use crate::progress::Progress;
+
+/// Highest number of a node that is looked for.
+const NODES: std::ops::RangeInclusive<u8> = 1..=9;
+/// Rounds of ending processes: one that is ending may have just started another.
+const ROUNDS: usize = 10;
+
+/// See [`super::Cluster::down`].
+pub(super) async fn run(paths: &Paths, progress: &Progress) -> Result<bool, Error> {
+    if !exists(paths) {
+        return Ok(false);
+    }
+    let lock = Lock::take(paths).await?;
+    progress.step("processes", end_processes(paths)).await?;
+    for number in NODES {
+        cgroups::remove(&paths.cgroup(number)).await?;
+    }
+    forget_sockets(paths);
+    forget_links(paths);
+    forget_addresses(paths);
+    mounts::unmount_below(paths.dir()).await?;
+    for number in netns::present(paths) {
+        netns::remove(paths, number).await?;
+    }
+    progress.step("files", remove(paths.dir().to_owned())).await?;
+    lock.remove(paths)?;
+    progress.say(&format!("cluster {} is down", paths.name()));
+    Ok(true)
+}
+
+fn exists(paths: &Paths) -> bool {
+    paths.dir().exists()
+        || !netns::present(paths).is_empty()
+        || !Processes::new(paths.dir()).marked().is_empty()
+        || NODES.into_iter().any(|number| cgroups::exists(&paths.cgroup(number)))
+}
+
+/// Ends everything at once: what is running is thrown away, so nothing has to be ended gently or in order.
+async fn end_processes(paths: &Paths) -> Result<(), Error> {
+    let processes = Processes::new(paths.dir());
+    let mut left = Vec::new();
+    for _ in 0..ROUNDS {
+        left = processes.marked();
+        for name in processes.names() {
+            left.extend(processes.pid(&name));
+        }
+        for number in NODES {
+            left.extend(cgroups::processes(&paths.cgroup(number)));
+        }
+        left.sort_unstable();
+        left.dedup();
+        if left.is_empty() {
+            return Ok(());
+        }
+        process::kill(&left).await?;
+    }
+    Err(Error::Leftovers(left.iter().map(|pid| format!("process {pid}")).collect()))
+}
+
+/// containerd keeps the sockets of its shims outside its own folders, and says in each bundle where.
+fn forget_sockets(paths: &Paths) {
+    for number in NODES {
+        let bundles = paths.node(number).join("state/io.containerd.runtime.v2.task/k8s.io");
+        for bundle in entries(&bundles) {
+            let text = fs::read_to_string(bundle.join("bootstrap.json")).unwrap_or_default();
+            let address = serde_json::from_str::<serde_json::Value>(&text).ok();
+            let address = address.as_ref().and_then(|value| value.get("address")?.as_str());
+            if let Some(socket) = address.and_then(|address| address.strip_prefix("unix://")) {
+                let _ = fs::remove_file(socket);
+            }
+        }
+    }
+    // Succeeds only when nobody else uses them.
+    let _ = fs::remove_dir("/run/containerd/s");
+    let _ = fs::remove_dir("/run/containerd");
+}
+
+/// The kubelet links logs from a folder of the host whose place is fixed.
+fn forget_links(paths: &Paths) {
+    let folder = Path::new("/var/log/containers");
+    for link in entries(folder) {
+        if fs::read_link(&link).is_ok_and(|target| target.starts_with(paths.dir())) {
+            let _ = fs::remove_file(&link);
+        }
+    }
+    let _ = fs::remove_dir(folder);
+}
+
+/// The CNI library keeps a result per pod in a folder of the host, named by the network.
+fn forget_addresses(paths: &Paths) {
+    let results = Path::new("/var/lib/cni/results");
+    let networks: Vec<String> = NODES.map(|number| format!("{}-", paths.cgroup(number))).collect();
+    for file in entries(results) {
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if networks.iter().any(|network| name.starts_with(network.as_str())) {
+            let _ = fs::remove_file(&file);
+        }
+    }
+    let _ = fs::remove_dir(results);
+    let _ = fs::remove_dir("/var/lib/cni");
+}
+
+async fn remove(dir: PathBuf) -> Result<(), Error> {
+    match tokio::fs::remove_dir_all(&dir).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(dir)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
