@@ -1,6 +1,6 @@
 use super::*;
 
-async fn store_with(files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, ArtifactStore) {
+fn store_with(files: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, ArtifactStore) {
     let folder = tempfile::tempdir().unwrap();
     for (key, bytes) in files {
         let file = folder.path().join(key);
@@ -20,24 +20,25 @@ async fn read(store: &ArtifactStore, key: &str, range: Range<u64>) -> Vec<u8> {
 
 #[tokio::test]
 async fn any_range_gives_exactly_its_bytes() {
-    let bytes: Vec<u8> = (0..700_000_u32).map(|n| (n % 251) as u8).collect();
-    let (_folder, store) = store_with(&[("artifacts/k/f.bin", bytes.clone())]).await;
+    let bytes: Vec<u8> = (0..700_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let (_folder, store) = store_with(&[("artifacts/k/f.bin", bytes.clone())]);
     for range in [0..700_000, 0..1, 699_999..700_000, 5..600_000, 10..10] {
-        let expected = &bytes[range.start as usize..range.end as usize];
+        let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
+        let expected = &bytes[start..end];
         assert_eq!(read(&store, "artifacts/k/f.bin", range).await, expected);
     }
 }
 
 #[tokio::test]
 async fn an_object_that_is_shorter_than_asked_is_an_error_before_the_first_byte() {
-    let (_folder, store) = store_with(&[("a", vec![1; 10])]).await;
+    let (_folder, store) = store_with(&[("a", vec![1; 10])]);
     assert!(store.read_range("a", 0..11).await.is_err());
     assert!(store.read_range("b", 0..0).await.is_err());
 }
 
 #[tokio::test]
 async fn an_object_that_shrinks_while_it_is_read_ends_with_an_error() {
-    let (folder, store) = store_with(&[("a", vec![1; 2 * PIECE])]).await;
+    let (folder, store) = store_with(&[("a", vec![1; 2 * PIECE])]);
     let stream = store.read_range("a", 0..2 * PIECE as u64).await.unwrap();
     std::fs::OpenOptions::new()
         .write(true)
@@ -50,7 +51,7 @@ async fn an_object_that_shrinks_while_it_is_read_ends_with_an_error() {
 
 #[tokio::test]
 async fn keys_cannot_leave_the_store() {
-    let (_folder, store) = store_with(&[("a", vec![1])]).await;
+    let (_folder, store) = store_with(&[("a", vec![1])]);
     for key in ["../a", "x/../../a", "a//b", "x/./a"] {
         assert!(matches!(store.head(key).await, Err(ArtifactError::Key(_))), "{key}");
     }
@@ -58,7 +59,7 @@ async fn keys_cannot_leave_the_store() {
 
 #[tokio::test]
 async fn presence_compares_the_size() {
-    let (_folder, store) = store_with(&[("a", vec![1; 3])]).await;
+    let (_folder, store) = store_with(&[("a", vec![1; 3])]);
     assert_eq!(store.presence("a", 3).await.unwrap(), Presence::Present);
     assert_eq!(store.presence("a", 4).await.unwrap(), Presence::OtherSize(3));
     assert_eq!(store.presence("b", 4).await.unwrap(), Presence::Missing);
@@ -66,7 +67,7 @@ async fn presence_compares_the_size() {
 
 #[tokio::test]
 async fn a_bounded_read_refuses_what_is_larger() {
-    let (_folder, store) = store_with(&[("results/u.json", vec![b'x'; 5])]).await;
+    let (_folder, store) = store_with(&[("results/u.json", vec![b'x'; 5])]);
     let found = store.get_bounded("results/u.json", 5).await.unwrap();
     assert_eq!(found.as_deref(), Some(&b"xxxxx"[..]));
     assert!(matches!(
@@ -80,7 +81,7 @@ async fn a_bounded_read_refuses_what_is_larger() {
 async fn deleting_twice_is_fine_and_listing_shows_what_is_left() {
     let files =
         [("artifacts/k/a", vec![1]), ("artifacts/k/b", vec![1; 2]), ("logs/u.zst", vec![1])];
-    let (folder, store) = store_with(&files).await;
+    let (folder, store) = store_with(&files);
     store.delete("artifacts/k/a").await.unwrap();
     store.delete("artifacts/k/a").await.unwrap();
     let left: Vec<ObjectInfo> =
@@ -94,7 +95,7 @@ async fn deleting_twice_is_fine_and_listing_shows_what_is_left() {
 
 #[tokio::test]
 async fn a_volume_knows_its_space() {
-    let (_folder, store) = store_with(&[]).await;
+    let (_folder, store) = store_with(&[]);
     let space = store.space().unwrap().unwrap();
     assert!(space.used > 0 && space.used <= space.capacity);
 }

@@ -27,7 +27,7 @@ pub struct MigrateOptions {
 
 impl Default for MigrateOptions {
     fn default() -> Self {
-        Self { api_role_password: None, wait: Duration::from_secs(300) }
+        Self { api_role_password: None, wait: Duration::from_mins(5) }
     }
 }
 

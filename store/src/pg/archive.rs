@@ -175,10 +175,10 @@ fn bytes(facts: &BuildFacts) -> u64 {
 #[expect(clippy::too_many_lines, reason = "one row with many columns")]
 async fn insert_build(
     tx: &mut PgConnection,
-    build: &NewArchive,
+    new: &NewArchive,
     epoch: i64,
 ) -> Result<(), StoreError> {
-    let facts = &build.facts;
+    let facts = &new.facts;
     let request = &facts.request;
     let built = facts.ending.built();
     let failure: Option<&Failure> = facts.ending.failure();
@@ -215,7 +215,7 @@ async fn insert_build(
         optional(facts.times.admitted) as _,
         optional(facts.times.started) as _,
         PgTime(facts.times.finished) as _,
-        PgTime(build.archived_at) as _,
+        PgTime(new.archived_at) as _,
         PgTime(facts.fresh_until) as _,
         PgTime(facts.keep_until) as _,
         to_bigint(bytes(facts)),

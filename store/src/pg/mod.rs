@@ -34,7 +34,7 @@ impl Default for PoolSettings {
         Self {
             max_connections: 10,
             acquire_timeout: Duration::from_secs(3),
-            call_timeout: Duration::from_secs(60),
+            call_timeout: Duration::from_mins(1),
         }
     }
 }

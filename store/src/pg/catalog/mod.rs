@@ -1,0 +1,153 @@
+//! The catalog.
+
+mod read;
+mod versions;
+
+use asu_core::{
+    catalog::{Offer, Version},
+    digest::Sha256Hex,
+};
+use async_trait::async_trait;
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use crate::{
+    error::StoreError,
+    listen::CATALOG_CHANNEL,
+    model::{Catalog, CatalogWrite},
+    pg::{PgStore, epoch::fence, json::to_json},
+    repository::CatalogRepository,
+};
+
+/// Stands for a distribution that was removed.
+const REMOVED: &str = "removed";
+
+#[async_trait]
+impl CatalogRepository for PgStore {
+    async fn put_distribution(
+        &self,
+        name: &str,
+        offer: &Offer,
+        versions: &[Version],
+        epoch: i64,
+    ) -> Result<CatalogWrite, StoreError> {
+        self.bounded(put(self, name, offer, versions, epoch)).await
+    }
+
+    async fn remove_distribution(
+        &self,
+        name: &str,
+        epoch: i64,
+    ) -> Result<CatalogWrite, StoreError> {
+        self.bounded(async {
+            let mut tx = self.pool().begin().await?;
+            fence(&mut tx, epoch).await?;
+            let before = current(&mut tx, name).await?;
+            if before.digest.is_empty() || before.digest == REMOVED {
+                return Ok(before.unchanged());
+            }
+            sqlx::query!("delete from catalog_versions where distribution = $1", name)
+                .execute(&mut *tx)
+                .await?;
+            let revision = write_distribution(&mut tx, name, None, REMOVED).await?;
+            announce(&mut tx).await?;
+            tx.commit().await?;
+            Ok(CatalogWrite { revision, changed: true })
+        })
+        .await
+    }
+
+    async fn load(&self) -> Result<Catalog, StoreError> {
+        self.bounded(read::load(self)).await
+    }
+
+    async fn revision(&self) -> Result<i64, StoreError> {
+        self.bounded(async {
+            Ok(sqlx::query_scalar!("select revision from catalog_state")
+                .fetch_one(self.pool())
+                .await?)
+        })
+        .await
+    }
+}
+
+/// What is known of a distribution before a write.
+struct Before {
+    revision: i64,
+    /// Empty when it is new.
+    digest: String,
+}
+
+impl Before {
+    fn unchanged(self) -> CatalogWrite {
+        CatalogWrite { revision: self.revision, changed: false }
+    }
+}
+
+async fn current(tx: &mut PgConnection, name: &str) -> Result<Before, StoreError> {
+    let row =
+        sqlx::query!("select revision, digest from distributions where name = $1 for update", name)
+            .fetch_optional(tx)
+            .await?;
+    let (revision, digest) = row.map_or_else(Default::default, |row| (row.revision, row.digest));
+    Ok(Before { revision, digest })
+}
+
+fn digest_of(value: &impl Serialize) -> Result<String, StoreError> {
+    let bytes = serde_json::to_vec(value).map_err(|e| StoreError::Conflict(e.to_string()))?;
+    Ok(Sha256Hex::of(&bytes).to_string())
+}
+
+async fn put(
+    store: &PgStore,
+    name: &str,
+    offer: &Offer,
+    versions: &[Version],
+    epoch: i64,
+) -> Result<CatalogWrite, StoreError> {
+    let digest = digest_of(&(offer, versions))?;
+    let mut tx = store.pool().begin().await?;
+    fence(&mut tx, epoch).await?;
+    let before = current(&mut tx, name).await?;
+    if before.digest == digest {
+        return Ok(before.unchanged());
+    }
+    let revision = write_distribution(&mut tx, name, Some(offer), &digest).await?;
+    versions::write_versions(&mut tx, name, versions).await?;
+    announce(&mut tx).await?;
+    tx.commit().await?;
+    Ok(CatalogWrite { revision, changed: true })
+}
+
+async fn write_distribution(
+    tx: &mut PgConnection,
+    name: &str,
+    offer: Option<&Offer>,
+    digest: &str,
+) -> Result<i64, StoreError> {
+    let offer = offer.map(to_json).transpose()?;
+    Ok(sqlx::query_scalar!(
+        "insert into distributions (name, revision, offer, digest) values ($1, 1, $2, $3)
+         on conflict (name) do update
+         set revision = distributions.revision + 1,
+             offer = excluded.offer, digest = excluded.digest
+         returning revision",
+        name,
+        offer,
+        digest
+    )
+    .fetch_one(tx)
+    .await?)
+}
+
+/// Raises the revision of the whole catalog and tells listeners, who hear it on commit.
+async fn announce(tx: &mut PgConnection) -> Result<(), StoreError> {
+    let revision =
+        sqlx::query_scalar!("update catalog_state set revision = revision + 1 returning revision")
+            .fetch_one(&mut *tx)
+            .await?;
+    sqlx::query!("select pg_notify($1, $2)", CATALOG_CHANNEL, revision.to_string())
+        .execute(tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Reading the whole catalog as of one moment.
+
+use std::collections::BTreeMap;
+
+use asu_core::catalog::{Distribution, ImageBuilder, Profile, Target, Version};
+use futures::TryStreamExt as _;
+use sqlx::PgConnection;
+
+use crate::{
+    error::StoreError,
+    model::Catalog,
+    pg::{PgStore, json::Column},
+};
+
+/// Targets by distribution, version and name, while they are being put together.
+type Targets = BTreeMap<(String, String), BTreeMap<String, Target>>;
+
+pub(super) async fn load(store: &PgStore) -> Result<Catalog, StoreError> {
+    let mut tx = store.pool().begin_with("begin isolation level repeatable read read only").await?;
+    let revision =
+        sqlx::query_scalar!("select revision from catalog_state").fetch_one(&mut *tx).await?;
+    let mut targets = load_targets(&mut tx).await?;
+    load_profiles(&mut tx, &mut targets).await?;
+    let mut versions = load_versions(&mut tx, &mut targets).await?;
+    let rows = sqlx::query!(
+        r#"select name, revision, offer as "offer!" from distributions
+           where offer is not null order by name"#
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.rollback().await?;
+    let distributions = rows.into_iter().map(|row| {
+        let column = Column { table: "distributions", column: "offer", row: &row.name };
+        Ok(Distribution {
+            revision: row.revision,
+            offer: column.json(row.offer)?,
+            versions: versions.remove(&row.name).unwrap_or_default(),
+            name: row.name,
+        })
+    });
+    Ok(Catalog { revision, distributions: distributions.collect::<Result<_, StoreError>>()? })
+}
+
+async fn load_targets(tx: &mut PgConnection) -> Result<Targets, StoreError> {
+    let mut rows = sqlx::query!(
+        "select distribution, version, name, arch, version_code, source_date_epoch,
+                default_packages, image_builder, sha256
+         from catalog_targets"
+    )
+    .fetch(tx);
+    let mut targets = Targets::new();
+    while let Some(row) = rows.try_next().await? {
+        let column = Column { table: "catalog_targets", column: "sha256", row: &row.name };
+        let target = Target {
+            arch: row.arch,
+            version_code: row.version_code,
+            source_date_epoch: row.source_date_epoch,
+            default_packages: row.default_packages,
+            profiles: Vec::new(),
+            image_builder: ImageBuilder {
+                file: row.image_builder,
+                sha256: column.digest(row.sha256)?,
+            },
+            name: row.name.clone(),
+        };
+        targets.entry((row.distribution, row.version)).or_default().insert(row.name, target);
+    }
+    Ok(targets)
+}
+
+async fn load_profiles(tx: &mut PgConnection, targets: &mut Targets) -> Result<(), StoreError> {
+    let mut rows = sqlx::query!(
+        "select distribution, version, target, id, aliases, titles, device_packages
+         from catalog_profiles order by distribution, version, target, position"
+    )
+    .fetch(tx);
+    while let Some(row) = rows.try_next().await? {
+        let target = targets
+            .get_mut(&(row.distribution, row.version))
+            .and_then(|targets| targets.get_mut(&row.target));
+        // The foreign key and the snapshot see to it that there is one.
+        if let Some(target) = target {
+            target.profiles.push(Profile {
+                id: row.id,
+                aliases: row.aliases,
+                titles: row.titles,
+                device_packages: row.device_packages,
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn load_versions(
+    tx: &mut PgConnection,
+    targets: &mut Targets,
+) -> Result<BTreeMap<String, Vec<Version>>, StoreError> {
+    let rows = sqlx::query!(
+        "select distribution, name, branch, path, snapshot, targets
+         from catalog_versions order by distribution, position"
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut versions: BTreeMap<String, Vec<Version>> = BTreeMap::new();
+    for row in rows {
+        let column = Column { table: "catalog_versions", column: "targets", row: &row.name };
+        let key = (row.distribution.clone(), row.name.clone());
+        versions.entry(row.distribution).or_default().push(Version {
+            targets: column.json(row.targets)?,
+            ready: targets.remove(&key).unwrap_or_default(),
+            name: row.name,
+            branch: row.branch,
+            path: row.path,
+            snapshot: row.snapshot,
+        });
+    }
+    Ok(versions)
+}

@@ -1,0 +1,171 @@
+//! Writing the versions of one distribution, those alone that changed.
+
+use std::collections::BTreeMap;
+
+use asu_core::{
+    catalog::{Target, Version},
+    digest::Sha256Hex,
+};
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use crate::{
+    error::StoreError,
+    pg::{
+        catalog::digest_of,
+        json::{text, to_json},
+    },
+};
+
+pub(super) async fn write_versions(
+    tx: &mut PgConnection,
+    distribution: &str,
+    versions: &[Version],
+) -> Result<(), StoreError> {
+    let known = sqlx::query!(
+        "select name, digest from catalog_versions where distribution = $1",
+        distribution
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let known: BTreeMap<String, String> =
+        known.into_iter().map(|row| (row.name, row.digest)).collect();
+    let mut stale: Vec<String> = known.keys().cloned().collect();
+    let mut changed = Vec::new();
+    for (position, version) in (0_i32..).zip(versions) {
+        let digest = digest_of(version)?;
+        if known.get(&version.name) == Some(&digest) {
+            stale.retain(|name| *name != version.name);
+        } else {
+            changed.push((position, version, digest));
+        }
+    }
+    sqlx::query!(
+        "delete from catalog_versions where distribution = $1 and name = any($2)",
+        distribution,
+        &stale
+    )
+    .execute(&mut *tx)
+    .await?;
+    for (position, version, digest) in changed {
+        insert_version(tx, distribution, position, version, &digest).await?;
+    }
+    let names: Vec<String> = versions.iter().map(|version| version.name.clone()).collect();
+    sqlx::query!(
+        "update catalog_versions v set position = wanted.position
+         from unnest($2::text[]) with ordinality as wanted (name, position)
+         where v.distribution = $1 and v.name = wanted.name
+           and v.position is distinct from wanted.position",
+        distribution,
+        &names
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// One row of `catalog_targets`, as JSON that the database unpacks.
+#[derive(Serialize)]
+struct TargetRow<'a> {
+    name: &'a str,
+    arch: &'a str,
+    version_code: &'a str,
+    source_date_epoch: i64,
+    default_packages: &'a [String],
+    image_builder: &'a str,
+    sha256: &'a Sha256Hex,
+}
+
+/// One row of `catalog_profiles`.
+#[derive(Serialize)]
+struct ProfileRow<'a> {
+    target: &'a str,
+    position: usize,
+    id: &'a str,
+    aliases: &'a [String],
+    titles: &'a serde_json::Value,
+    device_packages: &'a [String],
+}
+
+async fn insert_version(
+    tx: &mut PgConnection,
+    distribution: &str,
+    position: i32,
+    version: &Version,
+    digest: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into catalog_versions
+             (distribution, name, position, branch, path, snapshot, targets, digest)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        distribution,
+        version.name,
+        position,
+        text(&version.branch),
+        text(&version.path),
+        version.snapshot,
+        to_json(&version.targets)?,
+        digest
+    )
+    .execute(&mut *tx)
+    .await?;
+    let targets: Vec<TargetRow<'_>> = version.ready.values().map(target_row).collect();
+    sqlx::query!(
+        "insert into catalog_targets
+             (distribution, version, name, arch, version_code, source_date_epoch,
+              default_packages, image_builder, sha256)
+         select $1, $2, t.* from jsonb_to_recordset($3) as t (
+             name text, arch text, version_code text, source_date_epoch bigint,
+             default_packages text[], image_builder text, sha256 text)",
+        distribution,
+        version.name,
+        to_json(&targets)?
+    )
+    .execute(&mut *tx)
+    .await?;
+    insert_profiles(tx, distribution, version).await
+}
+
+async fn insert_profiles(
+    tx: &mut PgConnection,
+    distribution: &str,
+    version: &Version,
+) -> Result<(), StoreError> {
+    let profiles: Vec<ProfileRow<'_>> = version.ready.values().flat_map(profile_rows).collect();
+    sqlx::query!(
+        "insert into catalog_profiles
+             (distribution, version, target, position, id, aliases, titles, device_packages)
+         select $1, $2, p.* from jsonb_to_recordset($3) as p (
+             target text, position int, id text, aliases text[], titles jsonb,
+             device_packages text[])",
+        distribution,
+        version.name,
+        to_json(&profiles)?
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn target_row(target: &Target) -> TargetRow<'_> {
+    TargetRow {
+        name: &target.name,
+        arch: &target.arch,
+        version_code: &target.version_code,
+        source_date_epoch: target.source_date_epoch,
+        default_packages: &target.default_packages,
+        image_builder: &target.image_builder.file,
+        sha256: &target.image_builder.sha256,
+    }
+}
+
+fn profile_rows(target: &Target) -> impl Iterator<Item = ProfileRow<'_>> {
+    (0..).zip(&target.profiles).map(|(position, profile)| ProfileRow {
+        target: &target.name,
+        position,
+        id: &profile.id,
+        aliases: &profile.aliases,
+        titles: &profile.titles,
+        device_packages: &profile.device_packages,
+    })
+}
