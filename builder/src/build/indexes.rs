@@ -1,0 +1,59 @@
+//! Digests of the package indexes that a build really read. Both package managers keep them in
+//! `dl/`: opkg under the feed's name, apk as `APKINDEX.<hash of the URL>.tar.gz`.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use asu_core::{digest::Sha256Hex, plan::PackageManager, repositories_file::remote_feeds};
+
+use crate::files::read_bounded;
+
+/// Largest index: that of the largest feed has 3 MB.
+const MAX_INDEX: u64 = 64 << 20;
+
+/// Digests of the remote feeds' indexes by file name.
+pub(super) fn read(
+    dl: &Path,
+    repositories_file: &str,
+    package_manager: PackageManager,
+) -> BTreeMap<String, Sha256Hex> {
+    let names = match package_manager {
+        PackageManager::Opkg => remote_feeds(repositories_file, package_manager),
+        PackageManager::Apk => apk_indexes(dl),
+    };
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let bytes = read_bounded(&dl.join(&name), MAX_INDEX).ok()?;
+            Some((name, Sha256Hex::of(&bytes)))
+        })
+        .collect()
+}
+
+fn apk_indexes(dl: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dl) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("APKINDEX."))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_remote_indexes_are_read() {
+        let dl = tempfile::tempdir().unwrap();
+        for name in ["base", "imagebuilder", "x_1.ipk", "APKINDEX.00.tar.gz"] {
+            fs::write(dl.path().join(name), name).unwrap();
+        }
+        let file = "src/gz base http://m/base\nsrc imagebuilder file:packages\n";
+        let opkg = read(dl.path(), file, PackageManager::Opkg);
+        assert_eq!(opkg.keys().collect::<Vec<_>>(), ["base"]);
+        let apk = read(dl.path(), "http://m/packages.adb\n", PackageManager::Apk);
+        assert_eq!(apk.keys().collect::<Vec<_>>(), ["APKINDEX.00.tar.gz"]);
+    }
+}

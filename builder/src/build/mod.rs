@@ -1,0 +1,225 @@
+//! Runs an ImageBuilder for one request. Package scripts and third-party feeds run below it, so
+//! nothing that it leaves is believed by anybody; it has no credentials and no store.
+
+mod check;
+mod indexes;
+mod outcome;
+mod prepare;
+mod steps;
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use asu_core::{
+    failure::{Disposition, Failure, FailureReason},
+    plan::{BuildPlan, Marker, PLAN_SCHEMA, Workspace, paths as names},
+    result::Outcome,
+    stage::Stage,
+};
+
+use crate::{
+    confine::{Confinement, choose_cpus},
+    effective::Effective,
+    files::{make_fresh_folder, put, read_json},
+    paths::Paths,
+    run::{Bounds, Log, Runner, become_subreaper},
+    tree, workspace,
+};
+
+use outcome::Times;
+
+/// Exit code: an outcome of success was left.
+pub const EXIT_SUCCESS: u8 = 0;
+/// Exit code: the surroundings failed.
+pub const EXIT_INFRASTRUCTURE: u8 = 1;
+/// Exit code: the request is at fault. The Job's `podFailurePolicy` knows the number.
+pub const EXIT_REQUEST: u8 = 42;
+
+/// One build on its way.
+struct Build<'a> {
+    paths: &'a Paths,
+    plan: &'a BuildPlan,
+    marker: &'a Marker,
+    effective: &'a Effective,
+    runner: &'a Runner,
+    times: &'a mut Times,
+}
+
+/// Why the build cannot leave an outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The work folder cannot be used.
+    #[error("the work folder: {0}")]
+    Work(#[from] io::Error),
+    /// Another build holds the lock.
+    #[error("another build holds the lock: {0}")]
+    Locked(rustix::io::Errno),
+}
+
+/// Locks the work folder, builds, and leaves an outcome there. `stop` ends it without one.
+///
+/// # Errors
+/// When not even an outcome could be left.
+pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, BuildError> {
+    let work = paths.work();
+    let _lock = lock(&work)?;
+    let log_file = OpenOptions::new().create_new(true).append(true).open(work.join(names::LOG))?;
+    set_stage(&work, Stage::ContainerSetup)?;
+    become_subreaper()?;
+    let started = Instant::now();
+    let plan: Result<BuildPlan, _> = read_json(&paths.plan());
+    let outcome = match plan {
+        Ok(plan) if plan.schema == PLAN_SCHEMA => {
+            let log = Arc::new(Log::new(Box::new(log_file), plan.limits.log_bytes));
+            let runner = runner(paths, builder, &plan, started, stop, Arc::clone(&log))?;
+            let outcome = build(paths, &plan, &runner);
+            if let Some(failure) = &outcome.failure {
+                log.note(&format!("{}: {}", failure.reason, failure.detail));
+            }
+            log.finish();
+            outcome
+        }
+        Ok(plan) => outcome::internal(&format!("the plan has format {}", plan.schema)),
+        Err(error) => outcome::internal(&error.to_string()),
+    };
+    outcome::leave(&work, &outcome)?;
+    Ok(exit_code(outcome.failure.as_ref()))
+}
+
+/// The exit code for a failure, or for none.
+fn exit_code(failure: Option<&Failure>) -> u8 {
+    match failure.map(|failure| failure.reason.disposition()) {
+        None => EXIT_SUCCESS,
+        Some(Disposition::Request) => EXIT_REQUEST,
+        Some(_) => EXIT_INFRASTRUCTURE,
+    }
+}
+
+/// Takes the lock that tells `publish` that this process lives. Children do not inherit it: the
+/// standard library opens files close-on-exec.
+fn lock(work: &Path) -> Result<File, BuildError> {
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(work.join(names::LOCK))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(BuildError::Locked)?;
+    Ok(file)
+}
+
+fn set_stage(work: &Path, stage: Stage) -> io::Result<()> {
+    put(&work.join(names::STAGE), stage.as_str().as_bytes())
+}
+
+fn runner(
+    paths: &Paths,
+    builder: &Path,
+    plan: &BuildPlan,
+    started: Instant,
+    stop: Arc<AtomicBool>,
+    log: Arc<Log>,
+) -> io::Result<Runner> {
+    let home = paths.work().join("home");
+    make_fresh_folder(&home)?;
+    Ok(Runner {
+        builder: builder.to_owned(),
+        confinement: Confinement {
+            cpus: choose_cpus(),
+            no_network: false,
+            file_bytes: Some(plan.limits.work_bytes),
+        },
+        bounds: Bounds {
+            deadline: started + Duration::from_secs(plan.limits.seconds),
+            space: Some((paths.work(), plan.limits.work_bytes)),
+            stop,
+        },
+        home,
+        log,
+        reap: true,
+    })
+}
+
+fn build(paths: &Paths, plan: &BuildPlan, runner: &Runner) -> Outcome {
+    let mut outcome = outcome::empty();
+    let mut times = Times::default();
+    let result = prepared(paths, plan).and_then(|(marker, effective)| {
+        outcome.repositories_file.clone_from(&effective.repositories_file);
+        let output = paths.output().to_string_lossy().into_owned();
+        outcome.commands = effective.commands(plan, &output);
+        set_stage(&paths.work(), Stage::ValidateRevision).map_err(|e| internal(&e))?;
+        let build = Build {
+            paths,
+            plan,
+            marker: &marker,
+            effective: &effective,
+            runner,
+            times: &mut times,
+        };
+        build.attempts(&mut outcome)
+    });
+    outcome.failure = result.err();
+    outcome.millis = times.millis();
+    outcome
+}
+
+/// Reads the marker and applies the plan to the tree.
+fn prepared(paths: &Paths, plan: &BuildPlan) -> Result<(Marker, Effective), Failure> {
+    let cache = |error: &dyn std::fmt::Display| {
+        Failure::new(FailureReason::CacheFailed, format!("The ImageBuilder: {error}"))
+    };
+    let marker: Marker = read_json(&paths.marker()).map_err(|error| cache(&error))?;
+    let repositories =
+        tree::repositories(&paths.tree(), marker.package_manager).map_err(|error| cache(&error))?;
+    let effective = Effective::new(plan, &marker, &repositories)?;
+    Ok((marker, effective))
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(FailureReason::Internal, error.to_string())
+}
+
+impl Build<'_> {
+    fn workspace(&self) -> PathBuf {
+        self.paths.work().join("ws")
+    }
+
+    /// Builds in a link farm, and once more in a copy when the tree's rules wrote to what the farm
+    /// links to.
+    fn attempts(mut self, outcome: &mut Outcome) -> Result<(), Failure> {
+        let mut kind = self.plan.workspace;
+        loop {
+            outcome.workspace_copied = kind == Workspace::Copy;
+            let result = self.attempt(kind, outcome);
+            let classifier = self.runner.log.take_classifier();
+            let Err(failure) = result else { return Ok(()) };
+            if kind == Workspace::Copy || !classifier.is_read_only() {
+                return Err(failure);
+            }
+            self.runner.log.note("the tree was written to; building again in a copy of it");
+            kind = Workspace::Copy;
+        }
+    }
+
+    fn attempt(&mut self, kind: Workspace, outcome: &mut Outcome) -> Result<(), Failure> {
+        let space = self.workspace();
+        let started = Instant::now();
+        match kind {
+            Workspace::LinkFarm => workspace::link_farm(&self.paths.tree(), &space),
+            Workspace::Copy => workspace::copy_tree(&self.paths.tree(), &space),
+        }
+        .and_then(|()| workspace::adapt(&space, self.marker.package_manager, self.effective))
+        .and_then(|()| make_fresh_folder(&self.paths.output()))
+        .map_err(|error| prepare::of_io(&error))?;
+        let overlay = prepare::overlay(self.paths, self.plan)?;
+        self.times.add("workspace", started);
+        if self.marker.single_resolution {
+            self.single(overlay.as_deref(), outcome)?;
+        } else {
+            self.public(overlay.as_deref(), outcome)?;
+        }
+        self.check()
+    }
+}

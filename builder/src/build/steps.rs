@@ -1,0 +1,199 @@
+//! The commands of a build: one resolution through the goals behind `manifest` and `image`, or
+//! the public pair.
+
+use std::{collections::BTreeMap, path::Path, time::Instant};
+
+use asu_core::{
+    failure::{Failure, FailureReason},
+    packages::{check_versions, parse_manifest},
+    result::Outcome,
+    stage::Stage,
+};
+
+use super::{Build, indexes, internal, set_stage};
+use crate::{
+    handover::Folder,
+    paths::text,
+    run::{Ended, Finished},
+};
+
+/// Most files of an output that are looked at for a manifest.
+const MAX_FILES: usize = 1000;
+/// Largest manifest: a thousand packages have 50 kB.
+const MAX_MANIFEST: u64 = 4 << 20;
+
+/// Whether two manifests list the same packages, the second one with ABI suffixes at the names.
+fn is_same_set(stripped: &BTreeMap<String, String>, full: &BTreeMap<String, String>) -> bool {
+    let known = |name: &str, version: &str| {
+        stripped.iter().any(|(short, has)| has == version && name.starts_with(short.as_str()))
+    };
+    stripped.len() == full.len() && full.iter().all(|(name, version)| known(name, version))
+}
+
+impl Build<'_> {
+    /// Resolves and installs once, and makes the image from what that left (reference:
+    /// `imagebuilder.md` §4). Same variables and same order as the public goals'.
+    pub(super) fn single(
+        &mut self,
+        overlay: Option<&Path>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        let plan = self.plan;
+        let mut common = vec![
+            format!("USER_PROFILE=DEVICE_{}", plan.request.profile),
+            format!("USER_PACKAGES={}", self.effective.packages.join(" ")),
+        ];
+        self.stage(Stage::ValidateManifest)?;
+        let mut manifest = common.clone();
+        manifest.push("STRIP_ABI=1".to_owned());
+        let listed = self.make("manifest", "_call_manifest", &manifest)?;
+        self.take_manifest(&listed.stdout, outcome)?;
+        self.read_indexes(outcome);
+        self.stage(Stage::BuildingImage)?;
+        if let Some(overlay) = overlay {
+            common.push(format!("USER_FILES={}", text(overlay)));
+        }
+        common.push(format!("BIN_DIR={}", text(&self.paths.output())));
+        common.push(format!("EXTRA_IMAGE_NAME={}", self.effective.extra_image_name));
+        if let Some(size) = plan.request.rootfs_size_mb {
+            common.push(format!("CONFIG_TARGET_ROOTFS_PARTSIZE={size}"));
+        }
+        for (step, goal) in [
+            ("rootfs", "prepare_rootfs"),
+            ("image", "build_image"),
+            ("finish", "json_overview_image_info"),
+            ("finish", "checksum"),
+        ] {
+            self.make(step, goal, &common)?;
+        }
+        Ok(())
+    }
+
+    /// Resolves twice, through the documented goals.
+    pub(super) fn public(
+        &mut self,
+        overlay: Option<&Path>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        let plan = self.plan;
+        let mut common = vec![
+            format!("PROFILE={}", plan.request.profile),
+            format!("PACKAGES={}", self.effective.packages.join(" ")),
+        ];
+        self.stage(Stage::ValidateManifest)?;
+        let mut manifest = common.clone();
+        manifest.push("STRIP_ABI=1".to_owned());
+        let listed = self.make("manifest", "manifest", &manifest)?;
+        self.take_manifest(&listed.stdout, outcome)?;
+        self.read_indexes(outcome);
+        self.stage(Stage::BuildingImage)?;
+        common.push(format!("EXTRA_IMAGE_NAME={}", self.effective.extra_image_name));
+        common.push(format!("BIN_DIR={}", text(&self.paths.output())));
+        if let Some(overlay) = overlay {
+            common.push(format!("FILES={}", text(overlay)));
+        }
+        if let Some(size) = plan.request.rootfs_size_mb {
+            common.push(format!("ROOTFS_PARTSIZE={size}"));
+        }
+        self.make("image", "image", &common)?;
+        let before = std::mem::take(&mut outcome.indexes);
+        self.read_indexes(outcome);
+        outcome.indexes_changed = before != outcome.indexes;
+        self.compare_manifests(outcome)
+    }
+
+    /// The image's own manifest keeps ABI suffixes, that of the first resolution does not.
+    fn compare_manifests(&self, outcome: &Outcome) -> Result<(), Failure> {
+        let same = Folder::open(&self.paths.output()).and_then(|output| {
+            let names = output.plain_files(MAX_FILES)?;
+            let name = names.iter().find(|name| name.ends_with(".manifest"));
+            let bytes = output.read(name.map_or("", String::as_str), MAX_MANIFEST)?;
+            let image = parse_manifest(&String::from_utf8_lossy(&bytes));
+            Ok(is_same_set(&outcome.manifest, &image))
+        });
+        match same {
+            // Without a manifest there is no image either, which is found out next.
+            Ok(true) | Err(_) => Ok(()),
+            Ok(false) => Err(Failure::new(
+                FailureReason::DownloadFailed,
+                "The package feeds changed while the image was made",
+            )),
+        }
+    }
+
+    fn stage(&self, stage: Stage) -> Result<(), Failure> {
+        set_stage(&self.paths.work(), stage).map_err(|error| super::prepare::of_io(&error))
+    }
+
+    fn take_manifest(&self, listed: &str, outcome: &mut Outcome) -> Result<(), Failure> {
+        outcome.manifest = parse_manifest(listed);
+        if outcome.manifest.is_empty() {
+            return Err(Failure::new(
+                FailureReason::BuildFailed,
+                "The ImageBuilder listed no package",
+            ));
+        }
+        check_versions(&self.plan.request.packages_versions, &outcome.manifest)
+    }
+
+    fn read_indexes(&self, outcome: &mut Outcome) {
+        outcome.indexes = indexes::read(
+            &self.workspace().join("dl"),
+            &self.effective.repositories_file,
+            self.marker.package_manager,
+        );
+    }
+
+    /// Runs one goal. Even when make says that it succeeded, a fault of the surroundings in its
+    /// output is a failure: without a feed the image is another one.
+    fn make(&mut self, step: &str, goal: &str, variables: &[String]) -> Result<Finished, Failure> {
+        let started = Instant::now();
+        let mut argv = vec!["make".to_owned(), "-s".to_owned(), goal.to_owned()];
+        argv.extend_from_slice(variables);
+        let done = self.runner.run(&self.workspace(), &argv);
+        self.times.add(step, started);
+        let done = done.map_err(|error| internal(&format!("cannot start make: {error}")))?;
+        self.judge(done)
+    }
+
+    fn judge(&self, done: Finished) -> Result<Finished, Failure> {
+        let classifier = self.runner.log.classifier();
+        // What we killed may have left something half done, which is nobody's attack.
+        let or_hostile = |failure| self.hostile_output().unwrap_or(failure);
+        let failure = match (done.ended, classifier.infrastructure()) {
+            (Ended::Exit(_), Some(failure)) => failure,
+            (Ended::Exit(0), None) => return Ok(done),
+            (Ended::Exit(_), None) => or_hostile(classifier.failure()),
+            (Ended::TimedOut, _) => Failure::new(
+                FailureReason::TimedOut,
+                format!("The build took longer than {} s", self.plan.limits.seconds),
+            ),
+            (Ended::NoSpace, _) => {
+                Failure::new(FailureReason::NoSpace, "The build ran out of scratch space")
+            }
+            (Ended::Signal(signal), _) => or_hostile(Failure::new(
+                FailureReason::BuilderDied,
+                format!("make was killed by signal {signal}"),
+            )),
+            (Ended::Stopped, _) => Failure::new(FailureReason::PodFailed, "The pod was stopped"),
+        };
+        Err(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(lines: &str) -> BTreeMap<String, String> {
+        parse_manifest(lines)
+    }
+
+    #[test]
+    fn abi_suffixes_do_not_make_manifests_differ() {
+        let stripped = manifest("libubox - 1\nvim - 9\n");
+        assert!(is_same_set(&stripped, &manifest("libubox20240329 - 1\nvim - 9\n")));
+        assert!(!is_same_set(&stripped, &manifest("libubox20240329 - 2\nvim - 9\n")));
+        assert!(!is_same_set(&stripped, &manifest("vim - 9\n")));
+    }
+}

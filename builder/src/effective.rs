@@ -1,0 +1,241 @@
+//! What a build really does: the plan applied to one tree. `build` acts on it, and `publish`
+//! computes it again for itself, from the plan and the read-only tree alone.
+
+use std::collections::BTreeMap;
+
+use asu_core::{
+    build_key::{BuildKeyInput, build_key},
+    digest::Sha256Hex,
+    failure::{Failure, FailureReason},
+    packages,
+    plan::{BuildPlan, Marker},
+    repositories_file::{self, Rewrite},
+    request::Filesystem,
+};
+use data_encoding::BASE64;
+
+use crate::tree::config_name;
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// The PACKAGES argument, in order.
+    pub packages: Vec<String>,
+    /// EXTRA_IMAGE_NAME.
+    pub extra_image_name: String,
+    /// The repositories file.
+    pub repositories_file: String,
+    /// Files that are added to `keys/`, by name.
+    pub keys: BTreeMap<String, String>,
+    /// Lines of `.config` that are set.
+    pub config_edits: Vec<String>,
+}
+
+impl Effective {
+    /// Applies `plan` to the tree of `marker` with its own repositories file.
+    ///
+    /// # Errors
+    /// Why this plan cannot be built with this tree.
+    pub fn new(plan: &BuildPlan, marker: &Marker, repositories: &str) -> Result<Self, Failure> {
+        let request = &plan.request;
+        check_tree(plan, marker)?;
+        let profile = marker.profiles.get(&request.profile).ok_or_else(|| {
+            Failure::new(
+                FailureReason::ProfileNotBuilt,
+                format!("The ImageBuilder has no profile {}", request.profile),
+            )
+        })?;
+        let packages = packages::effective(request, &marker.default_packages, profile);
+        Ok(Self {
+            extra_image_name: packages::image_name_part(&packages),
+            packages,
+            repositories_file: repositories_file::rewrite(
+                repositories,
+                &Rewrite {
+                    package_manager: marker.package_manager,
+                    public_url: &plan.public_url,
+                    package_base_url: &plan.package_base_url,
+                    repositories: &request.repositories,
+                    mode: request.repositories_mode,
+                },
+            ),
+            keys: key_files(request.repository_keys.iter().map(String::as_str))?,
+            config_edits: match request.filesystem {
+                Some(filesystem) => config_edits(filesystem, &marker.filesystems)?,
+                None => Vec::new(),
+            },
+        })
+    }
+
+    /// The commands as clients are shown them: the public pair that does what was done. Clients
+    /// and tests of today's server read them by position.
+    pub fn commands(&self, plan: &BuildPlan, bin_dir: &str) -> Vec<Vec<String>> {
+        let profile = format!("PROFILE={}", plan.request.profile);
+        let packages = format!("PACKAGES={}", self.packages.join(" "));
+        let command = |goal: &str| {
+            vec!["make".to_owned(), goal.to_owned(), profile.clone(), packages.clone()]
+        };
+        let mut manifest = command("manifest");
+        manifest.push("STRIP_ABI=1".to_owned());
+        let mut image = command("image");
+        image.push(format!("EXTRA_IMAGE_NAME={}", self.extra_image_name));
+        image.push(format!("BIN_DIR={bin_dir}"));
+        if plan.request.defaults.is_some() {
+            image.push("FILES=asu-files".to_owned());
+        }
+        if let Some(size) = plan.request.rootfs_size_mb {
+            image.push(format!("ROOTFS_PARTSIZE={size}"));
+        }
+        if let Some(filesystem) = plan.request.filesystem {
+            image.push(format!("ROOTFS_FILESYSTEM={}", filesystem.as_str()));
+        }
+        vec![manifest, image]
+    }
+
+    /// Key of the files that this makes from indexes of these digests.
+    pub fn build_key(&self, plan: &BuildPlan, indexes: &BTreeMap<String, Sha256Hex>) -> Sha256Hex {
+        build_key(&BuildKeyInput {
+            profile: &plan.request.profile,
+            packages: &self.packages,
+            repositories_file: &self.repositories_file,
+            keys: &self.keys,
+            defaults: plan.request.defaults.as_ref().map(|known| &known.sha256),
+            rootfs_size_mb: plan.request.rootfs_size_mb,
+            config_edits: &self.config_edits,
+            extra_image_name: &self.extra_image_name,
+            image_builder: &plan.image_builder,
+            builder_image: &plan.builder_image,
+            indexes,
+        })
+    }
+}
+
+fn check_tree(plan: &BuildPlan, marker: &Marker) -> Result<(), Failure> {
+    if marker.sha256 != plan.image_builder || marker.builder_image != plan.builder_image {
+        return Err(Failure::new(
+            FailureReason::CacheFailed,
+            "The cache holds another ImageBuilder, or one of another builder image",
+        ));
+    }
+    let request = &plan.request;
+    let asked = request.version_code.as_ref().unwrap_or(&plan.version_code);
+    if *asked != marker.revision {
+        return Err(Failure::new(
+            FailureReason::RevisionMismatch,
+            format!("Received incorrect version {} (requested {asked})", marker.revision),
+        ));
+    }
+    Ok(())
+}
+
+/// Switches every enabled file system but the wanted one off. ImageBuilders before the variable
+/// ROOTFS_FILESYSTEM know no other way.
+fn config_edits(wanted: Filesystem, enabled: &[Filesystem]) -> Result<Vec<String>, Failure> {
+    if !enabled.contains(&wanted) {
+        let names: Vec<&str> = enabled.iter().map(|known| known.as_str()).collect();
+        return Err(Failure::new(
+            FailureReason::ProfileNotBuilt,
+            format!(
+                "Filesystem \"{}\" is not available! Available filesystems: {}",
+                wanted.as_str(),
+                names.join(" ")
+            ),
+        ));
+    }
+    Ok(enabled
+        .iter()
+        .filter(|&&other| other != wanted)
+        .map(|&other| format!("# {} is not set", config_name(other)))
+        .collect())
+}
+
+/// A `.config` with lines set in the place of those that set the same name.
+pub fn edit_config(config: &str, edits: &[String]) -> String {
+    let name_of = |line: &str| -> Option<String> {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        let name = line.split(['=', ' ']).next()?;
+        name.starts_with("CONFIG_").then(|| name.to_owned())
+    };
+    let mut wanted: BTreeMap<String, &String> =
+        edits.iter().filter_map(|edit| Some((name_of(edit)?, edit))).collect();
+    let mut text: String = config
+        .lines()
+        .map(|line| {
+            let edit = name_of(line).and_then(|name| wanted.remove(&name));
+            format!("{}\n", edit.map_or(line, String::as_str))
+        })
+        .collect();
+    for edit in wanted.into_values() {
+        text.push_str(edit);
+        text.push('\n');
+    }
+    text
+}
+
+/// Names of the files that hold the request's keys: a PEM key as `custom-<n>.pem`, a usign key
+/// under its fingerprint, where opkg looks for it.
+fn key_files<'a>(keys: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, String>, Failure> {
+    let mut files = BTreeMap::new();
+    for (number, key) in keys.enumerate() {
+        let key = key.trim();
+        if key.starts_with("-----BEGIN") {
+            files.insert(format!("custom-{number}.pem"), format!("{key}\n"));
+            continue;
+        }
+        let Some((fingerprint, line)) = usign_fingerprint(key) else {
+            return Err(Failure::new(
+                FailureReason::Refused,
+                format!("Key {number} of repository_keys is neither PEM nor a usign public key"),
+            ));
+        };
+        let text = format!("untrusted comment: {fingerprint}\n{line}\n");
+        files.insert(fingerprint, text);
+    }
+    Ok(files)
+}
+
+/// Fingerprint of a usign public key: bytes 2 to 9 of its decoded last line of 42 bytes.
+fn usign_fingerprint(key: &str) -> Option<(String, &str)> {
+    let line = key.lines().last()?.trim();
+    let bytes = BASE64.decode(line.as_bytes()).ok()?;
+    let id = bytes.get(2..10).filter(|_| bytes.len() == 42)?;
+    (bytes.first_chunk::<2>() == Some(b"Ed")).then(|| (hex::encode(id), line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_wanted_filesystem_stays_enabled() {
+        let enabled = [Filesystem::Squashfs, Filesystem::Ext4];
+        let edits = config_edits(Filesystem::Squashfs, &enabled).unwrap();
+        let config = "A=1\nCONFIG_TARGET_ROOTFS_SQUASHFS=y\nCONFIG_TARGET_ROOTFS_EXT4FS=y\n";
+        assert_eq!(
+            edit_config(config, &edits),
+            "A=1\nCONFIG_TARGET_ROOTFS_SQUASHFS=y\n# CONFIG_TARGET_ROOTFS_EXT4FS is not set\n"
+        );
+        assert!(config_edits(Filesystem::Ubifs, &enabled).is_err());
+    }
+
+    #[test]
+    fn a_usign_key_is_named_by_its_fingerprint() {
+        let mut bytes = b"Ed".to_vec();
+        bytes.extend(1..=8);
+        bytes.extend([9; 32]);
+        let line = BASE64.encode(&bytes);
+        let key = format!("untrusted comment: mine\n{line}\n");
+        let files = key_files([key.as_str()].into_iter()).unwrap();
+        assert_eq!(
+            files["0102030405060708"],
+            format!("untrusted comment: 0102030405060708\n{line}\n")
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_no_key_is_refused() {
+        assert!(key_files(["../../etc/passwd"].into_iter()).is_err());
+        let pem = "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----";
+        assert_eq!(key_files([pem].into_iter()).unwrap()["custom-0.pem"], format!("{pem}\n"));
+    }
+}

@@ -1,0 +1,225 @@
+//! Reads a folder that hostile programs write to, possibly at this moment.
+//!
+//! Nothing is reached through a link, nothing but regular files is opened, opening never waits, and
+//! every read is bounded. What is wrong is an answer, never an endless wait.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::fd::OwnedFd,
+    path::Path,
+};
+
+use asu_core::result::is_plain_file_name;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, statat};
+
+/// Why something in the folder may not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HandoverError {
+    /// There is none of that name.
+    #[error("{0:?} is not there")]
+    Missing(String),
+    /// A link, folder, device, FIFO or socket.
+    #[error("{0:?} is not a regular file")]
+    NotRegular(String),
+    /// A name that is not plain.
+    #[error("{0:?} is not a plain file name")]
+    Name(String),
+    /// More files than allowed.
+    #[error("there are more than {0} files")]
+    TooMany(usize),
+    /// More bytes than allowed.
+    #[error("{name:?} is larger than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        name: String,
+        /// Most bytes.
+        limit: u64,
+    },
+    /// The system refused.
+    #[error("{name:?}: {source}")]
+    Io {
+        /// The file.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A folder that is read as hostile.
+#[derive(Debug)]
+pub struct Folder(OwnedFd);
+
+/// Below the folder, through no symlink, through no magic link.
+const BENEATH: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+
+fn failed(name: &str, error: rustix::io::Errno) -> HandoverError {
+    use rustix::io::Errno;
+    match error {
+        Errno::NOENT => HandoverError::Missing(shown(name)),
+        Errno::LOOP | Errno::NOTDIR | Errno::XDEV | Errno::ISDIR | Errno::NXIO => {
+            HandoverError::NotRegular(shown(name))
+        }
+        other => HandoverError::Io { name: shown(name), source: other.into() },
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(100).collect()
+}
+
+impl Folder {
+    /// Opens a folder by a path that is ours.
+    ///
+    /// # Errors
+    /// When it is not there or no folder.
+    pub fn open(path: &Path) -> Result<Self, HandoverError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty())
+            .map(Self)
+            .map_err(|error| failed(&path.to_string_lossy(), error))
+    }
+
+    /// A folder in this folder.
+    ///
+    /// # Errors
+    /// When it is not there or no folder.
+    pub fn folder(&self, name: &str) -> Result<Self, HandoverError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat2(&self.0, name, flags, Mode::empty(), BENEATH)
+            .map(Self)
+            .map_err(|error| failed(name, error))
+    }
+
+    /// Opens a regular file of this folder. The type is looked at before opening, because opening
+    /// a device can act on it, and again after, because the name may have changed hands.
+    ///
+    /// # Errors
+    /// When it is not there or anything but a regular file.
+    pub fn file(&self, name: &str) -> Result<File, HandoverError> {
+        let regular = |mode| FileType::from_raw_mode(mode) == FileType::RegularFile;
+        let seen = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| failed(name, error))?;
+        if !regular(seen.st_mode) {
+            return Err(HandoverError::NotRegular(shown(name)));
+        }
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = openat2(&self.0, name, flags, Mode::empty(), BENEATH)
+            .map_err(|error| failed(name, error))?;
+        let opened = fstat(&fd).map_err(|error| failed(name, error))?;
+        if !regular(opened.st_mode) {
+            return Err(HandoverError::NotRegular(shown(name)));
+        }
+        Ok(File::from(fd))
+    }
+
+    /// Reads a whole file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::file`], or when it is larger.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, HandoverError> {
+        let file = self.file(name)?;
+        let mut bytes = Vec::new();
+        file.take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|source| HandoverError::Io { name: shown(name), source })?;
+        if bytes.len() as u64 > limit {
+            return Err(HandoverError::TooLarge { name: shown(name), limit });
+        }
+        Ok(bytes)
+    }
+
+    /// Names of all files, sorted. Everything in the folder must be a regular file of plain name.
+    ///
+    /// # Errors
+    /// The first entry that breaks a rule, or that there are too many.
+    pub fn plain_files(&self, most: usize) -> Result<Vec<String>, HandoverError> {
+        let mut names = Vec::new();
+        let entries = Dir::read_from(&self.0).map_err(|error| failed(".", error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| failed(".", error))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name == "." || name == ".." {
+                continue;
+            }
+            if names.len() >= most {
+                return Err(HandoverError::TooMany(most));
+            }
+            if !is_plain_file_name(&name) {
+                return Err(HandoverError::Name(shown(&name)));
+            }
+            self.file(&name)?;
+            names.push(name);
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink, process::Command};
+
+    use super::*;
+
+    fn folder_with(make: impl FnOnce(&Path)) -> (tempfile::TempDir, Folder) {
+        let folder = tempfile::tempdir().unwrap();
+        make(folder.path());
+        let opened = Folder::open(folder.path()).unwrap();
+        (folder, opened)
+    }
+
+    #[test]
+    fn a_fifo_is_refused_without_waiting_for_a_writer() {
+        let (_guard, folder) = folder_with(|path| {
+            let made = Command::new("mkfifo").arg(path.join("x")).status().unwrap();
+            assert!(made.success());
+        });
+        assert!(matches!(folder.file("x"), Err(HandoverError::NotRegular(_))));
+        assert!(folder.plain_files(9).is_err());
+    }
+
+    #[test]
+    fn links_are_refused_wherever_they_lead() {
+        for target in ["/etc/passwd", "y", "missing", "../x"] {
+            let (_guard, folder) = folder_with(|path| {
+                fs::write(path.join("y"), "y").unwrap();
+                symlink(target, path.join("x")).unwrap();
+            });
+            assert!(folder.file("x").is_err(), "{target}");
+            assert!(folder.folder("x").is_err(), "{target}");
+        }
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        let (_guard, folder) = folder_with(|_| {});
+        for name in ["../x", "/etc/passwd", "..", "."] {
+            assert!(folder.file(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_plain_spoil_the_folder() {
+        for name in ["-rf", ".hidden", "a b", "a\nb", "ä"] {
+            let (_guard, folder) = folder_with(|path| fs::write(path.join(name), "").unwrap());
+            assert!(matches!(folder.plain_files(9), Err(HandoverError::Name(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn counts_and_sizes_are_bounded() {
+        let (_guard, folder) = folder_with(|path| {
+            for name in ["a", "b", "c"] {
+                fs::write(path.join(name), "12345").unwrap();
+            }
+        });
+        assert!(matches!(folder.plain_files(2), Err(HandoverError::TooMany(2))));
+        assert_eq!(folder.plain_files(3).unwrap(), ["a", "b", "c"]);
+        assert!(matches!(folder.read("a", 4), Err(HandoverError::TooLarge { .. })));
+        assert_eq!(folder.read("a", 5).unwrap(), b"12345");
+    }
+}

@@ -1,0 +1,19 @@
+//! The program inside build pods: `populate` makes a verified, warmed-up ImageBuilder tree, `build`
+//! runs it for one request without trusting what runs in it, and `publish` takes over what `build`
+//! left behind and commits it to the artifact store.
+//!
+//! Knows neither Kubernetes nor the database: a plan comes in as a file, a result goes out as an
+//! object of the store or as a termination message.
+
+pub mod build;
+pub mod confine;
+pub mod effective;
+pub mod files;
+pub mod handover;
+pub mod paths;
+pub mod populate;
+pub mod profiles;
+pub mod publish;
+pub mod run;
+pub mod tree;
+pub mod workspace;

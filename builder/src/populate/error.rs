@@ -1,0 +1,113 @@
+//! Why a cache could not be filled.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use asu_core::{make_info::BadInfo, result::PopulateFailure};
+use asu_upstream::{SignatureError, TarballError, UpstreamError};
+
+/// Why a cache could not be filled.
+#[derive(Debug, thiserror::Error)]
+pub enum PopulateError {
+    /// The plan cannot be carried out by this program.
+    #[error("{0}")]
+    Plan(String),
+    /// The download failed.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// The signature of `sha256sums` is not by a trusted key.
+    #[error("sha256sums: {0}")]
+    Signature(SignatureError),
+    /// A key of the plan is none.
+    #[error("a key of the plan: {0}")]
+    Key(SignatureError),
+    /// `sha256sums` says otherwise than the plan.
+    #[error("sha256sums: {0}")]
+    Sums(String),
+    /// The tarball was refused.
+    #[error(transparent)]
+    Tarball(#[from] TarballError),
+    /// The tree does not work here.
+    #[error("the warm-up failed: {0}")]
+    WarmUp(String),
+    /// `make info` printed something else.
+    #[error("the warm-up failed: {0}")]
+    Info(#[from] BadInfo),
+    /// It took too long.
+    #[error("the warm-up took too long")]
+    TimedOut,
+    /// The system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl PopulateError {
+    pub(super) fn io<E: Into<io::Error>>(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(E) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source: source.into() }
+    }
+
+    /// The word for the condition.
+    pub fn reason(&self) -> PopulateFailure {
+        match self {
+            Self::Plan(_) | Self::Key(_) => PopulateFailure::Internal,
+            Self::Upstream(error) => of_upstream(error),
+            Self::Signature(_) => PopulateFailure::BadSignature,
+            Self::Sums(_) => PopulateFailure::BadChecksum,
+            Self::Tarball(error) => of_tarball(error),
+            Self::WarmUp(_) | Self::Info(_) => PopulateFailure::WarmUpFailed,
+            Self::TimedOut => PopulateFailure::TimedOut,
+            Self::Io { source, .. } => of_io(source),
+        }
+    }
+}
+
+fn of_io(error: &io::Error) -> PopulateFailure {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => PopulateFailure::NoSpace,
+        _ => PopulateFailure::Internal,
+    }
+}
+
+fn of_upstream(error: &UpstreamError) -> PopulateFailure {
+    match error {
+        UpstreamError::BadAddress { .. } | UpstreamError::Setup { .. } => PopulateFailure::Internal,
+        UpstreamError::Unavailable { .. } => PopulateFailure::Unavailable,
+        UpstreamError::NotFound { .. } => PopulateFailure::NotFound,
+        UpstreamError::TooLarge { .. } => PopulateFailure::TooLarge,
+        UpstreamError::Truncated { .. } => PopulateFailure::BadArchive,
+        UpstreamError::Malformed { .. } => PopulateFailure::BadChecksum,
+        UpstreamError::BadSignature { .. } => PopulateFailure::BadSignature,
+        UpstreamError::BadChecksum { .. } => PopulateFailure::BadChecksum,
+        UpstreamError::Write { source, .. } => of_io(source),
+    }
+}
+
+fn of_tarball(error: &TarballError) -> PopulateFailure {
+    match error {
+        _ if error.is_no_space() => PopulateFailure::NoSpace,
+        TarballError::Io { .. } => PopulateFailure::Internal,
+        TarballError::UnknownCompression
+        | TarballError::Truncated
+        | TarballError::Malformed { .. }
+        | TarballError::TrailingData
+        | TarballError::Empty => PopulateFailure::BadArchive,
+        TarballError::TooManyEntries { .. }
+        | TarballError::TooManyBytes { .. }
+        | TarballError::NamesTooLarge { .. } => PopulateFailure::TooLarge,
+        _ => PopulateFailure::HostileArchive,
+    }
+}

@@ -1,0 +1,176 @@
+//! Makes a verified, warmed-up ImageBuilder tree: download, verify, unpack beside, rename into
+//! place, warm up there, mark. A tree without a marker is never used by anybody.
+
+mod error;
+mod fetch;
+mod marker;
+mod warm_up;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use asu_core::{
+    plan::{Marker, PLAN_SCHEMA, PopulatePlan},
+    result::{PopulateFailure, PopulateResult},
+};
+use asu_upstream::{UnpackLimits, Unpacked};
+
+pub use error::PopulateError;
+pub use warm_up::{WarmUp, warm_up};
+
+use crate::{
+    files::{make_folder, read_json, remove_tree},
+    paths::Paths,
+};
+
+/// Longest pause that the end of a timed out populate may take.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Fills the cache and leaves the result as termination message.
+pub async fn run(paths: &Paths, builder: &Path) -> PopulateResult {
+    let result = match read_json::<PopulatePlan>(&paths.plan()) {
+        Ok(plan) => {
+            guard_time(paths.termination_log(), plan.seconds);
+            match populate(paths, builder, &plan).await {
+                Ok(marker) => PopulateResult::ready(&marker),
+                Err(error) => PopulateResult::failed(error.reason(), &error.to_string()),
+            }
+        }
+        Err(error) => PopulateResult::failed(PopulateFailure::Internal, &error.to_string()),
+    };
+    leave(&paths.termination_log(), &result);
+    result
+}
+
+fn leave(file: &Path, result: &PopulateResult) {
+    let text = serde_json::to_string(result).unwrap_or_default();
+    if let Err(error) = fs::write(file, &text) {
+        tracing::error!(%error, file = %file.display(), "cannot leave the termination message");
+    }
+    println!("populate: {text}");
+}
+
+/// Ends the process when it takes too long, whatever it is doing: unpacking and `syncfs` cannot be
+/// interrupted otherwise.
+fn guard_time(file: PathBuf, seconds: u64) {
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(seconds) + GRACE);
+        leave(
+            &file,
+            &PopulateResult::failed(
+                PopulateFailure::TimedOut,
+                &format!("it took longer than {seconds} s"),
+            ),
+        );
+        std::process::exit(1);
+    });
+}
+
+async fn populate(
+    paths: &Paths,
+    builder: &Path,
+    plan: &PopulatePlan,
+) -> Result<Marker, PopulateError> {
+    if plan.schema != PLAN_SCHEMA {
+        return Err(PopulateError::Plan(format!(
+            "the plan has format {}, this program reads {PLAN_SCHEMA}",
+            plan.schema
+        )));
+    }
+    if let Some(marker) = ready(paths, plan) {
+        println!("populate: the tree is ready already");
+        return Ok(marker);
+    }
+    let deadline = Instant::now() + Duration::from_secs(plan.seconds);
+    let folder = paths.image_builder();
+    let temporary = folder.join(format!("tmp-{}", plain(&plan.uid)?));
+    remove_leftovers(&folder)?;
+    make_folder(&temporary).map_err(PopulateError::io("make", &temporary))?;
+    let made = fill(paths, builder, plan, &temporary, deadline).await;
+    // Not being able to clean up must not hide why it failed.
+    let removed = remove_tree(&temporary);
+    let marker = made?;
+    removed.map_err(PopulateError::io("remove", &temporary))?;
+    Ok(marker)
+}
+
+async fn fill(
+    paths: &Paths,
+    builder: &Path,
+    plan: &PopulatePlan,
+    temporary: &Path,
+    deadline: Instant,
+) -> Result<Marker, PopulateError> {
+    let tarball = temporary.join("tarball");
+    fetch::fetch(plan, &tarball).await?;
+    let unpacked = unpack(plan, &tarball, &temporary.join("unpacked"))?;
+    fs::remove_file(&tarball).map_err(PopulateError::io("remove", &tarball))?;
+    switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
+    println!("populate: warming up");
+    let facts = warm_up(&WarmUp { tree: &paths.tree(), home: temporary, builder, deadline })?;
+    let marker = Marker {
+        schema: PLAN_SCHEMA,
+        sha256: plan.sha256.clone(),
+        builder_image: plan.builder_image.clone(),
+        package_manager: facts.package_manager,
+        revision: facts.info.revision,
+        default_packages: facts.info.default_packages,
+        profiles: facts.info.profiles,
+        filesystems: facts.filesystems,
+        single_resolution: facts.single_resolution,
+        bytes: unpacked.bytes,
+        entries: unpacked.entries,
+    };
+    marker::write(paths, &marker)?;
+    Ok(marker)
+}
+
+/// The marker, when it is that of a tree of this tarball and this builder image.
+fn ready(paths: &Paths, plan: &PopulatePlan) -> Option<Marker> {
+    let marker: Marker = read_json(&paths.marker()).ok()?;
+    let same = marker.schema == PLAN_SCHEMA
+        && marker.sha256 == plan.sha256
+        && marker.builder_image == plan.builder_image;
+    (same && paths.tree().is_dir()).then_some(marker)
+}
+
+/// Folders of runs that were killed.
+fn remove_leftovers(folder: &Path) -> Result<(), PopulateError> {
+    fs::create_dir_all(folder).map_err(PopulateError::io("make", folder))?;
+    let entries = fs::read_dir(folder).map_err(PopulateError::io("read", folder))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("tmp-") {
+            remove_tree(&entry.path()).map_err(PopulateError::io("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+fn unpack(plan: &PopulatePlan, tarball: &Path, to: &Path) -> Result<Unpacked, PopulateError> {
+    make_folder(to).map_err(PopulateError::io("make", to))?;
+    println!("populate: unpacking");
+    let limits = UnpackLimits { entries: plan.max_entries, bytes: plan.max_tree_bytes };
+    let unpacked = asu_upstream::unpack(tarball, to, &limits)?;
+    println!("populate: unpacked {} entries, {} bytes", unpacked.entries, unpacked.bytes);
+    Ok(unpacked)
+}
+
+/// Puts the tree in its place. An old one goes, its marker first: half a tree must have none.
+fn switch(paths: &Paths, unpacked: &Path) -> Result<(), PopulateError> {
+    let (tree, marker) = (paths.tree(), paths.marker());
+    remove_tree(&marker).map_err(PopulateError::io("remove", &marker))?;
+    marker::sync_folder(&paths.image_builder())?;
+    remove_tree(&tree).map_err(PopulateError::io("remove", &tree))?;
+    fs::rename(unpacked, &tree).map_err(PopulateError::io("rename", unpacked))
+}
+
+fn plain(uid: &str) -> Result<&str, PopulateError> {
+    if asu_core::result::is_plain_file_name(uid) {
+        Ok(uid)
+    } else {
+        Err(PopulateError::Plan("the plan's uid is no plain name".into()))
+    }
+}

@@ -1,0 +1,125 @@
+//! Runs a fresh tree once at the very place where builds use it: rules make absolute links to the
+//! machine's tools, a prerequisite stamp, and signing keys, which builds then find.
+
+use std::{
+    fs::{self, OpenOptions},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+
+use asu_core::{
+    make_info::{self, MakeInfo},
+    plan::PackageManager,
+    request::Filesystem,
+};
+
+use super::PopulateError;
+use crate::{
+    confine::{Confinement, choose_cpus},
+    files::{make_fresh_folder, remove_tree},
+    run::{Bounds, Ended, Finished, Log, Runner},
+    tree,
+};
+
+/// Most bytes that the warm-up may print.
+const MAX_OUTPUT: u64 = 1 << 20;
+
+/// What a warm-up needs.
+#[derive(Clone, Copy, Debug)]
+pub struct WarmUp<'a> {
+    /// The tree, at its final place.
+    pub tree: &'a Path,
+    /// An existing folder as the commands' home.
+    pub home: &'a Path,
+    /// This program.
+    pub builder: &'a Path,
+    /// When it must be done.
+    pub deadline: Instant,
+}
+
+/// What a tree said.
+#[derive(Clone, Debug)]
+pub struct TreeFacts {
+    /// Package generation.
+    pub package_manager: PackageManager,
+    /// Output of `make info`.
+    pub info: MakeInfo,
+    /// Enabled root file systems.
+    pub filesystems: Vec<Filesystem>,
+    /// Whether inner goals can be run one by one.
+    pub single_resolution: bool,
+}
+
+/// Warms a tree up, without network.
+///
+/// # Errors
+/// When a command fails or says something unexpected.
+pub fn warm_up(what: &WarmUp<'_>) -> Result<TreeFacts, PopulateError> {
+    let package_manager = tree::package_manager(what.tree)
+        .ok_or_else(|| PopulateError::WarmUp("the tree has no repositories file".into()))?;
+    let log_file = what.home.join("warm-up.log");
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&log_file)
+        .map_err(PopulateError::io("write", &log_file))?;
+    let runner = Runner {
+        builder: what.builder.to_owned(),
+        confinement: Confinement { cpus: choose_cpus(), no_network: true, file_bytes: None },
+        bounds: Bounds::until(what.deadline),
+        home: what.home.to_owned(),
+        log: Arc::new(Log::new(Box::new(log), MAX_OUTPUT)),
+        reap: false,
+    };
+    let temporary = what.tree.join("tmp");
+    make_fresh_folder(&temporary).map_err(PopulateError::io("make", &temporary))?;
+    let ran = commands(what, &runner, &log_file);
+    remove_tree(&temporary).map_err(PopulateError::io("remove", &temporary))?;
+    let config = tree::config(what.tree).map_err(|e| PopulateError::WarmUp(e.to_string()))?;
+    Ok(TreeFacts {
+        package_manager,
+        info: ran?,
+        filesystems: tree::filesystems(&config),
+        single_resolution: tree::has_single_resolution(what.tree),
+    })
+}
+
+fn commands(
+    what: &WarmUp<'_>,
+    runner: &Runner,
+    log_file: &Path,
+) -> Result<MakeInfo, PopulateError> {
+    let make = |goals: &[&str]| -> Result<Finished, PopulateError> {
+        let argv: Vec<String> =
+            [&["make"], goals].concat().iter().map(ToString::to_string).collect();
+        let done =
+            runner.run(what.tree, &argv).map_err(PopulateError::io("start", Path::new("make")))?;
+        runner.log.finish();
+        match done.ended {
+            Ended::Exit(0) => Ok(done),
+            Ended::TimedOut => Err(PopulateError::TimedOut),
+            ended => Err(PopulateError::WarmUp(format!(
+                "'{}' ended with {ended:?}: {}",
+                argv.join(" "),
+                last_lines(log_file)
+            ))),
+        }
+    };
+    let info = make_info::parse(&make(&["info"])?.stdout)?;
+    make(&[tree::PREREQ_STAMP])?;
+    if !tree::is_checked(what.tree) {
+        return Err(PopulateError::WarmUp("it left no prerequisite stamp".into()));
+    }
+    if tree::has_keys_goal(what.tree) {
+        make(&["-s", tree::KEYS_GOAL])?;
+    }
+    Ok(info)
+}
+
+fn last_lines(log_file: &Path) -> String {
+    let text = fs::read_to_string(log_file).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("[asu]")).collect();
+    let from = lines.len().saturating_sub(12);
+    lines.get(from..).unwrap_or_default().join(" | ")
+}

@@ -1,0 +1,47 @@
+//! The commit: one atomic put, after everything that it speaks of.
+
+use asu_core::{
+    failure::Disposition,
+    result::{BuildResult, store_keys},
+};
+use object_store::{
+    ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path as Key,
+};
+
+use super::{EXIT_INFRASTRUCTURE, EXIT_REQUEST, EXIT_SUCCESS, Publish, PublishError};
+
+impl Publish<'_> {
+    /// Puts the result. A final one is never replaced: when there is one, it stands.
+    pub(super) async fn commit(
+        &self,
+        result: &BuildResult,
+        is_final: bool,
+    ) -> Result<u8, PublishError> {
+        let bytes = PutPayload::from(serde_json::to_vec(result)?);
+        if !is_final {
+            let key = store_keys::attempt_result(&self.plan.uid, self.plan.attempt);
+            self.store.put(&Key::from(key), bytes).await?;
+            return Ok(exit_code(result));
+        }
+        let key = Key::from(store_keys::result(&self.plan.uid));
+        let create = PutOptions::from(PutMode::Create);
+        match self.store.put_opts(&key, bytes, create).await {
+            Ok(_) => Ok(exit_code(result)),
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                let stored = self.store.get(&key).await?.bytes().await?;
+                let stored: BuildResult = serde_json::from_slice(&stored)?;
+                println!("publish: a result of this build is there already");
+                Ok(exit_code(&stored))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn exit_code(result: &BuildResult) -> u8 {
+    match result.reason().map(|reason| reason.disposition()) {
+        None => EXIT_SUCCESS,
+        Some(Disposition::Request) => EXIT_REQUEST,
+        Some(_) => EXIT_INFRASTRUCTURE,
+    }
+}

@@ -1,0 +1,61 @@
+//! Reads the build's log, as hostile data, and stores it compressed.
+
+use std::{fs::File, io::Read as _};
+
+use asu_core::{
+    plan::paths as names,
+    result::{StoredLog, store_keys},
+};
+use object_store::{ObjectStoreExt as _, path::Path as Key};
+
+use super::{Publish, PublishError};
+use crate::{handover::Folder, run::DROPPED_NOTE};
+
+/// What the builder may write beyond the limit: its note about dropped bytes.
+const SLACK: u64 = 4096;
+/// Level of zstd: a log of 8 MB takes some 50 ms.
+const LEVEL: i32 = 3;
+
+/// Text of the log and a last line of ours.
+pub(super) fn read(work: &Folder, opened: Option<File>, limit: u64, last_word: &str) -> Vec<u8> {
+    let file = opened.or_else(|| work.file(names::LOG).ok());
+    let mut text = Vec::new();
+    if let Some(file) = file {
+        // What cannot be read any more is missing from the log; the result matters more.
+        let _ = file.take(limit.saturating_add(SLACK)).read_to_end(&mut text);
+    }
+    if text.last().is_some_and(|&byte| byte != b'\n') {
+        text.push(b'\n');
+    }
+    text.extend_from_slice(format!("[asu] {last_word}\n").as_bytes());
+    text
+}
+
+impl Publish<'_> {
+    /// Stores the log: under the build's own key when it ended for good.
+    pub(super) async fn put_log(
+        &self,
+        text: &[u8],
+        is_final: bool,
+    ) -> Result<StoredLog, PublishError> {
+        let compressed = zstd::encode_all(text, LEVEL).map_err(|source| {
+            object_store::Error::Generic { store: "zstd", source: Box::new(source) }
+        })?;
+        let key = if is_final {
+            store_keys::log(&self.plan.uid)
+        } else {
+            store_keys::attempt_log(&self.plan.uid, self.plan.attempt)
+        };
+        let stored = StoredLog {
+            size: compressed.len() as u64,
+            text_bytes: text.len() as u64,
+            truncated: contains(text, DROPPED_NOTE.as_bytes()),
+        };
+        self.store.put(&Key::from(key), compressed.into()).await?;
+        Ok(stored)
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}

@@ -1,0 +1,211 @@
+//! Takes over what `build` left behind and commits it to the artifact store. Nothing of ours runs
+//! below it, and it believes nothing that it reads from the shared folder.
+
+mod commit;
+mod log;
+mod takeover;
+mod upload;
+mod wait;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use asu_core::{
+    digest::Sha256Hex,
+    failure::{Disposition, Failure, FailureReason},
+    plan::{BuildPlan, PLAN_SCHEMA, paths as names},
+    result::{BuildResult, Built, MAX_OUTCOME_BYTES, Outcome, RESULT_SCHEMA},
+};
+use object_store::{ObjectStore, local::LocalFileSystem};
+
+use crate::{
+    files::{FileError, read_json},
+    handover::{Folder, HandoverError},
+    paths::Paths,
+};
+
+pub use wait::Stop;
+use wait::{Ended, Watch};
+
+/// Exit code: a result of success was committed.
+pub const EXIT_SUCCESS: u8 = 0;
+/// Exit code: nothing was committed.
+pub const EXIT_NOTHING: u8 = 1;
+/// Exit code: a failure of the surroundings was committed.
+pub const EXIT_INFRASTRUCTURE: u8 = 3;
+/// Exit code: a failure of the request was committed.
+pub const EXIT_REQUEST: u8 = 42;
+
+/// Longest time that storing may take after SIGTERM; a pod's grace period is 30 s.
+const STORE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why nothing was committed.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The plan cannot be read.
+    #[error("the plan: {0}")]
+    Plan(#[from] FileError),
+    /// The plan is for another program.
+    #[error("the plan has format {0}, this program reads {PLAN_SCHEMA}")]
+    Schema(u32),
+    /// A uid that cannot be a key.
+    #[error("the plan's uid is no plain name")]
+    Uid,
+    /// The shared folder is not there.
+    #[error("the work folder: {0}")]
+    Work(HandoverError),
+    /// The store refused.
+    #[error("the store: {0}")]
+    Store(#[from] object_store::Error),
+    /// The result cannot be written as JSON.
+    #[error("the result: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The store did not answer before the pod's end.
+    #[error("the store took too long")]
+    Slow,
+}
+
+/// What one run works with.
+struct Publish<'a> {
+    paths: &'a Paths,
+    plan: &'a BuildPlan,
+    work: &'a Folder,
+    store: Arc<dyn ObjectStore>,
+}
+
+/// Waits for the end of `build`, and commits what it left.
+///
+/// # Errors
+/// Why nothing could be committed.
+pub async fn run(paths: &Paths, stop: Stop) -> Result<u8, PublishError> {
+    let plan: BuildPlan = read_json(&paths.plan())?;
+    if plan.schema != PLAN_SCHEMA {
+        return Err(PublishError::Schema(plan.schema));
+    }
+    if !asu_core::result::is_plain_file_name(&plan.uid) {
+        return Err(PublishError::Uid);
+    }
+    let store = LocalFileSystem::new_with_prefix(paths.store())?.with_fsync(true);
+    let work = Folder::open(&paths.work()).map_err(PublishError::Work)?;
+    let publish = Publish { paths, plan: &plan, work: &work, store: Arc::new(store) };
+    let mut watch = Watch::new(&work, &plan);
+    let ended = watch.wait(&stop).await;
+    let storing = publish.store_what_is_left(ended, watch.take_log());
+    if ended == Ended::Stopped {
+        return tokio::time::timeout(STORE_PATIENCE, storing)
+            .await
+            .map_err(|_| PublishError::Slow)?;
+    }
+    storing.await
+}
+
+impl Publish<'_> {
+    async fn store_what_is_left(
+        &self,
+        ended: Ended,
+        log: Option<std::fs::File>,
+    ) -> Result<u8, PublishError> {
+        let mut millis = BTreeMap::new();
+        let verdict = match self.verdict(ended, &mut millis).await {
+            Ok(verdict) => verdict,
+            // The store itself fails: there is nowhere to put a result, but trying costs nothing.
+            Err(error) => Err(Failure::new(FailureReason::Internal, error.to_string())),
+        };
+        let last_word = match &verdict {
+            Ok(built) => format!("stored {} files under {}", built.files.len(), built.build_key),
+            Err(failure) => format!("{}: {}", failure.reason, failure.detail),
+        };
+        let text = log::read(self.work, log, self.plan.limits.log_bytes, &last_word);
+        let final_result = match &verdict {
+            Ok(_) => true,
+            Err(failure) => failure.reason.disposition() == Disposition::Request,
+        };
+        let stored = self.put_log(&text, final_result).await?;
+        let (built, failure) = match verdict {
+            Ok(built) => (Some(built), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        let result = BuildResult {
+            schema: RESULT_SCHEMA,
+            uid: self.plan.uid.clone(),
+            request_hash: self.plan.request_hash.clone(),
+            built,
+            failure,
+            log: Some(stored),
+            millis,
+        };
+        self.commit(&result, final_result).await
+    }
+
+    /// What became of the build. The outer error is the store's.
+    async fn verdict(
+        &self,
+        ended: Ended,
+        millis: &mut BTreeMap<String, u64>,
+    ) -> Result<Result<Built, Failure>, PublishError> {
+        let failure = |reason, detail: &str| Ok(Err(Failure::new(reason, detail)));
+        match ended {
+            Ended::Stopped => return failure(FailureReason::PodFailed, "The pod was stopped"),
+            Ended::NeverBegan => {
+                return failure(FailureReason::BuilderDied, "The build did not begin");
+            }
+            Ended::TooLong => {
+                return failure(FailureReason::TimedOut, "The build did not end in time");
+            }
+            Ended::Free => {}
+        }
+        let outcome = match self.outcome() {
+            Ok(outcome) => outcome,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        millis.extend(outcome.millis.iter().take(64).map(|(k, v)| (short(k), *v)));
+        if let Some(said) = outcome.failure {
+            return Ok(Err(Failure::new(said.reason, said.detail)));
+        }
+        self.take_over(&outcome).await
+    }
+
+    fn outcome(&self) -> Result<Outcome, Failure> {
+        let bytes = match self.work.read(names::OUTCOME, MAX_OUTCOME_BYTES) {
+            Ok(bytes) => bytes,
+            Err(HandoverError::Missing(_)) => return Err(self.died()),
+            Err(error) => return Err(bad_handover(&error)),
+        };
+        let outcome: Outcome =
+            serde_json::from_slice(&bytes).map_err(|error| bad_handover(&error))?;
+        if outcome.schema != RESULT_SCHEMA {
+            return Err(bad_handover(&"the outcome has another format"));
+        }
+        let text_is_short = |digests: &BTreeMap<String, Sha256Hex>| {
+            digests.len() <= 200 && digests.keys().all(|name| name.len() <= 512)
+        };
+        if outcome.manifest.len() > 5000 || !text_is_short(&outcome.indexes) {
+            return Err(bad_handover(&"the outcome is too large"));
+        }
+        Ok(outcome)
+    }
+
+    /// The lock is free and there is no outcome. When the output holds what make never makes, the
+    /// build died of that.
+    fn died(&self) -> Failure {
+        let most = usize::try_from(self.plan.limits.output_files).unwrap_or(usize::MAX);
+        let hostile = self.work.folder(names::OUTPUT).and_then(|output| output.plain_files(most));
+        match hostile {
+            Err(error) if !matches!(error, HandoverError::Missing(_)) => bad_handover(&error),
+            _ => Failure::new(
+                FailureReason::BuilderDied,
+                "The build ended without leaving an outcome",
+            ),
+        }
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+fn bad_handover(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(
+        FailureReason::BadHandover,
+        format!("What the build left behind is refused: {error}"),
+    )
+}

@@ -1,0 +1,160 @@
+//! Takes a successful build's files over: checked, hashed while they are copied, then put under the
+//! key of what was really built.
+
+use asu_core::{
+    failure::{Failure, FailureReason},
+    plan::{Marker, paths as names},
+    result::{Built, Outcome, StoredFile, store_keys},
+};
+use object_store::{ObjectStoreExt as _, path::Path as Key};
+
+use super::{Publish, PublishError, bad_handover, upload::Copied};
+use crate::{
+    effective::Effective,
+    files::read_json,
+    handover::Folder,
+    profiles::{self, Profile},
+    tree,
+};
+
+/// Folder of the store for files that are on their way. Named by build and attempt, so that a
+/// later attempt or the operator can remove what a killed one left.
+pub const UPLOADS: &str = "uploads";
+
+impl Publish<'_> {
+    /// The files of the output, under their final keys.
+    pub(super) async fn take_over(
+        &self,
+        outcome: &Outcome,
+    ) -> Result<Result<Built, Failure>, PublishError> {
+        let (effective, output, profile, names) = match self.inspect() {
+            Ok(all) => all,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let uploads = Key::from(format!("{UPLOADS}/{}.{}", self.plan.uid, self.plan.attempt));
+        self.remove_below(&uploads).await?;
+        let built = match self.copy_all(&output, &names, &uploads).await? {
+            Err(failure) => Err(failure),
+            Ok(files) => match named_images_are_there(&profile, &files) {
+                Err(failure) => Err(failure),
+                Ok(()) => self.settle(outcome, &effective, profile, files, &uploads).await?,
+            },
+        };
+        self.remove_below(&uploads).await?;
+        Ok(built)
+    }
+
+    /// Everything that can be said without copying.
+    fn inspect(&self) -> Result<(Effective, Folder, Profile, Vec<String>), Failure> {
+        let cache = |error: &dyn std::fmt::Display| {
+            Failure::new(FailureReason::CacheFailed, format!("The ImageBuilder: {error}"))
+        };
+        let marker: Marker = read_json(&self.paths.marker()).map_err(|error| cache(&error))?;
+        let repositories = tree::repositories(&self.paths.tree(), marker.package_manager)
+            .map_err(|error| cache(&error))?;
+        let effective = Effective::new(self.plan, &marker, &repositories)?;
+        let output = self.work.folder(names::OUTPUT).map_err(|e| bad_handover(&e))?;
+        let most = usize::try_from(self.plan.limits.output_files).unwrap_or(usize::MAX);
+        let names = output.plain_files(most).map_err(|e| bad_handover(&e))?;
+        let profile = profiles::read(&output, &self.plan.request.profile)
+            .map_err(|error| bad_handover(&error))?;
+        Ok((effective, output, profile, names))
+    }
+
+    async fn copy_all(
+        &self,
+        output: &Folder,
+        names: &[String],
+        uploads: &Key,
+    ) -> Result<Result<Vec<StoredFile>, Failure>, PublishError> {
+        let mut left = self.plan.limits.output_bytes;
+        let mut files = Vec::new();
+        for name in names {
+            let file = match output.file(name) {
+                Ok(file) => file,
+                Err(error) => return Ok(Err(bad_handover(&error))),
+            };
+            let key = uploads.clone().join(name.as_str());
+            match self.upload(file, &key, left).await? {
+                Copied::Whole { size, sha256 } => {
+                    left = left.saturating_sub(size);
+                    let name = name.clone();
+                    files.push(StoredFile { name, size, sha256 });
+                }
+                Copied::TooLarge => {
+                    return Ok(Err(bad_handover(&format!(
+                        "the files have more than {} bytes",
+                        self.plan.limits.output_bytes
+                    ))));
+                }
+                Copied::Unreadable(error) => return Ok(Err(bad_handover(&error))),
+            }
+        }
+        Ok(Ok(files))
+    }
+
+    /// Moves the files to their keys. Files that are there already with the same content are what
+    /// was wanted; other content under one key is a fault, and is never overwritten.
+    async fn settle(
+        &self,
+        outcome: &Outcome,
+        effective: &Effective,
+        profile: Profile,
+        mut files: Vec<StoredFile>,
+        uploads: &Key,
+    ) -> Result<Result<Built, Failure>, PublishError> {
+        let build_key = effective.build_key(self.plan, &outcome.indexes);
+        for file in &mut files {
+            let from = uploads.clone().join(file.name.as_str());
+            let to = Key::from(store_keys::artifact(&build_key, &file.name));
+            match self.store.rename_if_not_exists(&from, &to).await {
+                Err(object_store::Error::AlreadyExists { .. }) => {}
+                other => {
+                    other?;
+                    continue;
+                }
+            }
+            let (sha256, size) = self.digest(&to).await?;
+            if sha256 == file.sha256 {
+                continue;
+            }
+            if !may_differ(&file.name) {
+                return Ok(Err(Failure::new(
+                    FailureReason::Internal,
+                    format!("{} is stored already with other content", file.name),
+                )));
+            }
+            (file.sha256, file.size) = (sha256, size);
+        }
+        let output = self.paths.output().to_string_lossy().into_owned();
+        Ok(Ok(Built {
+            build_key,
+            shareable: !outcome.indexes_changed,
+            files,
+            manifest: outcome.manifest.clone(),
+            packages: effective.packages.clone(),
+            commands: effective.commands(self.plan, &output),
+            profile: profile.facts,
+        }))
+    }
+}
+
+/// Files in which ImageBuilders write the time of the build: the bill of materials, and the sums
+/// that cover it. The stored ones stay.
+fn may_differ(name: &str) -> bool {
+    name.ends_with(".bom.cdx.json") || name == "sha256sums"
+}
+
+/// The success rule, on the bytes that were copied.
+fn named_images_are_there(profile: &Profile, files: &[StoredFile]) -> Result<(), Failure> {
+    for image in &profile.images {
+        let stored = files.iter().find(|file| file.name == image.name);
+        if stored.is_none_or(|file| file.sha256 != image.sha256) {
+            return Err(bad_handover(&format!(
+                "the image {:?} is not the one that profiles.json names",
+                image.name
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! The log of a build: bounded, its beginning and its end kept, every line classified.
+
+use std::{
+    collections::VecDeque,
+    io::Write,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use asu_core::classify::Classifier;
+
+/// How a note about dropped bytes begins.
+pub const DROPPED_NOTE: &str = "[asu] dropped from the middle of this log: ";
+/// Most bytes of the end that are held in memory.
+const MAX_TAIL: u64 = 1 << 20;
+
+/// Takes lines from several threads.
+pub struct Log(Mutex<Inner>);
+
+struct Inner {
+    file: Box<dyn Write + Send>,
+    head_left: u64,
+    tail: VecDeque<u8>,
+    tail_most: usize,
+    dropped: u64,
+    classifier: Classifier,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// A log of at most `most` bytes: the beginning is written at once, the end when it is
+    /// [finished](Self::finish).
+    pub fn new(file: Box<dyn Write + Send>, most: u64) -> Self {
+        let tail = (most / 4).min(MAX_TAIL);
+        Self(Mutex::new(Inner {
+            file,
+            head_left: most.saturating_sub(tail),
+            tail: VecDeque::new(),
+            tail_most: usize::try_from(tail).unwrap_or(0),
+            dropped: 0,
+            classifier: Classifier::default(),
+        }))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a line of a command's output (without its end) and classifies it.
+    pub fn line(&self, line: &[u8]) {
+        let mut inner = self.inner();
+        inner.classifier.line(&String::from_utf8_lossy(line));
+        inner.write(line);
+        inner.write(b"\n");
+    }
+
+    /// Adds a line of our own.
+    pub fn note(&self, text: &str) {
+        let mut inner = self.inner();
+        inner.write(format!("[asu] {text}\n").as_bytes());
+    }
+
+    /// What the lines since the last call have shown.
+    pub fn take_classifier(&self) -> Classifier {
+        std::mem::take(&mut self.inner().classifier)
+    }
+
+    /// What the lines so far have shown.
+    pub fn classifier(&self) -> Classifier {
+        self.inner().classifier.clone()
+    }
+
+    /// Writes the end of the log. What comes later begins a new end.
+    pub fn finish(&self) {
+        let mut inner = self.inner();
+        let tail: Vec<u8> = inner.tail.drain(..).collect();
+        if inner.dropped > 0 {
+            let note = format!("\n{DROPPED_NOTE}{} bytes\n", inner.dropped);
+            inner.to_file(note.as_bytes());
+            inner.dropped = 0;
+        }
+        inner.to_file(&tail);
+    }
+}
+
+impl Inner {
+    fn write(&mut self, bytes: &[u8]) {
+        let fits = usize::try_from(self.head_left).unwrap_or(usize::MAX);
+        let (head, rest) = bytes.split_at(bytes.len().min(fits));
+        self.head_left -= head.len() as u64;
+        self.to_file(head);
+        if rest.is_empty() {
+            return;
+        }
+        self.tail.extend(rest);
+        let surplus = self.tail.len().saturating_sub(self.tail_most);
+        self.tail.drain(..surplus);
+        self.dropped += surplus as u64;
+    }
+
+    /// A log that cannot be written must not end a build.
+    fn to_file(&mut self, bytes: &[u8]) {
+        let _ = self.file.write_all(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(lines: &[String], most: u64) -> String {
+        let sink = Sink::default();
+        let log = Log::new(Box::new(sink.clone()), most);
+        for line in lines {
+            log.line(line.as_bytes());
+        }
+        log.finish();
+        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn what_fits_is_kept_whole() {
+        let lines: Vec<String> = (0..10).map(|n| n.to_string()).collect();
+        assert_eq!(logged(&lines, 40), lines.join("\n") + "\n");
+    }
+
+    #[test]
+    fn a_longer_log_keeps_its_beginning_and_its_end() {
+        let lines: Vec<String> = (1000..2000).map(|n| n.to_string()).collect();
+        let text = logged(&lines, 1000);
+        assert!(text.starts_with("1000\n"));
+        assert!(text.ends_with("1999\n"));
+        assert!(text.contains(&format!("{DROPPED_NOTE}4000 bytes")));
+    }
+
+    #[test]
+    fn dropped_lines_are_classified_too() {
+        let log = Log::new(Box::new(std::io::sink()), 8);
+        log.line(b"write: No space left on device");
+        log.line(&[b'x'; 100]);
+        assert!(log.take_classifier().infrastructure().is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn no_log_is_longer_than_allowed_but_for_its_note(lengths in proptest::collection::vec(0..200usize, 0..50), most in 0..2000u64) {
+            let lines: Vec<String> = lengths.iter().map(|&length| "x".repeat(length)).collect();
+            prop_assert!(logged(&lines, most).len() as u64 <= most + 80);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Runs one command of an ImageBuilder: cleared environment, own process group, bounded time and
+//! space, every line of output into the log and the classifier.
+
+mod log;
+mod output;
+mod processes;
+mod usage;
+
+use std::{
+    fs::File,
+    io::{self, PipeReader},
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+pub use log::{DROPPED_NOTE, Log};
+pub use processes::become_subreaper;
+pub use usage::bytes_below;
+
+use crate::confine::Confinement;
+
+/// How often a running command is looked at.
+const TICK: Duration = Duration::from_millis(20);
+/// How often the work folder is measured, at least.
+const MEASURE: Duration = Duration::from_secs(1);
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Exit(i32),
+    /// By a signal that is not ours.
+    Signal(i32),
+    /// We killed it: too late.
+    TimedOut,
+    /// We killed it: too many bytes below the work folder.
+    NoSpace,
+    /// We killed it: we were told to stop.
+    Stopped,
+}
+
+/// Bounds of what runs.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Nothing runs after it.
+    pub deadline: Instant,
+    /// A folder and the most bytes it may hold.
+    pub space: Option<(PathBuf, u64)>,
+    /// Set from outside to end everything.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Bounds {
+    /// Only a deadline.
+    pub fn until(deadline: Instant) -> Self {
+        Self { deadline, space: None, stop: Arc::new(AtomicBool::new(false)) }
+    }
+}
+
+/// Runs commands one after the other.
+#[derive(Debug)]
+pub struct Runner {
+    /// This program, for its subcommand `confine`.
+    pub builder: PathBuf,
+    /// What each command is confined to.
+    pub confinement: Confinement,
+    /// Bounds of all commands together.
+    pub bounds: Bounds,
+    /// The commands' home.
+    pub home: PathBuf,
+    /// Where output goes.
+    pub log: Arc<Log>,
+    /// Kill every descendant of this process after each command, also those that left its group.
+    /// Only for a process that has no other children (see [`become_subreaper`]).
+    pub reap: bool,
+}
+
+/// What a command left.
+#[derive(Debug)]
+pub struct Finished {
+    /// See [`Ended`].
+    pub ended: Ended,
+    /// Its standard output, at most [`output::MAX_CAPTURE`] bytes.
+    pub stdout: String,
+}
+
+impl Finished {
+    /// Whether it ended with code 0.
+    pub fn succeeded(&self) -> bool {
+        self.ended == Ended::Exit(0)
+    }
+}
+
+impl Runner {
+    /// Runs `argv` in `folder` and waits for its end.
+    ///
+    /// # Errors
+    /// When it could not be started.
+    pub fn run(&self, folder: &Path, argv: &[String]) -> io::Result<Finished> {
+        self.log.note(&format!("$ {}", argv.join(" ")));
+        let (out, out_writer) = io::pipe()?;
+        let (err, err_writer) = io::pipe()?;
+        let mut child = self
+            .command(folder, argv)
+            .stdin(Stdio::null())
+            .stdout(out_writer)
+            .stderr(err_writer)
+            .spawn()?;
+        // The command's own ends of the pipes were closed with `Command`; readers see the end.
+        let readers = [self.reader(out, true), self.reader(err, false)];
+        let ended = self.wait(&mut child)?;
+        kill_group(&child);
+        if self.reap {
+            processes::kill_descendants();
+        }
+        let [stdout, _] = readers.map(output::collect);
+        self.note_end(ended);
+        Ok(Finished { ended, stdout })
+    }
+
+    fn command(&self, folder: &Path, argv: &[String]) -> Command {
+        let mut command = Command::new(&self.builder);
+        command.arg("confine");
+        if !self.confinement.cpus.is_empty() {
+            let list: Vec<String> = self.confinement.cpus.iter().map(ToString::to_string).collect();
+            command.arg("--cpus").arg(list.join(","));
+        }
+        if self.confinement.no_network {
+            command.arg("--no-network");
+        }
+        if let Some(bytes) = self.confinement.file_bytes {
+            command.arg("--file-bytes").arg(bytes.to_string());
+        }
+        command
+            .arg("--")
+            .args(argv)
+            .current_dir(folder)
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", &self.home)
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .process_group(0);
+        command
+    }
+
+    fn reader(&self, pipe: PipeReader, capture: bool) -> JoinHandle<String> {
+        let log = Arc::clone(&self.log);
+        std::thread::spawn(move || output::read(pipe, &log, capture))
+    }
+
+    fn wait(&self, child: &mut Child) -> io::Result<Ended> {
+        let mut measure_at = Instant::now() + MEASURE;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(match (status.code(), status.signal()) {
+                    (Some(code), _) => Ended::Exit(code),
+                    (None, signal) => Ended::Signal(signal.unwrap_or(0)),
+                });
+            }
+            let now = Instant::now();
+            let mut verdict = None;
+            if self.bounds.stop.load(Ordering::Relaxed) {
+                verdict = Some(Ended::Stopped);
+            } else if now >= self.bounds.deadline {
+                verdict = Some(Ended::TimedOut);
+            } else if now >= measure_at {
+                verdict = self.is_full().then_some(Ended::NoSpace);
+                // Measuring a large folder takes its time; it must not take all of it.
+                measure_at = Instant::now() + MEASURE.max(now.elapsed() * 10);
+            }
+            if let Some(verdict) = verdict {
+                kill_group(child);
+                child.wait()?;
+                return Ok(verdict);
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let space = self.bounds.space.as_ref();
+        space.is_some_and(|(folder, most)| bytes_below(folder) > *most)
+    }
+
+    fn note_end(&self, ended: Ended) {
+        match ended {
+            Ended::Exit(0) => {}
+            Ended::Exit(code) => self.log.note(&format!("exit code {code}")),
+            Ended::Signal(signal) => self.log.note(&format!("ended by signal {signal}")),
+            Ended::TimedOut => self.log.note("killed: it took too long"),
+            Ended::NoSpace => self.log.note("killed: it used too much space"),
+            Ended::Stopped => self.log.note("killed: the pod is being stopped"),
+        }
+    }
+}
+
+fn kill_group(child: &Child) {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(group) = group {
+        // A group without members any more is what we want.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+/// The program that is running, for its subcommand `confine`.
+///
+/// # Errors
+/// When the system does not say.
+pub fn this_program() -> io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+/// A log that goes to `file` and keeps at most `most` bytes.
+pub fn log_to(file: File, most: u64) -> Arc<Log> {
+    Arc::new(Log::new(Box::new(file), most))
+}

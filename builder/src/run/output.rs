@@ -1,0 +1,59 @@
+//! Reads a command's output line by line.
+
+use std::{
+    io::{PipeReader, Read as _},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use super::Log;
+
+/// Most bytes of a command's standard output that are kept for reading.
+pub const MAX_CAPTURE: usize = 4 << 20;
+/// A longer line is cut into several.
+const MAX_LINE: usize = 64 << 10;
+/// How long output of processes that could not be killed is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Hands every line to the log, and answers the text when it is captured.
+pub(super) fn read(mut pipe: PipeReader, log: &Log, capture: bool) -> String {
+    let mut captured = Vec::new();
+    let mut line = Vec::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let bytes = match pipe.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => buffer.get(..read).unwrap_or_default(),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(_) => break,
+        };
+        if capture {
+            let room = MAX_CAPTURE.saturating_sub(captured.len()).min(bytes.len());
+            captured.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        }
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let end = piece.last() == Some(&b'\n');
+            line.extend_from_slice(piece.strip_suffix(b"\n").unwrap_or(piece));
+            if end || line.len() >= MAX_LINE {
+                log.line(&line);
+                line.clear();
+            }
+        }
+    }
+    if !line.is_empty() {
+        log.line(&line);
+    }
+    String::from_utf8_lossy(&captured).into_owned()
+}
+
+/// Waits for a reader, whose end comes when every writer is gone, for a while.
+pub(super) fn collect(reader: JoinHandle<String>) -> String {
+    let until = Instant::now() + PATIENCE;
+    while !reader.is_finished() {
+        if Instant::now() >= until {
+            return String::new();
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    reader.join().unwrap_or_default()
+}

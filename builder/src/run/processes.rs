@@ -1,0 +1,89 @@
+//! Ends what a command left running. A package script can leave its process group, but not its
+//! descent: orphans become children of this process once it is a subreaper (PID 1 is one anyway).
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, WaitOptions};
+
+/// How long descendants are hunted: each round kills all that the one before has left.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Makes this process inherit the orphans among its descendants.
+///
+/// # Errors
+/// What the system said.
+pub fn become_subreaper() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// Kills every descendant of this process and takes in their ends.
+pub(super) fn kill_descendants() {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let left = descendants();
+        for &pid in &left {
+            if let Some(pid) = Pid::from_raw(pid) {
+                // One that ended meanwhile is what we want.
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+        if left.is_empty() || Instant::now() >= until {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn descendants() -> Vec<i32> {
+    let parents = parents();
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let below_us = |mut pid: i32| {
+        // Longer than any chain of processes; ends a loop made by reused numbers.
+        for _ in 0..10_000 {
+            match parents.get(&pid) {
+                Some(&parent) if parent == own => return true,
+                Some(&parent) => pid = parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    parents.keys().copied().filter(|&pid| below_us(pid)).collect()
+}
+
+/// Every process with its parent.
+fn parents() -> BTreeMap<i32, i32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return BTreeMap::new();
+    };
+    entries
+        .filter_map(|entry| {
+            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+            Some((pid, parent_of(&String::from_utf8_lossy(&stat))?))
+        })
+        .collect()
+}
+
+/// The parent's number in `/proc/<pid>/stat`: the second word after the name, which stands in
+/// parentheses and may hold anything.
+fn parent_of(stat: &str) -> Option<i32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_hide_the_parent() {
+        assert_eq!(parent_of("12 (a) b) S 7 12 12"), Some(7));
+        assert_eq!(parent_of("12"), None);
+    }
+}

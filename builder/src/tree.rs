@@ -1,0 +1,114 @@
+//! What an unpacked ImageBuilder says about itself, read from its files.
+
+use std::{fs, path::Path};
+
+use asu_core::{plan::PackageManager, repositories_file, request::Filesystem};
+
+use crate::files::{FileError, read_text};
+
+/// Largest text file of a tree that is read: `.config` has 0.3 MB, the Makefile 20 kB.
+const MAX_TEXT: u64 = 4 << 20;
+
+/// Goals behind `manifest` and `image`, of which a single resolution is made.
+const INNER_GOALS: [&str; 5] =
+    ["_call_manifest", "prepare_rootfs", "build_image", "json_overview_image_info", "checksum"];
+/// Variables that those goals take.
+const INNER_VARIABLES: [&str; 3] = ["USER_PROFILE", "USER_PACKAGES", "USER_FILES"];
+/// The goal that makes the tree's own signing keys.
+pub const KEYS_GOAL: &str = "_check_keys";
+/// The goal that checks the machine's tools, as a file.
+pub const PREREQ_STAMP: &str = "staging_dir/host/.prereq-build";
+
+/// The package generation, told by which repositories file the tree has.
+pub fn package_manager(tree: &Path) -> Option<PackageManager> {
+    [PackageManager::Opkg, PackageManager::Apk]
+        .into_iter()
+        .find(|&manager| tree.join(repositories_file::file_name(manager)).is_file())
+}
+
+/// The tree's repositories file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn repositories(tree: &Path, manager: PackageManager) -> Result<String, FileError> {
+    read_text(&tree.join(repositories_file::file_name(manager)), MAX_TEXT)
+}
+
+/// The tree's `.config`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn config(tree: &Path) -> Result<String, FileError> {
+    read_text(&tree.join(".config"), MAX_TEXT)
+}
+
+/// Root file systems that a `.config` enables.
+pub fn filesystems(config: &str) -> Vec<Filesystem> {
+    Filesystem::ALL
+        .into_iter()
+        .filter(|&filesystem| {
+            let line = format!("{}=y", config_name(filesystem));
+            config.lines().any(|found| found.trim_end() == line)
+        })
+        .collect()
+}
+
+/// Name of a root file system's switch in `.config`.
+pub fn config_name(filesystem: Filesystem) -> String {
+    let name = match filesystem {
+        Filesystem::Ext4 => "EXT4FS".to_owned(),
+        other => other.as_str().to_ascii_uppercase().replace('-', "_"),
+    };
+    format!("CONFIG_TARGET_ROOTFS_{name}")
+}
+
+/// Whether the Makefile has a rule for the goal.
+pub fn has_goal(makefile: &str, goal: &str) -> bool {
+    makefile.lines().any(|line| {
+        let targets = line.split_once(':').map(|(targets, _)| targets);
+        targets.is_some_and(|targets| targets.split_whitespace().any(|target| target == goal))
+    })
+}
+
+/// Whether the goals behind `manifest` and `image` can be run one by one.
+pub fn has_single_resolution(tree: &Path) -> bool {
+    let Ok(makefile) = read_text(&tree.join("Makefile"), MAX_TEXT) else {
+        return false;
+    };
+    INNER_GOALS.iter().all(|goal| has_goal(&makefile, goal))
+        && INNER_VARIABLES.iter().all(|name| makefile.contains(name))
+}
+
+/// Whether the tree makes signing keys of its own.
+pub fn has_keys_goal(tree: &Path) -> bool {
+    read_text(&tree.join("Makefile"), MAX_TEXT).is_ok_and(|makefile| has_goal(&makefile, KEYS_GOAL))
+}
+
+/// Whether a name of the tree's top folder is a signing key that the tree made itself.
+pub fn is_own_key(name: &str) -> bool {
+    name.starts_with("key-build")
+}
+
+/// Whether the tree has the stamp of a passed prerequisite check.
+pub fn is_checked(tree: &Path) -> bool {
+    fs::metadata(tree.join(PREREQ_STAMP)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enabled_filesystems_are_read_by_their_switches() {
+        let config = "CONFIG_TARGET_ROOTFS_SQUASHFS=y\n# CONFIG_TARGET_ROOTFS_EXT4FS is not set\nCONFIG_TARGET_ROOTFS_JFFS2_NAND=y\nCONFIG_TARGET_ROOTFS_UBIFS=m\n";
+        assert_eq!(filesystems(config), [Filesystem::Squashfs, Filesystem::Jffs2Nand]);
+    }
+
+    #[test]
+    fn a_goal_is_a_target_of_a_rule() {
+        let makefile = "_call_image: staging_dir/x FORCE\n\tmake checksum\na checksum: b\n";
+        assert!(has_goal(makefile, "_call_image"));
+        assert!(has_goal(makefile, "checksum"));
+        assert!(!has_goal(makefile, "FORCE"));
+    }
+}
