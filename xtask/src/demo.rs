@@ -93,7 +93,8 @@ pub async fn run(args: DemoArgs) -> Result<(), Error> {
     let url = site.url().await?;
     let router = Router::new(&url);
     progress.say(&format!("POST {url}/api/v1/build"));
-    let answer = router.build(&request, WITHIN, |state| progress.say(&format!("build: {state}"))).await?;
+    let answer =
+        router.build(&request, WITHIN, |state| progress.say(&format!("build: {state}"))).await?;
     let images = router.images(&answer).await?;
     let paths = save(&args.output, &images)?;
     report(&site, &args, &url, &answer, &images, &paths).await
@@ -140,7 +141,11 @@ async fn report(
     println!("\n{table}");
     for (image, path) in images.iter().zip(paths) {
         println!("image   {}", path.display());
-        println!("        {} bytes, sha256 {} (as the answer says)", image.bytes.len(), image.sha256);
+        println!(
+            "        {} bytes, sha256 {} (as the answer says)",
+            image.bytes.len(),
+            image.sha256
+        );
     }
     println!("\nanswer  {url}/api/v1/build/{}", answer.text("request_hash"));
     println!("log     {url}/api/v1/build/{}/log", answer.text("request_hash"));

@@ -56,7 +56,9 @@ pub fn test_targets() -> Result<Vec<(String, Level)>, Error> {
     let mut targets = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        if path.extension().is_none_or(|ending| ending != "rs") {
+        let is_target =
+            path.extension().is_some_and(|ending| ending == "rs") || path.join("main.rs").is_file();
+        if !is_target {
             continue;
         }
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

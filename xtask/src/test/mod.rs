@@ -29,7 +29,9 @@ pub enum Error {
         what: String,
     },
     /// A test file whose name does not begin with a level.
-    #[error("tests/tests/{0}.rs belongs to no level: begin its name with store_, fixture_, builder_, api_, operator_, crds_, chart_ or cluster_")]
+    #[error(
+        "tests/tests/{0}.rs belongs to no level: begin its name with store_, fixture_, builder_, api_, operator_, crds_, chart_ or cluster_"
+    )]
     NoLevel(String),
     /// A level that ran no test proves nothing.
     #[error("the level {0} ran no test")]

@@ -16,15 +16,8 @@ use tokio::{
 use super::{Error, Level};
 
 /// Crates that need nothing but themselves.
-const PURE: [&str; 7] = [
-    "asu-core",
-    "asu-crds",
-    "asu-store",
-    "asu-upstream",
-    "asu-builder",
-    "asu-operator",
-    "asu-api",
-];
+const PURE: [&str; 7] =
+    ["asu-core", "asu-crds", "asu-store", "asu-upstream", "asu-builder", "asu-operator", "asu-api"];
 
 /// Name of the cluster of the cluster level.
 const CLUSTER: &str = "test";
@@ -39,7 +32,8 @@ pub async fn run(
     match level {
         Level::Checks => checks(progress).await,
         Level::Unit => {
-            let mut args = vec!["test", "--lib", "--bins", "--package", "xtask", "--package", "asu-tests"];
+            let mut args =
+                vec!["test", "--lib", "--bins", "--package", "xtask", "--package", "asu-tests"];
             for name in PURE {
                 args.extend(["--package", name]);
             }
@@ -91,7 +85,10 @@ async fn checks(progress: &Progress) -> Result<u64, Error> {
     let steps: [(&str, &[&str]); 4] = [
         ("format", &["fmt", "--all", "--check"]),
         ("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
-        ("documentation", &["doc", "--workspace", "--no-deps", "--quiet", "--document-private-items"]),
+        (
+            "documentation",
+            &["doc", "--workspace", "--no-deps", "--quiet", "--document-private-items"],
+        ),
         ("licences and advisories", &["deny", "--offline", "check", "bans", "licenses", "sources"]),
     ];
     asu_tests::toolchain::cargo_deny(progress).await.map_err(cluster::Error::from)?;
