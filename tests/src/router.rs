@@ -214,9 +214,8 @@ impl Router {
         let bin_dir = answer.text("bin_dir");
         let mut images = Vec::new();
         for image in answer.body.get("images").and_then(Value::as_array).into_iter().flatten() {
-            let member = |name: &str| {
-                image.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-            };
+            let member =
+                |name: &str| image.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let (name, expected) = (member("name"), member("sha256"));
             let bytes = self.fetch(bin_dir, &name).await?;
             let actual = Sha256Hex::of(&bytes).to_string();

@@ -33,9 +33,7 @@ pub(super) async fn ensure(site: &Site, progress: &Progress) -> Result<Images, E
         site.provide(&file, context.path(), &name, progress).await?;
     }
     let postgres = crate::root().join("images");
-    site
-        .provide(&postgres.join("postgres.Dockerfile"), &postgres, POSTGRES, progress)
-        .await?;
+    site.provide(&postgres.join("postgres.Dockerfile"), &postgres, POSTGRES, progress).await?;
     Ok(images)
 }
 

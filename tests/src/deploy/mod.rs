@@ -13,11 +13,7 @@ use serde_json::Value;
 
 pub use site::Site;
 
-use crate::{
-    cluster, exec, fixtures,
-    progress::Progress,
-    toolchain,
-};
+use crate::{cluster, exec, fixtures, progress::Progress, toolchain};
 
 /// Namespace of the system.
 pub const NAMESPACE: &str = "asu";
@@ -147,8 +143,13 @@ impl Deployment {
         progress
             .step("install chart asu-distributions", helm(site, DISTRIBUTIONS, chart, &offered))
             .await?;
-        let names: Vec<String> =
-            distributions.as_object().into_iter().flatten().filter(|(_, entry)| entry.get("spec").is_some()).map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = distributions
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, entry)| entry.get("spec").is_some())
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in &names {
             let waiting = wait_for_distribution(site, name);
             progress.step(&format!("read the catalog of {name}"), waiting).await?;
@@ -179,10 +180,8 @@ pub(crate) async fn apply(site: &Site, manifest: &Value) -> Result<(), Error> {
 
 fn temporary(content: &Value) -> Result<tempfile::NamedTempFile, Error> {
     let io = |path: PathBuf| move |source| Error::Io { path, source };
-    let file = tempfile::Builder::new()
-        .suffix(".json")
-        .tempfile()
-        .map_err(io(std::env::temp_dir()))?;
+    let file =
+        tempfile::Builder::new().suffix(".json").tempfile().map_err(io(std::env::temp_dir()))?;
     std::fs::write(file.path(), content.to_string()).map_err(io(file.path().to_path_buf()))?;
     Ok(file)
 }
@@ -191,21 +190,24 @@ fn temporary(content: &Value) -> Result<tempfile::NamedTempFile, Error> {
 ///
 /// # Errors
 /// What Helm said.
-pub async fn helm(
-    site: &Site,
-    release: &str,
-    chart: &str,
-    values: &Value,
-) -> Result<(), Error> {
+pub async fn helm(site: &Site, release: &str, chart: &str, values: &Value) -> Result<(), Error> {
     let file = temporary(values)?;
     let chart = crate::root().join(chart).to_string_lossy().into_owned();
     let file = file.path().to_string_lossy().into_owned();
-    site
-        .helm(&[
-            "upgrade", "--install", release, &chart, "--namespace", NAMESPACE, "--values", &file,
-            "--wait", "--timeout", "5m",
-        ])
-        .await?;
+    site.helm(&[
+        "upgrade",
+        "--install",
+        release,
+        &chart,
+        "--namespace",
+        NAMESPACE,
+        "--values",
+        &file,
+        "--wait",
+        "--timeout",
+        "5m",
+    ])
+    .await?;
     Ok(())
 }
 

@@ -3,11 +3,7 @@
 use serde_json::json;
 
 use super::{Error, Site, apply};
-use crate::{
-    fixtures::World,
-    progress::Progress,
-    toolchain::cache_dir,
-};
+use crate::{fixtures::World, progress::Progress, toolchain::cache_dir};
 
 /// Namespace of the download server.
 pub const NAMESPACE: &str = "upstream";
@@ -34,7 +30,12 @@ pub(super) async fn install(site: &Site, progress: &Progress) -> Result<World, E
         apply(site, &manifest).await?;
     }
     let rollout = site.kubectl(&[
-        "rollout", "status", "--namespace", NAMESPACE, "deployment/upstream", "--timeout=120s",
+        "rollout",
+        "status",
+        "--namespace",
+        NAMESPACE,
+        "deployment/upstream",
+        "--timeout=120s",
     ]);
     progress.step("start the upstream fixture", rollout).await?;
     Ok(world)
