@@ -48,8 +48,8 @@ impl Default for ClientOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
-            document_timeout: Duration::from_secs(120),
-            download_timeout: Duration::from_secs(3600),
+            document_timeout: Duration::from_mins(2),
+            download_timeout: Duration::from_hours(1),
             rounds: 3,
             pause: Duration::from_millis(500),
             max_pause: Duration::from_secs(10),

@@ -48,9 +48,9 @@ fn other_content_is_refused() {
 
 #[test]
 fn a_forged_key_id_does_not_make_a_key_trusted() {
-    let forger = SigningKey::from_bytes(&[7; 32]);
+    let other = SigningKey::from_bytes(&[7; 32]);
     let id = key(KEY_A).id().0;
-    let forged = text(id, &forger.sign(MESSAGE).to_bytes());
+    let forged = text(id, &other.sign(MESSAGE).to_bytes());
     let error = verify(&[key(KEY_A)], MESSAGE, &forged).unwrap_err();
     assert!(matches!(error, SignatureError::Mismatch { .. }), "{error}");
 }

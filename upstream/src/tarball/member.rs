@@ -31,7 +31,7 @@ pub(super) struct Member<'a, R: Read> {
 /// What a member is.
 pub(super) enum Content<'a, R: Read> {
     Folder,
-    File { size: u64, data: Entry<'a, R> },
+    File { size: u64, data: Box<Entry<'a, R>> },
     HardLink { target: String },
     Symlink { target: String },
 }
@@ -167,7 +167,7 @@ fn content<'a, R: Read>(
         EntryType::Regular if raw_name.ends_with(b"/") => {
             Err(TarballError::BadName { member, problem: "a file's name ends with `/`" })
         }
-        EntryType::Regular => Ok(Content::File { size: data.size(), data }),
+        EntryType::Regular => Ok(Content::File { size: data.size(), data: Box::new(data) }),
         EntryType::Directory => Ok(Content::Folder),
         EntryType::Symlink => {
             Ok(Content::Symlink { target: name::symlink_target(name, raw_link)? })

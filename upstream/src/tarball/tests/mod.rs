@@ -67,8 +67,9 @@ impl Archive {
         for (key, value) in records {
             // The length counts its own digits.
             let rest = format!(" {key}={value}\n");
-            let length = (1..).find(|n| n.to_string().len() + rest.len() == *n).unwrap();
-            data += &format!("{length}{rest}");
+            let length = (1..999).find(|n| n.to_string().len() + rest.len() == *n).unwrap();
+            data.push_str(&length.to_string());
+            data.push_str(&rest);
         }
         self.raw(kind, b"pax", b"", 0o644, data.as_bytes())
     }
