@@ -1,5 +1,12 @@
 //! Golden behaviours of an ImageBuilder, on the miniature one: what the genuine ones were measured to do.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops at its first surprise"
+)]
+
 mod failing;
 mod hostile;
 mod images;
