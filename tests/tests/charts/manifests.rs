@@ -1,0 +1,84 @@
+//! The files that are made from the charts or for them.
+
+use asu_tests::root;
+use serde_json::{Value, json};
+
+use crate::render::{documents, kind, name, of_kind, system};
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+#[tokio::test]
+async fn the_manifests_are_the_chart() {
+    for variant in ["install", "ha"] {
+        let values: Value = serde_yaml::from_str(&read(&format!("manifests/{variant}.values.yaml"))).unwrap();
+        let rendered: Vec<_> = system(values)
+            .await
+            .into_iter()
+            .filter(|object| object["metadata"]["annotations"]["helm.sh/hook"].is_null())
+            .collect();
+        let committed = documents(&read(&format!("manifests/{variant}.yaml")));
+        let (namespace, committed) = committed.split_first().unwrap();
+        assert_eq!(kind(namespace), "Namespace");
+        assert_eq!(committed.len(), rendered.len(), "{variant}");
+        for (committed, rendered) in committed.iter().zip(&rendered) {
+            let what = format!("{} {}", kind(rendered), name(rendered));
+            assert!(committed == rendered, "{variant}: {what}: run `cargo xtask manifests`");
+        }
+    }
+}
+
+#[test]
+fn no_manifest_holds_a_secret() {
+    for variant in ["install", "ha"] {
+        let objects = documents(&read(&format!("manifests/{variant}.yaml")));
+        assert!(of_kind(&objects, "Secret").is_empty(), "{variant}");
+        // A connection string may name the password's variable and nothing else.
+        for object in &objects {
+            for part in object.to_string().split("postgres://").skip(1) {
+                let (login, _) = part.split_once('@').unwrap();
+                let (_, password) = login.split_once(':').unwrap();
+                assert_eq!(password, "$(ASU_DATABASE_PASSWORD)");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_chart_brings_the_generated_definitions_and_keeps_them() {
+    let objects = system(json!({})).await;
+    let brought = of_kind(&objects, "CustomResourceDefinition");
+    let generated = asu_crds::yaml_files().unwrap();
+    assert_eq!(brought.len(), generated.len());
+    for (file, yaml) in generated {
+        let mut wanted: Value = serde_yaml::from_str(&yaml).unwrap();
+        wanted["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
+        let found = brought.iter().find(|crd| name(crd) == name(&wanted)).unwrap();
+        assert!(**found == wanted, "{file} in the chart is out of date: run `cargo xtask crdgen`");
+    }
+    let without = system(json!({ "crds": { "enabled": false } })).await;
+    assert!(of_kind(&without, "CustomResourceDefinition").is_empty());
+}
+
+#[tokio::test]
+async fn what_holds_data_outlives_the_release() {
+    let objects = system(json!({})).await;
+    let kept: Vec<_> = objects
+        .iter()
+        .filter(|object| object["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep")
+        .filter(|object| kind(object) != "CustomResourceDefinition")
+        .map(|object| format!("{} {}", kind(object), name(object)))
+        .collect();
+    assert_eq!(kept, ["Secret asu-postgres", "PersistentVolumeClaim asu-store"]);
+}
+
+#[tokio::test]
+async fn the_ready_made_distribution_is_one() {
+    let text = crate::render::text("asu-distributions", &json!({})).await.unwrap();
+    let objects = documents(&text);
+    let [openwrt] = objects.as_slice() else { panic!("{text}") };
+    let openwrt: asu_crds::Distribution = serde_json::from_value(openwrt.clone()).unwrap();
+    assert!(openwrt.validate_cel().is_ok());
+    assert_eq!(openwrt.metadata.name.as_deref(), Some("openwrt"));
+}
