@@ -4,9 +4,11 @@ pub mod cluster;
 pub mod deploy;
 pub mod exec;
 pub mod fixtures;
+pub mod image;
 pub mod postgres;
 pub mod progress;
 pub mod router;
+pub mod scenario;
 pub mod toolchain;
 
 /// Root of the checkout.
