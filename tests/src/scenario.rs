@@ -54,7 +54,6 @@ impl From<kube::Error> for Error {
 }
 
 /// The deployed system, seen from all sides.
-#[derive(Debug)]
 pub struct System {
     /// Where it runs.
     pub site: Site,
