@@ -74,10 +74,7 @@ impl LifetimePolicy {
     ) -> Lifetime {
         let fresh = self.fresh(request, snapshot, ending);
         let keep = self.keep(request, ending).max(fresh);
-        Lifetime {
-            fresh_until: after(finished, fresh),
-            keep_until: after(finished, keep),
-        }
+        Lifetime { fresh_until: after(finished, fresh), keep_until: after(finished, keep) }
     }
 
     fn fresh(&self, request: &Request, snapshot: bool, ending: Ending) -> SignedDuration {
@@ -111,8 +108,7 @@ impl LifetimePolicy {
 
 /// `time + span`, at the end of time when that is later; a negative span counts as none.
 fn after(time: Timestamp, span: SignedDuration) -> Timestamp {
-    time.checked_add(span.max(SignedDuration::ZERO))
-        .unwrap_or(Timestamp::MAX)
+    time.checked_add(span.max(SignedDuration::ZERO)).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -128,18 +124,12 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn versioned() -> Request {
-        Request {
-            packages_versions: [("vim".to_owned(), "9".to_owned())].into(),
-            ..example()
-        }
+        Request { packages_versions: [("vim".to_owned(), "9".to_owned())].into(), ..example() }
     }
 
     fn private() -> Request {
         Request {
-            defaults: Some(DefaultsDigest {
-                sha256: Sha256Hex::of(b"uci set"),
-                length: 7,
-            }),
+            defaults: Some(DefaultsDigest { sha256: Sha256Hex::of(b"uci set"), length: 7 }),
             ..versioned()
         }
     }
@@ -151,19 +141,13 @@ mod tests {
 
     #[test]
     fn a_release_with_named_package_versions_is_fresh_for_7_days() {
-        assert_eq!(
-            fresh(&versioned(), false, Ending::Succeeded),
-            SignedDuration::from_hours(168)
-        );
+        assert_eq!(fresh(&versioned(), false, Ending::Succeeded), SignedDuration::from_hours(168));
     }
 
     #[test]
     fn snapshots_and_requests_without_versions_are_fresh_for_24_hours() {
         let day = SignedDuration::from_hours(24);
-        let unversioned = Request {
-            packages_versions: [].into(),
-            ..example()
-        };
+        let unversioned = Request { packages_versions: [].into(), ..example() };
         assert_eq!(fresh(&unversioned, false, Ending::Succeeded), day);
         assert_eq!(fresh(&versioned(), true, Ending::Succeeded), day);
     }

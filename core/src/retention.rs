@@ -116,11 +116,8 @@ struct Use {
 }
 
 impl Use {
-    const NONE: Self = Self {
-        fresh_until: Timestamp::MIN,
-        keep_until: Timestamp::MIN,
-        last_used: Timestamp::MIN,
-    };
+    const NONE: Self =
+        Self { fresh_until: Timestamp::MIN, keep_until: Timestamp::MIN, last_used: Timestamp::MIN };
 
     fn with(self, build: &KeptBuild) -> Self {
         let used = build.last_served.unwrap_or(build.finished_at);
@@ -139,11 +136,8 @@ pub fn plan(
     policy: &RetentionPolicy,
     now: Timestamp,
 ) -> RetentionPlan {
-    let over = |keep_until: Timestamp| {
-        keep_until
-            .checked_add(policy.grace)
-            .is_ok_and(|end| end <= now)
-    };
+    let over =
+        |keep_until: Timestamp| keep_until.checked_add(policy.grace).is_ok_and(|end| end <= now);
     let uses = uses(&holdings.builds);
     let (expired, held): (Vec<_>, Vec<_>) = holdings
         .sets
@@ -178,11 +172,7 @@ fn uses(builds: &[KeptBuild]) -> BTreeMap<&Sha256Hex, Use> {
 }
 
 fn deletion((set, it): (&FileSet, Use)) -> Deletion {
-    Deletion {
-        build_key: set.build_key.clone(),
-        bytes: set.bytes,
-        keep_until: it.keep_until,
-    }
+    Deletion { build_key: set.build_key.clone(), bytes: set.bytes, keep_until: it.keep_until }
 }
 
 fn evict(
@@ -223,11 +213,7 @@ fn percent(of: u64, percent: u8) -> u64 {
 /// build writes its files before its row exists.
 pub fn orphans(found: &BTreeSet<Sha256Hex>, holdings: &Holdings) -> Vec<Sha256Hex> {
     let known: BTreeSet<&Sha256Hex> = holdings.sets.iter().map(|set| &set.build_key).collect();
-    found
-        .iter()
-        .filter(|key| !known.contains(key))
-        .cloned()
-        .collect()
+    found.iter().filter(|key| !known.contains(key)).cloned().collect()
 }
 
 #[cfg(test)]

@@ -23,14 +23,8 @@ fn build(n: u8, fresh: i64, keep: i64, served: Option<i64>) -> KeptBuild {
 }
 
 fn holdings(builds: Vec<KeptBuild>, bytes: &[u64]) -> Holdings {
-    let sets = bytes
-        .iter()
-        .zip(0..)
-        .map(|(&bytes, n)| FileSet {
-            build_key: key(n),
-            bytes,
-        })
-        .collect();
+    let sets =
+        bytes.iter().zip(0..).map(|(&bytes, n)| FileSet { build_key: key(n), bytes }).collect();
     Holdings { builds, sets }
 }
 
@@ -61,15 +55,9 @@ fn shared_files_stay_until_the_last_build_that_refers_to_them() {
 
 #[test]
 fn above_the_high_water_mark_the_least_recently_served_go_first() {
-    let builds = vec![
-        build(0, 1, 900, Some(30)),
-        build(1, 1, 900, Some(10)),
-        build(2, 1, 900, Some(20)),
-    ];
-    let space = Space {
-        used: 90,
-        capacity: 100,
-    };
+    let builds =
+        vec![build(0, 1, 900, Some(30)), build(1, 1, 900, Some(10)), build(2, 1, 900, Some(20))];
+    let space = Space { used: 90, capacity: 100 };
     let plan = decide(&holdings(builds, &[30, 10, 30]), Some(space), 100);
     assert_eq!(keys(&plan.evicted), [key(1), key(2)]);
     assert!(!plan.admission_paused);
@@ -78,10 +66,7 @@ fn above_the_high_water_mark_the_least_recently_served_go_first() {
 #[test]
 fn expired_files_are_counted_before_others_are_evicted() {
     let builds = vec![build(0, 1, 2, None), build(1, 1, 900, None)];
-    let space = Space {
-        used: 90,
-        capacity: 100,
-    };
+    let space = Space { used: 90, capacity: 100 };
     let plan = decide(&holdings(builds, &[40, 50]), Some(space), 100);
     assert_eq!(keys(&plan.expired), [key(0)]);
     assert!(plan.evicted.is_empty());
@@ -89,10 +74,7 @@ fn expired_files_are_counted_before_others_are_evicted() {
 
 #[test]
 fn admission_is_paused_while_the_store_is_nearly_full() {
-    let space = Space {
-        used: 95,
-        capacity: 100,
-    };
+    let space = Space { used: 95, capacity: 100 };
     assert!(decide(&Holdings::default(), Some(space), 0).admission_paused);
 }
 

@@ -55,7 +55,10 @@ pub(super) async fn archive(
     if let Some(built) = facts.ending.built() {
         insert_files(&mut tx, built).await?;
     }
-    insert_build(&mut tx, build, epoch).await?;
+    if !insert_build(&mut tx, build, epoch).await? && is_archived(&mut tx, facts).await? {
+        // Another call of the same leader was faster.
+        return Ok(ArchiveOutcome::AlreadyArchived);
+    }
     insert_events(&mut tx, &facts.uid, &build.events).await?;
     sqlx::query!("select pg_notify($1, $2)", BUILDS_CHANNEL, facts.request_hash.as_str())
         .execute(&mut *tx)
@@ -177,22 +180,27 @@ async fn insert_build(
     tx: &mut PgConnection,
     new: &NewArchive,
     epoch: i64,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let facts = &new.facts;
     let request = &facts.request;
     let built = facts.ending.built();
     let failure: Option<&Failure> = facts.ending.failure();
     let log = facts.log.as_ref();
-    let answer = built.map(|built| to_json(&Answer::of(built))).transpose()?;
-    sqlx::query!(
+    // As text: as a value it would pass through jsonb.
+    let answer = built
+        .map(|built| to_json(&Answer::of(built)))
+        .transpose()?
+        .map(|answer| answer.to_string());
+    let done = sqlx::query!(
         "insert into builds (
              uid, request_hash, build_key, distribution, version, target, profile, version_code,
              catalog_revision, request, private, attempt, outcome, reason, detail, answer, millis,
              created_at, queued_at, admitted_at, started_at, finished_at, archived_at,
              fresh_until, keep_until, bytes, log_key, log_size, log_text_bytes, log_truncated,
              epoch)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                 $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::json, $17,
+                 $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)
+         on conflict (uid) do nothing",
         facts.uid,
         facts.request_hash.as_str(),
         built.map(|built| built.build_key.as_str()),
@@ -227,7 +235,7 @@ async fn insert_build(
     )
     .execute(tx)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 async fn insert_events(

@@ -4,7 +4,7 @@ use asu_core::{
     digest::Sha256Hex,
     failure::{Failure, FailureReason},
     request::Request,
-    result::{Built, StoredFile},
+    result::{Built, StoredFile, is_plain_file_name},
 };
 use async_trait::async_trait;
 use serde_json::Value;
@@ -129,6 +129,10 @@ impl BuildRepository for PgStore {
         bin_dir: &Sha256Hex,
         name: &str,
     ) -> Result<Option<ArtifactRecord>, StoreError> {
+        // Comes from a URL: what no file can be called is not worth a query.
+        if !is_plain_file_name(name) {
+            return Ok(None);
+        }
         self.bounded(async {
             let row = sqlx::query!(
                 r#"select a.name, a.size, a.sha256, a.object_key, b.private,

@@ -81,10 +81,7 @@ impl Postgres {
             wait: Duration::from_secs(10),
         };
         migrate(&server.url(TEMPLATE), &options).await?;
-        Ok(Self {
-            server,
-            clones: AtomicU32::new(0),
-        })
+        Ok(Self { server, clones: AtomicU32::new(0) })
     }
 
     /// The server that tests of this process which run at the same time share. It ends with the
@@ -150,11 +147,7 @@ impl TestDatabase {
     pub async fn new() -> Result<Self, Error> {
         let server = Postgres::shared().await?;
         let name = server.clone_template().await?;
-        Ok(Self {
-            url: server.url(&name),
-            api_url: server.api_url(&name),
-            _server: server,
-        })
+        Ok(Self { url: server.url(&name), api_url: server.api_url(&name), _server: server })
     }
 
     /// The repositories, as owner.
@@ -177,8 +170,6 @@ impl TestDatabase {
 /// Runs a statement of the harness itself.
 async fn execute(url: &str, statement: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
-    connection
-        .execute(AssertSqlSafe(statement.to_owned()))
-        .await?;
+    connection.execute(AssertSqlSafe(statement.to_owned())).await?;
     connection.close().await
 }

@@ -59,12 +59,7 @@ impl Server {
             .arg("-D")
             .arg(&data);
         run(&mut initdb)?;
-        let mut server = Self {
-            folder,
-            bin,
-            port: free_port()?,
-            supervisor: None,
-        };
+        let mut server = Self { folder, bin, port: free_port()?, supervisor: None };
         server.resume().await?;
         Ok(server)
     }
@@ -119,7 +114,7 @@ impl Server {
             .args(["-c", "listen_addresses=127.0.0.1"])
             .args(["-c", "unix_socket_directories="])
             .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
-            .args(["-c", "synchronous_commit=off", "-c", "max_connections=200"])
+            .args(["-c", "max_connections=200"])
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)

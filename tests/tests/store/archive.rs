@@ -1,0 +1,178 @@
+//! Finished builds: written once, read back whole.
+
+use asu_core::failure::{Failure, FailureReason};
+use asu_store::{
+    BuildRepository as _, CounterRepository as _, EpochRepository as _, RetentionRepository as _,
+    StoreError,
+    model::{ArchiveOutcome, Ending},
+};
+use asu_tests::postgres::TestDatabase;
+
+use crate::samples::{at, failure, hash, of_request, private_success, success};
+
+#[tokio::test]
+async fn a_success_reads_back_whole_by_hash_and_by_uid() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let build = success("u1", "k", 0);
+    assert_eq!(store.archive(&build, 0).await.unwrap(), ArchiveOutcome::Archived);
+    let record = store.newest_by_hash(&hash("request")).await.unwrap().unwrap();
+    assert_eq!(record.facts, build.facts);
+    assert_eq!(record.archived_at, build.archived_at);
+    assert_eq!(record.files_deleted_at, None);
+    assert_eq!(store.build_by_uid("u1").await.unwrap(), Some(record));
+    assert_eq!(store.events("u1").await.unwrap(), build.events);
+    assert_eq!(store.newest_by_hash(&hash("other")).await.unwrap(), None);
+    assert_eq!(store.build_by_uid("u2").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_order_of_keys_in_an_answer_survives() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&success("u1", "k", 0), 0).await.unwrap();
+    let record = store.build_by_uid("u1").await.unwrap().unwrap();
+    let keys: Vec<&String> = record.facts.ending.built().unwrap().profile.keys().collect();
+    assert_eq!(keys, ["version_code", "id", "arch", "b", "a"]);
+}
+
+#[tokio::test]
+async fn a_failure_and_a_cancellation_read_back() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let mut cancelled = failure("u2", 1);
+    cancelled.facts.ending =
+        Ending::Failed(Failure::new(FailureReason::Cancelled, "deleted by somebody"));
+    cancelled.facts.log = None;
+    for build in [failure("u1", 0), cancelled] {
+        store.archive(&build, 0).await.unwrap();
+        let record = store.newest_by_hash(&hash("request")).await.unwrap().unwrap();
+        assert_eq!(record.facts, build.facts);
+    }
+}
+
+#[tokio::test]
+async fn archiving_twice_changes_nothing() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let first = success("u1", "k", 0);
+    store.archive(&first, 0).await.unwrap();
+    let mut second = success("u1", "other-key", 5);
+    second.events.clear();
+    assert_eq!(store.archive(&second, 0).await.unwrap(), ArchiveOutcome::AlreadyArchived);
+    let record = store.build_by_uid("u1").await.unwrap().unwrap();
+    assert_eq!(record.facts, first.facts);
+    assert_eq!(store.events("u1").await.unwrap(), first.events);
+    assert_eq!(store.retention_rows().await.unwrap().sets.len(), 1);
+}
+
+#[tokio::test]
+async fn archiving_the_same_build_at_the_same_time_writes_it_once() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let build = success("u1", "k", 0);
+    let both = tokio::join!(store.archive(&build, 0), store.archive(&build, 0));
+    let mut outcomes = [both.0.unwrap(), both.1.unwrap()];
+    outcomes.sort_by_key(|outcome| *outcome == ArchiveOutcome::AlreadyArchived);
+    assert_eq!(outcomes, [ArchiveOutcome::Archived, ArchiveOutcome::AlreadyArchived]);
+    assert_eq!(store.events("u1").await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_uid_with_another_request_and_a_key_with_other_files_are_refused() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&success("u1", "k", 0), 0).await.unwrap();
+    let foreign = of_request(success("u1", "k", 0), "another");
+    assert!(matches!(store.archive(&foreign, 0).await, Err(StoreError::Conflict(_))));
+    for change in 0..3 {
+        let mut other = success("u2", "k", 0);
+        if let Ending::Succeeded(built) = &mut other.facts.ending {
+            match change {
+                0 => built.files[0].sha256 = hash("other bytes"),
+                1 => drop(built.files.pop()),
+                _ => built.files[0].name = "renamed".into(),
+            }
+        }
+        assert!(matches!(store.archive(&other, 0).await, Err(StoreError::Conflict(_))));
+        assert_eq!(store.build_by_uid("u2").await.unwrap(), None, "all or nothing");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_build_of_a_hash_answers() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&success("new", "k2", 8), 0).await.unwrap();
+    store.archive(&success("old", "k1", 2), 0).await.unwrap();
+    let newest = store.newest_by_hash(&hash("request")).await.unwrap().unwrap();
+    assert_eq!(newest.facts.uid, "new");
+}
+
+#[tokio::test]
+async fn files_are_found_by_request_hash_and_name_only() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let build = success("u1", "k", 0);
+    store.archive(&build, 0).await.unwrap();
+    store.archive(&failure("u2", 1), 0).await.unwrap();
+    let found = store.artifact(&hash("request"), "openwrt-sysupgrade.bin").await.unwrap().unwrap();
+    assert_eq!(found.size, 9);
+    assert_eq!(found.object_key, format!("artifacts/{}/openwrt-sysupgrade.bin", hash("k")));
+    assert_eq!(found.sha256, build.facts.ending.built().unwrap().files[1].sha256);
+    assert_eq!((found.private, found.finished_at), (false, at(0)));
+    for name in ["openwrt", "../openwrt-sysupgrade.bin", "", "\0", "%"] {
+        let found = store.artifact(&hash("request"), name).await;
+        assert!(matches!(found, Ok(None)), "{name:?}: {found:?}");
+    }
+    assert_eq!(store.artifact(&hash("k"), "openwrt-sysupgrade.bin").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_private_build_is_marked_and_keeps_only_the_digest_of_its_script() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let build = private_success("u1", "k", 0);
+    store.archive(&build, 0).await.unwrap();
+    let record = store.build_by_uid("u1").await.unwrap().unwrap();
+    assert!(record.facts.is_private());
+    let found = store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap();
+    assert!(found.unwrap().private);
+}
+
+#[tokio::test]
+async fn nul_characters_from_a_hostile_build_do_not_keep_it_from_being_archived() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let mut failed = failure("u1", 0);
+    failed.facts.ending = Ending::Failed(Failure::new(FailureReason::BuildFailed, "a\0b"));
+    failed.events[0].message = "c\0".into();
+    store.archive(&failed, 0).await.unwrap();
+    let mut succeeded = success("u2", "k", 1);
+    if let Ending::Succeeded(built) = &mut succeeded.facts.ending {
+        built.profile.insert("x\0".into(), "\0".into());
+        built.manifest.insert("\0".into(), "\0".into());
+    }
+    store.archive(&succeeded, 0).await.unwrap();
+    let record = store.build_by_uid("u1").await.unwrap().unwrap();
+    assert_eq!(record.facts.ending.failure().unwrap().detail, "a\u{fffd}b");
+}
+
+#[tokio::test]
+async fn what_the_api_counts_as_served_reaches_the_builds() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let epoch = store.raise().await.unwrap();
+    store.archive(&success("u1", "k", 0), epoch).await.unwrap();
+    let api = database.api_store().unwrap();
+    let batch = [(hash("request"), at(5)), (hash("request"), at(7)), (hash("unknown"), at(9))];
+    api.touch_served(&batch).await.unwrap();
+    api.touch_served(&[]).await.unwrap();
+    assert_eq!(store.fold_served(epoch).await.unwrap(), 1);
+    let served = |record: asu_store::model::BuildRecord| record.last_served;
+    let read = || async { served(store.build_by_uid("u1").await.unwrap().unwrap()) };
+    assert_eq!(read().await, Some(at(7)));
+    api.touch_served(&batch[..1]).await.unwrap();
+    store.fold_served(epoch).await.unwrap();
+    assert_eq!(read().await, Some(at(7)), "never backwards");
+}

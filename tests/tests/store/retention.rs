@@ -1,0 +1,129 @@
+//! Files go in steps that may break anywhere.
+
+use asu_core::retention::{Deletion, RetentionPolicy, plan};
+use asu_store::{
+    BuildRepository as _, PgStore, RetentionRepository as _, StoreError, model::ArchiveOutcome,
+};
+use asu_tests::postgres::TestDatabase;
+
+use crate::samples::{at, failure, hash, of_request, success};
+
+async fn decide(store: &PgStore, hours: i64) -> Vec<Deletion> {
+    let holdings = store.retention_rows().await.unwrap();
+    plan(&holdings, None, &RetentionPolicy::default(), at(hours)).expired
+}
+
+async fn begin(store: &PgStore, deletion: &Deletion) -> Option<Vec<String>> {
+    store.begin_files_deletion(deletion, at(50), 0).await.unwrap()
+}
+
+#[tokio::test]
+async fn shared_files_go_after_the_last_build_that_refers_to_them() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&success("u1", "k", 0), 0).await.unwrap();
+    store.archive(&of_request(success("u2", "k", 20), "other"), 0).await.unwrap();
+    assert_eq!(decide(&store, 15).await, []);
+    let [deletion] = decide(&store, 31).await.try_into().unwrap();
+    assert_eq!((&deletion.build_key, deletion.bytes), (&hash("k"), 16));
+    let objects = begin(&store, &deletion).await.unwrap();
+    let folder = format!("artifacts/{}", hash("k"));
+    assert_eq!(
+        objects,
+        [format!("{folder}/openwrt-factory.bin"), format!("{folder}/openwrt-sysupgrade.bin")]
+    );
+}
+
+#[tokio::test]
+async fn files_are_out_of_service_before_they_are_deleted() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&success("u1", "k", 0), 0).await.unwrap();
+    let [deletion] = decide(&store, 40).await.try_into().unwrap();
+    begin(&store, &deletion).await.unwrap();
+    let found = store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap();
+    assert_eq!(found, None);
+    let record = store.build_by_uid("u1").await.unwrap().unwrap();
+    assert_eq!(record.files_deleted_at, Some(at(50)));
+    assert_eq!(record.facts.ending.built().unwrap().files, []);
+    assert!(!record.facts.ending.built().unwrap().manifest.is_empty(), "history keeps it");
+    assert_eq!(store.retention_rows().await.unwrap().sets, []);
+}
+
+#[tokio::test]
+async fn a_build_that_came_since_the_decision_keeps_the_files() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&success("u1", "k", 0), 0).await.unwrap();
+    let [deletion] = decide(&store, 40).await.try_into().unwrap();
+    store.archive(&of_request(success("u2", "k", 39), "other"), 0).await.unwrap();
+    assert_eq!(begin(&store, &deletion).await, None);
+    assert!(store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn no_build_is_archived_with_files_that_are_being_deleted() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&success("u1", "k", 0), 0).await.unwrap();
+    let [deletion] = decide(&store, 40).await.try_into().unwrap();
+    let objects = begin(&store, &deletion).await.unwrap();
+    let late = success("u2", "k", 41);
+    let refused = store.archive(&late, 0).await;
+    assert!(matches!(refused, Err(StoreError::BeingDeleted(key)) if key == hash("k")));
+    let unfinished = store.unfinished_deletions().await.unwrap();
+    assert_eq!(unfinished, [(hash("k"), objects)], "a restart finds it");
+    store.mark_files_deleted(&hash("k"), 0).await.unwrap();
+    store.mark_files_deleted(&hash("k"), 0).await.unwrap();
+    assert_eq!(store.unfinished_deletions().await.unwrap(), []);
+    assert_eq!(store.archive(&late, 0).await.unwrap(), ArchiveOutcome::Archived);
+    assert!(store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap().is_some());
+    let old = store.build_by_uid("u1").await.unwrap().unwrap();
+    assert!(old.files_deleted_at.is_some());
+}
+
+#[tokio::test]
+async fn marking_files_deleted_without_having_begun_does_nothing() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&success("u1", "k", 0), 0).await.unwrap();
+    store.mark_files_deleted(&hash("k"), 0).await.unwrap();
+    assert!(store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn logs_and_results_of_every_attempt_are_named_until_they_are_gone() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&failure("u1", 0), 0).await.unwrap();
+    let holdings = store.retention_rows().await.unwrap();
+    let uids = plan(&holdings, None, &RetentionPolicy::default(), at(11)).logs;
+    assert_eq!(uids, ["u1"]);
+    let [logs] = store.log_objects(&uids).await.unwrap().try_into().unwrap();
+    for key in ["logs/u1.zst", "results/u1.json", "logs/u1.1.zst", "results/u1.2.json"] {
+        assert!(logs.object_keys.iter().any(|it| it == key), "{key}");
+    }
+    store.mark_logs_deleted(&uids, at(12), 0).await.unwrap();
+    assert_eq!(store.log_objects(&uids).await.unwrap(), []);
+    assert_eq!(store.retention_rows().await.unwrap().builds, []);
+    let record = store.build_by_uid("u1").await.unwrap().unwrap();
+    assert_eq!(record.log_deleted_at, Some(at(12)));
+}
+
+#[tokio::test]
+async fn history_goes_only_after_everything_that_it_refers_to() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&success("u1", "k", 0), 0).await.unwrap();
+    store.archive(&failure("u2", 0), 0).await.unwrap();
+    assert_eq!(store.delete_expired(at(100), 10, 0).await.unwrap(), 0);
+    store.mark_logs_deleted(&["u1".into(), "u2".into()], at(12), 0).await.unwrap();
+    assert_eq!(store.delete_expired(at(5), 10, 0).await.unwrap(), 0);
+    assert_eq!(store.delete_expired(at(100), 10, 0).await.unwrap(), 1, "u1 has files");
+    let [deletion] = decide(&store, 40).await.try_into().unwrap();
+    begin(&store, &deletion).await.unwrap();
+    store.mark_files_deleted(&hash("k"), 0).await.unwrap();
+    assert_eq!(store.delete_expired(at(100), 10, 0).await.unwrap(), 1);
+    assert_eq!(store.build_by_uid("u1").await.unwrap(), None);
+    assert_eq!(store.events("u1").await.unwrap(), []);
+}

@@ -1,0 +1,173 @@
+//! Values that tests write.
+
+use asu_core::{
+    catalog::{Branch, ImageBuilder, Offer, Profile, Target, Version},
+    digest::Sha256Hex,
+    failure::{Failure, FailureReason},
+    request::{DefaultsDigest, Request},
+    result::{Built, StoredFile},
+};
+use asu_store::model::{
+    BuildEvent, BuildFacts, BuildTimes, Ending, EventKind, LogRecord, NewArchive,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+/// Hours after a fixed moment, with a fraction that Postgres can hold.
+pub fn at(hours: i64) -> Timestamp {
+    Timestamp::from_microsecond(1_790_000_000_123_456).unwrap() + SignedDuration::from_hours(hours)
+}
+
+pub fn hash(text: &str) -> Sha256Hex {
+    Sha256Hex::of(text.as_bytes())
+}
+
+pub fn request() -> Request {
+    serde_json::from_value(json!({
+        "distribution": "openwrt", "version": "24.10.7", "target": "ath79/generic",
+        "profile": "8dev_carambola2", "packages": ["luci", "vim"],
+    }))
+    .unwrap()
+}
+
+pub fn private() -> Request {
+    Request {
+        defaults: Some(DefaultsDigest { sha256: hash("uci set wireless.key=secret"), length: 27 }),
+        ..request()
+    }
+}
+
+pub fn built(key: &str) -> Built {
+    let file = |name: &str, size| StoredFile {
+        name: name.into(),
+        size,
+        sha256: hash(&format!("{key}{name}")),
+    };
+    let profile = json!({"version_code": "r1", "id": "x", "arch": "mips", "b": 1, "a": 2});
+    Built {
+        build_key: hash(key),
+        shareable: true,
+        files: vec![file("openwrt-factory.bin", 7), file("openwrt-sysupgrade.bin", 9)],
+        manifest: [("luci".to_owned(), "1".to_owned())].into(),
+        packages: vec!["luci".into(), "vim".into()],
+        commands: vec![vec!["make".into(), "image".into()]],
+        profile: profile.as_object().unwrap().clone(),
+    }
+}
+
+fn archive(uid: &str, request: Request, ending: Ending, finished: i64) -> NewArchive {
+    let event = |reason: &str, kind| BuildEvent {
+        at: at(finished),
+        kind,
+        reason: reason.into(),
+        message: format!("{reason} happened"),
+    };
+    NewArchive {
+        facts: BuildFacts {
+            uid: uid.into(),
+            request_hash: hash("request"),
+            request,
+            version_code: "r29197-ab4c7d6af7".into(),
+            catalog_revision: 3,
+            attempt: 2,
+            ending,
+            times: BuildTimes {
+                created: at(finished - 3),
+                queued: Some(at(finished - 2)),
+                admitted: Some(at(finished - 1)),
+                started: None,
+                finished: at(finished),
+            },
+            fresh_until: at(finished + 1),
+            keep_until: at(finished + 10),
+            log: Some(LogRecord {
+                key: format!("logs/{uid}.zst"),
+                size: 100,
+                text_bytes: 1000,
+                truncated: true,
+            }),
+            millis: [("make".to_owned(), 1234)].into(),
+        },
+        events: vec![
+            event("Queued", EventKind::Normal),
+            event("Retried", EventKind::Warning),
+            event("Finished", EventKind::Normal),
+        ],
+        archived_at: at(finished),
+    }
+}
+
+/// A success with the files of `key`.
+pub fn success(uid: &str, key: &str, finished: i64) -> NewArchive {
+    archive(uid, request(), Ending::Succeeded(built(key)), finished)
+}
+
+pub fn private_success(uid: &str, key: &str, finished: i64) -> NewArchive {
+    archive(uid, private(), Ending::Succeeded(built(key)), finished)
+}
+
+pub fn failure(uid: &str, finished: i64) -> NewArchive {
+    let failure = Failure::new(FailureReason::ImageTooBig, "8 MiB too big");
+    archive(uid, request(), Ending::Failed(failure), finished)
+}
+
+/// The same for another request.
+pub fn of_request(mut build: NewArchive, request: &str) -> NewArchive {
+    build.facts.request_hash = hash(request);
+    build
+}
+
+pub fn offer() -> Offer {
+    Offer {
+        public_url: "https://downloads.example".into(),
+        latest: vec!["24.10.7".into()],
+        allow_defaults: true,
+        max_defaults_length: 20_480,
+        max_rootfs_size_mb: 1024,
+        repository_allow_list: vec!["https://feeds.example/".into()],
+        package_changes: serde_json::from_value(
+            json!([{"source": "a", "target": "b", "revision": 5}]),
+        )
+        .unwrap(),
+        branches: vec![Branch {
+            name: "24.10".into(),
+            path: "releases/{version}".into(),
+            snapshot: false,
+            branch_off_rev: Some(28_000),
+            versions: vec!["24.10.7".into()],
+        }],
+    }
+}
+
+pub fn version(name: &str, profiles: &[&str]) -> Version {
+    let target = Target {
+        name: "ath79/generic".into(),
+        arch: "mips_24kc".into(),
+        version_code: "r29197-ab4c7d6af7".into(),
+        source_date_epoch: 1_790_000_000,
+        default_packages: vec!["base-files".into(), "busybox".into()],
+        profiles: profiles.iter().map(|id| profile(id)).collect(),
+        image_builder: ImageBuilder {
+            file: format!("openwrt-imagebuilder-{name}.tar.zst"),
+            sha256: hash(name),
+        },
+    };
+    let arch = [("ath79/generic", "mips_24kc"), ("x86/64", "x86_64")];
+    Version {
+        name: name.into(),
+        branch: "24.10".into(),
+        path: format!("releases/{name}"),
+        snapshot: false,
+        targets: arch.map(|(t, a)| (t.to_owned(), a.to_owned())).into(),
+        ready: [(target.name.clone(), target)].into(),
+    }
+}
+
+fn profile(id: &str) -> Profile {
+    Profile {
+        id: id.into(),
+        aliases: vec![format!("vendor_{id}")],
+        titles: json!([{"vendor": "Vendor", "model": id}]),
+        device_packages: vec!["kmod-usb2".into(), "-ppp".into()],
+    }
+}
