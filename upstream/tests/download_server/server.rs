@@ -147,7 +147,7 @@ fn answer(
         }
         Reply::Endless => {
             head(stream, 200, "transfer-encoding: chunked\r\n")?;
-            let chunk = [b"10000\r\n", &vec![b'x'; 0x1_0000], b"\r\n"].concat();
+            let chunk = [&b"10000\r\n"[..], &b"x".repeat(0x1_0000), b"\r\n"].concat();
             loop {
                 stream.write_all(&chunk)?;
             }
