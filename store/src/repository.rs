@@ -1,5 +1,6 @@
 //! What the processes ask of the database. Every write of the operator carries the epoch that it
-//! raised on becoming leader, and is refused with [`StoreError::Fenced`] once another has raised it.
+//! raised on becoming leader, and is refused with [`StoreError::Fenced`] once another has raised
+//! it.
 
 use asu_core::{
     catalog::{Offer, Version},

@@ -198,7 +198,8 @@ async fn insert_build(
              created_at, queued_at, admitted_at, started_at, finished_at, archived_at,
              fresh_until, keep_until, bytes, log_key, log_size, log_text_bytes, log_truncated,
              epoch)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::text::json, $17,
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                 $16::text::json, $17,
                  $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)
          on conflict (uid) do nothing",
         facts.uid,
