@@ -4,6 +4,8 @@
 //! go out as values. Callers are the API (validation, look-up table), the operator (decisions),
 //! and the builder (effective plan, classification, build key).
 
+pub mod admission;
+pub mod answer;
 pub mod build_key;
 pub mod cache;
 pub mod catalog;
@@ -14,6 +16,7 @@ pub mod lifetime;
 pub mod make_info;
 pub mod packages;
 pub mod plan;
+pub mod profile;
 pub mod queue;
 pub mod repositories;
 pub mod repositories_file;
@@ -22,3 +25,4 @@ pub mod request_hash;
 pub mod result;
 pub mod retention;
 pub mod stage;
+pub mod version;

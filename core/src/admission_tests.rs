@@ -1,0 +1,205 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    catalog::{Offer, Version},
+    profile::tests::target,
+    request_hash::request_hash,
+};
+
+fn distribution() -> Distribution {
+    let target = target(&[
+        ("8dev_carambola2", &["8dev_carambola2-v1"]),
+        ("other", &["twice"]),
+        ("third", &["twice"]),
+    ]);
+    let branch = Branch {
+        name: "24.10".into(),
+        path: "releases/{version}".into(),
+        snapshot: false,
+        branch_off_rev: None,
+        versions: vec!["24.10.7".into()],
+    };
+    Distribution {
+        name: "openwrt".into(),
+        revision: 7,
+        offer: Offer {
+            public_url: "https://downloads.example.org".into(),
+            latest: vec!["24.10.7".into()],
+            allow_defaults: true,
+            max_defaults_length: 100,
+            max_rootfs_size_mb: 1024,
+            repository_allow_list: vec!["https://feeds.example.org/a".into()],
+            package_changes: vec![],
+            branches: vec![branch],
+        },
+        versions: vec![Version {
+            name: "24.10.7".into(),
+            branch: "24.10".into(),
+            path: "releases/24.10.7".into(),
+            snapshot: false,
+            targets: [
+                ("ath79/generic".to_owned(), "mips_24kc".to_owned()),
+                ("ath79/nand".to_owned(), "mips_24kc".to_owned()),
+            ]
+            .into(),
+            ready: [("ath79/generic".to_owned(), target)].into(),
+        }],
+    }
+}
+
+fn asked() -> Asked {
+    Asked {
+        version: "24.10.7".into(),
+        target: "ath79/generic".into(),
+        profile: "8dev,carambola2".into(),
+        packages: vec!["vim".into(), "luci".into(), "vim".into(), String::new()],
+        ..Asked::default()
+    }
+}
+
+fn refusal(change: impl FnOnce(&mut Asked)) -> (u16, String) {
+    let mut asked = asked();
+    change(&mut asked);
+    let refusal = match admit(&asked, &distribution()) {
+        Err(refusal) => refusal,
+        Ok(admission) => admission.verdict.unwrap_err(),
+    };
+    (refusal.status(), refusal.to_string())
+}
+
+#[test]
+fn a_request_is_validated_with_the_catalog_of_this_moment() {
+    let admission = admit(&asked(), &distribution()).unwrap();
+    let basis = admission.verdict.unwrap();
+    assert_eq!(basis.catalog_revision, 7);
+    assert_eq!(basis.version_code, "r29197-ab4c7d6af7");
+    assert_eq!(basis.image_builder_sha256, Sha256Hex::of(b"ib"));
+    assert_eq!(admission.request.profile, "8dev_carambola2");
+    assert_eq!(admission.request.requested_packages(), ["luci", "vim"]);
+}
+
+#[test]
+fn an_alias_and_the_id_it_stands_for_have_one_hash() {
+    let hash = |profile: &str| {
+        let asked = Asked { profile: profile.into(), ..asked() };
+        request_hash(&admit(&asked, &distribution()).unwrap().request)
+    };
+    assert_eq!(hash("8dev,carambola2-v1"), hash("8dev_carambola2"));
+    assert_ne!(hash("other"), hash("third"));
+}
+
+#[test]
+fn each_refusal_has_the_status_and_text_that_clients_know() {
+    assert_eq!(
+        refusal(|a| a.version = "21.02.1".into()),
+        (400, "Unsupported branch: 21.02.1".into())
+    );
+    assert_eq!(
+        refusal(|a| a.version = "24.10.9".into()),
+        (400, "Unsupported version: 24.10.9".into())
+    );
+    assert_eq!(refusal(|a| a.version = "24.10".into()), (400, "Unsupported version: 24.10".into()));
+    let (status, text) = refusal(|a| a.target = "x86/64".into());
+    assert_eq!(status, 400);
+    assert!(
+        text.starts_with("Unsupported target: x86/64. The requested target was either dropped")
+    );
+    let (status, text) = refusal(|a| a.profile = "foo,bar".into());
+    assert_eq!(status, 400);
+    assert!(text.starts_with("Unsupported profile: foo_bar. The requested profile was"), "{text}");
+    let (status, text) = refusal(|a| a.profile = "twice".into());
+    assert_eq!((status, text.contains("other, third")), (400, true), "{text}");
+}
+
+#[test]
+fn a_target_that_upstream_lists_but_that_was_not_read_is_refused() {
+    let (status, text) = refusal(|a| a.target = "ath79/nand".into());
+    assert!(status == 400 && text.starts_with("Unsupported target: ath79/nand"), "{text}");
+}
+
+#[test]
+fn bounds_of_the_distribution_are_422_and_name_the_field() {
+    assert_eq!(
+        refusal(|a| a.rootfs_size_mb = Some(1025)),
+        (422, "rootfs_size_mb: must be from 1 to 1024".into())
+    );
+    assert_eq!(
+        refusal(|a| a.defaults = Some("é".repeat(51))),
+        (422, "defaults: at most 100 bytes are allowed".into())
+    );
+    assert_eq!(refusal(|a| a.packages = vec!["$(id)".into()]).0, 422);
+}
+
+#[test]
+fn first_boot_scripts_need_permission_and_an_empty_one_is_none() {
+    let mut closed = distribution();
+    closed.offer.allow_defaults = false;
+    let with = |text: &str| Asked { defaults: Some(text.into()), ..asked() };
+    let verdict = admit(&with("uci set"), &closed).unwrap().verdict;
+    assert_eq!(verdict, Err(Refusal::Defaults));
+    assert_eq!(Refusal::Defaults.to_string(), "Handling `defaults` not enabled on server");
+    let empty = admit(&with(""), &closed).unwrap();
+    assert_eq!(empty, admit(&asked(), &closed).unwrap());
+}
+
+#[test]
+fn a_repository_off_the_list_is_refused_by_name() {
+    let url = "https://feeds.example.org/a/../b";
+    let good = "https://feeds.example.org/a/b";
+    let with = |url: &str| {
+        let url = url.to_owned();
+        move |a: &mut Asked| {
+            a.repositories.insert("feed".into(), url);
+        }
+    };
+    assert_eq!(refusal(with(url)).0, 422);
+    let elsewhere = "https://feeds.example.org/b";
+    assert_eq!(refusal(with(elsewhere)), (400, format!("Repository not allowed: {elsewhere}")));
+    let mut asked = asked();
+    with(good)(&mut asked);
+    assert!(admit(&asked, &distribution()).unwrap().verdict.is_ok());
+}
+
+#[test]
+fn a_refused_request_still_has_the_hash_that_finds_its_old_image() {
+    let known = admit(&asked(), &distribution()).unwrap().request;
+    let mut closed = distribution();
+    closed.versions.clear();
+    let refused = admit(&asked(), &closed).unwrap();
+    assert_eq!(request_hash(&refused.request), request_hash(&known));
+    assert!(refused.verdict.is_err());
+}
+
+#[test]
+fn a_first_boot_script_never_shows_in_debug_output() {
+    let asked = Asked { defaults: Some("hunter2".into()), ..asked() };
+    let admission = admit(&asked, &distribution()).unwrap();
+    assert!(!format!("{asked:?} {admission:?}").contains("hunter2"));
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_packages_does_not_matter(
+        mut names in proptest::collection::vec("[a-z]{1,6}", 0..10),
+    ) {
+        let of = |names: &[String]| {
+            let asked = Asked { packages: names.to_vec(), ..asked() };
+            admit(&asked, &distribution()).unwrap()
+        };
+        let once = of(&names);
+        names.reverse();
+        names.extend(names.clone());
+        prop_assert_eq!(once, of(&names));
+    }
+
+    #[test]
+    fn a_script_is_never_in_a_refusal(text in "[a-z]{12,200}", version in "[0-9.]{0,9}") {
+        let asked = Asked { defaults: Some(text.clone()), version, ..asked() };
+        let said = match admit(&asked, &distribution()) {
+            Err(refusal) => refusal.to_string(),
+            Ok(admission) => format!("{admission:?}"),
+        };
+        prop_assert!(!said.contains(&text));
+    }
+}

@@ -1,0 +1,229 @@
+//! What a client is answered, from the newest known build of its request: the look-up table of the
+//! API. Whether a finished build still counts is a matter of its lifetime, see [`crate::lifetime`].
+
+use jiff::Timestamp;
+
+use crate::failure::Disposition;
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// It wants the image: POST.
+    Build,
+    /// It wants to know how far the image is: GET or HEAD.
+    Look,
+}
+
+/// The newest known build of a request hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newest {
+    /// There never was one.
+    None,
+    /// It has not been archived yet.
+    Alive,
+    /// It is over.
+    Ended(Ended),
+}
+
+/// A build that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How it ended.
+    pub how: How,
+    /// Until then its answer is given again.
+    pub fresh_until: Timestamp,
+    /// Until then its answer and files are there.
+    pub keep_until: Timestamp,
+}
+
+/// How a build ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// There is an image.
+    Succeeded {
+        /// Whether its files are still in service: retention may take them before their time.
+        files: bool,
+        /// Whether the same build would give the same files, as far as can be predicted.
+        unchanged: bool,
+    },
+    /// There is none.
+    Failed(Disposition),
+}
+
+/// What the client is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A build is created: 202.
+    Create,
+    /// A build is on its way: 202.
+    Wait,
+    /// The stored image: 200.
+    Serve,
+    /// The stored failure: 500.
+    StoredFailure,
+    /// Nothing is known: 404.
+    NotFound,
+}
+
+/// Looks the answer up.
+pub fn answer(newest: Newest, ask: Ask, now: Timestamp) -> Answer {
+    match newest {
+        Newest::None => absent(ask),
+        Newest::Alive => Answer::Wait,
+        Newest::Ended(build) => {
+            let stored = match build.how {
+                How::Succeeded { files: false, .. } => return absent(ask),
+                How::Succeeded { .. } => Answer::Serve,
+                How::Failed(_) => Answer::StoredFailure,
+            };
+            match ask {
+                _ if build.counts(now) => stored,
+                Ask::Look if now < build.keep_until => stored,
+                _ => absent(ask),
+            }
+        }
+    }
+}
+
+fn absent(ask: Ask) -> Answer {
+    match ask {
+        Ask::Build => Answer::Create,
+        Ask::Look => Answer::NotFound,
+    }
+}
+
+impl Ended {
+    /// Whether the outcome is given again without another build. A failure of the surroundings
+    /// never is, whatever its lifetime says.
+    pub fn counts(&self, now: Timestamp) -> bool {
+        let fresh = now < self.fresh_until;
+        match self.how {
+            How::Succeeded { files, unchanged } => {
+                files && (fresh || (unchanged && now < self.keep_until))
+            }
+            How::Failed(disposition) => fresh && disposition == Disposition::Request,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: How = How::Succeeded { files: true, unchanged: false };
+    const SAME: How = How::Succeeded { files: true, unchanged: true };
+    const GONE: How = How::Succeeded { files: false, unchanged: true };
+    const OWN_FAULT: How = How::Failed(Disposition::Request);
+    const OUR_FAULT: How = How::Failed(Disposition::Infrastructure);
+    const CANCELLED: How = How::Failed(Disposition::Cancelled);
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)
+    }
+
+    /// Fresh until minute 10, kept until minute 20.
+    fn ended(how: How) -> Newest {
+        Newest::Ended(Ended { how, fresh_until: at(10), keep_until: at(20) })
+    }
+
+    fn both(newest: Newest, minute: i64) -> (Answer, Answer) {
+        (answer(newest, Ask::Build, at(minute)), answer(newest, Ask::Look, at(minute)))
+    }
+
+    #[test]
+    fn the_table_of_post_and_get_holds_row_by_row() {
+        use Answer::{Create, NotFound, Serve, StoredFailure, Wait};
+        let (fresh, stale, over) = (5, 15, 25);
+        let table = [
+            (Newest::None, fresh, (Create, NotFound)),
+            (Newest::Alive, fresh, (Wait, Wait)),
+            (ended(GOOD), fresh, (Serve, Serve)),
+            (ended(GOOD), stale, (Create, Serve)),
+            (ended(GOOD), over, (Create, NotFound)),
+            (ended(SAME), stale, (Serve, Serve)),
+            (ended(SAME), over, (Create, NotFound)),
+            (ended(GONE), fresh, (Create, NotFound)),
+            (ended(OWN_FAULT), fresh, (StoredFailure, StoredFailure)),
+            (ended(OWN_FAULT), stale, (Create, StoredFailure)),
+            (ended(OWN_FAULT), over, (Create, NotFound)),
+            (ended(OUR_FAULT), fresh, (Create, StoredFailure)),
+            (ended(OUR_FAULT), stale, (Create, StoredFailure)),
+            (ended(OUR_FAULT), over, (Create, NotFound)),
+            (ended(CANCELLED), fresh, (Create, StoredFailure)),
+        ];
+        for (newest, minute, expected) in table {
+            assert_eq!(both(newest, minute), expected, "{newest:?} at minute {minute}");
+        }
+    }
+
+    #[test]
+    fn a_lifetime_is_over_at_its_very_end() {
+        assert_eq!(both(ended(GOOD), 10).0, Answer::Create);
+        assert_eq!(both(ended(GOOD), 20).1, Answer::NotFound);
+    }
+
+    fn hows() -> impl Strategy<Value = How> {
+        prop_oneof![
+            (any::<bool>(), any::<bool>())
+                .prop_map(|(files, unchanged)| How::Succeeded { files, unchanged }),
+            Just(OWN_FAULT),
+            Just(OUR_FAULT),
+            Just(CANCELLED),
+        ]
+    }
+
+    fn newest() -> impl Strategy<Value = Newest> {
+        prop_oneof![
+            Just(Newest::None),
+            Just(Newest::Alive),
+            (hows(), 0_i64..100, 0_i64..100).prop_map(|(how, fresh, more)| Newest::Ended(Ended {
+                how,
+                fresh_until: at(fresh),
+                keep_until: at(fresh + more),
+            })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_get_never_creates_and_a_post_never_ends_in_404(known in newest(), minute in 0_i64..250) {
+            let (post, get) = both(known, minute);
+            prop_assert_ne!(get, Answer::Create);
+            prop_assert_ne!(post, Answer::NotFound);
+        }
+
+        #[test]
+        fn what_a_post_is_answered_from_store_a_get_is_answered_too(known in newest(), minute in 0_i64..250) {
+            let (post, get) = both(known, minute);
+            if post != Answer::Create {
+                prop_assert_eq!(post, get);
+            }
+        }
+
+        #[test]
+        fn nothing_is_served_after_its_time_or_without_files(known in newest(), minute in 0_i64..250) {
+            if let Newest::Ended(build) = known {
+                let over = at(minute) >= build.keep_until;
+                let gone = matches!(build.how, How::Succeeded { files: false, .. });
+                if over || gone {
+                    prop_assert_eq!(both(known, minute), (Answer::Create, Answer::NotFound));
+                }
+            }
+        }
+
+        #[test]
+        fn a_failure_of_the_surroundings_never_keeps_a_build_from_being_tried_again(
+            fresh in 0_i64..100, more in 0_i64..100, minute in 0_i64..250,
+        ) {
+            let known = Newest::Ended(Ended {
+                how: OUR_FAULT,
+                fresh_until: at(fresh),
+                keep_until: at(fresh + more),
+            });
+            prop_assert_eq!(both(known, minute).0, Answer::Create);
+        }
+    }
+}

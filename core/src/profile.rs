@@ -1,0 +1,154 @@
+//! Which device a request means. A wrong one is a brick, so nothing is guessed.
+
+use crate::catalog::{Profile, Target};
+
+/// The profile that stands for every device of a target that has no other.
+pub const GENERIC: &str = "generic";
+
+/// Why a name leads to no profile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoProfile {
+    /// Nothing is called that.
+    #[error(
+        "Unsupported profile: {0}. The requested profile was either dropped or never existed. Please check the forums for more information."
+    )]
+    Unknown(String),
+    /// Several devices call themselves that.
+    #[error("Ambiguous profile: {name}. Several profiles claim this name, choose one of: {}", ids.join(", "))]
+    Ambiguous {
+        /// The name that was asked for.
+        name: String,
+        /// Profiles that claim it, sorted.
+        ids: Vec<String>,
+    },
+}
+
+/// The name as the catalog spells it: routers write `vendor,model`.
+pub fn spelled(name: &str) -> String {
+    name.replace(',', "_")
+}
+
+/// The profile that `name` means: the one with exactly this id; else the only one that claims it as
+/// an alias; else `generic`, when the target has no other profile.
+///
+/// # Errors
+/// [`NoProfile`].
+pub fn resolve<'a>(target: &'a Target, name: &str) -> Result<&'a Profile, NoProfile> {
+    let name = spelled(name);
+    if let Some(exact) = target.profiles.iter().find(|profile| profile.id == name) {
+        return Ok(exact);
+    }
+    let claims: Vec<&Profile> =
+        target.profiles.iter().filter(|profile| profile.aliases.contains(&name)).collect();
+    match (claims.as_slice(), target.profiles.as_slice()) {
+        ([only], _) => Ok(only),
+        ([], [generic]) if generic.id == GENERIC => Ok(generic),
+        ([], _) => Err(NoProfile::Unknown(name)),
+        (several, _) => {
+            let mut ids: Vec<String> = several.iter().map(|profile| profile.id.clone()).collect();
+            ids.sort();
+            ids.dedup();
+            Err(NoProfile::Ambiguous { name, ids })
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{catalog::ImageBuilder, digest::Sha256Hex};
+
+    /// A target with these profiles and their aliases.
+    pub(crate) fn target(profiles: &[(&str, &[&str])]) -> Target {
+        Target {
+            name: "ath79/generic".into(),
+            arch: "mips_24kc".into(),
+            version_code: "r29197-ab4c7d6af7".into(),
+            source_date_epoch: 1,
+            default_packages: vec!["base-files".into()],
+            profiles: profiles
+                .iter()
+                .map(|(id, aliases)| Profile {
+                    id: (*id).into(),
+                    aliases: aliases.iter().map(|&alias| alias.into()).collect(),
+                    titles: serde_json::json!([]),
+                    device_packages: vec![],
+                })
+                .collect(),
+            image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Sha256Hex::of(b"ib") },
+        }
+    }
+
+    fn id(target: &Target, name: &str) -> Result<String, NoProfile> {
+        resolve(target, name).map(|profile| profile.id.clone())
+    }
+
+    #[test]
+    fn commas_mean_underscores() {
+        let target = target(&[("openwrt_one", &[])]);
+        assert_eq!(id(&target, "openwrt,one").unwrap(), "openwrt_one");
+    }
+
+    #[test]
+    fn an_exact_id_wins_over_another_devices_alias() {
+        let target = target(&[("a_a", &["b_b"]), ("b_b", &[])]);
+        assert_eq!(id(&target, "b,b").unwrap(), "b_b");
+    }
+
+    #[test]
+    fn an_alias_counts_if_exactly_one_profile_claims_it() {
+        let target = target(&[("a_a", &["x_y", "z"]), ("b_b", &["z"])]);
+        assert_eq!(id(&target, "x,y").unwrap(), "a_a");
+        let error = id(&target, "z").unwrap_err();
+        assert_eq!(
+            error,
+            NoProfile::Ambiguous { name: "z".into(), ids: vec!["a_a".into(), "b_b".into()] }
+        );
+        assert!(error.to_string().contains("a_a, b_b"));
+    }
+
+    #[test]
+    fn generic_stands_for_any_device_only_where_it_is_alone() {
+        let alone = target(&[("generic", &[])]);
+        assert_eq!(id(&alone, "qemu-standard-pc").unwrap(), "generic");
+        let accompanied = target(&[("generic", &[]), ("other", &[])]);
+        assert!(matches!(id(&accompanied, "qemu-standard-pc"), Err(NoProfile::Unknown(_))));
+        let other = target(&[("only", &[])]);
+        assert!(matches!(id(&other, "qemu-standard-pc"), Err(NoProfile::Unknown(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_means_itself_whatever_the_others_claim(
+            ids in proptest::collection::btree_set("[ab_]{1,3}", 1..6),
+            aliases in proptest::collection::vec("[ab_]{1,3}", 0..6),
+        ) {
+            let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
+            let profiles: Vec<(&str, &[&str])> =
+                ids.iter().map(|id| (id.as_str(), aliases.as_slice())).collect();
+            let target = target(&profiles);
+            for name in &ids {
+                prop_assert_eq!(&id(&target, name).unwrap(), name);
+            }
+        }
+
+        #[test]
+        fn what_is_found_claims_the_name_or_is_the_only_generic(
+            ids in proptest::collection::btree_set("[ab]{1,2}|generic", 1..4),
+            aliases in proptest::collection::vec("[ab]{1,2}", 0..3),
+            name in "[abc,]{1,2}",
+        ) {
+            let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
+            let profiles: Vec<(&str, &[&str])> =
+                ids.iter().map(|id| (id.as_str(), aliases.as_slice())).collect();
+            let target = target(&profiles);
+            if let Ok(profile) = resolve(&target, &name) {
+                let name = spelled(&name);
+                let claims = profile.id == name || profile.aliases.contains(&name);
+                prop_assert!(claims || (profile.id == GENERIC && target.profiles.len() == 1));
+            }
+        }
+    }
+}

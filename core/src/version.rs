@@ -1,0 +1,141 @@
+//! Versions: which branch one belongs to, and which of two is newer.
+
+use std::{cmp::Ordering, cmp::Reverse};
+
+/// The development version.
+pub const SNAPSHOT: &str = "SNAPSHOT";
+const SNAPSHOT_SUFFIX: &str = "-SNAPSHOT";
+
+/// The branch of a version: the version itself when it is a branch; else what is before
+/// `-SNAPSHOT`; else what is before the last dot. `24.10.0-rc6` belongs to `24.10`. Nothing when
+/// the result is no branch (rule of today's public server, reference: `v1-api.md` §2.4).
+pub fn branch_of<'v>(version: &'v str, is_branch: impl Fn(&str) -> bool) -> Option<&'v str> {
+    if is_branch(version) {
+        return Some(version);
+    }
+    let branch = match version.strip_suffix(SNAPSHOT_SUFFIX) {
+        Some(branch) => branch,
+        None => version.rsplit_once('.')?.0,
+    };
+    is_branch(branch).then_some(branch)
+}
+
+/// What decides the order. Compared field by field, the greater is the newer.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Age<'v> {
+    development: bool,
+    /// Numbers of the branch; empty for names that are no numbers, which come last.
+    branch: Vec<u64>,
+    /// A release or candidate, rather than the branch's snapshot.
+    released: bool,
+    /// Numbers below the branch.
+    patch: Vec<u64>,
+    /// A release is newer than its candidates.
+    last: bool,
+    candidate: u64,
+    name: &'v str,
+}
+
+fn numbers(text: &str) -> Option<Vec<u64>> {
+    text.split('.').map(|part| part.parse().ok()).collect()
+}
+
+fn age(name: &str) -> Age<'_> {
+    let mut age = Age {
+        development: name == SNAPSHOT,
+        branch: Vec::new(),
+        released: false,
+        patch: Vec::new(),
+        last: false,
+        candidate: 0,
+        name,
+    };
+    if let Some(branch) = name.strip_suffix(SNAPSHOT_SUFFIX) {
+        age.branch = numbers(branch).unwrap_or_default();
+        return age;
+    }
+    let (numbered, candidate) = match name.split_once("-rc") {
+        Some((numbered, candidate)) => (numbered, candidate.parse().ok()),
+        None => (name, None),
+    };
+    let Some(mut parts) = numbers(numbered) else {
+        return age;
+    };
+    age.patch = parts.split_off(parts.len().min(2));
+    age.branch = parts;
+    age.released = true;
+    age.last = candidate.is_none();
+    age.candidate = candidate.unwrap_or(0);
+    age
+}
+
+/// Orders versions newest first: `SNAPSHOT`, then branch by branch its releases, each before its
+/// candidates, then the branch's own snapshot. Numbers count as numbers: `23.05.10` is newer than
+/// `23.05.9`.
+pub fn newest_first(a: &str, b: &str) -> Ordering {
+    Reverse(age(a)).cmp(&Reverse(age(b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_branch_is_what_precedes_the_last_dot_or_snapshot() {
+        let known = |name: &str| ["SNAPSHOT", "24.10", "23.05"].contains(&name);
+        for (version, branch) in [
+            ("SNAPSHOT", Some("SNAPSHOT")),
+            ("24.10.0-rc6", Some("24.10")),
+            ("24.10.7", Some("24.10")),
+            ("23.05-SNAPSHOT", Some("23.05")),
+            ("23.05", Some("23.05")),
+            ("22.03.7", None),
+            ("snapshot", None),
+            ("", None),
+        ] {
+            assert_eq!(branch_of(version, known), branch, "{version}");
+        }
+    }
+
+    const NEWEST_FIRST: [&str; 12] = [
+        "SNAPSHOT",
+        "25.12.0-rc10",
+        "25.12.0-rc9",
+        "24.10.1",
+        "24.10.0",
+        "24.10.0-rc6",
+        "24.10-SNAPSHOT",
+        "23.05.10",
+        "23.05.9",
+        "23.05-SNAPSHOT",
+        "9.07.1",
+        "trunk",
+    ];
+
+    #[test]
+    fn releases_precede_their_candidates_and_these_the_snapshot() {
+        let mut mixed = NEWEST_FIRST.to_vec();
+        mixed.reverse();
+        mixed.sort_by(|a, b| newest_first(a, b));
+        assert_eq!(mixed, NEWEST_FIRST);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_total_and_only_equal_names_are_equal(
+            a in "[0-9.rcSNAPSHOT-]{0,12}", b in "[0-9.rcSNAPSHOT-]{0,12}",
+        ) {
+            prop_assert_eq!(newest_first(&a, &b), newest_first(&b, &a).reverse());
+            prop_assert_eq!(newest_first(&a, &b) == Ordering::Equal, a == b);
+        }
+
+        #[test]
+        fn a_higher_patch_number_is_newer(major in 0_u64..99, minor in 0_u64..99, patch in 0_u64..999) {
+            let older = format!("{major}.{minor}.{patch}");
+            let newer = format!("{major}.{minor}.{}", patch + 1);
+            prop_assert_eq!(newest_first(&newer, &older), Ordering::Less);
+        }
+    }
+}
