@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use asu_tests::cluster::{Cluster, ClusterConfig, Error, forward};
+use asu_tests::cluster::{Cluster, ClusterConfig, Error, forward, self_test};
 use asu_tests::progress::Progress;
 use clap::{Args, Subcommand};
 
@@ -38,6 +38,8 @@ enum Command {
         #[command(flatten)]
         name: Name,
     },
+    /// Show on a cluster of its own that everything the tests rely on works, and that nothing of it stays; about 5 min
+    SelfTest,
     /// Lead connections from this machine's loopback into a network namespace; used by `up`
     #[command(hide = true)]
     Forward {
@@ -80,6 +82,11 @@ pub async fn run(args: ClusterArgs) -> Result<(), Error> {
             for (variable, value) in Cluster::env(&name.name).await? {
                 println!("export {variable}='{}'", value.replace('\'', r"'\''"));
             }
+            Ok(())
+        }
+        Command::SelfTest => {
+            let shown = self_test::run(&ClusterConfig::new("self-test"), &progress).await?;
+            shown.iter().for_each(|what| println!("ok: {what}"));
             Ok(())
         }
         // Its thread moves to another network namespace, so it must not be one of a runtime that does anything else.

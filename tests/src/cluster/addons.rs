@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::paths::Paths;
 use super::servers::DNS_SERVICE;
@@ -20,15 +21,27 @@ const COREDNS: &str = "localhost/asu-coredns:local";
 const LOCAL_PATH: &str = "localhost/asu-local-path:local";
 const TRAEFIK: &str = "localhost/asu-traefik:local";
 
+const MANIFESTS: [&str; 3] = [
+    include_str!("manifests/coredns.yaml"),
+    include_str!("manifests/local-path.yaml"),
+    include_str!("manifests/traefik.yaml"),
+];
+
 /// All of them are ready within 15 s on a quiet machine.
 const READY: Duration = Duration::from_secs(120);
 
 /// Deployments that make up the add-ons.
-pub(super) const DEPLOYMENTS: [(&str, &str); 3] =
-    [("kube-system", "coredns"), ("ingress", "traefik"), ("local-path-storage", "local-path-provisioner")];
+pub(super) const DEPLOYMENTS: [(&str, &str); 3] = [
+    ("kube-system", "coredns"),
+    ("ingress", "traefik"),
+    ("local-path-storage", "local-path-provisioner"),
+];
 
 /// Builds the images of the add-ons and returns their tags; each node needs all of them.
-pub(super) async fn images(toolchain: &Toolchain, progress: &Progress) -> Result<Vec<&'static str>, Error> {
+pub(super) async fn images(
+    toolchain: &Toolchain,
+    progress: &Progress,
+) -> Result<Vec<&'static str>, Error> {
     buildah::ensure_base(progress).await?;
     pause_image(progress).await?;
     let programs =
@@ -47,7 +60,8 @@ async fn pause_image(progress: &Progress) -> Result<(), Error> {
     let program = dir.join("pause");
     if files::read(&source_file)?.as_deref() != Some(source) || !program.is_file() {
         files::write(&source_file, source)?;
-        let arguments = ["-static", "-Os", "-s", "-Wall", "-Werror", "-o"].map(std::ffi::OsStr::new);
+        let arguments =
+            ["-static", "-Os", "-s", "-Wall", "-Werror", "-o"].map(std::ffi::OsStr::new);
         let files = [program.as_os_str(), source_file.as_os_str()];
         exec::output("gcc", arguments.into_iter().chain(files)).await?;
     }
@@ -55,10 +69,16 @@ async fn pause_image(progress: &Progress) -> Result<(), Error> {
 }
 
 /// An image that holds nothing but one static program.
-async fn program_image(program: &Path, name: &str, tag: &str, progress: &Progress) -> Result<(), Error> {
+async fn program_image(
+    program: &Path,
+    name: &str,
+    tag: &str,
+    progress: &Progress,
+) -> Result<(), Error> {
     let dir = context(name)?;
     let copy = dir.join(name);
-    let same = std::fs::read_link(&dir.with_extension("source")).is_ok_and(|source| source == program);
+    let same =
+        std::fs::read_link(&dir.with_extension("source")).is_ok_and(|source| source == program);
     if !same || !copy.is_file() {
         std::fs::copy(program, &copy).map_err(Error::io(&copy))?;
         let marker = dir.with_extension("source");
@@ -68,9 +88,17 @@ async fn program_image(program: &Path, name: &str, tag: &str, progress: &Progres
     scratch_image(&dir, name, tag, progress).await
 }
 
-async fn scratch_image(dir: &Path, name: &str, tag: &str, progress: &Progress) -> Result<(), Error> {
+async fn scratch_image(
+    dir: &Path,
+    name: &str,
+    tag: &str,
+    progress: &Progress,
+) -> Result<(), Error> {
     let dockerfile = dir.with_extension("Dockerfile");
-    files::write(&dockerfile, format!("FROM scratch\nCOPY {name} /{name}\nENTRYPOINT [\"/{name}\"]\n"))?;
+    files::write(
+        &dockerfile,
+        format!("FROM scratch\nCOPY {name} /{name}\nENTRYPOINT [\"/{name}\"]\n"),
+    )?;
     buildah::build(&dockerfile, dir, tag, progress).await.map(drop)
 }
 
@@ -90,6 +118,7 @@ pub(super) async fn apply(paths: &Paths, state: &State, kubectl: &Path) -> Resul
             json!({ "node": node::name(*number), "paths": [folder] }).to_string()
         })
         .collect();
+    let content = content(&node_paths).await;
     let port = state.ingress_port.to_string();
     let (node_paths, address) = (node_paths.join(", "), netns::address(1));
     let values = [
@@ -101,19 +130,27 @@ pub(super) async fn apply(paths: &Paths, state: &State, kubectl: &Path) -> Resul
         ("NODE_PATHS", &node_paths),
         ("NODE_ADDRESS", &address),
         ("INGRESS_PORT", &port),
-    ];
-    let manifests = [
-        include_str!("manifests/coredns.yaml"),
-        include_str!("manifests/local-path.yaml"),
-        include_str!("manifests/traefik.yaml"),
+        ("CONTENT", &content),
     ];
     let file = paths.dir().join("addons.yaml");
-    template::write(&file, &manifests.join("---\n"), &values)?;
+    template::write(&file, &MANIFESTS.join("---\n"), &values)?;
     let mut command = tokio::process::Command::new(kubectl);
     command.args(["apply", "--server-side", "--force-conflicts", "-f"]).arg(&file);
     command.env("KUBECONFIG", paths.kubeconfig());
     exec::run(command).await?;
     Ok(())
+}
+
+/// Hash of settings and images. It is in the pods' template, because neither another ConfigMap nor another image
+/// under the same tag would replace running pods.
+async fn content(node_paths: &[String]) -> String {
+    let mut hash = Sha256::new();
+    MANIFESTS.iter().for_each(|manifest| hash.update(manifest));
+    node_paths.iter().for_each(|path| hash.update(path));
+    for tag in [COREDNS, LOCAL_PATH, TRAEFIK] {
+        hash.update(buildah::id(tag).await.unwrap_or_default());
+    }
+    hex::encode(hash.finalize())
 }
 
 /// Waits until every add-on has all its pods ready.

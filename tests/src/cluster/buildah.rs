@@ -21,7 +21,12 @@ pub(super) const BASE: &str = "docker.io/library/debian:bookworm-slim";
 /// The tag should name a registry (`localhost/asu-api:dev`), because Kubernetes takes a bare name for one of Docker
 /// Hub. Nothing is pulled: `FROM` finds `scratch`, `debian:bookworm-slim` and what was built before. Commands of
 /// `RUN` have this machine's network. Returns the image's id.
-pub async fn build(dockerfile: &Path, context: &Path, tag: &str, progress: &Progress) -> Result<String, Error> {
+pub async fn build(
+    dockerfile: &Path,
+    context: &Path,
+    tag: &str,
+    progress: &Progress,
+) -> Result<String, Error> {
     let key = content_key(dockerfile, context).await?;
     if let Some(image) = inspect(tag).await
         && image.content.as_deref() == Some(key.as_str())
@@ -57,7 +62,12 @@ pub(super) async fn ensure_base(progress: &Progress) -> Result<(), Error> {
         let partial = dir.join("partial.tar");
         let bootstrapping = exec::output(
             "mmdebstrap",
-            ["--quiet".as_ref(), "--variant=minbase".as_ref(), "bookworm".as_ref(), partial.as_os_str()],
+            [
+                "--quiet".as_ref(),
+                "--variant=minbase".as_ref(),
+                "bookworm".as_ref(),
+                partial.as_os_str(),
+            ],
         );
         progress.step("bootstrapping Debian bookworm", bootstrapping).await?;
         std::fs::rename(&partial, &tarball).map_err(Error::io(&tarball))?;
@@ -94,6 +104,11 @@ pub async fn push(tag: &str, progress: &Progress) -> Result<(), Error> {
     progress.step(&format!("pushing {tag}"), pushing).await
 }
 
+/// Gives back the mount that the storage makes of its folder onto itself. The system refuses while it is in use.
+pub(super) async fn unmount() {
+    let _ = exec::output("umount", [cache_dir().join("buildah/root/overlay")]).await;
+}
+
 struct Image {
     id: String,
     content: Option<String>,
@@ -116,7 +131,10 @@ fn buildah() -> Result<tokio::process::Command, Error> {
     let registries = dir.join("registries.conf");
     if !registries.is_file() {
         files::write(&policy, r#"{"default":[{"type":"insecureAcceptAnything"}]}"#)?;
-        files::write(&registries, "unqualified-search-registries = [\"docker.io\"]\nshort-name-mode = \"disabled\"\n")?;
+        files::write(
+            &registries,
+            "unqualified-search-registries = [\"docker.io\"]\nshort-name-mode = \"disabled\"\n",
+        )?;
     }
     let mut command = tokio::process::Command::new("buildah");
     command
@@ -148,18 +166,21 @@ async fn content_key(dockerfile: &Path, context: &Path) -> Result<String, Error>
         hash.update(id(base).await.unwrap_or_default());
     }
     // find and sha256sum, because this program may be built without optimisation and images are big.
-    let listing = exec::output("find", [context.as_os_str(), "-printf".as_ref(), "%P %y %m %l\\0".as_ref()]).await?;
+    let listing =
+        exec::output("find", [context.as_os_str(), "-printf".as_ref(), "%P %y %m %l\\0".as_ref()])
+            .await?;
     let mut entries: Vec<&str> = listing.split('\0').collect();
     entries.sort_unstable();
     hash.update(entries.join("\0"));
     let sums = exec::output(
         "find",
-        [context.as_os_str()].into_iter().chain(
-            ["-type", "f", "-exec", "sha256sum", "-z", "--", "{}", "+"].map(OsStr::new),
-        ),
+        [context.as_os_str()]
+            .into_iter()
+            .chain(["-type", "f", "-exec", "sha256sum", "-z", "--", "{}", "+"].map(OsStr::new)),
     )
     .await?;
-    let mut sums: Vec<String> = sums.split('\0').map(|line| line.replace(&*context.to_string_lossy(), "")).collect();
+    let mut sums: Vec<String> =
+        sums.split('\0').map(|line| line.replace(&*context.to_string_lossy(), "")).collect();
     sums.sort_unstable();
     hash.update(sums.join("\0"));
     Ok(hex::encode(hash.finalize()))
@@ -181,7 +202,8 @@ mod tests {
 
     #[test]
     fn bases_are_found_whatever_case_and_flags() {
-        let text = "# FROM no\nFROM scratch\nfrom --platform=linux/amd64 a:1 AS x\nRUN FROM\nFROM b\n";
+        let text =
+            "# FROM no\nFROM scratch\nfrom --platform=linux/amd64 a:1 AS x\nRUN FROM\nFROM b\n";
         assert_eq!(bases(text).collect::<Vec<_>>(), ["a:1", "b"]);
     }
 
@@ -196,7 +218,9 @@ mod tests {
         files::write(&context.join("a"), "2").expect("write");
         let second = content_key(&dockerfile, &context).await.expect("key");
         assert_ne!(first, second);
-        exec::output("chmod", ["755".as_ref(), context.join("a").as_os_str()]).await.expect("chmod");
+        exec::output("chmod", ["755".as_ref(), context.join("a").as_os_str()])
+            .await
+            .expect("chmod");
         let third = content_key(&dockerfile, &context).await.expect("key");
         assert_ne!(second, third);
         files::write(&dockerfile, "FROM scratch\nUSER 1\n").expect("write");

@@ -20,7 +20,10 @@ fn hierarchies() -> Vec<PathBuf> {
     }
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
     // Links such as `cpuacct -> cpu,cpuacct` would be visited twice.
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// Makes the cgroup in every hierarchy.
@@ -64,7 +67,9 @@ pub(super) fn exists(name: &str) -> bool {
 /// Paths of all cgroups of clusters.
 pub(super) fn own() -> Vec<String> {
     let top = hierarchies().into_iter().flat_map(|hierarchy| children(&hierarchy));
-    let own = top.filter(|dir| dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with("asu-")));
+    let own = top.filter(|dir| {
+        dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with("asu-"))
+    });
     own.map(|dir| dir.display().to_string()).collect()
 }
 
@@ -95,5 +100,8 @@ fn remove_tree(dir: &Path) -> bool {
 
 fn children(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }

@@ -49,8 +49,12 @@ impl ControlPlane {
 
     /// With the scheduler or some controllers. Programs that are not built yet are built first, which takes minutes.
     pub async fn start_with(options: ControlPlaneOptions) -> Result<Self, Error> {
-        let toolchain = Toolchain::ensure(&[Family::Etcd, Family::Kubernetes], &Progress::new()).await?;
-        let dir = tempfile::Builder::new().prefix("asu-control-plane-").tempdir().map_err(Error::io("/tmp"))?;
+        let toolchain =
+            Toolchain::ensure(&[Family::Etcd, Family::Kubernetes], &Progress::new()).await?;
+        let dir = tempfile::Builder::new()
+            .prefix("asu-control-plane-")
+            .tempdir()
+            .map_err(Error::io("/tmp"))?;
         let plane = plane(dir.path())?;
         plane.prepare()?;
         let start = |name: &str, program: &str, arguments| {
@@ -58,8 +62,15 @@ impl ControlPlane {
         };
         let etcd = start("etcd", "etcd", plane.etcd())?;
         let apiserver = start("apiserver", "kube-apiserver", plane.apiserver())?;
-        let mut running =
-            Self { scheduler: None, controller_manager: None, apiserver, etcd, plane, toolchain, dir };
+        let mut running = Self {
+            scheduler: None,
+            controller_manager: None,
+            apiserver,
+            etcd,
+            plane,
+            toolchain,
+            dir,
+        };
         running.ready().await?;
         running.start_optional(&options)?;
         Ok(running)
@@ -73,7 +84,8 @@ impl ControlPlane {
             self.scheduler = Some(Owned::start("scheduler", &program, arguments, self.dir.path())?);
         }
         if !options.controllers.is_empty() {
-            let arguments = self.plane.controller_manager(&options.controllers.join(","), manager_port)?;
+            let arguments =
+                self.plane.controller_manager(&options.controllers.join(","), manager_port)?;
             let program = self.toolchain.program("kube-controller-manager")?;
             self.controller_manager =
                 Some(Owned::start("controller-manager", &program, arguments, self.dir.path())?);
@@ -125,7 +137,8 @@ impl ControlPlane {
     pub async fn restart_apiserver(&mut self) -> Result<(), Error> {
         self.apiserver.signal(Signal::KILL)?;
         let program = self.toolchain.program("kube-apiserver")?;
-        self.apiserver = Owned::start("apiserver", &program, self.plane.apiserver(), self.dir.path())?;
+        self.apiserver =
+            Owned::start("apiserver", &program, self.plane.apiserver(), self.dir.path())?;
         self.ready().await
     }
 
@@ -139,7 +152,8 @@ impl ControlPlane {
         .await?;
         // Its first namespace is made after it calls itself ready.
         until("the namespace default", READY, || async {
-            let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(client.clone());
+            let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> =
+                kube::Api::all(client.clone());
             Ok(match namespaces.get_opt("default").await {
                 Ok(Some(_)) => Look::Done(()),
                 Ok(None) => Look::Missing("not made yet".to_owned()),
@@ -172,7 +186,8 @@ mod tests {
         let plane = ControlPlane::start().await.expect("control plane");
         let dir = plane.dir.path().to_owned();
         let pids = [plane.etcd.pid(), plane.apiserver.pid()];
-        let nodes = plane.kubectl(&["get", "namespace", "default", "-o", "name"]).await.expect("kubectl");
+        let nodes =
+            plane.kubectl(&["get", "namespace", "default", "-o", "name"]).await.expect("kubectl");
         assert_eq!(nodes.trim(), "namespace/default");
         drop(plane);
         assert!(!dir.exists());

@@ -71,11 +71,16 @@ pub enum Error {
     #[error("no cluster {0:?} on this machine; `cargo xtask cluster up` makes one")]
     Unknown(String),
     /// Only root can make network namespaces and mounts.
-    #[error("missing on this machine: root, which the local cluster needs for its network namespace and containers")]
+    #[error(
+        "missing on this machine: root, which the local cluster needs for its network namespace and containers"
+    )]
     NotRoot,
     /// A part of a cluster does not work; its status says which.
     #[error("cluster {0:?} is not healthy")]
     Unhealthy(String),
+    /// The cluster lacks something its users rely on.
+    #[error("{0}")]
+    SelfTest(String),
     /// Something could not be taken down.
     #[error("left behind: {}", .0.join("; "))]
     Leftovers(Vec<String>),

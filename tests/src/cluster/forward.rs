@@ -16,15 +16,22 @@ pub fn serve(netns: &Path, ports: &[u16]) -> Result<(), Error> {
     let mut listeners = Vec::new();
     for port in ports {
         let address = SocketAddr::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port));
-        let listener = std::net::TcpListener::bind(address).map_err(Error::io(address.to_string()))?;
+        let listener =
+            std::net::TcpListener::bind(address).map_err(Error::io(address.to_string()))?;
         listener.set_nonblocking(true).map_err(Error::io(address.to_string()))?;
         listeners.push((listener, address));
     }
     let namespace = std::fs::File::open(netns).map_err(Error::io(netns))?;
-    move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), Some(LinkNameSpaceType::Network))
-        .map_err(|error| Error::io(netns)(error.into()))?;
+    move_into_link_name_space(
+        std::os::fd::AsFd::as_fd(&namespace),
+        Some(LinkNameSpaceType::Network),
+    )
+    .map_err(|error| Error::io(netns)(error.into()))?;
     // One thread only: others of a runtime would have to move too.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::io(netns))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::io(netns))?;
     runtime.block_on(async {
         let served = listeners.into_iter().map(|(listener, target)| accept(listener, target));
         futures::future::try_join_all(served).await.map(drop)

@@ -22,7 +22,10 @@ pub async fn load(cluster: &Cluster, tag: &str, progress: &Progress) -> Result<S
 }
 
 fn unknown(cluster: &Cluster, tag: &str) -> Error {
-    Error::State { path: cluster.paths.dir().to_owned(), reason: format!("image {tag} was never built") }
+    Error::State {
+        path: cluster.paths.dir().to_owned(),
+        reason: format!("image {tag} was never built"),
+    }
 }
 
 /// Brings an image into one node.

@@ -9,7 +9,13 @@ use super::{Error, files};
 
 /// Writes a kubeconfig for a user whose certificate is made when missing. Certificates are named by path, so that
 /// the file itself holds no secret.
-pub(super) fn write(pki: &Pki, path: &Path, name: &str, subject: &Subject<'_>, server: &str) -> Result<(), Error> {
+pub(super) fn write(
+    pki: &Pki,
+    path: &Path,
+    name: &str,
+    subject: &Subject<'_>,
+    server: &str,
+) -> Result<(), Error> {
     pki.client(name, subject)?;
     // JSON is YAML; kubectl, the servers and kube-rs all read it.
     let config = json!({
@@ -31,5 +37,9 @@ pub(super) fn write_admin(pki: &Pki, path: &Path, server: &str) -> Result<(), Er
 /// Reads a kubeconfig file for kube-rs.
 pub(super) async fn load(path: PathBuf) -> Result<kube::Config, Error> {
     let kubeconfig = kube::config::Kubeconfig::read_from(path)?;
-    Ok(kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await?)
+    Ok(kube::Config::from_custom_kubeconfig(
+        kubeconfig,
+        &kube::config::KubeConfigOptions::default(),
+    )
+    .await?)
 }

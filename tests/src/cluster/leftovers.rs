@@ -32,9 +32,15 @@ impl Snapshot {
         all.extend(names(Path::new("/run/netns")).map(|name| format!("network namespace {name}")));
         all.extend(names(Path::new("/sys/class/net")).map(|name| format!("interface {name}")));
         all.extend(cgroups::own().into_iter().map(|name| format!("cgroup {name}")));
-        all.extend(FOLDERS.iter().filter(|path| Path::new(path).exists()).map(|path| format!("folder {path}")));
+        all.extend(
+            FOLDERS
+                .iter()
+                .filter(|path| Path::new(path).exists())
+                .map(|path| format!("folder {path}")),
+        );
         // A machine without the program has no rules made with it.
-        let rules = exec::output("iptables-save", std::iter::empty::<&str>()).await.unwrap_or_default();
+        let rules =
+            exec::output("iptables-save", std::iter::empty::<&str>()).await.unwrap_or_default();
         let rules = rules.lines().filter(|line| line.starts_with("-A"));
         all.extend(rules.map(|rule| format!("firewall rule {rule}")));
         Ok(Self(all))
@@ -54,7 +60,8 @@ fn processes() -> impl Iterator<Item = String> {
     all_pids().into_iter().filter_map(move |pid| {
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let marked = environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&mark));
+        let marked =
+            environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&mark));
         let ours = marked || (program.starts_with(&built) && !program.ends_with("kubectl"));
         ours.then(|| format!("process {pid} {}", program.display()))
     })

@@ -93,8 +93,14 @@ impl Cluster {
         // Only what people call: the folders hold kubelet and containerd too, which do no harm on a PATH.
         let wanted = [Family::Kubernetes, Family::Helm, Family::Kubeconform];
         let folders = wanted.iter().filter_map(|family| self.toolchain.folder(*family));
-        let mut path: Vec<String> = folders.map(|folder| folder.to_string_lossy().into_owned()).collect();
-        path.extend(old.split(':').filter(|part| !path.iter().any(|own| own == part)).map(str::to_owned).collect::<Vec<_>>());
+        let mut path: Vec<String> =
+            folders.map(|folder| folder.to_string_lossy().into_owned()).collect();
+        path.extend(
+            old.split(':')
+                .filter(|part| !path.iter().any(|own| own == part))
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        );
         vec![
             ("KUBECONFIG".to_owned(), self.kubeconfig_path().to_string_lossy().into_owned()),
             ("ASU_URL".to_owned(), self.ingress_url()),

@@ -24,6 +24,7 @@ mod nodes;
 mod owned;
 mod paths;
 mod process;
+pub mod self_test;
 mod servers;
 mod state;
 mod status;

@@ -16,7 +16,8 @@ pub(super) fn points() -> Result<Vec<PathBuf>, Error> {
 pub(super) async fn unmount_below(dir: &Path) -> Result<(), Error> {
     // A mount may be made visible by unmounting what covers it, hence more than one round.
     for _ in 0..3 {
-        let below: Vec<PathBuf> = points()?.into_iter().filter(|point| point.starts_with(dir)).collect();
+        let below: Vec<PathBuf> =
+            points()?.into_iter().filter(|point| point.starts_with(dir)).collect();
         if below.is_empty() {
             return Ok(());
         }

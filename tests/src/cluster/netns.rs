@@ -29,9 +29,14 @@ pub(super) async fn ensure(paths: &Paths, number: u8) -> Result<(), Error> {
         let _ = std::fs::remove_file(paths.netns_path(number));
         exec::output("ip", ["netns", "add", &name]).await?;
     }
-    let inside = |arguments: &'static str| run(&name, arguments.split(' ').map(str::to_owned).collect());
+    let inside =
+        |arguments: &'static str| run(&name, arguments.split(' ').map(str::to_owned).collect());
     inside("link set lo up").await?;
-    if number == 1 { first(&name).await? } else { joined(paths, number).await? }
+    if number == 1 {
+        first(&name).await?
+    } else {
+        joined(paths, number).await?
+    }
     sysctl(&paths.netns_path(number), "net/ipv4/ip_forward").await?;
     sysctl(&paths.netns_path(number), "net/bridge/bridge-nf-call-iptables").await
 }
@@ -59,7 +64,8 @@ async fn joined(paths: &Paths, number: u8) -> Result<(), Error> {
     run(&name, words("link set eth0 up")).await?;
     run(&name, words(&format!("route replace default via {}", address(1)))).await?;
     run(&name, words(&format!("route replace {} via {}", pod_subnet(1), address(1)))).await?;
-    run(&first, words(&format!("route replace {} via {}", pod_subnet(number), address(number)))).await
+    run(&first, words(&format!("route replace {} via {}", pod_subnet(number), address(number))))
+        .await
 }
 
 /// Removes the namespace of a node, with every interface and rule in it.
@@ -100,6 +106,10 @@ async fn run(netns: &str, arguments: Vec<String>) -> Result<(), Error> {
 async fn sysctl(netns: &Path, name: &str) -> Result<(), Error> {
     let path = format!("/proc/sys/{name}");
     let net = format!("--net={}", netns.display());
-    exec::output("nsenter", [net.as_str(), "sh", "-c", "test ! -e \"$0\" || echo 1 > \"$0\"", &path]).await?;
+    exec::output(
+        "nsenter",
+        [net.as_str(), "sh", "-c", "test ! -e \"$0\" || echo 1 > \"$0\"", &path],
+    )
+    .await?;
     Ok(())
 }

@@ -77,7 +77,11 @@ impl Node<'_> {
     }
 
     /// Waits until Kubernetes calls the node ready.
-    pub(super) async fn ready(&self, processes: &Processes, client: &kube::Client) -> Result<(), Error> {
+    pub(super) async fn ready(
+        &self,
+        processes: &Processes,
+        client: &kube::Client,
+    ) -> Result<(), Error> {
         let nodes: kube::Api<NodeObject> = kube::Api::all(client.clone());
         let name = name(self.number);
         until(&name, READY, || async {
@@ -99,7 +103,11 @@ impl Node<'_> {
     /// Runs `ctr` on the images and containers of Kubernetes.
     pub(super) async fn ctr(&self, arguments: &[&str]) -> Result<String, Error> {
         let mut command = tokio::process::Command::new(self.toolchain.program("ctr")?);
-        command.arg("-a").arg(containerd_socket(self.paths, self.number)).args(["-n", "k8s.io"]).args(arguments);
+        command
+            .arg("-a")
+            .arg(containerd_socket(self.paths, self.number))
+            .args(["-n", "k8s.io"])
+            .args(arguments);
         Ok(exec::run(command).await?)
     }
 
@@ -138,8 +146,11 @@ impl Node<'_> {
 
     /// containerd looks for its shim, and the shim for nothing, on PATH.
     fn search_path(&self) -> Result<OsString, Error> {
-        let mut folders = vec![self.toolchain.folder(Family::Containerd).unwrap_or(Path::new("/")).to_owned()];
-        folders.extend(["/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from));
+        let mut folders =
+            vec![self.toolchain.folder(Family::Containerd).unwrap_or(Path::new("/")).to_owned()];
+        folders.extend(
+            ["/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from),
+        );
         std::env::join_paths(folders)
             .map_err(|error| Error::State { path: self.dir(), reason: error.to_string() })
     }
@@ -174,7 +185,13 @@ impl Node<'_> {
         let dir = self.dir();
         let credentials = config_path(&dir, "kube-proxy");
         let subject = Subject { user: "system:kube-proxy", group: None };
-        kubeconfig::write(&self.plane.pki, &credentials, "kube-proxy", &subject, &self.plane.node_url())?;
+        kubeconfig::write(
+            &self.plane.pki,
+            &credentials,
+            "kube-proxy",
+            &subject,
+            &self.plane.node_url(),
+        )?;
         let config = dir.join("kube-proxy.yaml");
         let values = [
             ("POD_CIDR", POD_CIDR.to_owned()),
@@ -192,7 +209,9 @@ pub(super) fn unready(node: &NodeObject) -> Option<String> {
     let ready = conditions.filter(|condition| condition.type_ == "Ready").next_back();
     match ready {
         Some(condition) if condition.status == "True" => None,
-        Some(condition) => Some(condition.message.clone().unwrap_or_else(|| "Ready is not true".to_owned())),
+        Some(condition) => {
+            Some(condition.message.clone().unwrap_or_else(|| "Ready is not true".to_owned()))
+        }
         None => Some("no condition Ready yet".to_owned()),
     }
 }

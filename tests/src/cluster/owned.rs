@@ -26,7 +26,12 @@ pub(super) struct Owned {
 
 impl Owned {
     /// Starts a program whose output goes to `<dir>/<name>.log`.
-    pub(super) fn start(name: &str, program: &Path, arguments: Vec<OsString>, dir: &Path) -> Result<Self, Error> {
+    pub(super) fn start(
+        name: &str,
+        program: &Path,
+        arguments: Vec<OsString>,
+        dir: &Path,
+    ) -> Result<Self, Error> {
         let log = dir.join(format!("{name}.log"));
         let output = File::create(&log).map_err(Error::io(&log))?;
         let errors = output.try_clone().map_err(Error::io(&log))?;
@@ -45,7 +50,8 @@ impl Owned {
             let _ = sender.send(Ok(Pid::from_child(&child)));
             child.wait()
         });
-        let started = receiver.recv().unwrap_or_else(|_| Err(std::io::ErrorKind::BrokenPipe.into()));
+        let started =
+            receiver.recv().unwrap_or_else(|_| Err(std::io::ErrorKind::BrokenPipe.into()));
         let pid = started.map_err(Error::io("setpriv"))?;
         Ok(Self { name: name.to_owned(), pid, log, waiter: Some(waiter) })
     }

@@ -74,7 +74,11 @@ impl Paths {
 
     /// Network namespace of a node; the control plane lives in that of the first.
     pub(super) fn netns(&self, number: u8) -> String {
-        if number == 1 { format!("asu-{}", self.name) } else { format!("asu-{}-{number}", self.name) }
+        if number == 1 {
+            format!("asu-{}", self.name)
+        } else {
+            format!("asu-{}-{number}", self.name)
+        }
     }
 
     /// Where a network namespace is to be entered.

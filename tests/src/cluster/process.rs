@@ -80,8 +80,10 @@ impl Processes {
         let pid = Pid::from_child(&child).as_raw_nonzero().get();
         // nsenter and setsid replace themselves, so the process keeps this number and start time.
         let record = Record { pid, start_time: start_time(pid).unwrap_or_default(), identity };
-        let text = serde_json::to_string(&record)
-            .map_err(|error| Error::State { path: self.record_path(&spec.name), reason: error.to_string() })?;
+        let text = serde_json::to_string(&record).map_err(|error| Error::State {
+            path: self.record_path(&spec.name),
+            reason: error.to_string(),
+        })?;
         files::write(&self.record_path(&spec.name), text)?;
         Ok(true)
     }
@@ -111,7 +113,9 @@ impl Processes {
         }
         let path = self.record_path(name);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(path)(error))
+            }
             _ => Ok(()),
         }
     }
@@ -151,7 +155,9 @@ impl Processes {
     pub(super) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.dir.join("processes")).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries
-            .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".json").map(str::to_owned))
+            .filter_map(|entry| {
+                entry.file_name().to_str()?.strip_suffix(".json").map(str::to_owned)
+            })
             .collect();
         names.sort();
         names
@@ -233,8 +239,13 @@ async fn signal_and_wait(pids: &[i32], signal: Signal) -> Result<(), Error> {
         }
     }
     until("processes to end", GRACE, || async {
-        let left: Vec<String> = pids.iter().filter(|pid| runs(**pid)).map(ToString::to_string).collect();
-        Ok(if left.is_empty() { Look::Done(()) } else { Look::Missing(format!("{} still run", left.join(" "))) })
+        let left: Vec<String> =
+            pids.iter().filter(|pid| runs(**pid)).map(ToString::to_string).collect();
+        Ok(if left.is_empty() {
+            Look::Done(())
+        } else {
+            Look::Missing(format!("{} still run", left.join(" ")))
+        })
     })
     .await
 }
@@ -295,7 +306,11 @@ mod tests {
         assert!(!processes.ensure(&spec).await.expect("second start"));
         processes.check("sleeper").expect("runs");
         until("the mark", GRACE, || async {
-            Ok(if processes.marked().len() == 1 { Look::Done(()) } else { Look::Missing("no process".to_owned()) })
+            Ok(if processes.marked().len() == 1 {
+                Look::Done(())
+            } else {
+                Look::Missing("no process".to_owned())
+            })
         })
         .await
         .expect("one marked process");

@@ -61,9 +61,17 @@ impl Plane {
         pki.client("etcd-client", &Subject { user: "kube-apiserver", group: None })?;
         let services = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"];
         let mut hosts = services.to_vec();
-        hosts.extend(["kubernetes.default.svc.cluster.local", "127.0.0.1", API_SERVICE, &self.address]);
+        hosts.extend([
+            "kubernetes.default.svc.cluster.local",
+            "127.0.0.1",
+            API_SERVICE,
+            &self.address,
+        ]);
         pki.server("apiserver", &hosts)?;
-        pki.client("apiserver-kubelet", &Subject { user: "kube-apiserver", group: Some("system:masters") })?;
+        pki.client(
+            "apiserver-kubelet",
+            &Subject { user: "kube-apiserver", group: Some("system:masters") },
+        )?;
         kubeconfig::write_admin(pki, &self.kubeconfig(), &self.local_url())
     }
 
@@ -133,7 +141,9 @@ impl Plane {
     fn announced(&self, arguments: Arguments) -> Arguments {
         // A loopback address may not be announced, and an endpoint nobody uses is not needed.
         let arguments = if self.address == "127.0.0.1" {
-            arguments.set("endpoint-reconciler-type", "none").set("advertise-address", "192.168.77.1")
+            arguments
+                .set("endpoint-reconciler-type", "none")
+                .set("advertise-address", "192.168.77.1")
         } else {
             arguments.set("advertise-address", &self.address)
         };
@@ -145,7 +155,11 @@ impl Plane {
     }
 
     /// The controller manager; `controllers` as its flag wants them, `*` for all.
-    pub(super) fn controller_manager(&self, controllers: &str, port: u16) -> Result<Vec<OsString>, Error> {
+    pub(super) fn controller_manager(
+        &self,
+        controllers: &str,
+        port: u16,
+    ) -> Result<Vec<OsString>, Error> {
         let config = self.component("controller-manager", "system:kube-controller-manager")?;
         Ok(Arguments::default()
             .set("kubeconfig", &config)
@@ -180,7 +194,13 @@ impl Plane {
 
     fn component(&self, name: &str, user: &str) -> Result<PathBuf, Error> {
         let path = config_path(&self.dir, name);
-        kubeconfig::write(&self.pki, &path, name, &Subject { user, group: None }, &self.local_url())?;
+        kubeconfig::write(
+            &self.pki,
+            &path,
+            name,
+            &Subject { user, group: None },
+            &self.local_url(),
+        )?;
         Ok(path)
     }
 }

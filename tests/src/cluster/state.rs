@@ -31,7 +31,9 @@ impl State {
         let Some(text) = files::read(&path)? else {
             return Ok(None);
         };
-        serde_json::from_str(&text).map(Some).map_err(|error| Error::State { path, reason: error.to_string() })
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| Error::State { path, reason: error.to_string() })
     }
 
     /// Reads the state, or chooses ports and keeps them.
@@ -74,7 +76,9 @@ impl Lock {
         }
         loop {
             let file = File::create(&path).map_err(Error::io(&path))?;
-            let taken = tokio::task::spawn_blocking(move || flock(&file, FlockOperation::LockExclusive).map(|()| file));
+            let taken = tokio::task::spawn_blocking(move || {
+                flock(&file, FlockOperation::LockExclusive).map(|()| file)
+            });
             let file = match taken.await {
                 Ok(Ok(file)) => file,
                 Ok(Err(error)) => return Err(Error::io(path)(error.into())),

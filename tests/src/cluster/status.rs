@@ -76,7 +76,10 @@ pub(super) async fn of(cluster: &Cluster) -> Result<Status, Error> {
         ingress_url: cluster.ingress_url(),
         kubeconfig: cluster.kubeconfig_path(),
         logs: cluster.paths.dir().join("logs"),
-        processes: names.into_iter().map(|name| (name.clone(), processes.is_alive(&name))).collect(),
+        processes: names
+            .into_iter()
+            .map(|name| (name.clone(), processes.is_alive(&name)))
+            .collect(),
         nodes: Vec::new(),
         missing_addons: Vec::new(),
         api_error: None,

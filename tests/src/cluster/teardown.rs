@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::paths::Paths;
 use super::process::{self, Processes};
 use super::state::Lock;
-use super::{Error, cgroups, mounts, netns};
+use super::{Error, buildah, cgroups, mounts, netns};
 use crate::progress::Progress;
 
 /// Highest number of a node that is looked for.
@@ -27,11 +27,13 @@ pub(super) async fn run(paths: &Paths, progress: &Progress) -> Result<bool, Erro
     forget_sockets(paths);
     forget_links(paths);
     forget_addresses(paths);
+    forget_device_socket();
     mounts::unmount_below(paths.dir()).await?;
     for number in netns::present(paths) {
         netns::remove(paths, number).await?;
     }
     progress.step("files", remove(paths.dir().to_owned())).await?;
+    buildah::unmount().await;
     lock.remove(paths)?;
     progress.say(&format!("cluster {} is down", paths.name()));
     Ok(true)
@@ -100,13 +102,29 @@ fn forget_addresses(paths: &Paths) {
     let results = Path::new("/var/lib/cni/results");
     let networks: Vec<String> = NODES.map(|number| format!("{}-", paths.cgroup(number))).collect();
     for file in entries(results) {
-        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if networks.iter().any(|network| name.starts_with(network.as_str())) {
             let _ = fs::remove_file(&file);
         }
     }
     let _ = fs::remove_dir(results);
     let _ = fs::remove_dir("/var/lib/cni");
+}
+
+/// The kubelet listens for device plugins at a place that cannot be changed. A socket nobody listens on any more was
+/// that of a kubelet that is gone.
+fn forget_device_socket() {
+    let folder = Path::new("/var/lib/kubelet/device-plugins");
+    let socket = folder.join("kubelet.sock");
+    if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+        return;
+    }
+    for name in ["kubelet.sock", "kubelet_internal_checkpoint", "DEPRECATION"] {
+        let _ = fs::remove_file(folder.join(name));
+    }
+    let _ = fs::remove_dir(folder);
+    let _ = fs::remove_dir("/var/lib/kubelet");
 }
 
 async fn remove(dir: PathBuf) -> Result<(), Error> {

@@ -6,7 +6,9 @@ use super::{Error, files};
 
 /// Fills a template in. A name without a value stays and makes its reader complain.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), value))
+    values
+        .iter()
+        .fold(template.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), value))
 }
 
 /// Fills a template in and writes it to a file.

@@ -23,7 +23,8 @@ const READY: Duration = Duration::from_secs(120);
 const MANAGER_PORT: u16 = 10257;
 const SCHEDULER_PORT: u16 = 10259;
 /// Names of the control plane's processes.
-pub(super) const PLANE: [&str; 5] = ["etcd", "apiserver", "forward", "controller-manager", "scheduler"];
+pub(super) const PLANE: [&str; 5] =
+    ["etcd", "apiserver", "forward", "controller-manager", "scheduler"];
 /// How many of them come before the API server is ready. The others end when it does not know their rights yet.
 const FIRST: usize = 3;
 
@@ -38,25 +39,38 @@ pub(super) async fn run(config: &ClusterConfig, progress: &Progress) -> Result<C
     let _lock = Lock::take(&paths).await?;
     let images = addons::images(&toolchain, progress).await?;
     let mut state = State::load_or_create(&paths)?;
-    state.nodes.extend((1..=config.nodes).filter(|number| !state.nodes.contains(number)).collect::<Vec<_>>());
+    state.nodes.extend(
+        (1..=config.nodes).filter(|number| !state.nodes.contains(number)).collect::<Vec<_>>(),
+    );
     state.save(&paths)?;
     let cluster = Cluster { paths, state, toolchain };
     let plane = cluster.plane()?;
     plane.prepare()?;
     let processes = Processes::new(cluster.paths.dir());
     progress.step("network namespace", netns::ensure(&cluster.paths, 1)).await?;
-    start(&cluster, &processes, [("etcd", "etcd", plane.etcd()), ("apiserver", "kube-apiserver", plane.apiserver())])
-        .await?;
+    start(
+        &cluster,
+        &processes,
+        [("etcd", "etcd", plane.etcd()), ("apiserver", "kube-apiserver", plane.apiserver())],
+    )
+    .await?;
     forward(&cluster.paths, &cluster.state, &processes, config.forwarder.as_deref()).await?;
     for number in cluster.state.nodes.clone() {
         let node = cluster.node(&plane, number);
         let name = super::node::name(number);
-        progress.step(&format!("containers of {name}"), runtime(&node, &processes, &images)).await?;
+        progress
+            .step(&format!("containers of {name}"), runtime(&node, &processes, &images))
+            .await?;
     }
     let client = cluster.client().await?;
     progress.step("API server", api_ready(&processes, &client)).await?;
     finish(&cluster, &plane, &processes, &client, progress).await?;
-    progress.say(&format!("cluster {} is up: {} {}", cluster.name(), cluster.api_url(), cluster.ingress_url()));
+    progress.say(&format!(
+        "cluster {} is up: {} {}",
+        cluster.name(),
+        cluster.api_url(),
+        cluster.ingress_url()
+    ));
     Ok(cluster)
 }
 

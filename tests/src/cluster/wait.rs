@@ -17,7 +17,11 @@ pub(super) enum Look<T> {
 }
 
 /// Looks until the condition is true. An error of a look ends the waiting at once.
-pub(super) async fn until<T, F>(what: &str, limit: Duration, mut look: impl FnMut() -> F) -> Result<T, Error>
+pub(super) async fn until<T, F>(
+    what: &str,
+    limit: Duration,
+    mut look: impl FnMut() -> F,
+) -> Result<T, Error>
 where
     F: Future<Output = Result<Look<T>, Error>>,
 {
