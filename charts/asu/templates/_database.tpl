@@ -47,7 +47,6 @@
 {{- define "asu.ownerDatabase" -}}
 {{- include "asu.passwordVariable" (dict "root" . "name" "ASU_DATABASE_PASSWORD" "key" "password") }}
 {{ include "asu.dsnVariable" (dict "root" . "name" "ASU_DATABASE_URL" "user" "asu" "wants" (list "url")) }}
-{{ include "asu.dsnVariable" (dict "root" . "name" "ASU_DATABASE_DIRECT_URL" "user" "asu" "wants" (list "directUrl" "url")) }}
 {{- end }}
 
 {{/* The role that reads: the API. */}}

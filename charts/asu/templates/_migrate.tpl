@@ -26,6 +26,7 @@ template:
           - name: RUST_LOG
             value: {{ $root.Values.logFilter | quote }}
           {{- include "asu.ownerDatabase" $root | nindent 10 }}
+          {{- include "asu.dsnVariable" (dict "root" $root "name" "ASU_DATABASE_DIRECT_URL" "user" "asu" "wants" (list "directUrl" "url")) | nindent 10 }}
           {{- include "asu.passwordVariable" (dict "root" $root "name" "ASU_API_DATABASE_PASSWORD" "key" "api-password") | nindent 10 }}
         resources:
           {{- toYaml $root.Values.operator.resources | nindent 10 }}

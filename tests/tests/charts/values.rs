@@ -1,6 +1,7 @@
 //! Every value does something.
 
 use asu_tests::root;
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::render::{everything, external, text};
@@ -101,12 +102,13 @@ async fn every_value_changes_what_is_rendered() {
     for (values, rendered) in &mut situations {
         *rendered = text("asu", values).await.unwrap();
     }
-    let mut unused = Vec::new();
-    for leaf in &found {
-        if !matters(leaf, &situations).await {
-            unused.push(leaf.path.join("."));
-        }
-    }
+    let situations = &situations;
+    let unused: Vec<_> = futures::stream::iter(&found)
+        .map(|leaf| async move { (!matters(leaf, situations).await).then(|| leaf.path.join(".")) })
+        .buffer_unordered(4)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
     assert!(unused.is_empty(), "nothing reads {unused:?}");
 }
 
