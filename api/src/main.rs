@@ -1,3 +1,21 @@
 //! The HTTP API: build requests, stored images, catalog.
 
-fn main() {}
+use std::process::ExitCode;
+
+use asu_api::{config::Settings, run};
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = Settings::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run::run(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the API ends");
+            ExitCode::FAILURE
+        }
+    }
+}

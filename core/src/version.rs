@@ -9,7 +9,7 @@ const SNAPSHOT_SUFFIX: &str = "-SNAPSHOT";
 /// The branch of a version: the version itself when it is a branch; else what is before
 /// `-SNAPSHOT`; else what is before the last dot. `24.10.0-rc6` belongs to `24.10`. Nothing when
 /// the result is no branch (rule of today's public server, reference: `v1-api.md` §2.4).
-pub fn branch_of<'v>(version: &'v str, is_branch: impl Fn(&str) -> bool) -> Option<&'v str> {
+pub fn branch_of(version: &str, is_branch: impl Fn(&str) -> bool) -> Option<&str> {
     if is_branch(version) {
         return Some(version);
     }

@@ -1,0 +1,34 @@
+//! Health and metrics, on a port that the Ingress does not route.
+
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{StatusCode, header};
+
+use crate::{metrics, state::AppState};
+
+/// The routes.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(measured))
+        .with_state(state)
+}
+
+/// True once everything was there for the first time, and true for ever after.
+async fn ready(State(state): State<AppState>) -> Response {
+    let missing = state.not_ready();
+    if missing.is_empty() {
+        return "ok".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {}", missing.join(", "))).into_response()
+}
+
+async fn measured(State(state): State<AppState>) -> Response {
+    let content = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content)], metrics::text(&state)).into_response()
+}

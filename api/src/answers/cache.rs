@@ -1,0 +1,164 @@
+//! Finished answers in memory, bounded by bytes and by time.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use asu_core::digest::Sha256Hex;
+use jiff::{SignedDuration, Timestamp};
+
+use super::Rendered;
+
+/// Longest time without another look into history: retention may have taken the files since, and
+/// its hint may have been lost.
+const TRUSTED: SignedDuration = SignedDuration::from_secs(30);
+/// What an entry costs besides its body.
+const OVERHEAD: usize = 256;
+
+/// See the module. What was put in first goes first.
+#[derive(Debug)]
+pub struct AnswerCache {
+    bytes: usize,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    entries: HashMap<Sha256Hex, Entry>,
+    order: VecDeque<(u64, Sha256Hex)>,
+    bytes: usize,
+    /// Number of the next entry: tells an entry from an earlier one of the same hash.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    until: Timestamp,
+    answer: Arc<Rendered>,
+}
+
+impl AnswerCache {
+    /// Holds up to `bytes`.
+    pub fn new(bytes: usize) -> Self {
+        Self { bytes, held: Mutex::default() }
+    }
+
+    /// The answer of a hash, while it is fresh.
+    pub fn get(&self, hash: &Sha256Hex, now: Timestamp) -> Option<Arc<Rendered>> {
+        let held = self.lock();
+        held.entries.get(hash).filter(|entry| now < entry.until).map(|entry| entry.answer.clone())
+    }
+
+    /// Puts a fresh answer in.
+    pub fn put(&self, hash: Sha256Hex, answer: Arc<Rendered>, fresh_until: Timestamp, now: Timestamp) {
+        let size = answer.body.len().saturating_add(OVERHEAD);
+        if size > self.bytes {
+            return;
+        }
+        let until = now.checked_add(TRUSTED).map_or(fresh_until, |trusted| trusted.min(fresh_until));
+        let mut held = self.lock();
+        held.remove(&hash);
+        while held.bytes.saturating_add(size) > self.bytes && held.drop_oldest() {}
+        let number = held.next;
+        held.next = number.saturating_add(1);
+        held.bytes = held.bytes.saturating_add(size);
+        held.order.push_back((number, hash.clone()));
+        held.entries.insert(hash, Entry { number, until, answer });
+    }
+
+    /// Forgets the answer of a hash.
+    pub fn forget(&self, hash: &Sha256Hex) {
+        self.lock().remove(hash);
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn remove(&mut self, hash: &Sha256Hex) {
+        if let Some(entry) = self.entries.remove(hash) {
+            self.bytes = self.bytes.saturating_sub(entry.answer.body.len().saturating_add(OVERHEAD));
+        }
+        // Numbers of removed entries are dropped when their turn comes, or when they abound.
+        if self.order.len() > self.entries.len().saturating_mul(2).saturating_add(64) {
+            let entries = &self.entries;
+            self.order
+                .retain(|(number, hash)| entries.get(hash).is_some_and(|it| it.number == *number));
+        }
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let Some((number, hash)) = self.order.pop_front() else {
+            return false;
+        };
+        if self.entries.get(&hash).is_some_and(|entry| entry.number == number) {
+            self.remove(&hash);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn answer(size: usize) -> Arc<Rendered> {
+        Arc::new(Rendered { status: StatusCode::OK, stage: "done", body: vec![b'x'; size].into() })
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_given_until_it_is_stale() {
+        let cache = AnswerCache::new(10_000);
+        let hash = Sha256Hex::of(b"a");
+        cache.put(hash.clone(), answer(10), at(20), at(0));
+        assert!(cache.get(&hash, at(19)).is_some());
+        assert!(cache.get(&hash, at(20)).is_none());
+    }
+
+    #[test]
+    fn history_is_looked_at_again_even_while_an_answer_is_fresh() {
+        let cache = AnswerCache::new(10_000);
+        let hash = Sha256Hex::of(b"a");
+        cache.put(hash.clone(), answer(10), at(1_000_000), at(0));
+        assert!(cache.get(&hash, at(29)).is_some());
+        assert!(cache.get(&hash, at(30)).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn the_bytes_are_bounded_and_the_last_answer_is_there(
+            puts in proptest::collection::vec((0_u8..20, 0_usize..3000, any::<bool>()), 1..200),
+        ) {
+            let cache = AnswerCache::new(8000);
+            for (key, size, forget) in puts {
+                let hash = Sha256Hex::of(&[key]);
+                cache.put(hash.clone(), answer(size), at(9), at(0));
+                prop_assert!(cache.get(&hash, at(0)).is_some());
+                if forget {
+                    cache.forget(&hash);
+                    prop_assert!(cache.get(&hash, at(0)).is_none());
+                }
+                let held = cache.lock();
+                let real: usize = held.entries.values().map(|it| it.answer.body.len() + OVERHEAD).sum();
+                prop_assert_eq!(real, held.bytes);
+                prop_assert!(held.bytes <= 8000 && held.order.len() <= 200);
+            }
+        }
+    }
+}

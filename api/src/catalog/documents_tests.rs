@@ -1,0 +1,98 @@
+use asu_core::catalog::Offer;
+
+use super::*;
+
+fn change(source: &str, revision: u32) -> PackageChange {
+    PackageChange { source: source.into(), target: None, revision, mandatory: false }
+}
+
+fn version(name: &str, targets: &[(&str, &str)]) -> Version {
+    Version {
+        name: name.into(),
+        branch: "24.10".into(),
+        path: format!("releases/{name}"),
+        snapshot: false,
+        targets: targets.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
+        ready: [].into(),
+    }
+}
+
+fn distribution() -> Distribution {
+    let branch = |name: &str, branch_off_rev, versions: &[&str]| Branch {
+        name: name.into(),
+        path: "releases/{version}".into(),
+        snapshot: name == "SNAPSHOT",
+        branch_off_rev,
+        versions: versions.iter().map(|&name| name.into()).collect(),
+    };
+    Distribution {
+        name: "openwrt".into(),
+        revision: 1,
+        offer: Offer {
+            public_url: "https://downloads.example.org".into(),
+            latest: vec!["24.10.1".into()],
+            allow_defaults: true,
+            max_defaults_length: 20480,
+            max_rootfs_size_mb: 1024,
+            repository_allow_list: vec![],
+            package_changes: vec![change("old", 100), change("new", 30000)],
+            branches: vec![
+                branch("SNAPSHOT", None, &["SNAPSHOT"]),
+                branch("24.10", Some(27990), &["24.10.1", "24.10.0"]),
+            ],
+        },
+        versions: vec![version("24.10.1", &[]), version("24.10.0", &[("ath79/generic", "mips_24kc")])],
+    }
+}
+
+#[test]
+fn the_overview_has_every_key_that_a_client_insists_on() {
+    let overview = overview(&distribution(), &Server { contact: "me@example.org" });
+    assert_eq!(overview["latest"], json!(["24.10.1"]));
+    assert_eq!(overview["upstream_url"], "https://downloads.example.org");
+    assert_eq!(overview["server"]["max_custom_rootfs_size_mb"], 1024);
+    assert_eq!(overview["server"]["max_defaults_length"], 20480);
+    let branch = &overview["branches"]["24.10"];
+    assert_eq!(branch["name"], "24.10");
+    assert_eq!(branch["enabled"], true);
+    assert_eq!(branch["snapshot"], false);
+    assert_eq!(branch["path"], "releases/{version}");
+    assert_eq!(branch["path_packages"], "DEPRECATED");
+    assert_eq!(branch["branch_off_rev"], 27990);
+    assert_eq!(branch["versions"], json!(["24.10.1", "24.10.0"]));
+}
+
+#[test]
+fn branches_is_a_list_in_the_order_of_the_catalog() {
+    let branches = branches(&distribution());
+    let names: Vec<_> = branches.as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["SNAPSHOT", "24.10"]);
+    assert_eq!(branches[0].get("branch_off_rev"), None);
+}
+
+#[test]
+fn a_branch_carries_the_changes_from_before_it_left_development() {
+    let branches = branches(&distribution());
+    assert_eq!(branches[0]["package_changes"].as_array().unwrap().len(), 2);
+    assert_eq!(branches[1]["package_changes"], json!([{"source": "old", "revision": 100}]));
+}
+
+#[test]
+fn targets_are_those_of_the_newest_version_that_has_any() {
+    assert_eq!(branches(&distribution())[1]["targets"], json!({"ath79/generic": "mips_24kc"}));
+    assert_eq!(branches(&distribution())[0]["targets"], json!({}));
+}
+
+#[test]
+fn who_has_a_document_already_gets_304_without_a_body() {
+    let document = Rendered::of(&json!({}));
+    let mut asked = HeaderMap::new();
+    let fresh = document.cached(&asked);
+    assert_eq!(fresh.status(), 200);
+    assert_eq!(fresh.headers()[header::CACHE_CONTROL], MAX_AGE);
+    asked.insert(header::IF_NONE_MATCH, fresh.headers()[header::ETAG].clone());
+    let again = document.cached(&asked);
+    assert_eq!(again.status(), 304);
+    assert_eq!(again.headers()[header::ETAG], fresh.headers()[header::ETAG]);
+    assert_eq!(document.plain().headers()[header::CACHE_CONTROL], "no-store");
+}

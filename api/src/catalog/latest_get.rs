@@ -1,0 +1,25 @@
+//! `GET /json/v1/latest.json`.
+
+use axum::{extract::State, response::Response};
+use http::HeaderMap;
+
+use super::Document;
+use crate::{error::ApiError, openapi, state::AppState};
+
+/// The newest versions
+#[utoipa::path(
+    method(get, head),
+    path = "/json/v1/latest.json",
+    tag = "catalog",
+    responses(
+        (status = 200, description = "The newest versions", body = serde_json::Value),
+        (status = 304, description = "Not changed"),
+        (status = 503, description = "No catalog yet", body = openapi::Error),
+    )
+)]
+pub async fn latest_get(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    Ok(state.catalog.current()?.document(Document::Latest)?.cached(&headers))
+}

@@ -1,0 +1,175 @@
+//! Creation of FirmwareBuilds: the object, then the Secret of its first-boot script.
+
+use std::time::Duration;
+
+use asu_core::{
+    admission::Basis, digest::Sha256Hex, request::Request, request_hash::object_name,
+};
+use asu_crds::{
+    BuildPriority, FirmwareBuild, FirmwareBuildSpec, RequestSpec, Validated, labels,
+};
+use jiff::Timestamp;
+use kube::api::{DeleteParams, PostParams, Preconditions, PropagationPolicy};
+use tokio::{sync::MutexGuard, time::Instant};
+
+use super::{Cluster, Entry, Failed, call, secret};
+use crate::error::{ApiError, CLUSTER};
+
+/// Longest wait for a deleted object to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// Pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A build to create.
+#[derive(Clone, Debug)]
+pub struct NewBuild<'a> {
+    /// Hash of the request.
+    pub hash: &'a Sha256Hex,
+    /// Canonical request.
+    pub request: &'a Request,
+    /// What it was validated with.
+    pub basis: &'a Basis,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+/// What creating came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It was created just now.
+    New(Entry),
+    /// Somebody else's build of the same request is on its way.
+    Attached(Entry),
+    /// An archived build of that name is in the way: its record decides.
+    Archived(Entry),
+}
+
+impl Cluster {
+    /// Waits until nobody else in this process creates the build of this hash.
+    pub async fn alone(&self, hash: &Sha256Hex) -> Option<MutexGuard<'_, ()>> {
+        self.gate.enter(hash).await
+    }
+
+    /// Reads the build of a hash from the API server. An object that has its name but another hash
+    /// is none.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn read(&self, hash: &Sha256Hex) -> Result<Option<Entry>, ApiError> {
+        match call("read a FirmwareBuild", self.builds.get(&object_name(hash))).await {
+            Ok(build) => {
+                let found = Entry::of(&build).filter(|entry| entry.hash == *hash);
+                if let Some(entry) = &found {
+                    self.watch.note(entry.clone());
+                }
+                Ok(found)
+            }
+            Err(Failed::NotFound) => Ok(None),
+            Err(failed) => Err(failed.into()),
+        }
+    }
+
+    /// Creates a build, or finds the one that is there. Equal requests have equal names, so that
+    /// only one of any number of creations succeeds.
+    ///
+    /// # Errors
+    /// When the API server does not answer or refuses the object.
+    pub async fn create(&self, new: &NewBuild<'_>) -> Result<Created, ApiError> {
+        let params = PostParams { field_manager: Some(labels::API_MANAGER.into()), dry_run: false };
+        match call("create a FirmwareBuild", self.builds.create(&params, &object(new))).await {
+            Ok(build) => {
+                let entry = Entry::of(&build).ok_or(ApiError::Internal)?;
+                tracing::info!(build = entry.name, hash = %new.hash, "created");
+                self.watch.note(entry.clone());
+                Ok(Created::New(entry))
+            }
+            Err(Failed::Conflict) => match self.read(new.hash).await? {
+                Some(entry) if entry.archived => Ok(Created::Archived(entry)),
+                Some(entry) => Ok(Created::Attached(entry)),
+                None => self.vanished_or_foreign(new).await,
+            },
+            Err(failed) => Err(failed.into()),
+        }
+    }
+
+    /// The name is taken, but not by this hash: it was deleted in between, or somebody made an
+    /// object by hand whose name does not fit.
+    async fn vanished_or_foreign(&self, new: &NewBuild<'_>) -> Result<Created, ApiError> {
+        let name = object_name(new.hash);
+        match call("read a FirmwareBuild", self.builds.get(&name)).await {
+            Ok(_) => {
+                tracing::error!(build = name, hash = %new.hash, "its requestHash is another");
+                Err(ApiError::Internal)
+            }
+            Err(_) => Err(ApiError::Away(CLUSTER)),
+        }
+    }
+
+    /// Deletes an archived build, exactly this one, and waits a moment until it is gone.
+    ///
+    /// # Errors
+    /// When it is not gone soon; asking again goes on from there.
+    pub async fn clear(&self, old: &Entry) -> Result<(), ApiError> {
+        let end = Instant::now() + GONE_WITHIN;
+        let mut version = Some(old.resource_version.clone());
+        loop {
+            if let Some(version) = version.take() {
+                match call("delete a FirmwareBuild", self.delete(old, version)).await {
+                    // A conflict: it changed, or is another by now. The look below tells.
+                    Ok(()) | Err(Failed::NotFound | Failed::Conflict) => {}
+                    Err(failed) => return Err(failed.into()),
+                }
+            }
+            match call("read a FirmwareBuild", self.builds.get(&old.name)).await {
+                Err(Failed::NotFound) => return Ok(()),
+                Ok(build) if build.metadata.uid.as_deref() != Some(&old.uid) => return Ok(()),
+                Ok(build) if Instant::now() < end => {
+                    if build.metadata.deletion_timestamp.is_none() {
+                        version = build.metadata.resource_version;
+                    }
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                Ok(_) => {
+                    tracing::warn!(build = old.name, "an archived build is not gone yet");
+                    return Err(ApiError::Away(CLUSTER));
+                }
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+    }
+
+    async fn delete(&self, old: &Entry, version: String) -> Result<(), kube::Error> {
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions {
+                uid: Some(old.uid.clone()),
+                resource_version: Some(version),
+            }),
+            ..DeleteParams::default()
+        };
+        self.builds.delete(&old.name, &params).await.map(|_| ())
+    }
+}
+
+fn object(new: &NewBuild<'_>) -> FirmwareBuild {
+    let name = object_name(new.hash);
+    let secret = secret::name(&name, new.hash, new.now);
+    let mut build = FirmwareBuild::new(
+        &name,
+        FirmwareBuildSpec {
+            request: RequestSpec::from_request(new.request, &secret),
+            request_hash: new.hash.to_string(),
+            validated: Some(Validated {
+                catalog_revision: new.basis.catalog_revision,
+                version_code: new.basis.version_code.clone(),
+                image_builder_sha256: new.basis.image_builder_sha256.to_string(),
+            }),
+            cancel: false,
+            priority: BuildPriority::Normal,
+            retention: None,
+        },
+    );
+    // From the first moment on: a build that is deleted before the operator sees it leaves a record.
+    build.metadata.finalizers = Some(vec![labels::ARCHIVE_FINALIZER.to_owned()]);
+    build
+}

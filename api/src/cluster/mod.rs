@@ -1,0 +1,93 @@
+//! FirmwareBuilds in the cluster: watched, read by name, created. Nothing else of a cluster is
+//! touched but the Secrets of first-boot scripts, which are created and never read.
+
+mod create;
+pub(crate) mod entry;
+mod gate;
+mod recent;
+mod secret;
+mod watch;
+
+use std::{future::Future, time::Duration};
+
+use asu_crds::FirmwareBuild;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+
+pub use create::{Created, NewBuild};
+pub use entry::Entry;
+pub use watch::{Waiting, Watch};
+
+use crate::error::{ApiError, CLUSTER};
+
+/// Longest wait for one answer of the API server.
+const CALL: Duration = Duration::from_secs(10);
+
+/// See the module.
+#[derive(Clone)]
+pub struct Cluster {
+    builds: Api<FirmwareBuild>,
+    secrets: Api<Secret>,
+    gate: std::sync::Arc<gate::Gate>,
+    /// What the watch says, and what was created here just now.
+    pub watch: std::sync::Arc<Watch>,
+}
+
+impl Cluster {
+    /// Of one namespace; objects elsewhere do not exist.
+    pub fn new(client: Client, namespace: &str) -> Self {
+        Self {
+            builds: Api::namespaced(client.clone(), namespace),
+            secrets: Api::namespaced(client, namespace),
+            gate: std::sync::Arc::default(),
+            watch: std::sync::Arc::default(),
+        }
+    }
+
+    /// Follows the FirmwareBuilds for ever.
+    pub async fn follow(&self) {
+        self.watch.follow(self.builds.clone()).await;
+    }
+}
+
+/// A call of the API server within its time.
+async fn call<T>(
+    what: &'static str,
+    future: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Failed> {
+    match tokio::time::timeout(CALL, future).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(Failed::Conflict),
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Failed::NotFound),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 422) => {
+            tracing::error!(what, message = status.message, "the API server refuses the object");
+            Err(Failed::Refused)
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(what, %error, "the API server failed");
+            Err(Failed::Away)
+        }
+        Err(_) => {
+            tracing::warn!(what, seconds = CALL.as_secs(), "the API server did not answer");
+            Err(Failed::Away)
+        }
+    }
+}
+
+/// How a call of the API server failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failed {
+    Conflict,
+    NotFound,
+    Refused,
+    Away,
+}
+
+impl From<Failed> for ApiError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Refused => Self::Internal,
+            Failed::Conflict | Failed::NotFound | Failed::Away => Self::Away(CLUSTER),
+        }
+    }
+}

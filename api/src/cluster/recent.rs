@@ -1,0 +1,100 @@
+//! Builds that this process created or read a moment ago, for as long as the watch may lag.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use asu_core::digest::Sha256Hex;
+use tokio::time::Instant;
+
+use super::Entry;
+
+const MOST: usize = 4096;
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// Bounded in number and time.
+#[derive(Default)]
+pub(super) struct Recent {
+    entries: HashMap<Sha256Hex, (Instant, Entry)>,
+    order: VecDeque<(Instant, Sha256Hex)>,
+}
+
+impl Recent {
+    /// Remembers an entry.
+    pub(super) fn put(&mut self, entry: Entry, now: Instant) {
+        self.drop_old(now);
+        self.order.push_back((now, entry.hash.clone()));
+        self.entries.insert(entry.hash.clone(), (now, entry));
+    }
+
+    fn drop_old(&mut self, now: Instant) {
+        while let Some((at, hash)) = self.order.front() {
+            if self.order.len() < MOST && now.duration_since(*at) < REMEMBERED {
+                break;
+            }
+            // Put in again later: that one stays.
+            if self.entries.get(hash).is_some_and(|(put, _)| put == at) {
+                self.entries.remove(hash);
+            }
+            self.order.pop_front();
+        }
+    }
+
+    /// The entry of a hash, while it is recent.
+    pub(super) fn get(&self, hash: &Sha256Hex, now: Instant) -> Option<&Entry> {
+        let (put, entry) = self.entries.get(hash)?;
+        (now.duration_since(*put) < REMEMBERED).then_some(entry)
+    }
+
+    /// Every recent entry.
+    pub(super) fn iter(&self, now: Instant) -> impl Iterator<Item = &Entry> {
+        self.entries
+            .values()
+            .filter(move |(put, _)| now.duration_since(*put) < REMEMBERED)
+            .map(|(_, entry)| entry)
+    }
+
+    /// Forgets the entry of a hash: the watch knows better.
+    pub(super) fn forget(&mut self, hash: &Sha256Hex, uid: &str) {
+        if self.entries.get(hash).is_some_and(|(_, entry)| entry.uid == uid) {
+            self.entries.remove(hash);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::entry::tests::entry;
+
+    #[test]
+    fn an_entry_is_remembered_for_as_long_as_the_watch_may_lag() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        let build = entry("a", 0);
+        recent.put(build.clone(), now);
+        assert_eq!(recent.get(&build.hash, now), Some(&build));
+        assert_eq!(recent.get(&build.hash, now + REMEMBERED), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_comes() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        for n in 0..MOST + 100 {
+            recent.put(entry(&n.to_string(), 0), now);
+        }
+        assert!(recent.entries.len() <= MOST && recent.order.len() <= MOST);
+        assert!(recent.get(&entry("4000", 0).hash, now).is_some());
+    }
+
+    #[test]
+    fn only_the_very_same_object_is_forgotten() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        let build = entry("a", 0);
+        recent.put(build.clone(), now);
+        recent.forget(&build.hash, "another");
+        assert!(recent.get(&build.hash, now).is_some());
+        recent.forget(&build.hash, &build.uid);
+        assert!(recent.get(&build.hash, now).is_none());
+    }
+}

@@ -1,0 +1,91 @@
+//! Counts of requests, gathered in memory and written to the database every few seconds. Bounded:
+//! while the database is away, what does not fit is lost, and nothing waits for it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use asu_core::digest::Sha256Hex;
+use asu_store::{CounterRepository as _, model::{Counter, CounterKind}};
+use jiff::Timestamp;
+
+use crate::state::AppState;
+
+/// Most different counters that are held.
+const MOST: usize = 10_000;
+/// Time between two writes.
+const WRITE_EVERY: Duration = Duration::from_secs(5);
+
+type Key = (CounterKind, Option<Sha256Hex>);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Counters(Mutex<HashMap<Key, (Timestamp, u32)>>);
+
+impl Counters {
+    /// Counts one.
+    pub fn add(&self, kind: CounterKind, hash: Option<&Sha256Hex>, at: Timestamp) {
+        self.merge(kind, hash.cloned(), at, 1);
+    }
+
+    fn merge(&self, kind: CounterKind, hash: Option<Sha256Hex>, at: Timestamp, count: u32) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (kind, hash);
+        if held.len() >= MOST && !held.contains_key(&key) {
+            return;
+        }
+        let counter = held.entry(key).or_insert((at, 0));
+        counter.0 = counter.0.max(at);
+        counter.1 = counter.1.saturating_add(count);
+    }
+
+    fn drain(&self) -> Vec<Counter> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.drain()
+            .map(|((kind, request_hash), (at, count))| Counter { at, kind, request_hash, count })
+            .collect()
+    }
+}
+
+/// Writes what was counted since the last time. What cannot be written is held for the next.
+pub async fn write(state: &AppState) {
+    let counters = state.counters.drain();
+    if counters.is_empty() {
+        return;
+    }
+    if let Err(error) = state.database.record(&counters).await {
+        tracing::warn!(%error, "counters are held until the database is there");
+        for counter in counters {
+            state.counters.merge(counter.kind, counter.request_hash, counter.at, counter.count);
+        }
+    }
+}
+
+/// Writes for ever.
+pub async fn follow(state: AppState) {
+    loop {
+        tokio::time::sleep(WRITE_EVERY).await;
+        write(&state).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_events_are_one_counter_and_the_number_of_counters_is_bounded() {
+        let counters = Counters::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        counters.add(CounterKind::Request, None, at(2));
+        counters.add(CounterKind::Request, None, at(1));
+        let expected = Counter { at: at(2), kind: CounterKind::Request, request_hash: None, count: 2 };
+        assert_eq!(counters.drain(), [expected]);
+        for n in 0..MOST + 5 {
+            counters.add(CounterKind::Served, Some(&Sha256Hex::of(&n.to_be_bytes())), at(0));
+        }
+        assert_eq!(counters.drain().len(), MOST);
+    }
+}

@@ -1,0 +1,129 @@
+//! What goes wrong, as clients see it: always JSON with an integer `status` and a `detail` that is
+//! one readable string, because clients switch on the one and show the other.
+
+use asu_store::{StoreError, artifacts::ArtifactError};
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+/// Seconds after which a client may try again when a dependency is away.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// An answer that is an error.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(&'static str),
+    /// No build of that hash.
+    #[error("could not find provided request hash")]
+    UnknownHash,
+    /// The body has too many bytes.
+    #[error("the request body has more than {0} bytes")]
+    TooLarge(usize),
+    /// The body ended early or came too slowly.
+    #[error("the request body could not be read")]
+    Body,
+    /// A field is missing or malformed; each is named.
+    #[error("{0}")]
+    Fields(String),
+    /// The request asks for what is not offered.
+    #[error("{0}")]
+    Refused(String),
+    /// Too many builds wait.
+    #[error("server overload, queue contains too many build requests: {0}")]
+    Overload(usize),
+    /// A dependency is away. The text names it, never its address.
+    #[error("{0} is not available at the moment, try again later")]
+    Away(&'static str),
+    /// A fault of this system. What it was is in the log.
+    #[error("internal error")]
+    Internal,
+}
+
+impl ApiError {
+    /// HTTP status of the answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::NotFound(_) | Self::UnknownHash => 404,
+            Self::TooLarge(_) => 413,
+            Self::Body | Self::Refused(_) => 400,
+            Self::Fields(_) => 422,
+            Self::Overload(_) => 529,
+            Self::Away(_) => 503,
+            Self::Internal => 500,
+        }
+    }
+
+    fn title(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownHash => Some("Not Found"),
+            Self::Overload(_) => Some("Server overloaded"),
+            _ => None,
+        }
+    }
+}
+
+/// Name of the database in answers.
+pub const DATABASE: &str = "the database";
+/// Name of the Kubernetes API in answers.
+pub const CLUSTER: &str = "the cluster";
+/// Name of the catalog in answers.
+pub const CATALOG: &str = "the catalog";
+/// Name of the artifact store in answers.
+pub const STORE: &str = "the artifact store";
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if error.is_unavailable() {
+            tracing::warn!(%error, "the database is away");
+            return Self::Away(DATABASE);
+        }
+        tracing::error!(%error, "the database refused");
+        Self::Internal
+    }
+}
+
+impl From<ArtifactError> for ApiError {
+    fn from(error: ArtifactError) -> Self {
+        tracing::error!(%error, "the artifact store failed");
+        Self::Away(STORE)
+    }
+}
+
+impl From<asu_core::admission::Refusal> for ApiError {
+    fn from(refusal: asu_core::admission::Refusal) -> Self {
+        if refusal.status() == 422 {
+            Self::Fields(refusal.to_string())
+        } else {
+            Self::Refused(refusal.to_string())
+        }
+    }
+}
+
+/// An error answer.
+pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Response {
+    let mut body = json!({"status": status, "detail": detail});
+    if let (Some(title), Some(object)) = (title, body.as_object_mut()) {
+        object.insert("title".to_owned(), title.into());
+    }
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == 503 {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    }
+    response
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        error_response(self.status(), self.title(), &self.to_string())
+    }
+}

@@ -1,0 +1,6 @@
+//! HTTP itself: the list of routes, what is the same for all of them, and the sockets.
+
+pub mod front;
+pub mod path;
+pub mod router;
+pub mod server;

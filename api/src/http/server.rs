@@ -1,0 +1,102 @@
+//! Sockets: plain HTTP/1.1, bounded in number and time, ended in order.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, response::Response};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt as _;
+
+use super::front::Front;
+
+/// Longest time for the head of a request, idle connections included: an ingress keeps them open.
+const HEAD_WITHIN: Duration = Duration::from_secs(75);
+/// Longest wait for running requests when the process ends. Pods are given 30 s.
+const DRAIN_WITHIN: Duration = Duration::from_secs(20);
+/// Pause after the machine has no socket left.
+const NO_SOCKET: Duration = Duration::from_millis(100);
+
+/// What answers requests.
+#[derive(Clone)]
+pub enum Answering {
+    /// Clients.
+    Front(Front),
+    /// Probes and metrics.
+    Admin(Router),
+}
+
+impl Answering {
+    async fn answer(self, request: Request<Incoming>) -> Result<Response, Infallible> {
+        let request = request.map(Body::new);
+        match self {
+            Self::Front(front) => Ok(front.answer(request).await),
+            Self::Admin(router) => router.oneshot(request).await,
+        }
+    }
+}
+
+/// Serves until `stop`; then accepts nothing more and lets what runs come to its end.
+pub async fn serve(
+    listener: TcpListener,
+    answering: Answering,
+    connections: usize,
+    stop: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(connections));
+    let running = TaskTracker::new();
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            () = stop.cancelled() => break,
+            next = next => next,
+        };
+        match accepted {
+            Ok((socket, _)) => {
+                let connection = connection(socket, answering.clone(), stop.clone());
+                running.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(NO_SOCKET).await;
+            }
+        }
+    }
+    running.close();
+    if tokio::time::timeout(DRAIN_WITHIN, running.wait()).await.is_err() {
+        tracing::warn!(connections = running.len(), "connections are cut off");
+    }
+}
+
+async fn connection(socket: TcpStream, answering: Answering, stop: CancellationToken) {
+    // Answers are written whole: waiting for more to send would only delay them.
+    let _ = socket.set_nodelay(true);
+    let service = service_fn(move |request| answering.clone().answer(request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(socket), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}

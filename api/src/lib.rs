@@ -1,0 +1,23 @@
+//! The HTTP API: build requests, stored images, catalog.
+//!
+//! It validates requests against the catalog, looks up what is known of them, creates FirmwareBuilds
+//! and answers. It never waits for a build, and its only writes are FirmwareBuilds, the Secrets of
+//! first-boot scripts, and request counters.
+
+pub mod admin;
+pub mod answers;
+pub mod catalog;
+pub mod cluster;
+pub mod config;
+pub mod counters;
+pub mod error;
+pub mod http;
+pub mod log_text;
+pub mod lookup;
+pub mod metrics;
+pub mod openapi;
+pub mod root;
+pub mod run;
+pub mod state;
+pub mod store;
+pub mod v1;

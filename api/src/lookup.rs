@@ -1,0 +1,114 @@
+//! What is known of a request hash: first what is in memory, then history, and before a final "no"
+//! the API server itself.
+
+use std::sync::Arc;
+
+use asu_core::{
+    answer::{Answer, Ask, Ended, How, Newest, answer},
+    digest::Sha256Hex,
+};
+use asu_store::{
+    BuildRepository as _,
+    model::{BuildRecord, Ending},
+};
+use jiff::Timestamp;
+
+use crate::{
+    answers::{self, Rendered},
+    cluster::Entry,
+    error::ApiError,
+    state::AppState,
+};
+
+/// What a client is answered.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// A finished answer, of an image or of a failure.
+    Stored(Arc<Rendered>),
+    /// A build on its way.
+    Alive(Entry),
+    /// Nothing that counts. An archived object of that name may be in the way of a new one.
+    Nothing(Option<Entry>),
+}
+
+/// Looks a hash up for a client that wants `ask`.
+///
+/// # Errors
+/// When a dependency that has to be asked is away: never a wrong "no".
+pub async fn look_up(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Found, ApiError> {
+    let now = state.now();
+    let object = state.cluster.watch.get(hash);
+    if let Some(entry) = object.as_ref().filter(|entry| !entry.archived) {
+        return Ok(Found::Alive(entry.clone()));
+    }
+    if let Some(stored) = state.answers.get(hash, now) {
+        return Ok(Found::Stored(stored));
+    }
+    match in_history(state, hash, ask, now).await? {
+        Some(History { stored, counts: true }) => Ok(Found::Stored(stored)),
+        Some(History { stored, counts: false }) => Ok(newer(state, hash).await?.map_or(
+            Found::Stored(stored),
+            Found::Alive,
+        )),
+        None if ask == Ask::Build => Ok(Found::Nothing(object)),
+        None => match state.cluster.read(hash).await? {
+            Some(entry) if !entry.archived => Ok(Found::Alive(entry)),
+            // Archived after history was read: once more.
+            Some(_) => Ok(in_history(state, hash, ask, state.now())
+                .await?
+                .map_or(Found::Nothing(None), |found| Found::Stored(found.stored))),
+            None => Ok(Found::Nothing(None)),
+        },
+    }
+}
+
+/// A stale answer may have been overtaken by a build that the watch has not shown yet.
+async fn newer(state: &AppState, hash: &Sha256Hex) -> Result<Option<Entry>, ApiError> {
+    match state.cluster.read(hash).await {
+        Ok(entry) => Ok(entry.filter(|entry| !entry.archived)),
+        // What is stored can be served without the cluster.
+        Err(ApiError::Away(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+struct History {
+    stored: Arc<Rendered>,
+    /// Whether it is given again without another look.
+    counts: bool,
+}
+
+/// The answer of the newest archived build, if it has one.
+async fn in_history(
+    state: &AppState,
+    hash: &Sha256Hex,
+    ask: Ask,
+    now: Timestamp,
+) -> Result<Option<History>, ApiError> {
+    let Some(record) = state.database.newest_by_hash(hash).await? else {
+        return Ok(None);
+    };
+    let ended = ended(&record);
+    match answer(Newest::Ended(ended), ask, now) {
+        Answer::Serve | Answer::StoredFailure => {}
+        Answer::Create | Answer::NotFound | Answer::Wait => return Ok(None),
+    }
+    let counts = ended.counts(now);
+    let stored = Arc::new(answers::stored(state, &record).await);
+    if counts {
+        state.answers.put(hash.clone(), stored.clone(), ended.fresh_until, now);
+    }
+    Ok(Some(History { stored, counts }))
+}
+
+fn ended(record: &BuildRecord) -> Ended {
+    let how = match &record.facts.ending {
+        Ending::Succeeded(_) => How::Succeeded {
+            files: record.files_deleted_at.is_none(),
+            // Nothing predicts a build key yet, so a stale image is built anew.
+            unchanged: false,
+        },
+        Ending::Failed(failure) => How::Failed(failure.reason.disposition()),
+    };
+    Ended { how, fresh_until: record.facts.fresh_until, keep_until: record.facts.keep_until }
+}

@@ -1,0 +1,206 @@
+//! What is measured, in the OpenMetrics text format.
+
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use http::StatusCode;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use crate::state::AppState;
+
+/// Route of a request, as metrics tell them apart: a closed set, whatever paths are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Route {
+    BuildPost,
+    BuildGet,
+    Log,
+    Store,
+    Catalog,
+    Other,
+}
+
+impl Route {
+    /// The route of a path.
+    pub fn of(path: &str, post: bool) -> Self {
+        if let Some(rest) = path.strip_prefix("/api/v1/build") {
+            return match rest {
+                "" if post => Self::BuildPost,
+                _ if rest.ends_with("/log") => Self::Log,
+                _ => Self::BuildGet,
+            };
+        }
+        if path.starts_with("/store/") {
+            Self::Store
+        } else if path.starts_with("/json/") || path.starts_with("/api/") || path == "/overview" {
+            Self::Catalog
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// Class of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum Class {
+    S1xx,
+    S2xx,
+    S3xx,
+    S4xx,
+    S5xx,
+}
+
+impl Class {
+    fn of(status: StatusCode) -> Self {
+        match status.as_u16() {
+            0..200 => Self::S1xx,
+            200..300 => Self::S2xx,
+            300..400 => Self::S3xx,
+            400..500 => Self::S4xx,
+            _ => Self::S5xx,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    route: Route,
+    class: Class,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OnRoute {
+    route: Route,
+}
+
+/// See the module.
+pub struct Metrics {
+    registry: Registry,
+    answered: Family<Answered, Counter>,
+    seconds: Family<OnRoute, Histogram, fn() -> Histogram>,
+    /// Requests that are being worked on.
+    pub in_flight: Gauge,
+    /// Requests that were refused because too many were being worked on.
+    pub shed: Counter,
+    /// Handlers that panicked.
+    pub panics: Counter,
+    /// FirmwareBuilds that this process created.
+    pub created: Counter,
+    catalog_revision: Gauge,
+    watch_silence: Gauge<f64, AtomicU64>,
+    builds: Gauge,
+    waiting: Gauge,
+    answer_bytes: Gauge,
+}
+
+fn buckets() -> Histogram {
+    Histogram::new([0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 15.0])
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("asu_api"),
+            answered: Family::default(),
+            seconds: Family::new_with_constructor(buckets),
+            in_flight: Gauge::default(),
+            shed: Counter::default(),
+            panics: Counter::default(),
+            created: Counter::default(),
+            catalog_revision: Gauge::default(),
+            watch_silence: Gauge::default(),
+            builds: Gauge::default(),
+            waiting: Gauge::default(),
+            answer_bytes: Gauge::default(),
+        };
+        metrics.register_requests();
+        metrics.register_state();
+        metrics
+    }
+
+    fn register_requests(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("requests", "Answered requests", self.answered.clone());
+        registry.register_with_unit(
+            "request_duration",
+            "Time from the head of a request to the head of its answer",
+            Unit::Seconds,
+            self.seconds.clone(),
+        );
+        registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
+        registry.register("requests_shed", "Requests refused for want of room", self.shed.clone());
+        registry.register("panics", "Handlers that panicked", self.panics.clone());
+        registry.register("builds_created", "FirmwareBuilds created", self.created.clone());
+    }
+
+    fn register_state(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("catalog_revision", "Catalog in memory", self.catalog_revision.clone());
+        registry.register_with_unit(
+            "watch_silence",
+            "Time since the last news of FirmwareBuilds; -1 before the first",
+            Unit::Seconds,
+            self.watch_silence.clone(),
+        );
+        registry.register("builds", "FirmwareBuilds known", self.builds.clone());
+        registry.register("builds_waiting", "Builds that wait for their turn", self.waiting.clone());
+        registry.register_with_unit(
+            "answer_cache",
+            "Finished answers in memory",
+            Unit::Bytes,
+            self.answer_bytes.clone(),
+        );
+    }
+
+    /// Counts an answer.
+    pub fn answered(&self, route: Route, status: StatusCode, took: Duration) {
+        self.answered.get_or_create(&Answered { route, class: Class::of(status) }).inc();
+        self.seconds.get_or_create(&OnRoute { route }).observe(took.as_secs_f64());
+    }
+}
+
+/// The text of all metrics.
+pub fn text(state: &AppState) -> String {
+    let metrics = &state.metrics;
+    let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+    metrics.catalog_revision.set(state.catalog.revision().unwrap_or(0));
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a process's life")]
+    metrics.watch_silence.set(state.cluster.watch.silent_seconds().unwrap_or(-1) as f64);
+    metrics.builds.set(gauge(state.cluster.watch.len()));
+    metrics.waiting.set(gauge(state.cluster.watch.waiting()));
+    metrics.answer_bytes.set(gauge(state.answers.bytes()));
+    let mut text = String::new();
+    // Writing to a String does not fail.
+    let _ = encode(&mut text, &metrics.registry);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_belongs_to_one_of_a_few_routes() {
+        for (path, post, route) in [
+            ("/api/v1/build", true, Route::BuildPost),
+            ("/api/v1/build/abc", false, Route::BuildGet),
+            ("/api/v1/build/abc/log", false, Route::Log),
+            ("/store/a/b", false, Route::Store),
+            ("/json/v1/overview.json", false, Route::Catalog),
+            ("/overview", false, Route::Catalog),
+            ("/wp-login.php", false, Route::Other),
+        ] {
+            assert_eq!(Route::of(path, post), route, "{path}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Starts everything and ends it in order.
+
+use std::{net::SocketAddr, time::Duration};
+
+use asu_store::{
+    PgStore, PoolSettings, StoreError,
+    artifacts::{ArtifactError, ArtifactStore},
+    listen::{BUILDS_CHANNEL, CATALOG_CHANNEL, listen},
+};
+use kube::Client;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    admin, catalog,
+    cluster::Cluster,
+    config::{NoDatabase, Settings},
+    counters,
+    http::{
+        front::Front,
+        server::{Answering, serve},
+    },
+    state::AppState,
+};
+
+/// Longest wait for a connection to the database: a client is told to come back instead.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// Longest call of the database.
+const ASK_WITHIN: Duration = Duration::from_secs(8);
+/// Connections of probes and metrics.
+const ADMIN_CONNECTIONS: usize = 64;
+/// Time between two looks at a schema that does not fit yet.
+const SCHEMA_LOOK: Duration = Duration::from_secs(1);
+
+/// Why the process ends.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No database is named.
+    #[error(transparent)]
+    NoDatabase(#[from] NoDatabase),
+    /// Its URL is malformed.
+    #[error(transparent)]
+    Database(#[from] StoreError),
+    /// The store is not there.
+    #[error(transparent)]
+    Store(#[from] ArtifactError),
+    /// There is no cluster to talk to.
+    #[error("no cluster: {0}")]
+    Cluster(String),
+    /// A socket cannot be opened.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// Signals cannot be heard.
+    #[error("cannot hear signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// A running API.
+#[derive(Debug)]
+pub struct Running {
+    /// Where clients are served.
+    pub address: SocketAddr,
+    /// Where health and metrics are served.
+    pub admin_address: SocketAddr,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    /// Lets running requests come to their end, and ends.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+/// Runs until a signal.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    // Another thread may have installed one already; then that one is used.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let client =
+        Client::try_default().await.map_err(|error| RunError::Cluster(error.to_string()))?;
+    let running = start(settings, client).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("ending");
+    running.stop().await;
+    Ok(())
+}
+
+/// Starts everything. Dependencies may be away: what needs them is answered with 503 until they are
+/// there.
+///
+/// # Errors
+/// When a setting is wrong or a socket cannot be opened.
+pub async fn start(settings: Settings, client: Client) -> Result<Running, RunError> {
+    let pool = PoolSettings {
+        max_connections: settings.database.database_connections,
+        acquire_timeout: CONNECT_WITHIN,
+        call_timeout: ASK_WITHIN,
+    };
+    let database = PgStore::connect(&settings.database.url()?, &pool, "asu-api")?;
+    let direct_url = settings.database.direct_url()?;
+    let artifacts = ArtifactStore::open(&settings.store_url)?;
+    let cluster = Cluster::new(client, &settings.namespace);
+    let (clients, address) = bind(settings.listen).await?;
+    let (admins, admin_address) = bind(settings.admin_listen).await?;
+    let connections = settings.max_connections;
+    let state = AppState::new(settings, database, artifacts, cluster);
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+
+    let hints = listen(direct_url, [CATALOG_CHANNEL, BUILDS_CHANNEL]);
+    let follow = |task| until(&tasks, &stop, task);
+    follow(Box::pin(catalog::follow(state.clone(), hints)));
+    follow(Box::pin(counters::follow(state.clone())));
+    follow(Box::pin(wait_for_schema(state.clone())));
+    let watched = state.clone();
+    follow(Box::pin(async move { watched.cluster.follow().await }));
+
+    let admin = Answering::Admin(admin::router(state.clone()));
+    tasks.spawn(serve(admins, admin, ADMIN_CONNECTIONS, stop.clone()));
+    let front = Answering::Front(Front::new(state.clone()));
+    let serving = serve(clients, front, connections, stop.clone());
+    tasks.spawn(async move {
+        serving.await;
+        counters::write(&state).await;
+        state.database.close().await;
+    });
+    tasks.close();
+    tracing::info!(%address, %admin_address, "serving");
+    Ok(Running { address, admin_address, stop, tasks })
+}
+
+type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs a task until the end of the process.
+fn until(tasks: &TaskTracker, stop: &CancellationToken, task: Task) {
+    let stop = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = task => {}
+        }
+    });
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
+    let failed = |error| RunError::Listen(address, error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+async fn wait_for_schema(state: AppState) {
+    loop {
+        match state.database.schema_state().await {
+            Ok(schema) if schema.fits() => return state.set_schema_fits(),
+            Ok(schema) => tracing::warn!(?schema, "the database's schema does not fit"),
+            Err(error) => tracing::warn!(%error, "the database's schema is not known yet"),
+        }
+        tokio::time::sleep(SCHEMA_LOOK).await;
+    }
+}

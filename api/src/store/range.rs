@@ -1,0 +1,123 @@
+//! Byte ranges (RFC 9110 §14): one range at a time; several are answered with the whole.
+
+use std::ops::Range;
+
+use http::{HeaderMap, header};
+
+/// What a client asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Everything.
+    Whole,
+    /// These bytes.
+    Part(Range<u64>),
+    /// Bytes that the file does not have.
+    Unsatisfiable,
+}
+
+/// Reads `Range` for a file of `size` bytes. What is malformed, or meant for another version of the
+/// file (`If-Range`), is as if it were not there.
+pub(super) fn wanted(headers: &HeaderMap, size: u64, etag: &str, modified: &str) -> Wanted {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(range) = text(header::RANGE) else {
+        return Wanted::Whole;
+    };
+    if headers.contains_key(header::IF_RANGE) {
+        let condition = text(header::IF_RANGE).unwrap_or_default();
+        if condition != etag && condition != modified {
+            return Wanted::Whole;
+        }
+    }
+    parse(range, size).unwrap_or(Wanted::Whole)
+}
+
+fn parse(range: &str, size: u64) -> Option<Wanted> {
+    let (unit, spec) = range.split_once('=')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") || spec.contains(',') {
+        return None;
+    }
+    let (first, last) = spec.trim().split_once('-')?;
+    let part = if first.is_empty() {
+        let suffix = number(last)?;
+        size.saturating_sub(suffix)..size
+    } else {
+        let first = number(first)?;
+        let last = if last.is_empty() { u64::MAX } else { number(last)? };
+        if last < first {
+            return None;
+        }
+        first..last.saturating_add(1).min(size)
+    };
+    Some(if part.start < part.end { Wanted::Part(part) } else { Wanted::Unsatisfiable })
+}
+
+fn number(digits: &str) -> Option<u64> {
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    // More digits than a number has still means "beyond the end".
+    plain.then(|| digits.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ask(range: &str) -> Wanted {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RANGE, HeaderValue::from_str(range).unwrap());
+        wanted(&headers, 11, "\"tag\"", "date")
+    }
+
+    #[test]
+    fn single_ranges_are_understood() {
+        for (range, expected) in [
+            ("bytes=0-3", 0..4),
+            ("bytes=4-", 4..11),
+            ("bytes=-4", 7..11),
+            ("bytes=-99", 0..11),
+            ("bytes=10-99999999999999999999999", 10..11),
+        ] {
+            assert_eq!(ask(range), Wanted::Part(expected), "{range}");
+        }
+    }
+
+    #[test]
+    fn bytes_beyond_the_end_are_unsatisfiable() {
+        for range in ["bytes=11-", "bytes=99-100", "bytes=-0"] {
+            assert_eq!(ask(range), Wanted::Unsatisfiable, "{range}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_single_range_means_the_whole() {
+        for range in ["bytes=0-1,3-4", "bytes=4-2", "lines=0-1", "bytes", "bytes=", "bytes=a-b", "bytes=-", "bytes=+1-2"] {
+            assert_eq!(ask(range), Wanted::Whole, "{range}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_another_version_of_the_file_means_the_whole() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-3"));
+        for (condition, expected) in [
+            ("\"tag\"", Wanted::Part(0..4)),
+            ("date", Wanted::Part(0..4)),
+            ("\"other\"", Wanted::Whole),
+            ("W/\"tag\"", Wanted::Whole),
+        ] {
+            headers.insert(header::IF_RANGE, HeaderValue::from_static(condition));
+            assert_eq!(wanted(&headers, 11, "\"tag\"", "date"), expected, "{condition}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_never_empty_and_never_beyond_the_file(range in "bytes=[0-9]{0,20}-[0-9]{0,20}", size: u64) {
+            if let Some(Wanted::Part(part)) = parse(&range, size) {
+                prop_assert!(part.start < part.end && part.end <= size);
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `POST /api/v1/build`: asks for an image.
+
+use asu_core::{
+    admission::{self, Admission},
+    answer::Ask,
+    digest::Sha256Hex,
+    request_hash::request_hash,
+};
+use asu_store::model::CounterKind;
+use axum::{body::Body, extract::State, response::Response};
+
+use super::{body, parse};
+use crate::{
+    answers,
+    cluster::{Created, Entry, NewBuild},
+    error::ApiError,
+    lookup::{Found, look_up},
+    openapi,
+    state::AppState,
+};
+
+/// Asks for an image
+///
+/// Answers 200 with the image when it is there, else 202; the state is then read from
+/// `/api/v1/build/{request_hash}`. Equal requests have one build.
+#[utoipa::path(
+    post,
+    path = "/api/v1/build",
+    tag = "build",
+    request_body = openapi::BuildRequest,
+    responses(
+        (status = 200, description = "The image is there", body = openapi::Finished),
+        (status = 202, description = "The build waits or runs", body = openapi::Pending),
+        (status = 400, description = "What is asked for is not offered", body = openapi::Error),
+        (status = 413, description = "The body has more than 256 KiB", body = openapi::Error),
+        (status = 422, description = "A field is missing or malformed; `detail` names it", body = openapi::Error),
+        (status = 500, description = "The build failed because of the request", body = openapi::Failed),
+        (status = 503, description = "A dependency is away, see `Retry-After`", body = openapi::Error),
+        (status = 529, description = "Too many builds wait", body = openapi::Error),
+    )
+)]
+pub async fn build_post(State(state): State<AppState>, body: Body) -> Result<Response, ApiError> {
+    let body = body::read(body).await?;
+    let asked = parse::parse(&body)?;
+    let admission = admit(&state, &asked)?;
+    let hash = request_hash(&admission.request);
+    state.counters.add(CounterKind::Request, None, state.now());
+    let script = asked.asked.defaults.as_deref();
+    match look_up(&state, &hash, Ask::Build).await? {
+        Found::Stored(stored) => {
+            state.counters.add(CounterKind::CacheHit, Some(&hash), state.now());
+            Ok(stored.response())
+        }
+        Found::Alive(entry) => attach(&state, &entry, script).await,
+        Found::Nothing(_) => create(&state, &hash, admission, script).await,
+    }
+}
+
+fn admit(state: &AppState, asked: &parse::BuildRequest) -> Result<Admission, ApiError> {
+    let catalog = state.catalog.current()?;
+    let name = asked.distribution.as_deref().unwrap_or(&state.settings.default_distribution);
+    let Some(distribution) = catalog.distribution(name) else {
+        let shown: String = name.chars().take(64).collect();
+        return Err(ApiError::Refused(format!("Unsupported distro: {shown}")));
+    };
+    Ok(admission::admit(&asked.asked, distribution)?)
+}
+
+/// Answers for a build on its way. Whoever sends its first-boot script again heals a crash between
+/// the writes of the two objects.
+async fn attach(
+    state: &AppState,
+    entry: &Entry,
+    script: Option<&str>,
+) -> Result<Response, ApiError> {
+    if let Some(script) = script.filter(|_| entry.waits()) {
+        state.cluster.ensure_secret(entry, script).await?;
+    }
+    Ok(answers::waiting(state, entry))
+}
+
+async fn create(
+    state: &AppState,
+    hash: &Sha256Hex,
+    admission: Admission,
+    script: Option<&str>,
+) -> Result<Response, ApiError> {
+    let basis = admission.verdict?;
+    let _alone = state.cluster.alone(hash).await;
+    // Somebody may have been faster, here or at another replica.
+    let old = match look_up(state, hash, Ask::Build).await? {
+        Found::Stored(stored) => return Ok(stored.response()),
+        Found::Alive(entry) => return attach(state, &entry, script).await,
+        Found::Nothing(old) => old,
+    };
+    let waiting = state.cluster.watch.waiting();
+    if waiting > state.settings.max_pending {
+        return Err(ApiError::Overload(waiting));
+    }
+    let now = state.now();
+    let new = NewBuild { hash, request: &admission.request, basis: &basis, now };
+    if let Some(old) = old {
+        state.cluster.clear(&old).await?;
+    }
+    let created = match state.cluster.create(&new).await? {
+        Created::Archived(old) => return create_anew(state, &new, &old, script).await,
+        created => created,
+    };
+    created_response(state, hash, created, script).await
+}
+
+/// The name is taken by an archived build that the watch has not shown: its record decides.
+async fn create_anew(
+    state: &AppState,
+    new: &NewBuild<'_>,
+    old: &Entry,
+    script: Option<&str>,
+) -> Result<Response, ApiError> {
+    if let Found::Stored(stored) = look_up(state, new.hash, Ask::Build).await? {
+        return Ok(stored.response());
+    }
+    state.cluster.clear(old).await?;
+    let created = state.cluster.create(new).await?;
+    created_response(state, new.hash, created, script).await
+}
+
+async fn created_response(
+    state: &AppState,
+    hash: &Sha256Hex,
+    created: Created,
+    script: Option<&str>,
+) -> Result<Response, ApiError> {
+    match created {
+        Created::New(entry) => {
+            state.counters.add(CounterKind::CacheMiss, Some(hash), state.now());
+            state.metrics.created.inc();
+            attach(state, &entry, script).await
+        }
+        Created::Attached(entry) => attach(state, &entry, script).await,
+        // It was created and ended meanwhile: whoever asks again is answered.
+        Created::Archived(_) => Err(ApiError::Away(crate::error::CLUSTER)),
+    }
+}

@@ -1,0 +1,50 @@
+//! `GET /api/v1/revision/{version}/{target}/{subtarget}`: the revision of a target.
+
+use asu_core::version::branch_of;
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::header;
+use serde_json::json;
+
+use crate::{error::ApiError, openapi, state::AppState};
+
+/// Revision of a target
+#[utoipa::path(
+    method(get, head),
+    path = "/api/v1/revision/{version}/{target}/{subtarget}",
+    tag = "catalog",
+    params(
+        ("version" = String, Path, description = "For example 24.10.7"),
+        ("target" = String, Path, description = "For example ath79"),
+        ("subtarget" = String, Path, description = "For example generic"),
+    ),
+    responses(
+        (status = 200, description = "The revision", body = serde_json::Value),
+        (status = 400, description = "No such version", body = openapi::Error),
+        (status = 404, description = "No such target", body = openapi::Error),
+    )
+)]
+pub async fn revision_get(
+    State(state): State<AppState>,
+    Path((version, target, subtarget)): Path<(String, String, String)>,
+) -> Result<Response, ApiError> {
+    let catalog = state.catalog.current()?;
+    let distribution = catalog.default_distribution()?;
+    let shown = |text: &str| text.chars().take(64).collect::<String>();
+    let Some(found) = distribution.version(&version) else {
+        let is_branch = |name: &str| distribution.offer.branches.iter().any(|it| it.name == name);
+        return Err(match branch_of(&version, is_branch) {
+            None => ApiError::Refused(format!("Unsupported version: {}", shown(&version))),
+            Some(_) => ApiError::NotFound("Failed to fetch revision: no such version"),
+        });
+    };
+    let target = found
+        .ready
+        .get(&format!("{target}/{subtarget}"))
+        .ok_or(ApiError::NotFound("Failed to fetch revision: no such target"))?;
+    let body = Json(json!({"revision": target.version_code}));
+    Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())
+}
