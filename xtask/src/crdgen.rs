@@ -131,7 +131,10 @@ mod tests {
             },
         }));
         assert_eq!(schema.pointer("/additionalProperties"), Some(&json!(false)));
-        assert_eq!(schema.pointer("/properties/list/items/additionalProperties"), Some(&json!(false)));
+        assert_eq!(
+            schema.pointer("/properties/list/items/additionalProperties"),
+            Some(&json!(false))
+        );
         assert_eq!(schema.pointer("/properties/default/anyOf/1"), Some(&json!({ "type": "null" })));
         assert_eq!(schema.pointer("/properties/default/anyOf/0/default"), None);
         assert_eq!(schema.pointer("/x-kubernetes-validations"), None);

@@ -1,7 +1,11 @@
 //! Project commands: demo, test, cluster, generated files, benchmarks.
 
+mod bench;
 mod cluster;
+mod crdgen;
 mod demo;
+mod generated;
+mod manifests;
 mod test;
 
 use std::process::ExitCode;
@@ -22,8 +26,24 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run every test there is.
     Test(test::TestArgs),
+    /// Measure on the local cluster.
+    Bench(bench::BenchArgs),
     /// The local cluster.
     Cluster(cluster::ClusterArgs),
+    /// Write the definitions of the custom resources into crds/generated/ and the chart.
+    Crdgen(Check),
+    /// Render manifests/ from the charts.
+    Manifests(Check),
+    /// Write what the compile-time check of queries needs without a database into store/.sqlx/.
+    Sqlx(Check),
+}
+
+/// Arguments of commands that write generated files.
+#[derive(Debug, clap::Args)]
+struct Check {
+    /// Write nothing; fail when a file is out of date.
+    #[arg(long)]
+    check: bool,
 }
 
 #[tokio::main]
@@ -31,9 +51,16 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::Test(args) => test::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Bench(args) => bench::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::Cluster(args) => {
             cluster::run(args).await.map_err(|e| (e.exit_code(), e.to_string()))
         }
+        Command::Crdgen(args) => crdgen::run(args.check).map_err(|e| (1, e.to_string())),
+        Command::Manifests(args) => {
+            let progress = asu_tests::progress::Progress::new();
+            manifests::run(args.check, &progress).await.map_err(|e| (1, e.to_string()))
+        }
+        Command::Sqlx(args) => sqlx(args.check).await.map_err(|message| (1, message)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,4 +69,18 @@ async fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+async fn sqlx(check: bool) -> Result<(), String> {
+    use asu_tests::postgres::offline;
+    if !check {
+        let count = offline::write().await.map_err(|error| error.to_string())?;
+        println!("{count} queries described in store/.sqlx");
+        return Ok(());
+    }
+    let outdated = offline::outdated().await.map_err(|error| error.to_string())?;
+    if outdated.is_empty() {
+        return Ok(());
+    }
+    Err(format!("run `cargo xtask sqlx`; out of date: {}", outdated.join(", ")))
 }

@@ -60,7 +60,8 @@ async fn render(helm: &Path, variant: &str) -> Result<File, Error> {
     let chart = root.join("charts/asu");
     let values = root.join("manifests").join(format!("{variant}{VALUES}"));
     let arguments = ["template", "asu", "--namespace", NAMESPACE, "--skip-tests", "--values"];
-    let arguments = arguments.iter().map(AsRef::as_ref).chain([values.as_os_str(), chart.as_os_str()]);
+    let arguments =
+        arguments.iter().map(AsRef::as_ref).chain([values.as_os_str(), chart.as_os_str()]);
     let rendered = exec::output(helm, arguments).await?;
     Ok((format!("manifests/{variant}.yaml"), head(variant) + &tidy(&rendered)))
 }

@@ -30,6 +30,22 @@ const PACKAGES: &[Package] = &[
     package("gcc", &["/usr/bin/gcc"]),
     package("libc6-dev", &["/usr/include/stdlib.h"]),
     package("squashfs-tools", &["/usr/bin/unsquashfs"]),
+    package("postgresql", &["/usr/lib/postgresql/15/bin/postgres"]),
+    package("signify-openbsd", &["/usr/bin/signify-openbsd"]),
+    package("gnupg", &["/usr/bin/gpg"]),
+    package("zstd", &["/usr/bin/zstd"]),
+    package("xz-utils", &["/usr/bin/xz"]),
+    package("e2fsprogs", &["/usr/sbin/mke2fs", "/sbin/mke2fs"]),
+    package("make", &["/usr/bin/make"]),
+    package("gawk", &["/usr/bin/gawk"]),
+    package("python3", &["/usr/bin/python3"]),
+    package("python3-distutils", &["/usr/lib/python3/dist-packages/distutils/util.py", "/usr/lib/python3.11/distutils/util.py"]),
+    package("wget", &["/usr/bin/wget"]),
+    package("unzip", &["/usr/bin/unzip"]),
+    package("bzip2", &["/usr/bin/bzip2", "/bin/bzip2"]),
+    package("patch", &["/usr/bin/patch"]),
+    package("file", &["/usr/bin/file"]),
+    package("wrk", &["/usr/bin/wrk"]),
     package("mount", &["/usr/bin/mount", "/bin/mount"]),
     package("util-linux", &["/usr/bin/nsenter"]),
 ];
@@ -69,7 +85,10 @@ fn missing() -> Vec<&'static str> {
 async fn apt(arguments: &[&str]) -> Result<(), Error> {
     let mut command = tokio::process::Command::new("apt-get");
     // The lock of dpkg is waited for: another installation may be under way on a developer's machine.
-    command.args(["-o", "DPkg::Lock::Timeout=300"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+        .args(["-o", "DPkg::Lock::Timeout=300"])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive");
     exec::run(command).await.map(drop).map_err(|error| Error::Failed {
         program: format!("apt-get {}", arguments.join(" ")),
         status: error.status(),

@@ -5,7 +5,7 @@ mod runner;
 
 use std::collections::BTreeMap;
 
-use asu_tests::progress::Progress;
+use asu_tests::{cluster, progress::Progress, toolchain::debian};
 pub use level::Level;
 
 /// Arguments of `cargo xtask test`.
@@ -69,6 +69,7 @@ impl Error {
 /// The first level that does not pass.
 pub async fn run(args: TestArgs) -> Result<(), Error> {
     let progress = Progress::new();
+    debian::ensure(&progress).await.map_err(cluster::Error::from)?;
     let mut levels = if args.level.is_empty() { Level::ALL.to_vec() } else { args.level };
     levels.sort_unstable();
     levels.dedup();

@@ -1,0 +1,132 @@
+//! The yardstick: a Job without any of our programs that runs the public `make image` over a copy
+//! of the same tree.
+
+use std::time::{Duration, Instant};
+
+use asu_tests::{deploy::NAMESPACE, scenario::System};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
+use serde_json::json;
+
+use super::Error;
+
+/// Where the tree lies, and what a pod needs to run it.
+#[derive(Debug)]
+pub struct Place {
+    claim: String,
+    sub_path: String,
+    image: String,
+    public_url: String,
+}
+
+/// How long a bare Job took.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// From its creation until it was seen to be complete.
+    pub total: Duration,
+    /// Part of it that went into copying the tree, which our link farm does without.
+    pub copy: Duration,
+}
+
+/// Finds the tree of the fixture's small target.
+///
+/// # Errors
+/// There is none that is ready.
+pub async fn place(system: &System) -> Result<Place, Error> {
+    let caches = system.caches().list(&ListParams::default()).await?;
+    let small = caches.items.into_iter().find(|cache| cache.spec.target == "testarch/small");
+    let status = small.and_then(|cache| cache.status);
+    let found = status.and_then(|status| Some((status.place?, status.builder_image?)));
+    let (place, image) = found
+        .ok_or_else(|| Error::Missing("no ImageBuilderCache of testarch/small is ready".into()))?;
+    let offers = system.router.ask(reqwest::Method::GET, "/json/v1/overview.json", None).await?;
+    Ok(Place {
+        claim: place.claim_name,
+        sub_path: place.sub_path,
+        image,
+        public_url: super::first_image::text(&offers.body, "upstream_url").to_owned(),
+    })
+}
+
+/// Runs one.
+///
+/// # Errors
+/// It failed, or took more than five minutes.
+pub async fn run(system: &System, place: &Place, number: u32) -> Result<Times, Error> {
+    let name = format!("bench-bare-{number}");
+    let job = job(&name, place)?;
+    let jobs = system.jobs();
+    let started = Instant::now();
+    jobs.create(&PostParams::default(), &job).await?;
+    system
+        .until("the bare Job is complete", Duration::from_secs(300), || async {
+            let status = jobs.get(&name).await?.status.unwrap_or_default();
+            Ok(match (status.succeeded, status.failed) {
+                (Some(1..), _) => Ok(()),
+                (_, Some(1..)) => Err("it failed".to_owned()),
+                _ => Err(format!("{status:?}")),
+            })
+        })
+        .await?;
+    let total = started.elapsed();
+    let copy = copied(system, &name).await?;
+    jobs.delete(&name, &DeleteParams::background()).await?;
+    Ok(Times { total, copy })
+}
+
+async fn copied(system: &System, job: &str) -> Result<Duration, Error> {
+    let params = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
+    let pod: Pod = system
+        .pods()
+        .list(&params)
+        .await?
+        .items
+        .pop()
+        .ok_or_else(|| Error::Missing(format!("the pod of {job} is gone")))?;
+    let name = pod.metadata.name.unwrap_or_default();
+    let log = system.pods().logs(&name, &LogParams::default()).await?;
+    let millis = log.lines().find_map(|line| line.strip_prefix("copy-ms ")?.parse().ok());
+    Ok(Duration::from_millis(millis.unwrap_or_default()))
+}
+
+fn job(name: &str, place: &Place) -> Result<Job, Error> {
+    let script = r#"set -eu
+begin=$(date +%s%3N)
+cp -a /ib/tree /work/ib && cd /work/ib && mkdir -p tmp /work/out
+sed -i "s|$PUBLIC|$MIRROR|" repositories.conf
+echo "copy-ms $(($(date +%s%3N) - begin))"
+unset PUBLIC MIRROR KUBERNETES_PORT HOSTNAME
+exec env -i PATH="$PATH" HOME=/work LC_ALL=C TZ=UTC make image PROFILE=acme_router-b PACKAGES=fixture-hello BIN_DIR=/work/out
+"#;
+    let value = json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": { "name": name, "namespace": NAMESPACE },
+        "spec": { "backoffLimit": 0, "template": { "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "securityContext": { "seccompProfile": { "type": "RuntimeDefault" } },
+            "containers": [{
+                "name": "make", "image": place.image, "imagePullPolicy": "IfNotPresent",
+                "command": ["bash", "-c", script],
+                "env": [
+                    { "name": "PUBLIC", "value": place.public_url },
+                    { "name": "MIRROR", "value": asu_tests::deploy::upstream::URL },
+                ],
+                "securityContext": {
+                    "runAsUser": 2002, "runAsGroup": 2000, "runAsNonRoot": true,
+                    "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] },
+                },
+                "volumeMounts": [
+                    { "name": "ib", "mountPath": "/ib", "subPath": place.sub_path, "readOnly": true },
+                    { "name": "work", "mountPath": "/work" },
+                ],
+            }],
+            "volumes": [
+                { "name": "ib", "persistentVolumeClaim": { "claimName": place.claim } },
+                { "name": "work", "emptyDir": {} },
+            ],
+        } } },
+    });
+    serde_json::from_value(value).map_err(|error| Error::Missing(error.to_string()))
+}

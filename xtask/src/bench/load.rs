@@ -1,0 +1,90 @@
+//! Requests per second of a finished build, with Debian's wrk inside the cluster's namespace.
+
+use asu_tests::{exec, router::Answer, scenario::System};
+use serde_json::json;
+
+use super::{Error, first_image::text};
+
+/// Connections that are open at the same time.
+const CONNECTIONS: u32 = 16;
+
+/// Measures GET and POST of a finished build.
+///
+/// # Errors
+/// wrk is missing or failed.
+pub async fn run(system: &System, finished: &Answer, seconds: u32) -> Result<(), Error> {
+    let cluster = system
+        .site
+        .cluster()
+        .ok_or_else(|| Error::Missing("the load runs inside a local cluster".into()))?;
+    let service = ["get", "service", "asu-api", "-n", "asu", "-o", "jsonpath={.spec.clusterIP}"];
+    let address = system.site.kubectl(&service).await?;
+    let hash = text(&finished.body, "request_hash");
+    let script = script(finished)?;
+    let script_path = script.path().to_string_lossy().into_owned();
+    println!("\nrequests of a finished build, {CONNECTIONS} connections, {seconds} s each");
+    for (via, base) in
+        [("service", format!("http://{}", address.trim())), ("ingress", cluster.ingress_url())]
+    {
+        let get = format!("{base}/api/v1/build/{hash}");
+        let post = format!("{base}/api/v1/build");
+        let runs = [("GET", get, None), ("POST", post, Some(script_path.as_str()))];
+        for (method, url, script) in runs {
+            let mut command = cluster.nsenter_command("wrk");
+            command.args(["--threads", "1", "--latency"]);
+            command.args(["--connections", &CONNECTIONS.to_string()]);
+            command.args(["--duration", &format!("{seconds}s")]);
+            if let Some(script) = script {
+                command.args(["--script", script]);
+            }
+            command.arg(url);
+            let output = exec::run(command).await?;
+            println!("  {method:<4} via {via}: {}", summary(&output));
+        }
+    }
+    Ok(())
+}
+
+/// A wrk script that posts the finished build's request again.
+fn script(finished: &Answer) -> Result<tempfile::NamedTempFile, Error> {
+    let request = finished.body.get("request").cloned().unwrap_or_else(|| json!({}));
+    let body = request.to_string();
+    let lua = format!(
+        "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\nwrk.body = [==[{body}]==]\n"
+    );
+    let missing = |error: std::io::Error| Error::Missing(error.to_string());
+    let file = tempfile::Builder::new().suffix(".lua").tempfile().map_err(missing)?;
+    std::fs::write(file.path(), lua).map_err(missing)?;
+    Ok(file)
+}
+
+/// Rate, 99th percentile, and errors, from wrk's report.
+fn summary(output: &str) -> String {
+    let wanted = |line: &&str| {
+        let line = line.trim_start();
+        ["Requests/sec", "99%", "Non-2xx", "Socket errors"]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    output
+        .lines()
+        .filter(wanted)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_tells_rate_latency_and_errors() {
+        let output =
+            "Running\n     99%    2.10ms\nRequests/sec:  12345.6\n  Non-2xx or 3xx responses: 3\n";
+        assert_eq!(
+            summary(output),
+            "99% 2.10ms, Requests/sec: 12345.6, Non-2xx or 3xx responses: 3"
+        );
+    }
+}

@@ -1,0 +1,76 @@
+//! `cargo xtask bench`: measurements on the local cluster, as ratios within one run. Absolute times
+//! depend on the machine and on what else it does.
+
+mod bare_job;
+mod first_image;
+mod load;
+mod writes;
+
+use asu_tests::{cluster, deploy, exec, router, scenario};
+
+/// Arguments of `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Bench {
+    /// POST to image beside a bare Job that runs `make image`, API-server writes, and requests per
+    /// second of a finished build.
+    FirstImage(first_image::Args),
+}
+
+/// Why there is no measurement.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The installation.
+    #[error(transparent)]
+    Deploy(#[from] deploy::Error),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// A command.
+    #[error(transparent)]
+    Command(#[from] exec::Error),
+    /// The system.
+    #[error(transparent)]
+    Scenario(#[from] scenario::Error),
+    /// The API.
+    #[error(transparent)]
+    Router(#[from] router::Error),
+    /// The API server.
+    #[error("Kubernetes: {0}")]
+    Kube(#[from] Box<kube::Error>),
+    /// Something that should be there is not.
+    #[error("{0}")]
+    Missing(String),
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Self::Kube(Box::new(error))
+    }
+}
+
+impl Error {
+    /// 3 when the machine lacks something, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Cluster(error) => error.exit_code(),
+            Self::Deploy(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
+/// Runs a benchmark.
+///
+/// # Errors
+/// Why there is no measurement.
+pub async fn run(args: BenchArgs) -> Result<(), Error> {
+    match args.bench {
+        Bench::FirstImage(args) => first_image::run(args).await,
+    }
+}
