@@ -12,7 +12,8 @@ fn read(path: &str) -> String {
 #[tokio::test]
 async fn the_manifests_are_the_chart() {
     for variant in ["install", "ha"] {
-        let values: Value = serde_yaml::from_str(&read(&format!("manifests/{variant}.values.yaml"))).unwrap();
+        let values: Value =
+            serde_yaml::from_str(&read(&format!("manifests/{variant}.values.yaml"))).unwrap();
         let rendered: Vec<_> = system(values)
             .await
             .into_iter()

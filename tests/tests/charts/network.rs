@@ -20,7 +20,8 @@ async fn nothing_reaches_a_pod_and_no_pod_reaches_anything_unless_it_is_said() {
         let ours = pods(&objects);
         let all = ours.iter().map(|(_, pod)| &pod["metadata"]["labels"]).chain([&build]);
         for labels in all {
-            let held = policies.iter().any(|policy| labels_match(&policy["spec"]["podSelector"], labels));
+            let held =
+                policies.iter().any(|policy| labels_match(&policy["spec"]["podSelector"], labels));
             assert!(held, "no policy is about {labels}");
         }
     }
@@ -51,7 +52,9 @@ async fn the_database_is_reached_by_those_who_use_it() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|peer| peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"].as_str().unwrap())
+        .map(|peer| {
+            peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"].as_str().unwrap()
+        })
         .collect();
     from.sort_unstable();
     assert_eq!(from, ["api", "migrate", "operator"]);

@@ -69,8 +69,11 @@ async fn only_operator_and_api_pods_speak_to_the_api_server() {
 async fn health_is_asked_on_the_port_that_no_ingress_routes() {
     let objects = system(json!({})).await;
     for name in ["asu-operator", "asu-api"] {
-        let container = &find(&objects, "Deployment", name)["spec"]["template"]["spec"]["containers"][0];
-        for (probe, path) in [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+        let container =
+            &find(&objects, "Deployment", name)["spec"]["template"]["spec"]["containers"][0];
+        for (probe, path) in
+            [("startupProbe", "/livez"), ("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]
+        {
             assert_eq!(container[probe]["httpGet"], json!({ "path": path, "port": "admin" }));
         }
         let ports = container["ports"].as_array().unwrap();
@@ -98,10 +101,15 @@ async fn a_store_for_one_node_holds_everything_that_touches_it_on_that_node() {
     let objects = system(json!({ "store": { "accessMode": "ReadWriteOnce" } })).await;
     for name in ["asu-operator", "asu-api"] {
         let pod = &find(&objects, "Deployment", name)["spec"]["template"];
-        let term = &pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0];
+        let term = &pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+            [0];
         assert_eq!(term["topologyKey"], "kubernetes.io/hostname");
         assert_eq!(term["labelSelector"]["matchLabels"], json!({ "asu.dev/store-node": "asu" }));
-        assert_eq!(store_node(pod), Some("asu"), "a pod that does not match its own term never starts");
+        assert_eq!(
+            store_node(pod),
+            Some("asu"),
+            "a pod that does not match its own term never starts"
+        );
     }
     assert_eq!(colocate(&objects).as_deref(), Some("asu.dev/store-node=asu"));
 }
@@ -133,7 +141,9 @@ async fn each_selector_finds_the_pods_that_it_is_for() {
     let matches = |selector: &Value| {
         let wanted = selector.as_object().unwrap();
         pods.iter()
-            .filter(|(_, pod)| wanted.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value))
+            .filter(|(_, pod)| {
+                wanted.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value)
+            })
             .map(|(name, _)| name.as_str())
             .collect::<Vec<_>>()
     };
@@ -157,7 +167,10 @@ async fn the_database_is_the_official_image_as_its_own_user() {
     assert_eq!(spec["containers"][0]["image"], "postgres:17");
     assert_eq!(spec["securityContext"]["runAsUser"], json!(999));
     assert_eq!(set["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"], "Retain");
-    assert_eq!(texts(&set["spec"]["volumeClaimTemplates"][0]["spec"]["accessModes"]), ["ReadWriteOnce"]);
+    assert_eq!(
+        texts(&set["spec"]["volumeClaimTemplates"][0]["spec"]["accessModes"]),
+        ["ReadWriteOnce"]
+    );
     let none = system(external()).await;
     assert!(of_kind(&none, "StatefulSet").is_empty());
 }

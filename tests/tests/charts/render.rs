@@ -25,7 +25,8 @@ pub async fn text(chart: &str, values: &Value) -> Result<String, String> {
     std::fs::write(file.path(), values.to_string()).unwrap();
     let values = file.path().to_str().unwrap();
     let chart = root().join("charts").join(chart);
-    helm(&["template", "asu", chart.to_str().unwrap(), "--namespace", "asu", "--values", values]).await
+    helm(&["template", "asu", chart.to_str().unwrap(), "--namespace", "asu", "--values", values])
+        .await
 }
 
 /// Renders the chart of the system.

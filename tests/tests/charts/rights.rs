@@ -13,7 +13,8 @@ fn table(role: &Value) -> Vec<String> {
         let names = texts(&rule["resourceNames"]);
         for group in texts(&rule["apiGroups"]) {
             for resource in texts(&rule["resources"]) {
-                let name = if names.is_empty() { String::new() } else { format!("#{}", names.join(",")) };
+                let name =
+                    if names.is_empty() { String::new() } else { format!("#{}", names.join(",")) };
                 lines.push(format!("{group}/{resource}{name}: {}", verbs.join(" ")));
             }
         }
@@ -73,11 +74,17 @@ async fn only_operator_and_api_have_a_token() {
     let objects = system(json!({})).await;
     let mut tokens: Vec<_> = of_kind(&objects, "ServiceAccount")
         .into_iter()
-        .map(|account| (account["metadata"]["name"].as_str(), account["automountServiceAccountToken"].as_bool()))
+        .map(|account| {
+            (
+                account["metadata"]["name"].as_str(),
+                account["automountServiceAccountToken"].as_bool(),
+            )
+        })
         .collect();
     tokens.sort_unstable();
     let expected = [("api", true), ("build", false), ("operator", true), ("plain", false)];
     let expected: Vec<_> = expected.map(|(name, token)| (format!("asu-{name}"), token)).into();
-    let found: Vec<_> = tokens.iter().map(|(name, token)| (name.unwrap().to_owned(), token.unwrap())).collect();
+    let found: Vec<_> =
+        tokens.iter().map(|(name, token)| (name.unwrap().to_owned(), token.unwrap())).collect();
     assert_eq!(found, expected);
 }

@@ -69,7 +69,10 @@ async fn a_distribution_with_an_unknown_or_malformed_field_is_refused() {
     let with = |spec: Value| json!({ "distributions": { "openwrt": { "spec": spec } } });
     for (values, complaint) in [
         (json!({ "distribution": {} }), "'distribution' not allowed"),
-        (json!({ "distributions": { "Bad Name": { "enabled": false, "spec": null } } }), "Bad Name"),
+        (
+            json!({ "distributions": { "Bad Name": { "enabled": false, "spec": null } } }),
+            "Bad Name",
+        ),
         (with(json!({ "titel": "x" })), "'titel' not allowed"),
         (with(json!({ "upstream": { "fetchUrls": [] } })), "'fetchUrls' not allowed"),
         (with(json!({ "branches": [] })), "/spec/branches"),

@@ -30,7 +30,9 @@ async fn release(plane: &ControlPlane, verb: &[&str], values: &Value) -> Result<
 async fn uninstall(plane: &ControlPlane) {
     let kubeconfig = plane.kubeconfig_path();
     let kubeconfig = kubeconfig.to_str().unwrap();
-    helm(&["uninstall", "asu", "--namespace", NAMESPACE, "--kubeconfig", kubeconfig]).await.unwrap();
+    helm(&["uninstall", "asu", "--namespace", NAMESPACE, "--kubeconfig", kubeconfig])
+        .await
+        .unwrap();
 }
 
 async fn get(plane: &ControlPlane, what: &[&str]) -> String {
@@ -40,7 +42,10 @@ async fn get(plane: &ControlPlane, what: &[&str]) -> String {
 
 async fn passwords(plane: &ControlPlane) -> String {
     let path = "jsonpath={.data}";
-    plane.kubectl(&["get", "--namespace", NAMESPACE, "secret", "asu-postgres", "--output", path]).await.unwrap()
+    plane
+        .kubectl(&["get", "--namespace", NAMESPACE, "secret", "asu-postgres", "--output", path])
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -60,7 +65,9 @@ async fn passwords_and_data_survive_upgrade_and_uninstall() {
     assert_eq!(next.lines().count(), 1, "the old Job stayed: {next}");
 
     uninstall(&plane).await;
-    let left = get(&plane, &["deployment,statefulset,job,service,pvc,secret,role,ingress,networkpolicy"]).await;
+    let left =
+        get(&plane, &["deployment,statefulset,job,service,pvc,secret,role,ingress,networkpolicy"])
+            .await;
     let mut left: Vec<_> = left.lines().collect();
     left.sort_unstable();
     assert_eq!(left, ["persistentvolumeclaim/asu-store", "secret/asu-postgres"]);
@@ -75,11 +82,17 @@ async fn a_namespace_that_enforces_restricted_takes_every_pod() {
     let plane = plane().await;
     let rendered = documents(&text("asu", &json!({})).await.unwrap());
     for (name, pod) in pods(&rendered) {
+        let mut spec = pod["spec"].clone();
+        if name == "asu-postgres" {
+            // What a StatefulSet adds for its claim.
+            let volumes = spec["volumes"].as_array_mut().unwrap();
+            volumes.push(json!({ "name": "data", "emptyDir": {} }));
+        }
         let pod = json!({
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": { "name": name, "namespace": NAMESPACE, "labels": pod["metadata"]["labels"] },
-            "spec": pod["spec"],
+            "spec": spec,
         });
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), pod.to_string()).unwrap();
@@ -96,7 +109,8 @@ async fn the_manifests_can_be_applied_as_they_are() {
         let path = asu_tests::root().join(format!("manifests/{variant}.yaml"));
         let text = std::fs::read_to_string(&path).unwrap();
         let path = path.to_str().unwrap();
-        let arguments = ["apply", "--server-side", "--validate=strict", "--output", "name", "--filename", path];
+        let arguments =
+            ["apply", "--server-side", "--validate=strict", "--output", "name", "--filename", path];
         let applied = plane.kubectl(&arguments).await.unwrap();
         let objects = documents(&text);
         assert!(objects.iter().all(|object| kind(object) != "Secret"));
@@ -112,7 +126,8 @@ async fn the_chart_of_distributions_installs_after_the_system() {
         .kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"])
         .await
         .unwrap();
-    let (chart, kubeconfig) = (asu_tests::root().join("charts/asu-distributions"), plane.kubeconfig_path());
+    let (chart, kubeconfig) =
+        (asu_tests::root().join("charts/asu-distributions"), plane.kubeconfig_path());
     let arguments = ["install", "distributions", chart.to_str().unwrap(), "--namespace", NAMESPACE];
     let kubeconfig = ["--kubeconfig", kubeconfig.to_str().unwrap()];
     helm(&[&arguments[..], &kubeconfig].concat()).await.unwrap();

@@ -37,7 +37,11 @@ fn variables(spec: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn every_setting_of_the_chart_is_one_of_the_programs() {
-    for values in [json!({ "cache": { "maxBytes": 1 } }), json!({ "cache": { "claimMode": "shared" } }), external()] {
+    for values in [
+        json!({ "cache": { "maxBytes": 1 } }),
+        json!({ "cache": { "claimMode": "shared" } }),
+        external(),
+    ] {
         let objects = system(values).await;
         let [migrate] = of_kind(&objects, "Job")[..] else { panic!("not one Job") };
         for (object, crates) in [
@@ -70,7 +74,8 @@ async fn a_connection_string_is_in_a_secret_and_nowhere_else() {
     let url = "postgres://asu:hunter2@db.example.org:5432/asu";
     let values = json!({ "database": { "bundled": false, "url": url } });
     let objects = system(values).await;
-    let leaking: Vec<_> = objects.iter().filter(|object| object.to_string().contains("hunter2")).collect();
+    let leaking: Vec<_> =
+        objects.iter().filter(|object| object.to_string().contains("hunter2")).collect();
     assert!(leaking.is_empty());
     let secret = find(&objects, "Secret", "asu-database");
     assert!(secret["data"]["url"].is_string());

@@ -44,7 +44,9 @@ fn others(leaf: &Leaf) -> Vec<Value> {
     }
     match &leaf.default {
         Value::Bool(_) => vec![json!(true), json!(false)],
-        Value::Number(value) => vec![json!(value.as_i64().unwrap() + 1), json!(value.as_i64().unwrap() - 1)],
+        Value::Number(value) => {
+            vec![json!(value.as_i64().unwrap() + 1), json!(value.as_i64().unwrap() - 1)]
+        }
         Value::Object(_) => vec![json!({ "changed": "yes" }), json!({ "cpu": "7" })],
         Value::Array(_) => vec![
             json!(["changed"]),
@@ -87,7 +89,8 @@ fn read_yaml(path: &str) -> Value {
 
 /// Settings of which each makes others matter.
 fn situations() -> Vec<Value> {
-    let shared = json!({ "cache": { "claimMode": "shared" }, "postgres": { "existingSecret": "x" } });
+    let shared =
+        json!({ "cache": { "claimMode": "shared" }, "postgres": { "existingSecret": "x" } });
     let inline = json!({ "database": { "bundled": false, "url": "postgres://x" } });
     vec![everything(), external(), shared, inline]
 }
@@ -98,7 +101,8 @@ async fn every_value_changes_what_is_rendered() {
     let mut found = Vec::new();
     leaves(&schema, &schema, &read_yaml("charts/asu/values.yaml"), &[], &mut found);
     assert!(found.len() > 80, "{}", found.len());
-    let mut situations: Vec<_> = situations().into_iter().map(|values| (values, String::new())).collect();
+    let mut situations: Vec<_> =
+        situations().into_iter().map(|values| (values, String::new())).collect();
     for (values, rendered) in &mut situations {
         *rendered = text("asu", values).await.unwrap();
     }
