@@ -67,9 +67,6 @@ pub(crate) struct Confine {
     /// Refuse every socket but local ones.
     #[arg(long)]
     pub(crate) no_network: bool,
-    /// Largest file that may be written, in bytes.
-    #[arg(long)]
-    pub(crate) file_bytes: Option<u64>,
     /// The command.
     #[arg(last = true, required = true)]
     pub(crate) argv: Vec<OsString>,

@@ -28,11 +28,7 @@ use tokio::{
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     if let Command::Confine(arguments) = command {
-        let confinement = Confinement {
-            cpus: arguments.cpus,
-            no_network: arguments.no_network,
-            file_bytes: arguments.file_bytes,
-        };
+        let confinement = Confinement { cpus: arguments.cpus, no_network: arguments.no_network };
         let Err(error) = confine::exec(&confinement, &arguments.argv);
         eprintln!("asu-builder confine: {error}");
         return ExitCode::from(126);
@@ -64,7 +60,14 @@ fn this_program() -> Result<PathBuf, AnyError> {
 
 fn populate(paths: &Paths) -> Result<ExitCode, AnyError> {
     let builder = this_program()?;
-    let result = runtime()?.block_on(populate::run(paths, &builder));
+    let runtime = runtime()?;
+    let mut terminate = runtime.block_on(async { signal(SignalKind::terminate()) })?;
+    runtime.spawn(async move {
+        terminate.recv().await;
+        // Nothing is ready before the marker, and the next run removes what is left.
+        std::process::exit(143);
+    });
+    let result = runtime.block_on(populate::run(paths, &builder));
     Ok(match result.failure {
         None => ExitCode::SUCCESS,
         Some(_) => ExitCode::FAILURE,

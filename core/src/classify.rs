@@ -50,7 +50,7 @@ macro_rules! pattern {
 
 pattern!(
     NO_SPACE,
-    r"No space left on device|Disk quota exceeded|verify_pkg_installable: Only have \d+kb available|FATAL ERROR: Failed to write to output filesystem|File size limit exceeded"
+    r"No space left on device|Disk quota exceeded|verify_pkg_installable: Only have \d+kb available|FATAL ERROR: Failed to write to output filesystem"
 );
 pattern!(READ_ONLY, r"Read-only file system|staging_dir/.*: Permission denied");
 pattern!(INDEX_URL, r"^Downloading (\S+)/Packages(?:\.gz|\.sig)?$");
@@ -99,6 +99,13 @@ pattern!(
 pattern!(APK_BLOCK, r"^  ([A-Za-z0-9_.+~-]+):$");
 pattern!(APK_CONFLICT, r"^\s+(?:conflicts|breaks): ([A-Za-z0-9_.+~-]+)\[");
 pattern!(NO_PROFILE, r#"^Profile ".*" does not exist!"#);
+
+// A word that every line of interest has: a chatty package prints a hundred thousand lines that have
+// none, and each of them would be held against every pattern.
+pattern!(
+    INTERESTING,
+    r"space|Only have|quota|to write|ermission|Read-only|ownload|ignature|WARNING|ERROR|Checksum|big|partition|script|annot |no such package|onflict|breaks: |clashes|already provided|does not exist|^  [^ ]+:$"
+);
 
 fn found(pattern: &LazyLock<Option<Regex>>, line: &str) -> bool {
     pattern.as_ref().is_some_and(|regex| regex.is_match(line))
@@ -163,6 +170,10 @@ impl Classifier {
             end -= 1;
         }
         let line = line.get(..end).unwrap_or_default();
+        if !found(&INTERESTING, line) {
+            self.context = Context::None;
+            return;
+        }
         self.surroundings(line);
         self.request(line);
     }

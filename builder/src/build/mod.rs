@@ -126,11 +126,7 @@ fn runner(
     make_fresh_folder(&home)?;
     Ok(Runner {
         builder: builder.to_owned(),
-        confinement: Confinement {
-            cpus: choose_cpus(),
-            no_network: false,
-            file_bytes: Some(plan.limits.work_bytes),
-        },
+        confinement: Confinement { cpus: choose_cpus(), no_network: false },
         bounds: Bounds {
             deadline: started + Duration::from_secs(plan.limits.seconds),
             space: Some((paths.work(), plan.limits.work_bytes)),

@@ -23,8 +23,6 @@ pub struct Confinement {
     pub cpus: Vec<usize>,
     /// Refuse every socket but local ones.
     pub no_network: bool,
-    /// Largest file that may be written, in bytes.
-    pub file_bytes: Option<u64>,
 }
 
 /// Sets this process up and turns it into `argv`; returns only on failure.
@@ -34,9 +32,6 @@ pub struct Confinement {
 pub fn exec(confinement: &Confinement, argv: &[OsString]) -> io::Result<Infallible> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     limit(Resource::Nofile, OPEN_FILES)?;
-    if let Some(bytes) = confinement.file_bytes {
-        limit(Resource::Fsize, bytes)?;
-    }
     cpus::pin(&confinement.cpus)?;
     if confinement.no_network {
         network::forbid()?;

@@ -109,6 +109,41 @@ async fn fill(
     let unpacked = unpack(plan, &tarball, &temporary.join("unpacked"))?;
     fs::remove_file(&tarball).map_err(PopulateError::io("remove", &tarball))?;
     switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
+    finish(paths, builder, plan, temporary, deadline, &unpacked)
+}
+
+/// Fills the cache from a tarball of this machine, which is not verified: for the conformance
+/// suite, which takes any ImageBuilder through the code that pods run.
+///
+/// # Errors
+/// Why the tarball cannot be used.
+pub fn install(
+    paths: &Paths,
+    builder: &Path,
+    plan: &PopulatePlan,
+    tarball: &Path,
+) -> Result<Marker, PopulateError> {
+    let deadline = Instant::now() + Duration::from_secs(plan.seconds);
+    let folder = paths.image_builder();
+    let temporary = folder.join(format!("tmp-{}", plain(&plan.uid)?));
+    remove_leftovers(&folder)?;
+    make_folder(&temporary).map_err(PopulateError::io("make", &temporary))?;
+    let unpacked = unpack(plan, tarball, &temporary.join("unpacked"))?;
+    switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
+    let marker = finish(paths, builder, plan, &temporary, deadline, &unpacked)?;
+    remove_tree(&temporary).map_err(PopulateError::io("remove", &temporary))?;
+    Ok(marker)
+}
+
+/// Warms up the tree in its final place and marks it.
+fn finish(
+    paths: &Paths,
+    builder: &Path,
+    plan: &PopulatePlan,
+    temporary: &Path,
+    deadline: Instant,
+    unpacked: &Unpacked,
+) -> Result<Marker, PopulateError> {
     println!("populate: warming up");
     let facts = warm_up(&WarmUp { tree: &paths.tree(), home: temporary, builder, deadline })?;
     let marker = Marker {

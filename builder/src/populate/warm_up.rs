@@ -66,7 +66,7 @@ pub fn warm_up(what: &WarmUp<'_>) -> Result<TreeFacts, PopulateError> {
         .map_err(PopulateError::io("write", &log_file))?;
     let runner = Runner {
         builder: what.builder.to_owned(),
-        confinement: Confinement { cpus: choose_cpus(), no_network: true, file_bytes: None },
+        confinement: Confinement { cpus: choose_cpus(), no_network: true },
         bounds: Bounds::until(what.deadline),
         home: what.home.to_owned(),
         log: Arc::new(Log::new(Box::new(log), MAX_OUTPUT)),

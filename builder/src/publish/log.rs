@@ -27,7 +27,11 @@ pub(super) fn read(work: &Folder, opened: Option<File>, limit: u64, last_word: &
     if text.last().is_some_and(|&byte| byte != b'\n') {
         text.push(b'\n');
     }
-    text.extend_from_slice(format!("[asu] {last_word}\n").as_bytes());
+    // `build` says the same about a failure that it found itself.
+    let last_line = format!("[asu] {last_word}\n").into_bytes();
+    if !text.ends_with(&last_line) {
+        text.extend_from_slice(&last_line);
+    }
     text
 }
 

@@ -84,7 +84,9 @@ pub async fn run(paths: &Paths, stop: Stop) -> Result<u8, PublishError> {
     if !asu_core::result::is_plain_file_name(&plan.uid) {
         return Err(PublishError::Uid);
     }
-    let store = LocalFileSystem::new_with_prefix(paths.store())?.with_fsync(true);
+    let store = LocalFileSystem::new_with_prefix(paths.store())?
+        .with_fsync(true)
+        .with_automatic_cleanup(true);
     let work = Folder::open(&paths.work()).map_err(PublishError::Work)?;
     let publish = Publish { paths, plan: &plan, work: &work, store: Arc::new(store) };
     let mut watch = Watch::new(&work, &plan);

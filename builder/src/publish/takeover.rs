@@ -32,7 +32,10 @@ impl Publish<'_> {
             Err(failure) => return Ok(Err(failure)),
         };
         let uploads = Key::from(format!("{UPLOADS}/{}.{}", self.plan.uid, self.plan.attempt));
-        self.remove_below(&uploads).await?;
+        for attempt in 1..=self.plan.attempt {
+            let left = Key::from(format!("{UPLOADS}/{}.{attempt}", self.plan.uid));
+            self.remove_below(&left).await?;
+        }
         let built = match self.copy_all(&output, &names, &uploads).await? {
             Err(failure) => Err(failure),
             Ok(files) => match named_images_are_there(&profile, &files) {

@@ -137,9 +137,6 @@ impl Runner {
         if self.confinement.no_network {
             command.arg("--no-network");
         }
-        if let Some(bytes) = self.confinement.file_bytes {
-            command.arg("--file-bytes").arg(bytes.to_string());
-        }
         command
             .arg("--")
             .args(argv)

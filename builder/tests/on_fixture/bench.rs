@@ -1,0 +1,339 @@
+//! A folder that stands for a pod's root, and the program run in it.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown, symlink},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+use asu_core::{
+    digest::Sha256Hex,
+    plan::{BuildLimits, BuildPlan, Marker, PLAN_SCHEMA, PopulatePlan, Workspace},
+    request::{DefaultsDigest, Request},
+    result::{BuildResult, PopulateResult},
+};
+use asu_tests::{
+    fixtures::{Faults, Logged, Upstream, World},
+    toolchain::cache_dir,
+};
+use tempfile::TempDir;
+
+/// The image that the pods run, as plans name it.
+pub(crate) const IMAGE: &str = "builder@sha256:1";
+const BUILD_USER: u32 = 2001;
+const PUBLISH_USER: u32 = 2002;
+const GROUP: u32 = 2000;
+
+/// A folder that other users can enter.
+pub(crate) fn folder() -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder.path(), open).expect("an open folder");
+    folder
+}
+
+/// The program, where every user can run it.
+pub(crate) fn program() -> &'static Path {
+    static PLACE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, program) = PLACE.get_or_init(|| {
+        let place = folder();
+        let program = place.path().join("asu-builder");
+        fs::copy(env!("CARGO_BIN_EXE_asu-builder"), &program).expect("a copy of the program");
+        (place, program)
+    });
+    program
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A folder of this user, as a volume of a pod.
+fn volume(path: &Path, user: u32, mode: u32) {
+    fs::create_dir_all(path).expect("a volume");
+    if is_root() {
+        chown(path, Some(user), Some(GROUP)).expect("the volume's owner");
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the volume's mode");
+}
+
+fn command(user: u32, subcommand: &str, root: &Path) -> Command {
+    let mut command = if is_root() {
+        let mut command = Command::new("setpriv");
+        command.arg(format!("--reuid={user}")).arg(format!("--regid={GROUP}"));
+        command.args(["--clear-groups", "--no-new-privs"]).arg(program());
+        command
+    } else {
+        Command::new(program())
+    };
+    command.arg(subcommand).arg("--root").arg(root);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn put_plan(root: &Path, plan: &impl serde::Serialize) {
+    let folder = root.join("asu/plan");
+    fs::create_dir_all(&folder).expect("the plan's folder");
+    let text = serde_json::to_vec(plan).expect("a plan as JSON");
+    fs::write(folder.join("plan.json"), text).expect("the plan");
+}
+
+/// The world and a server of its own.
+pub(crate) fn world() -> (World, Upstream) {
+    let world = World::ensure(&cache_dir()).expect("the fixture world");
+    let upstream = Upstream::start(&world).expect("the fixture's server");
+    (world, upstream)
+}
+
+/// Runs something that waits.
+pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+/// Makes the server fail.
+pub(crate) fn fail(upstream: &Upstream, faults: Faults) {
+    block(upstream.knobs().set(&faults)).expect("faults");
+}
+
+/// What the server saw.
+pub(crate) fn requests(upstream: &Upstream) -> Vec<Logged> {
+    block(upstream.knobs().requests()).expect("the server's log")
+}
+
+/// A cache being filled.
+pub(crate) struct Cache {
+    place: TempDir,
+}
+
+impl Cache {
+    pub(crate) fn new() -> Self {
+        let place = folder();
+        volume(&place.path().join("asu/imagebuilder"), PUBLISH_USER, 0o755);
+        volume(&place.path().join("dev"), PUBLISH_USER, 0o755);
+        Self { place }
+    }
+
+    pub(crate) fn volume(&self) -> PathBuf {
+        self.place.path().join("asu/imagebuilder")
+    }
+
+    /// Names in the volume.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.volume()).expect("the volume");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn marker(&self) -> Option<Marker> {
+        let bytes = fs::read(self.volume().join("marker.json")).ok()?;
+        Some(serde_json::from_slice(&bytes).expect("a marker"))
+    }
+
+    pub(crate) fn set_marker(&self, marker: &Marker) {
+        let bytes = serde_json::to_vec(marker).expect("a marker as JSON");
+        fs::write(self.volume().join("marker.json"), bytes).expect("the marker");
+    }
+
+    /// Runs `populate` and reads its termination message.
+    pub(crate) fn populate(&self, plan: &PopulatePlan) -> PopulateResult {
+        put_plan(self.place.path(), plan);
+        let ran = command(PUBLISH_USER, "populate", self.place.path()).output();
+        let ran = ran.expect("the program");
+        let message = fs::read(self.place.path().join("dev/termination-log"));
+        let message = message.unwrap_or_else(|_| panic!("no termination message: {ran:?}"));
+        let result: PopulateResult = serde_json::from_slice(&message).expect("a result");
+        assert_eq!(ran.status.success(), result.failure.is_none(), "{ran:?}");
+        result
+    }
+}
+
+/// A plan for a target of the world.
+pub(crate) fn populate_plan(world: &World, upstream: &Upstream, target: &str) -> PopulatePlan {
+    let tarball = world.tarball(target);
+    let bytes = fs::read(&tarball).expect("the tarball");
+    PopulatePlan {
+        schema: PLAN_SCHEMA,
+        uid: "cache".into(),
+        version: world.version().into(),
+        target: target.into(),
+        fetch_urls: vec![upstream.base_url()],
+        target_path: world.target_path(target).trim_end_matches('/').into(),
+        keys: vec![world.public_key.clone()],
+        file: tarball.file_name().expect("a name").to_string_lossy().into_owned(),
+        sha256: Sha256Hex::of(&bytes),
+        builder_image: IMAGE.into(),
+        max_download_bytes: 1 << 30,
+        max_tree_bytes: 1 << 30,
+        max_entries: 100_000,
+        seconds: 120,
+    }
+}
+
+/// The warmed-up tree of a target, shared by all tests, which cannot write to it.
+pub(crate) fn cache(target: &str) -> &'static Cache {
+    static SMALL: OnceLock<Cache> = OnceLock::new();
+    static DISK: OnceLock<Cache> = OnceLock::new();
+    let slot = if target == "testarch/disk" { &DISK } else { &SMALL };
+    slot.get_or_init(|| {
+        let (world, upstream) = world();
+        let cache = Cache::new();
+        let result = cache.populate(&populate_plan(&world, &upstream, target));
+        assert_eq!(result.failure, None, "{}", result.detail);
+        cache
+    })
+}
+
+/// A build pod.
+pub(crate) struct Pod {
+    place: TempDir,
+    pub(crate) plan: BuildPlan,
+    pub(crate) upstream: Upstream,
+}
+
+/// How both containers ended.
+pub(crate) struct Ended {
+    pub(crate) build: Output,
+    pub(crate) publish: Output,
+}
+
+impl Pod {
+    /// A pod for a request of packages for the first router.
+    pub(crate) fn new(packages: &[&str]) -> Self {
+        Self::on("testarch/small", "acme_router-a", packages)
+    }
+
+    pub(crate) fn on(target: &str, profile: &str, packages: &[&str]) -> Self {
+        Self::with(cache(target), target, profile, packages)
+    }
+
+    pub(crate) fn with(cache: &Cache, target: &str, profile: &str, packages: &[&str]) -> Self {
+        let (world, upstream) = world();
+        let place = folder();
+        let asu = place.path().join("asu");
+        volume(&asu.join("store"), PUBLISH_USER, 0o755);
+        // As `fsGroup` would make it: setgid and open. The owner lets the attacks find it.
+        volume(&asu.join("work"), BUILD_USER, 0o2777);
+        symlink(cache.volume(), asu.join("imagebuilder")).expect("the cache's mount");
+        let marker = cache.marker().expect("a marker");
+        let request = Request {
+            distribution: "openwrt".into(),
+            version: world.version().into(),
+            version_code: None,
+            target: target.into(),
+            profile: profile.into(),
+            packages: packages.iter().map(ToString::to_string).collect(),
+            packages_versions: Default::default(),
+            diff_packages: false,
+            filesystem: None,
+            rootfs_size_mb: None,
+            defaults: None,
+            repositories: Default::default(),
+            repositories_mode: Default::default(),
+            repository_keys: Default::default(),
+        };
+        let plan = BuildPlan {
+            schema: PLAN_SCHEMA,
+            uid: "uid-1".into(),
+            attempt: 1,
+            request_hash: Sha256Hex::of(b"request"),
+            request,
+            version_code: marker.revision,
+            image_builder: marker.sha256,
+            builder_image: IMAGE.into(),
+            public_url: world.base_url.clone(),
+            package_base_url: upstream.base_url(),
+            workspace: Workspace::LinkFarm,
+            limits: BuildLimits { seconds: 120, ..BuildLimits::default() },
+        };
+        Self { place, plan, upstream }
+    }
+
+    /// Gives the request a private first-boot script.
+    pub(crate) fn defaults(&mut self, script: &str) {
+        let folder = self.place.path().join("asu/defaults");
+        fs::create_dir_all(&folder).expect("the Secret's folder");
+        fs::write(folder.join("defaults"), script).expect("the script");
+        self.plan.request.defaults = Some(DefaultsDigest {
+            sha256: Sha256Hex::of(script.as_bytes()),
+            length: u32::try_from(script.len()).expect("a short script"),
+        });
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.place.path().join("asu").join(path)
+    }
+
+    /// Starts both containers together.
+    pub(crate) fn start(&self) -> (Child, Child) {
+        put_plan(self.place.path(), &self.plan);
+        let start = |user, name| command(user, name, self.place.path()).spawn().expect("a start");
+        (start(BUILD_USER, "build"), start(PUBLISH_USER, "publish"))
+    }
+
+    pub(crate) fn run(&self) -> Ended {
+        self.run_with(|_, _| {})
+    }
+
+    /// Runs both; `meanwhile` may disturb them.
+    pub(crate) fn run_with(&self, meanwhile: impl FnOnce(&Child, &Child)) -> Ended {
+        let (build, publish) = self.start();
+        meanwhile(&build, &publish);
+        let end = |child: Child| child.wait_with_output().expect("an end");
+        Ended { build: end(build), publish: end(publish) }
+    }
+
+    /// The committed result: the final one, or that of the attempt.
+    pub(crate) fn result(&self) -> BuildResult {
+        let plan = &self.plan;
+        let final_one = self.path(&format!("store/results/{}.json", plan.uid));
+        let attempt = self.path(&format!("store/results/{}.{}.json", plan.uid, plan.attempt));
+        let file = if final_one.exists() { final_one } else { attempt };
+        let bytes = fs::read(&file).expect("a committed result");
+        BuildResult::read(&bytes, &plan.uid, &plan.request_hash).expect("a good result")
+    }
+
+    pub(crate) fn is_final(&self) -> bool {
+        self.path(&format!("store/results/{}.json", self.plan.uid)).exists()
+    }
+
+    /// Text of the stored log.
+    pub(crate) fn log(&self) -> String {
+        let plan = &self.plan;
+        let name = if self.is_final() {
+            format!("store/logs/{}.zst", plan.uid)
+        } else {
+            format!("store/logs/{}.{}.zst", plan.uid, plan.attempt)
+        };
+        let bytes = fs::read(self.path(&name)).expect("a stored log");
+        let text = zstd::decode_all(bytes.as_slice()).expect("zstd");
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Every file of the store, by its path.
+    pub(crate) fn stored(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.path("store")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder of the store") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let below = path.strip_prefix(self.path("store")).expect("below the store");
+                    found.push(below.to_string_lossy().into_owned());
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}

@@ -1,0 +1,175 @@
+//! Builds that fail, each with the reason that says whose fault it is.
+
+use asu_core::digest::Sha256Hex;
+use asu_core::{
+    failure::{Disposition, FailureReason as Reason},
+    request::{DefaultsDigest, Filesystem},
+};
+use asu_tests::fixtures::Faults;
+
+use crate::bench::{Pod, fail};
+
+/// Runs the pod and checks reason, exit codes, the place of the result, and that the log is kept.
+fn failed(pod: &Pod, reason: Reason) -> String {
+    let ended = pod.run();
+    let failure = pod.result().failure.expect("a failure");
+    assert_eq!(failure.reason, reason, "{}\n{}", failure.detail, pod.log());
+    let is_request = reason.disposition() == Disposition::Request;
+    let codes = (ended.build.status.code(), ended.publish.status.code());
+    assert_eq!(codes, if is_request { (Some(42), Some(42)) } else { (Some(1), Some(3)) });
+    assert_eq!(pod.is_final(), is_request, "only what is final is kept under the build's own key");
+    assert!(pod.log().contains(&failure.detail));
+    assert!(pod.stored().iter().all(|name| !name.starts_with("artifacts")), "{:?}", pod.stored());
+    failure.detail
+}
+
+fn failed_with(packages: &[&str], reason: Reason) -> String {
+    failed(&Pod::new(packages), reason)
+}
+
+fn failed_under(faults: Faults, reason: Reason) -> String {
+    let pod = Pod::new(&["fixture-hello"]);
+    fail(&pod.upstream, faults);
+    let detail = failed(&pod, reason);
+    assert!(!detail.contains("Impossible package selection"), "{detail}");
+    detail
+}
+
+fn paths(pattern: &str) -> Vec<String> {
+    vec![pattern.to_owned()]
+}
+
+#[test]
+fn a_package_that_does_not_exist_is_named() {
+    assert_eq!(
+        failed_with(&["nosuch"], Reason::PackageSelection),
+        "Impossible package selection: missing (nosuch)"
+    );
+}
+
+#[test]
+fn conflicts_clashes_and_missing_dependencies_name_the_packages() {
+    for (packages, detail) in [
+        (
+            &["fixture-conflict-a", "fixture-conflict-b"][..],
+            "conflicts (fixture-conflict-a, fixture-conflict-b)",
+        ),
+        (
+            &["fixture-clash-a", "fixture-clash-b"][..],
+            "conflicts (fixture-clash-a, fixture-clash-b)",
+        ),
+        (&["fixture-missing-dep"][..], "missing (fixture-missing-dep, fixture-nowhere)"),
+    ] {
+        let said = failed_with(packages, Reason::PackageSelection);
+        assert_eq!(said, format!("Impossible package selection: {detail}"));
+    }
+}
+
+#[test]
+fn an_image_too_big_shows_both_sizes() {
+    let detail = failed_with(&["fixture-huge"], Reason::ImageTooBig);
+    assert!(detail.starts_with("Selected packages exceed device storage: "), "{detail}");
+    assert!(detail.ends_with(" > 524288 bytes"), "{detail}");
+}
+
+#[test]
+fn a_root_partition_too_small_is_an_image_too_big() {
+    let mut pod = Pod::on("testarch/disk", "generic", &["fixture-huge"]);
+    pod.plan.request.filesystem = Some(Filesystem::Ext4);
+    pod.plan.request.rootfs_size_mb = Some(1);
+    failed(&pod, Reason::ImageTooBig);
+}
+
+#[test]
+fn a_failing_script_names_its_package_whenever_it_runs() {
+    for package in ["fixture-badpostinst", "fixture-badpostinst-late"] {
+        let detail = failed_with(&[package], Reason::PackageScript);
+        assert_eq!(detail, format!("A script of the package failed: {package}"));
+    }
+}
+
+#[test]
+fn a_build_that_takes_too_long_is_ended_and_keeps_its_log() {
+    let mut pod = Pod::new(&["fixture-slow-60"]);
+    pod.plan.limits.seconds = 8;
+    failed(&pod, Reason::TimedOut);
+}
+
+#[test]
+fn a_full_scratch_space_is_never_the_requests_fault() {
+    let mut pod = Pod::new(&["fixture-diskfull"]);
+    pod.plan.limits.work_bytes = 200 << 20;
+    failed(&pod, Reason::NoSpace);
+}
+
+#[test]
+fn an_index_by_a_stranger_has_its_own_reason() {
+    let faults = Faults { wrong_signature: paths("*/base/Packages.sig"), ..Faults::default() };
+    let detail = failed_under(faults, Reason::IndexSignature);
+    assert!(detail.contains("base"), "{detail}");
+}
+
+#[test]
+fn a_server_that_answers_503_is_a_failed_download() {
+    let faults = Faults { status_503: paths("*/base/Packages*"), ..Faults::default() };
+    failed_under(faults, Reason::DownloadFailed);
+}
+
+#[test]
+fn an_index_that_nothing_needed_spoils_the_build_too() {
+    let pod = Pod::new(&[]);
+    let faults = Faults { not_found: paths("*/base/Packages*"), ..Faults::default() };
+    fail(&pod.upstream, faults);
+    failed(&pod, Reason::DownloadFailed);
+}
+
+#[test]
+fn a_package_that_is_gone_or_damaged_is_a_failed_download() {
+    for faults in [
+        Faults { not_found: paths("*/fixture-hello_*"), ..Faults::default() },
+        Faults { corrupt: paths("*/fixture-hello_*"), ..Faults::default() },
+    ] {
+        let detail = failed_under(faults, Reason::DownloadFailed);
+        assert!(detail.contains("fixture-hello"), "{detail}");
+    }
+}
+
+#[test]
+fn another_package_version_than_asked_for_fails_before_the_image_is_made() {
+    let mut pod = Pod::new(&[]);
+    pod.plan.request.packages_versions.insert("fixture-hello".into(), "9".into());
+    let detail = failed(&pod, Reason::PackageVersion);
+    assert!(detail.ends_with("version not as requested: 9 vs. 1.2-r3"), "{detail}");
+    assert!(!pod.log().contains("build_image"));
+}
+
+#[test]
+fn what_the_tree_does_not_have_is_said_without_running_it() {
+    let mut pod = Pod::new(&[]);
+    pod.plan.request.profile = "nosuch".into();
+    failed(&pod, Reason::ProfileNotBuilt);
+    let mut pod = Pod::new(&[]);
+    pod.plan.request.filesystem = Some(Filesystem::Ext4);
+    let detail = failed(&pod, Reason::ProfileNotBuilt);
+    assert!(detail.ends_with("Available filesystems: squashfs"), "{detail}");
+    let mut pod = Pod::new(&[]);
+    pod.plan.request.version_code = Some("r1-other".into());
+    failed(&pod, Reason::RevisionMismatch);
+}
+
+#[test]
+fn a_tree_of_another_tarball_is_never_used() {
+    let mut pod = Pod::new(&[]);
+    pod.plan.image_builder = Sha256Hex::of(b"other");
+    failed(&pod, Reason::CacheFailed);
+}
+
+#[test]
+fn a_script_that_is_not_the_requests_is_never_used() {
+    let mut pod = Pod::new(&[]);
+    pod.defaults("echo another");
+    pod.plan.request.defaults =
+        Some(DefaultsDigest { sha256: Sha256Hex::of(b"echo this"), length: 12 });
+    let detail = failed(&pod, Reason::DefaultsMissing);
+    assert!(!detail.contains("echo"), "{detail}");
+}

@@ -1,0 +1,177 @@
+//! Builds that succeed.
+
+use std::{fs, path::Path, process::Command};
+
+use asu_core::{plan::Workspace, request::Filesystem, result::Built};
+
+use crate::bench::{Cache, Pod, folder, populate_plan, requests, world};
+
+fn built(pod: &Pod) -> Built {
+    let ended = pod.run();
+    let result = pod.result();
+    assert_eq!(result.failure, None, "{}", pod.log());
+    assert_eq!(ended.build.status.code(), Some(0));
+    assert_eq!(ended.publish.status.code(), Some(0));
+    result.built.expect("a built image")
+}
+
+/// Unpacks the squashfs of an image and lists it with modes.
+fn unsquash(image: &Path, to: &Path) -> String {
+    let bytes = fs::read(image).expect("the image");
+    let offset = bytes.windows(4).position(|word| word == b"hsqs").expect("a squashfs");
+    let run = |arguments: &[&str]| {
+        let ran = Command::new("unsquashfs")
+            .args(["-o", &offset.to_string()])
+            .args(arguments)
+            .arg(image)
+            .output()
+            .expect("unsquashfs");
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    };
+    run(&["-no-xattrs", "-d", &to.to_string_lossy()]);
+    run(&["-lls"])
+}
+
+#[test]
+fn a_request_becomes_an_image_with_its_package_and_its_first_boot_script() {
+    let mut pod = Pod::new(&["fixture-hello"]);
+    let script = "uci set system.secret='the-private-word'\n";
+    pod.defaults(script);
+    let built = built(&pod);
+    let image = built.files.iter().find(|file| file.name.ends_with("-sysupgrade.bin"));
+    let image = &image.expect("a sysupgrade image").name;
+    let artifacts = pod.path(&format!("store/artifacts/{}", built.build_key));
+    let (place, root) = (folder(), "root");
+    let listed = unsquash(&artifacts.join(image), &place.path().join(root));
+    let root = place.path().join(root);
+    assert!(root.join("usr/bin/hello").is_file());
+    let laid = fs::read_to_string(root.join("etc/uci-defaults/99-asu-defaults"));
+    assert_eq!(laid.expect("the script"), script);
+    let setgid = |line: &&str| line.starts_with('d') && line.get(6..7) != Some("x");
+    assert_eq!(listed.lines().find(setgid), None, "a setgid folder is in the image");
+
+    let secret = "the-private-word";
+    assert!(!pod.log().contains(secret));
+    for name in pod.stored().iter().filter(|name| !name.starts_with("artifacts/")) {
+        let bytes = fs::read(pod.path("store").join(name)).expect("an object");
+        assert!(!String::from_utf8_lossy(&bytes).contains(secret), "{name}");
+    }
+    let outcome = fs::read_to_string(pod.path("work/outcome.json")).expect("an outcome");
+    assert!(!outcome.contains(secret));
+}
+
+#[test]
+fn the_result_says_what_clients_are_told() {
+    let pod = Pod::new(&["fixture-hello"]);
+    let built = built(&pod);
+    assert_eq!(built.manifest["fixture-hello"], "1.2-r3");
+    assert!(built.manifest.contains_key("libfix"), "ABI suffixes are stripped");
+    assert_eq!(built.profile["version_code"], pod.plan.version_code.as_str());
+    assert!(built.profile["images"].as_array().is_some_and(|images| images.len() == 2));
+    assert!(built.shareable);
+    assert_eq!(built.commands[1][3], "PACKAGES=fixture-hello");
+    for file in &built.files {
+        let path = pod.path(&format!("store/artifacts/{}/{}", built.build_key, file.name));
+        assert_eq!(fs::metadata(path).expect("the file").len(), file.size);
+    }
+    assert!(pod.stored().iter().all(|name| !name.starts_with("uploads")), "{:?}", pod.stored());
+    assert!(pod.log().contains("Finalizing root filesystem"));
+}
+
+#[test]
+fn stages_are_printed_forward_in_the_clients_words() {
+    let pod = Pod::new(&[]);
+    let ended = pod.run();
+    let printed = String::from_utf8_lossy(&ended.publish.stdout).into_owned();
+    let stages: Vec<&str> = printed.lines().filter_map(|l| l.strip_prefix("asu-stage: ")).collect();
+    let order =
+        ["init", "container_setup", "validate_revision", "validate_manifest", "building_image"];
+    let places: Vec<_> = stages.iter().map(|s| order.iter().position(|o| o == s)).collect();
+    assert!(places.is_sorted() && !places.contains(&None), "{printed}");
+    assert_eq!(stages.last(), Some(&"building_image"));
+}
+
+#[test]
+fn packages_come_from_the_package_base_alone() {
+    let pod = Pod::new(&["fixture-hello"]);
+    built(&pod);
+    let paths: Vec<String> = requests(&pod.upstream).into_iter().map(|r| r.path).collect();
+    assert!(paths.iter().any(|path| path.contains("fixture-hello_")), "{paths:?}");
+    let indexes = paths.iter().filter(|path| path.ends_with("/base/Packages.gz")).count();
+    assert_eq!(indexes, 1, "packages are resolved once");
+}
+
+/// The same plan through another way of building: the store refuses other bytes under one key.
+#[test]
+fn every_way_of_building_gives_the_same_bytes() {
+    let (world, upstream) = world();
+    let cache = Cache::new();
+    let ready = cache.populate(&populate_plan(&world, &upstream, "testarch/small"));
+    assert_eq!(ready.failure, None, "{}", ready.detail);
+    let mut pod = Pod::with(&cache, "testarch/small", "acme_router-a", &["fixture-hello"]);
+    // Another server has another address, and so another repositories file.
+    let first = built(&pod);
+    let again = |pod: &mut Pod, uid: &str| {
+        pod.plan.uid = uid.into();
+        fs::remove_dir_all(pod.path("work")).expect("the old work folder");
+        let fresh = pod.path("work");
+        fs::create_dir(&fresh).expect("a work folder");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        fs::set_permissions(&fresh, mode).expect("an open work folder");
+        built(pod)
+    };
+    let farm = again(&mut pod, "uid-2");
+    pod.plan.workspace = Workspace::Copy;
+    let copy = again(&mut pod, "uid-3");
+    let mut marker = cache.marker().expect("a marker");
+    assert!(marker.single_resolution);
+    marker.single_resolution = false;
+    cache.set_marker(&marker);
+    let public = again(&mut pod, "uid-4");
+    for other in [&farm, &copy, &public] {
+        assert_eq!(other.build_key, first.build_key);
+        assert_eq!(other.files, first.files);
+        assert_eq!(other.manifest, first.manifest);
+    }
+}
+
+#[test]
+fn an_absolute_package_set_removes_the_other_defaults() {
+    let mut pod = Pod::new(&["base-files", "busybox", "libc", "netifd", "procd", "uci"]);
+    pod.plan.request.diff_packages = true;
+    let built = built(&pod);
+    assert!(built.packages.contains(&"-dnsmasq".to_owned()));
+    assert!(!built.manifest.contains_key("dnsmasq"));
+    assert!(built.manifest.contains_key("netifd"));
+}
+
+#[test]
+fn one_filesystem_and_a_root_size_are_followed() {
+    let mut pod = Pod::on("testarch/disk", "generic", &[]);
+    pod.plan.request.filesystem = Some(Filesystem::Ext4);
+    pod.plan.request.rootfs_size_mb = Some(12);
+    let built = built(&pod);
+    let images: Vec<&str> = built.files.iter().map(|file| file.name.as_str()).collect();
+    assert!(images.iter().any(|name| name.ends_with("ext4-rootfs.img.gz")), "{images:?}");
+    assert!(!images.iter().any(|name| name.contains("squashfs")), "{images:?}");
+}
+
+#[test]
+fn versions_that_are_there_are_no_failure() {
+    let mut pod = Pod::new(&[]);
+    let versions = &mut pod.plan.request.packages_versions;
+    versions.insert("fixture-hello".into(), "1.2-r3".into());
+    assert_eq!(built(&pod).packages, ["fixture-hello"]);
+}
+
+#[test]
+fn a_log_that_is_too_long_keeps_its_beginning_and_its_end() {
+    let mut pod = Pod::new(&["fixture-chatty"]);
+    pod.plan.limits.log_bytes = 1 << 20;
+    built(&pod);
+    let (log, stored) = (pod.log(), pod.result().log.expect("a stored log"));
+    assert!(stored.truncated && stored.text_bytes < (1 << 20) + 4096);
+    assert!(log.starts_with("[asu] $ make"));
+    assert!(log.contains("Calculating checksums"));
+}

@@ -1,0 +1,17 @@
+//! The program as pods run it – same users, same folders, same commands – on the miniature
+//! ImageBuilder and its download server. Needs root to change users; without it everything runs as
+//! the present user.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops at its first surprise"
+)]
+
+mod bench;
+mod confined;
+mod faults;
+mod good;
+mod hostile;
+mod populating;

@@ -1,0 +1,136 @@
+//! Filling a cache: what is refused, what is left, what is done only once.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use asu_core::{
+    digest::Sha256Hex,
+    plan::PackageManager,
+    request::Filesystem,
+    result::{PopulateFailure as Failure, is_plain_file_name},
+};
+use asu_tests::fixtures::Faults;
+
+use crate::bench::{Cache, fail, populate_plan, requests, world};
+
+const TARGET: &str = "testarch/small";
+
+#[test]
+fn a_tree_is_warmed_up_in_its_place_and_marked() {
+    let (world, upstream) = world();
+    let cache = Cache::new();
+    let plan = populate_plan(&world, &upstream, TARGET);
+    let result = cache.populate(&plan);
+    assert_eq!(result.failure, None, "{}", result.detail);
+    assert_eq!(cache.names(), ["marker.json", "tree"]);
+    let marker = cache.marker().expect("a marker");
+    assert_eq!(marker.sha256, plan.sha256);
+    assert_eq!(marker.package_manager, PackageManager::Opkg);
+    assert_eq!(marker.revision, world.releases[0].revision);
+    assert_eq!(marker.filesystems, [Filesystem::Squashfs]);
+    assert_eq!(marker.profiles["acme_router-b"], ["kmod-fixture-wifi", "-mtd"]);
+    assert!(marker.single_resolution);
+    let tree = cache.volume().join("tree");
+    for made in [".profiles.mk", "staging_dir/host/.prereq-build", "key-build", "key-build.pub"] {
+        assert!(tree.join(made).is_file(), "{made}");
+    }
+    assert!(!tree.join("tmp").exists());
+    let mode = fs::metadata(&tree).expect("the tree").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o755);
+}
+
+#[test]
+fn a_finished_tree_is_not_made_again() {
+    let (world, upstream) = world();
+    let cache = Cache::new();
+    let mut plan = populate_plan(&world, &upstream, TARGET);
+    assert_eq!(cache.populate(&plan).failure, None);
+    let before = requests(&upstream).len();
+    assert_eq!(cache.populate(&plan).failure, None);
+    assert_eq!(requests(&upstream).len(), before, "it asked the server again");
+    plan.builder_image = "builder@sha256:2".into();
+    assert_eq!(cache.populate(&plan).failure, None);
+    assert!(requests(&upstream).len() > before, "another builder image means a new tree");
+    assert_eq!(cache.marker().expect("a marker").builder_image, plan.builder_image);
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_and_a_tree_without_marker_made_again() {
+    let (world, upstream) = world();
+    let cache = Cache::new();
+    for folder in ["tmp-dead/unpacked", "tree/half"] {
+        fs::create_dir_all(cache.volume().join(folder)).expect("a leftover");
+    }
+    for folder in ["tmp-dead", "tmp-dead/unpacked", "tree", "tree/half"] {
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(cache.volume().join(folder), open).expect("an open leftover");
+    }
+    let result = cache.populate(&populate_plan(&world, &upstream, TARGET));
+    assert_eq!(result.failure, None, "{}", result.detail);
+    assert_eq!(cache.names(), ["marker.json", "tree"]);
+    assert!(!cache.volume().join("tree/half").exists());
+}
+
+/// A failed run leaves neither tree nor marker nor temporary files.
+fn refused(cache: &Cache, plan: &asu_core::plan::PopulatePlan, expected: &[Failure]) -> String {
+    let result = cache.populate(plan);
+    let failure = result.failure.unwrap_or_else(|| panic!("{} was accepted", plan.target_path));
+    assert!(expected.contains(&failure), "{failure:?}: {}", result.detail);
+    assert!(cache.names().is_empty(), "{:?} is left", cache.names());
+    result.detail
+}
+
+#[test]
+fn another_digest_a_stranger_and_an_absent_tarball_are_told_apart() {
+    let (world, upstream) = world();
+    let cache = Cache::new();
+    let good = populate_plan(&world, &upstream, TARGET);
+    let mut plan = good.clone();
+    plan.sha256 = Sha256Hex::of(b"other");
+    refused(&cache, &plan, &[Failure::BadChecksum]);
+    fail(&upstream, Faults { wrong_signature: vec!["*".into()], ..Faults::default() });
+    refused(&cache, &good, &[Failure::BadSignature]);
+    fail(&upstream, Faults { corrupt: vec!["*.tar.zst".into()], ..Faults::default() });
+    refused(&cache, &good, &[Failure::BadChecksum]);
+    fail(&upstream, Faults { not_found: vec!["*.tar.zst".into()], ..Faults::default() });
+    refused(&cache, &good, &[Failure::NotFound]);
+    fail(&upstream, Faults { status_503: vec!["*".into()], ..Faults::default() });
+    refused(&cache, &good, &[Failure::Unavailable]);
+    let mut plan = good.clone();
+    plan.max_download_bytes = 1000;
+    fail(&upstream, Faults::default());
+    refused(&cache, &plan, &[Failure::TooLarge]);
+    let mut plan = good;
+    plan.max_entries = 10;
+    refused(&cache, &plan, &[Failure::TooLarge]);
+}
+
+#[test]
+fn no_bad_tarball_is_unpacked() {
+    let (world, upstream) = world();
+    for case in &world.bad_tarballs {
+        let cache = Cache::new();
+        let mut plan = populate_plan(&world, &upstream, TARGET);
+        let prefix = format!("/{}/", plan.target_path);
+        let folder = world.dir.join("bad").join(case);
+        let sums = fs::read_to_string(folder.join("sha256sums")).unwrap_or_default();
+        let line = sums.lines().find(|line| line.contains(plan.file.as_str()));
+        if let Some(digest) = line.and_then(|line| line.get(..64)?.parse().ok()) {
+            plan.sha256 = digest;
+        }
+        assert!(is_plain_file_name(case), "{case}");
+        let substitute = [(prefix, format!("bad/{case}"))].into();
+        fail(&upstream, Faults { substitute, ..Faults::default() });
+        let detail = refused(
+            &cache,
+            &plan,
+            &[
+                Failure::BadSignature,
+                Failure::BadChecksum,
+                Failure::BadArchive,
+                Failure::HostileArchive,
+                Failure::TooLarge,
+            ],
+        );
+        assert!(!detail.is_empty(), "{case} has no detail");
+    }
+}
