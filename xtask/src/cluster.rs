@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 /// Arguments of `cargo xtask cluster`.
 #[derive(Debug, Args)]
-pub struct ClusterArgs {
+pub(crate) struct ClusterArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -60,7 +60,7 @@ struct Name {
 }
 
 /// Runs a subcommand.
-pub async fn run(args: ClusterArgs) -> Result<(), Error> {
+pub(crate) async fn run(args: ClusterArgs) -> Result<(), Error> {
     let progress = Progress::new();
     match args.command {
         Command::Up { name, nodes } => {
@@ -86,7 +86,9 @@ pub async fn run(args: ClusterArgs) -> Result<(), Error> {
         }
         Command::SelfTest => {
             let shown = self_test::run(&ClusterConfig::new("self-test"), &progress).await?;
-            shown.iter().for_each(|what| println!("ok: {what}"));
+            for what in shown {
+                println!("ok: {what}");
+            }
             Ok(())
         }
         // Its thread moves to another network namespace, so it must not be one of a runtime that does anything else.

@@ -28,7 +28,7 @@ const MANIFESTS: [&str; 3] = [
 ];
 
 /// All of them are ready within 15 s on a quiet machine.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 
 /// Deployments that make up the add-ons.
 pub(super) const DEPLOYMENTS: [(&str, &str); 3] = [
@@ -78,7 +78,7 @@ async fn program_image(
     let dir = context(name)?;
     let copy = dir.join(name);
     let same =
-        std::fs::read_link(&dir.with_extension("source")).is_ok_and(|source| source == program);
+        std::fs::read_link(dir.with_extension("source")).is_ok_and(|source| source == program);
     if !same || !copy.is_file() {
         std::fs::copy(program, &copy).map_err(Error::io(&copy))?;
         let marker = dir.with_extension("source");
@@ -145,8 +145,12 @@ pub(super) async fn apply(paths: &Paths, state: &State, kubectl: &Path) -> Resul
 /// under the same tag would replace running pods.
 async fn content(node_paths: &[String]) -> String {
     let mut hash = Sha256::new();
-    MANIFESTS.iter().for_each(|manifest| hash.update(manifest));
-    node_paths.iter().for_each(|path| hash.update(path));
+    for manifest in MANIFESTS {
+        hash.update(manifest);
+    }
+    for path in node_paths {
+        hash.update(path);
+    }
     for tag in [COREDNS, LOCAL_PATH, TRAEFIK] {
         hash.update(buildah::id(tag).await.unwrap_or_default());
     }

@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::toolchain::{Family, Toolchain};
 
 /// The API server is ready within 3 s on a quiet machine; a build of the project may run beside it.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// What runs beside etcd and the API server.
 #[derive(Debug, Clone, Default)]

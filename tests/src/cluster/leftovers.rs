@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::process::{MARK, all_pids};
-use super::{Error, cgroups, mounts};
+use super::{Error, cgroups, mounts, paths};
 use crate::exec;
 use crate::toolchain::cache_dir;
 
@@ -21,7 +21,11 @@ const FOLDERS: [&str; 6] = [
 
 /// State of everything on the machine that a cluster touches, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot(BTreeSet<String>);
+pub struct Snapshot {
+    things: BTreeSet<String>,
+    /// Folders of the clusters that are there; what happens in them is their own business.
+    clusters: Vec<PathBuf>,
+}
 
 impl Snapshot {
     /// Looks at processes, mounts, network namespaces and interfaces, cgroups, firewall rules and folders.
@@ -43,13 +47,28 @@ impl Snapshot {
             exec::output("iptables-save", std::iter::empty::<&str>()).await.unwrap_or_default();
         let rules = rules.lines().filter(|line| line.starts_with("-A"));
         all.extend(rules.map(|rule| format!("firewall rule {rule}")));
-        Ok(Self(all))
+        Ok(Self { things: all, clusters: clusters() })
     }
 
     /// What is there now and was not there then.
     pub async fn leftovers(&self) -> Result<Vec<String>, Error> {
-        Ok(Self::take().await?.0.difference(&self.0).cloned().collect())
+        let now = Self::take().await?.things;
+        let folders: Vec<String> =
+            self.clusters.iter().map(|dir| dir.display().to_string()).collect();
+        let is_new = |thing: &&String| {
+            let of_another = folders
+                .iter()
+                .any(|dir| thing.split(' ').any(|word| Path::new(word).starts_with(dir)));
+            !self.things.contains(*thing) && !of_another
+        };
+        Ok(now.iter().filter(is_new).cloned().collect())
     }
+}
+
+/// Folders of all clusters at the usual place.
+fn clusters() -> Vec<PathBuf> {
+    let dir = paths::base();
+    names(&dir).map(|name| dir.join(name)).filter(|dir| dir.join("state.json").is_file()).collect()
 }
 
 /// Processes of clusters: those that carry the mark, and those of programs the harness built. Anything else that
@@ -60,10 +79,12 @@ fn processes() -> impl Iterator<Item = String> {
     all_pids().into_iter().filter_map(move |pid| {
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let marked =
-            environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&mark));
-        let ours = marked || (program.starts_with(&built) && !program.ends_with("kubectl"));
-        ours.then(|| format!("process {pid} {}", program.display()))
+        let mark = environment
+            .split(|byte| *byte == 0)
+            .find_map(|variable| variable.strip_prefix(mark.as_slice()));
+        let ours = mark.is_some() || (program.starts_with(&built) && !program.ends_with("kubectl"));
+        let cluster = String::from_utf8_lossy(mark.unwrap_or_default());
+        ours.then(|| format!("process {pid} {} {cluster}", program.display()))
     })
 }
 

@@ -41,15 +41,12 @@ fn unescape(text: &str) -> PathBuf {
     while let Some((before, after)) = rest.split_once('\\') {
         plain.push_str(before);
         let code = after.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match code {
-            Some(code) => {
-                plain.push(char::from(code));
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                plain.push('\\');
-                rest = after;
-            }
+        if let Some(code) = code {
+            plain.push(char::from(code));
+            rest = after.get(3..).unwrap_or_default();
+        } else {
+            plain.push('\\');
+            rest = after;
         }
     }
     plain.push_str(rest);

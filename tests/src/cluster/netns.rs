@@ -33,9 +33,9 @@ pub(super) async fn ensure(paths: &Paths, number: u8) -> Result<(), Error> {
         |arguments: &'static str| run(&name, arguments.split(' ').map(str::to_owned).collect());
     inside("link set lo up").await?;
     if number == 1 {
-        first(&name).await?
+        first(&name).await?;
     } else {
-        joined(paths, number).await?
+        joined(paths, number).await?;
     }
     sysctl(&paths.netns_path(number), "net/ipv4/ip_forward").await?;
     sysctl(&paths.netns_path(number), "net/bridge/bridge-nf-call-iptables").await

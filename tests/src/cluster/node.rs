@@ -17,7 +17,7 @@ use crate::exec;
 use crate::toolchain::{Family, Toolchain};
 
 /// A node is ready 7 s after its start on a quiet machine.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 /// containerd answers within a second.
 const RUNTIME_READY: Duration = Duration::from_secs(30);
 
@@ -205,8 +205,8 @@ impl Node<'_> {
 
 /// Why a node cannot take pods, `None` when it can.
 pub(super) fn unready(node: &NodeObject) -> Option<String> {
-    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let ready = conditions.filter(|condition| condition.type_ == "Ready").next_back();
+    let mut conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let ready = conditions.find(|condition| condition.type_ == "Ready");
     match ready {
         Some(condition) if condition.status == "True" => None,
         Some(condition) => {

@@ -14,11 +14,16 @@ pub(super) struct Paths {
     dir: PathBuf,
 }
 
+/// The folder of all clusters: `$ASU_STATE_DIR`, else `/var/lib/asu`.
+pub(super) fn base() -> PathBuf {
+    let set = std::env::var_os("ASU_STATE_DIR").filter(|value| !value.is_empty());
+    set.map_or_else(|| PathBuf::from("/var/lib/asu"), PathBuf::from)
+}
+
 impl Paths {
     /// Below `$ASU_STATE_DIR`, else `/var/lib/asu`: pods' volumes and images are too big for a memory file system.
     pub(super) fn new(name: &str) -> Result<Self, Error> {
-        let base = std::env::var_os("ASU_STATE_DIR").filter(|value| !value.is_empty());
-        Self::below(name, Path::new(&base.unwrap_or_else(|| "/var/lib/asu".into())))
+        Self::below(name, &base())
     }
 
     /// Below a given folder.

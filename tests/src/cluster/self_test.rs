@@ -9,10 +9,10 @@ use crate::progress::Progress;
 
 const IMAGE: &str = "localhost/asu-self-test:local";
 /// A second run of `up` only looks.
-const SECOND_RUN: Duration = Duration::from_secs(60);
+const SECOND_RUN: Duration = Duration::from_mins(1);
 /// Kubernetes calls a node lost after 40 s of silence.
-const LOST: Duration = Duration::from_secs(120);
-const SOON: Duration = Duration::from_secs(60);
+const LOST: Duration = Duration::from_mins(2);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Brings a cluster up and down and looks at everything. Returns the names of what was shown; other clusters must not
 /// be brought up or down on this machine meanwhile.
@@ -27,7 +27,11 @@ pub async fn run(config: &ClusterConfig, progress: &Progress) -> Result<Vec<&'st
     Ok(shown)
 }
 
-async fn shown(config: &ClusterConfig, before: &Snapshot, progress: &Progress) -> Result<Vec<&'static str>, Error> {
+async fn shown(
+    config: &ClusterConfig,
+    before: &Snapshot,
+    progress: &Progress,
+) -> Result<Vec<&'static str>, Error> {
     let mut shown = Vec::new();
     interrupted(config, before, progress).await?;
     shown.push("a run interrupted at any moment can be taken down");
@@ -55,7 +59,11 @@ async fn shown(config: &ClusterConfig, before: &Snapshot, progress: &Progress) -
 }
 
 /// Interrupts `up` at different moments, and takes down what there is.
-async fn interrupted(config: &ClusterConfig, before: &Snapshot, progress: &Progress) -> Result<(), Error> {
+async fn interrupted(
+    config: &ClusterConfig,
+    before: &Snapshot,
+    progress: &Progress,
+) -> Result<(), Error> {
     for milliseconds in [300, 1500, 4000, 9000] {
         let after = Duration::from_millis(milliseconds);
         let _ = tokio::time::timeout(after, Cluster::up(config, &Progress::quiet())).await;
@@ -92,7 +100,9 @@ async fn workload(cluster: &Cluster, progress: &Progress) -> Result<(), Error> {
     image::build(&context.join("Dockerfile"), &context, IMAGE, progress).await?;
     image::load(cluster, IMAGE, progress).await?;
     apply(cluster, include_str!("manifests/self-test.yaml"), &[("IMAGE", IMAGE)]).await?;
-    cluster.kubectl(&["-n", "self-test", "rollout", "status", "deployment/web", "--timeout=120s"]).await?;
+    cluster
+        .kubectl(&["-n", "self-test", "rollout", "status", "deployment/web", "--timeout=120s"])
+        .await?;
     let url = format!("{}//path", cluster.ingress_url());
     until("the ingress to lead to the pod", SOON, || async {
         let answer = match reqwest::get(&url).await {
@@ -110,7 +120,9 @@ async fn job(cluster: &Cluster, name: &str, node: &str) -> Result<(), Error> {
     apply(cluster, include_str!("manifests/self-test-job.yaml"), &values).await?;
     let object = format!("job/{name}");
     until(&object, SOON, || async {
-        let status = cluster.kubectl(&["-n", "self-test", "get", &object, "-o", "jsonpath={.status}"]).await?;
+        let status = cluster
+            .kubectl(&["-n", "self-test", "get", &object, "-o", "jsonpath={.status}"])
+            .await?;
         if status.contains("\"failed\":") {
             let log = cluster.kubectl(&["-n", "self-test", "logs", &object]).await?;
             return Err(failed(&format!("{object} failed: {log}")));
@@ -124,7 +136,11 @@ async fn ready_is(cluster: &Cluster, node: &str, ready: bool) -> Result<(), Erro
     let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
     until(node, LOST, || async {
         let status = cluster.kubectl(&["get", "node", node, "-o", path]).await?;
-        Ok(if (status == "True") == ready { Look::Done(()) } else { Look::Missing(format!("Ready is {status}")) })
+        Ok(if (status == "True") == ready {
+            Look::Done(())
+        } else {
+            Look::Missing(format!("Ready is {status}"))
+        })
     })
     .await
 }

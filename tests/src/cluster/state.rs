@@ -64,7 +64,7 @@ impl State {
 /// Keeps other commands away from a cluster while one changes it; the kernel frees it however the command ends.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -87,7 +87,7 @@ impl Lock {
             // Whoever had the lock may have removed the file with the cluster; then it locks nothing any more.
             let held = file.metadata().map_err(Error::io(&path))?.ino();
             if std::fs::metadata(&path).is_ok_and(|found| found.ino() == held) {
-                return Ok(Self { _file: file });
+                return Ok(Self { file });
             }
         }
     }
@@ -95,6 +95,8 @@ impl Lock {
     /// Removes the file and with it the lock.
     pub(super) fn remove(self, paths: &Paths) -> Result<(), Error> {
         let path = paths.lock();
-        std::fs::remove_file(&path).map_err(Error::io(path))
+        std::fs::remove_file(&path).map_err(Error::io(path))?;
+        drop(self.file);
+        Ok(())
     }
 }

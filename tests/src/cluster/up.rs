@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::toolchain::{Family, Toolchain, debian};
 
 /// The API server is ready within 3 s on a quiet machine.
-const READY: Duration = Duration::from_secs(120);
+const READY: Duration = Duration::from_mins(2);
 /// Ports of the controllers inside the namespace.
 const MANAGER_PORT: u16 = 10257;
 const SCHEDULER_PORT: u16 = 10259;

@@ -10,7 +10,8 @@ use super::{Error, Family};
 /// The project's cache: `$ASU_CACHE_DIR`, else `$XDG_CACHE_HOME/asu`, else `~/.cache/asu`. It lies outside the
 /// checkout and outside `target/`, so that neither a fresh clone nor `cargo clean` costs half an hour.
 pub fn cache_dir() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("ASU_CACHE_DIR").unwrap_or_else(|| {
         set("XDG_CACHE_HOME")
             .unwrap_or_else(|| set("HOME").unwrap_or_else(|| PathBuf::from("/root")).join(".cache"))
@@ -70,7 +71,11 @@ mod tests {
             let tools = std::fs::read_to_string(module.join("tools.go")).expect("tools.go");
             assert!(module.join("go.sum").is_file(), "{module:?} lacks go.sum");
             for program in family.programs() {
-                assert!(tools.contains(&format!("\"{}\"", program.package)), "{} not in tools.go", program.package);
+                assert!(
+                    tools.contains(&format!("\"{}\"", program.package)),
+                    "{} not in tools.go",
+                    program.package
+                );
             }
         }
     }

@@ -47,7 +47,10 @@ const KUBERNETES: &[Program] = &[
 
 const CONTAINERD: &[Program] = &[
     program("containerd", "github.com/containerd/containerd/v2/cmd/containerd"),
-    program("containerd-shim-runc-v2", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
+    program(
+        "containerd-shim-runc-v2",
+        "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+    ),
     program("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
 ];
 
@@ -94,17 +97,27 @@ impl Family {
             Self::Runc => const { &[program("runc", "github.com/opencontainers/runc")] },
             Self::Coredns => const { &[program("coredns", "github.com/coredns/coredns")] },
             Self::Helm => const { &[program("helm", "helm.sh/helm/v4/cmd/helm")] },
-            Self::Traefik => const { &[program("traefik", "github.com/traefik/traefik/v3/cmd/traefik")] },
-            Self::LocalPath => {
-                const { &[program("local-path-provisioner", "github.com/rancher/local-path-provisioner")] }
+            Self::Traefik => {
+                const { &[program("traefik", "github.com/traefik/traefik/v3/cmd/traefik")] }
             }
-            Self::Kubeconform => const { &[program("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform")] },
+            Self::LocalPath => {
+                const {
+                    &[program(
+                        "local-path-provisioner",
+                        "github.com/rancher/local-path-provisioner",
+                    )]
+                }
+            }
+            Self::Kubeconform => {
+                const { &[program("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform")] }
+            }
         }
     }
 
     /// Arguments of `go build` beside the package and the output; part of the cache key.
     pub(super) fn flags(self) -> Vec<String> {
-        let mut flags: Vec<String> = ["-p", "2", "-buildvcs=false", "-trimpath", "-ldflags"].map(str::to_owned).to_vec();
+        let mut flags: Vec<String> =
+            ["-p", "2", "-buildvcs=false", "-trimpath", "-ldflags"].map(str::to_owned).to_vec();
         flags.push(self.ldflags().to_owned());
         if let Some(tags) = self.tags() {
             flags.push(format!("-tags={tags}"));
@@ -120,13 +133,16 @@ impl Family {
     /// A module that does not build from its archive as it is: the module and a file it lacks.
     /// Traefik embeds its web page, which its module archive does not ship.
     pub(super) fn missing_file(self) -> Option<(&'static str, &'static str)> {
-        (self == Self::Traefik).then_some(("github.com/traefik/traefik/v3", "webui/static/index.html"))
+        (self == Self::Traefik)
+            .then_some(("github.com/traefik/traefik/v3", "webui/static/index.html"))
     }
 
     fn ldflags(self) -> &'static str {
         match self {
             Self::Kubernetes => KUBERNETES_LDFLAGS,
-            Self::Containerd => "-s -w -X github.com/containerd/containerd/v2/version.Version=v2.4.2",
+            Self::Containerd => {
+                "-s -w -X github.com/containerd/containerd/v2/version.Version=v2.4.2"
+            }
             Self::Runc => "-s -w -X main.version=1.5.2",
             _ => "-s -w",
         }

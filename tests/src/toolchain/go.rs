@@ -12,7 +12,8 @@ use crate::progress::Progress;
 pub(super) async fn ensure(family: Family, progress: &Progress) -> Result<PathBuf, Error> {
     let folder = cache::family_dir(family)?;
     let bin = folder.join("bin");
-    let missing: Vec<_> = family.programs().iter().filter(|program| !bin.join(program.name).is_file()).collect();
+    let missing: Vec<_> =
+        family.programs().iter().filter(|program| !bin.join(program.name).is_file()).collect();
     if missing.is_empty() {
         return Ok(bin);
     }
@@ -57,7 +58,11 @@ async fn build(family: Family, program: &Program, module: &Path, bin: &Path) -> 
 }
 
 fn failed(name: &str, error: &exec::Error) -> Error {
-    Error::Failed { program: format!("go build of {name}"), status: error.status(), output: error.output() }
+    Error::Failed {
+        program: format!("go build of {name}"),
+        status: error.status(),
+        output: error.output(),
+    }
 }
 
 /// The folder to build in: the committed module itself, or for a module whose archive lacks a file a copy whose
@@ -82,7 +87,9 @@ async fn build_dir(family: Family, folder: &Path) -> Result<PathBuf, Error> {
     if let Some(parent) = page.parent() {
         fs::create_dir_all(parent).await.map_err(Error::io(parent))?;
     }
-    fs::write(&page, "<!doctype html>\n<title>no web page in this build</title>\n").await.map_err(Error::io(&page))?;
+    fs::write(&page, "<!doctype html>\n<title>no web page in this build</title>\n")
+        .await
+        .map_err(Error::io(&page))?;
     let mut edit = tokio::process::Command::new("go");
     edit.args(["mod", "edit", "-replace", &format!("{module}=./module")]).current_dir(&work);
     exec::run(edit).await.map_err(|error| failed(module, &error))?;
