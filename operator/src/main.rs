@@ -1,3 +1,121 @@
-//! Controllers that turn custom resources into firmware images.
+//! The operator's command line.
 
-fn main() {}
+use std::{io::Read, path::PathBuf, process::ExitCode, time::Duration};
+
+use asu_operator::{
+    render,
+    run::{Backends, run},
+    runtime::telemetry,
+    settings::Settings,
+};
+use asu_store::migrate::MigrateOptions;
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Controllers that turn custom resources into firmware images.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// What is logged, for example `info,asu_operator=debug`.
+    #[arg(long, env = "ASU_LOG", default_value = "info", global = true)]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the controllers.
+    Run(Box<Settings>),
+    /// Bring the database's schema up to date, and end. Waits for the database.
+    Migrate(Migrate),
+    /// Print a FirmwareBuild with its hash and name, for `kubectl create -f -`.
+    RenderBuild {
+        /// File with the fields of spec.request as YAML or JSON; `-` for standard input.
+        #[arg(long, value_name = "FILE")]
+        request: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Migrate {
+    /// URL of the database itself, not of a transaction pooler.
+    #[arg(long, env = "ASU_DATABASE_DIRECT_URL", hide_env_values = true)]
+    database_direct_url: String,
+    /// Password that the role asu_api is given; the role stays as it is when absent.
+    #[arg(long, env = "ASU_API_DATABASE_PASSWORD", hide_env_values = true)]
+    api_database_password: Option<String>,
+    /// How long to wait for the database.
+    #[arg(long, env = "ASU_MIGRATE_PATIENCE", default_value = "5m",
+          value_parser = humantime::parse_duration)]
+    patience: Duration,
+}
+
+impl std::fmt::Debug for Migrate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the URL and the password.
+        f.debug_struct("Migrate").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // `run` is what the container does when told nothing else.
+    let given: Vec<_> = std::env::args_os().collect();
+    let bare = given.len() <= 1;
+    let arguments = given.into_iter().chain(bare.then(|| "run".into()));
+    let cli = Cli::parse_from(arguments);
+    match perform(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "asu-operator ends");
+            eprintln!("asu-operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn perform(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Run(settings) => {
+            telemetry::start(&cli.log)?;
+            let stop = CancellationToken::new();
+            let cancel = stop.clone();
+            let mut terminate = signal(SignalKind::terminate())?;
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = tokio::signal::ctrl_c() => {}
+                }
+                tracing::info!("it is told to end");
+                cancel.cancel();
+            });
+            let backends = Backends::open(&settings).await?;
+            Ok(run(*settings, backends, stop).await?)
+        }
+        Command::Migrate(migrate) => {
+            telemetry::start(&cli.log)?;
+            let options = MigrateOptions {
+                api_role_password: migrate.api_database_password,
+                wait: migrate.patience,
+            };
+            Ok(asu_store::migrate::migrate(&migrate.database_direct_url, &options).await?)
+        }
+        Command::RenderBuild { request } => {
+            print!("{}", render::build(&read(&request)?)?);
+            Ok(())
+        }
+    }
+}
+
+fn read(file: &std::path::Path) -> Result<String, std::io::Error> {
+    if file.as_os_str() != "-" {
+        return std::fs::read_to_string(file);
+    }
+    let mut text = String::new();
+    std::io::stdin().take(1 << 20).read_to_string(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,126 @@
+//! Makes and deletes the Jobs of a build, its cache, and in the end itself.
+
+use asu_crds::{FirmwareBuild, ImageBuilderCacheSpec, Resolved, labels};
+use k8s_openapi::api::batch::v1::Job;
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, PostParams, Preconditions},
+};
+
+use super::{
+    controller::Fault,
+    dereference,
+    job::{Attempt, job},
+};
+use crate::{
+    context::Context,
+    distribution::{create_cache, target_path},
+    runtime::patch::{is_conflict, is_not_found, set_finalizers},
+    watches::Slim,
+};
+
+/// Names that are tried when another object's Job has the one we want.
+const NAMES: u32 = 5;
+
+/// Creates the Job of an attempt, or finds that it is there. Gives its name and number, which is
+/// higher when a Job of another object has the name.
+pub async fn create_job(
+    context: &Context,
+    mut attempt: Attempt<'_>,
+) -> Result<(String, u32), Fault> {
+    let api = context.api::<Job>();
+    let params = PostParams {
+        field_manager: Some(labels::BUILD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    for _ in 0..NAMES {
+        let wanted = job(&attempt)?;
+        let name = wanted.name_any();
+        match api.create(&params, &wanted).await {
+            Ok(_) => return Ok((name, attempt.number)),
+            Err(error) if is_conflict(&error) => {
+                if dereference::unseen_job(context, attempt.build, &name).await? {
+                    return Ok((name, attempt.number));
+                }
+                tracing::warn!(job = name, "a Job of another object has this name");
+                attempt.number = attempt.number.saturating_add(1);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Fault::NamesTaken)
+}
+
+/// Deletes Jobs with their pods.
+pub async fn delete_jobs(context: &Context, names: &[String]) -> Result<(), kube::Error> {
+    for name in names {
+        match context.api::<Job>().delete(name, &DeleteParams::background()).await {
+            Err(error) if !is_not_found(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Asks for the cache that a build needs.
+pub async fn create_build_cache(
+    context: &Context,
+    build: &FirmwareBuild,
+    resolved: &Resolved,
+) -> Result<(), Fault> {
+    let request = &build.spec.request;
+    let distribution = dereference::distribution(context, &request.distribution)
+        .ok_or(Fault::NoDistribution)?;
+    let target_path = target_path(&distribution.spec, &request.version, &request.target)
+        .ok_or(Fault::NoDistribution)?;
+    let catalog = context.repositories.load().await?;
+    let offered = catalog.distributions.iter().find(|it| it.name == request.distribution);
+    let target = offered
+        .and_then(|it| it.version(&request.version))
+        .and_then(|version| version.ready.get(&request.target))
+        .ok_or(Fault::NoDistribution)?;
+    let spec = ImageBuilderCacheSpec {
+        distribution: request.distribution.clone(),
+        version: request.version.clone(),
+        target: request.target.clone(),
+        sha256: resolved.image_builder_sha256.clone(),
+        file: target.image_builder.file.clone(),
+        target_path,
+        pinned: false,
+    };
+    Ok(create_cache(context, &resolved.cache_name, &spec).await?)
+}
+
+/// Puts our finalizer on or takes it off.
+pub async fn set_finalizer(
+    context: &Context,
+    build: &FirmwareBuild,
+    present: bool,
+) -> Result<(), kube::Error> {
+    let mut finalizers = build.finalizers().to_vec();
+    finalizers.retain(|it| it != labels::ARCHIVE_FINALIZER);
+    if present {
+        finalizers.push(labels::ARCHIVE_FINALIZER.to_owned());
+    }
+    let version = build.resource_version();
+    let api = context.api::<FirmwareBuild>();
+    match set_finalizers(&api, &build.name_any(), version.as_deref(), &finalizers).await {
+        Ok(mut written) => {
+            written.slim();
+            context.recent_builds.wrote(written);
+            Ok(())
+        }
+        Err(error) if is_not_found(&error) && !present => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes an archived object, unless another has its name by now.
+pub async fn delete_object(context: &Context, build: &FirmwareBuild) -> Result<(), kube::Error> {
+    let preconditions = Preconditions { uid: build.uid(), resource_version: None };
+    let params = DeleteParams::background().preconditions(preconditions);
+    match context.api::<FirmwareBuild>().delete(&build.name_any(), &params).await {
+        Err(error) if !is_not_found(&error) && !is_conflict(&error) => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,173 @@
+//! What is kept of a finished build: pure, but for looking whether its files are there.
+
+use std::collections::BTreeMap;
+
+use asu_core::{
+    digest::Sha256Hex,
+    failure::{Failure, FailureReason},
+    lifetime::{Ending as LifeEnding, LifetimePolicy},
+    request::Request,
+    result::{BuildResult, Built, StoredLog, store_keys},
+};
+use asu_crds::{BuildSummary, FirmwareBuild};
+use asu_store::{
+    artifacts::{ArtifactError, ArtifactStore, Presence},
+    model::{BuildEvent, BuildFacts, BuildTimes, Ending, EventKind, LogRecord, NewArchive},
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+/// How a build ended.
+pub struct Ended<'a> {
+    /// The whole object.
+    pub build: &'a FirmwareBuild,
+    /// Its canonical request.
+    pub request: Request,
+    /// Its hash.
+    pub hash: Sha256Hex,
+    /// Its result, or why there is none.
+    pub ending: Ending,
+    /// Its log.
+    pub log: Option<LogRecord>,
+    /// Milliseconds of each step.
+    pub millis: BTreeMap<String, u64>,
+    /// Whether its version is rebuilt under the same name.
+    pub snapshot: bool,
+    /// When its pod ran.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Timestamp,
+}
+
+/// The ending that a committed result tells.
+pub fn ending(result: &BuildResult) -> Ending {
+    match (&result.built, &result.failure) {
+        (Some(built), _) => Ending::Succeeded(built.clone()),
+        (None, Some(failure)) => Ending::Failed(failure.clone()),
+        (None, None) => {
+            Ending::Failed(Failure::new(FailureReason::Internal, "The result says nothing"))
+        }
+    }
+}
+
+/// Where the log of a result is. `attempt` is absent for the commit.
+pub fn log(uid: &str, attempt: Option<u32>, stored: Option<&StoredLog>) -> Option<LogRecord> {
+    let key = match attempt {
+        None => store_keys::log(uid),
+        Some(attempt) => store_keys::attempt_log(uid, attempt),
+    };
+    stored.map(|log| LogRecord {
+        key,
+        size: log.size,
+        text_bytes: log.text_bytes,
+        truncated: log.truncated,
+    })
+}
+
+/// The first file that is not in the store as the result says.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn missing_file(
+    store: &ArtifactStore,
+    built: &Built,
+) -> Result<Option<String>, ArtifactError> {
+    for file in &built.files {
+        let key = store_keys::artifact(&built.build_key, &file.name);
+        match store.presence(&key, file.size).await? {
+            Presence::Present => {}
+            Presence::Missing => return Ok(Some(format!("{} is not in the store", file.name))),
+            Presence::OtherSize(size) => {
+                let (name, said) = (&file.name, file.size);
+                return Ok(Some(format!("{name} has {size} bytes in the store instead of {said}")));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The record.
+pub fn record(ended: &Ended<'_>, policy: &LifetimePolicy, now: Timestamp) -> NewArchive {
+    let build = ended.build;
+    let status = build.status.clone().unwrap_or_default();
+    let resolved = status.resolved.unwrap_or_default();
+    let said = status.times.unwrap_or_default();
+    let times = BuildTimes {
+        created: build.creation_timestamp().map_or(ended.finished, |time| time.0),
+        queued: said.queued_at.map(|time| time.0),
+        admitted: said.admitted_at.map(|time| time.0),
+        started: ended.started,
+        finished: ended.finished,
+    };
+    let life = match &ended.ending {
+        Ending::Succeeded(_) => LifeEnding::Succeeded,
+        Ending::Failed(failure) => LifeEnding::Failed(failure.reason.disposition()),
+    };
+    let lifetime = policy.lifetime(&ended.request, ended.snapshot, life, ended.finished);
+    let asked = build.spec.retention.as_ref().map(|it| SignedDuration::from_secs(it.keep_seconds));
+    let keep_until = match asked {
+        Some(keep) => {
+            let until = ended.finished.checked_add(keep).unwrap_or(Timestamp::MAX);
+            until.max(lifetime.fresh_until)
+        }
+        None => lifetime.keep_until,
+    };
+    NewArchive {
+        events: events(&times, &ended.ending, status.attempt.unwrap_or_default()),
+        facts: BuildFacts {
+            uid: build.uid().unwrap_or_default(),
+            request_hash: ended.hash.clone(),
+            request: ended.request.clone(),
+            version_code: resolved.version_code,
+            catalog_revision: resolved.catalog_revision,
+            attempt: status.attempt.unwrap_or_default(),
+            ending: ended.ending.clone(),
+            times,
+            fresh_until: lifetime.fresh_until,
+            keep_until,
+            log: ended.log.clone(),
+            millis: ended.millis.clone(),
+        },
+        archived_at: now,
+    }
+}
+
+fn events(times: &BuildTimes, ending: &Ending, attempt: u32) -> Vec<BuildEvent> {
+    let normal = |at: Option<Timestamp>, reason: &str, message: String| {
+        at.map(|at| BuildEvent { at, kind: EventKind::Normal, reason: reason.to_owned(), message })
+    };
+    let last = match ending {
+        Ending::Succeeded(built) => {
+            normal(Some(times.finished), "Succeeded", format!("{} files", built.files.len()))
+        }
+        Ending::Failed(failure) => Some(BuildEvent {
+            at: times.finished,
+            kind: EventKind::Warning,
+            reason: failure.reason.as_str().to_owned(),
+            message: failure.detail.clone(),
+        }),
+    };
+    [
+        normal(Some(times.created), "Created", String::new()),
+        normal(times.queued, "Queued", String::new()),
+        normal(times.admitted, "Admitted", String::new()),
+        normal(times.started, "Started", format!("attempt {attempt}")),
+        last,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What the status tells of the ending.
+pub fn summary(ending: &Ending, log: bool) -> BuildSummary {
+    let built = ending.built();
+    let files = built.map(|built| built.files.as_slice()).unwrap_or_default();
+    let bytes: u64 = files.iter().map(|file| file.size).sum();
+    BuildSummary {
+        build_key: built.map(|built| built.build_key.to_string()),
+        files: u32::try_from(files.len()).unwrap_or(u32::MAX),
+        bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+        log,
+    }
+}

@@ -1,0 +1,417 @@
+//! One pass over a FirmwareBuild: dereference, validate, decide, apply, status.
+
+use std::{sync::Arc, time::Duration};
+
+use asu_core::{
+    failure::{Failure, FailureReason},
+    queue::{Priority, Waiting},
+    stage::Stage,
+};
+use asu_crds::{
+    BuildCondition, BuildPriority, FirmwareBuild, FirmwareBuildStatus, Resolved, condition,
+    is_true, labels,
+};
+use asu_store::{StoreError, artifacts::ArtifactError};
+use kube::{Resource, ResourceExt, runtime::controller::Action};
+
+use super::{
+    apply, archive,
+    decide::{CacheFact, Facts, Lookup, Step, Stored, decide},
+    dereference,
+    finish::Finish,
+    job::{Attempt, BadAttempt},
+    status::Writer,
+    validate::{Refused, needs_catalog, own, validate},
+};
+use crate::{
+    context::Context,
+    pods::verdict::{JobState, PodState, pod_state},
+    queue::Entry,
+    runtime::{patch::write_status, reconcile},
+    stages,
+    watches::Slim,
+};
+
+/// Looks of one pass, at most: each fact is looked up once.
+const LOOKS: usize = 10;
+/// How often a build is looked at although no watch reported anything: watches miss nothing in
+/// normal work.
+const SAFETY: Duration = Duration::from_secs(600);
+
+/// A failed pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The API server refused or is away.
+    #[error("the API server: {0}")]
+    Kube(#[from] kube::Error),
+    /// The database refused or is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The artifact store failed.
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
+    /// No Job can be made.
+    #[error(transparent)]
+    Attempt(#[from] BadAttempt),
+    /// The object was replaced by another of its name.
+    #[error("the object was replaced meanwhile")]
+    Replaced,
+    /// The Distribution, version or target is no longer offered.
+    #[error("what the build was validated with is no longer offered")]
+    NoDistribution,
+    /// Other objects' Jobs have all the names.
+    #[error("other objects' Jobs have the names of this build's Jobs")]
+    NamesTaken,
+    /// The decision asks for the same fact again and again: a fault of ours.
+    #[error("no decision was reached")]
+    Undecided,
+}
+
+impl reconcile::Fault for Fault {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Kube(_) => "KubernetesError",
+            Self::Store(error) if error.is_unavailable() => "DatabaseUnavailable",
+            Self::Store(_) => "DatabaseError",
+            Self::Artifacts(_) => "StoreError",
+            Self::Attempt(_) | Self::Undecided => "Internal",
+            Self::Replaced => "Replaced",
+            Self::NoDistribution => "NotOffered",
+            Self::NamesTaken => "NamesTaken",
+        }
+    }
+
+    fn is_fatal(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Fenced { .. }))
+    }
+}
+
+/// Brings one build closer to its end.
+///
+/// # Errors
+/// What is tried again after a pause.
+pub async fn reconcile(stored: Arc<FirmwareBuild>, context: Arc<Context>) -> Result<Action, Fault> {
+    let build = context.recent_builds.newest(&stored);
+    let facts = dereference::facts(&context, &build);
+    let mut pass = Pass { context, build, facts, whole: None };
+    for _ in 0..LOOKS {
+        match decide(&pass.facts) {
+            Step::Look(lookup) => pass.look(lookup).await?,
+            step => return pass.act(step).await,
+        }
+    }
+    Err(Fault::Undecided)
+}
+
+/// Fills the queue when a process begins to lead: builds that have a place keep it.
+pub fn seed(context: &Context) {
+    let mut busy = std::collections::BTreeSet::new();
+    for job in context.stores.jobs.state() {
+        if crate::pods::verdict::job_state(&job) == JobState::Active
+            && job.labels().contains_key(labels::BUILD)
+        {
+            busy.extend(job.owner_references().iter().map(|owner| owner.uid.clone()));
+        }
+    }
+    for build in context.stores.builds.state() {
+        let status = build.status.clone().unwrap_or_default();
+        let holds = |type_: BuildCondition| is_true(&status.conditions, type_.as_str());
+        let Some(uid) = build.uid() else { continue };
+        if condition(&status.conditions, BuildCondition::Succeeded.as_str()).is_some() {
+            continue;
+        }
+        if holds(BuildCondition::Admitted) || busy.contains(&uid) {
+            context.queue.resume(&uid);
+        } else if holds(BuildCondition::CacheReady) {
+            context.queue.remember(entry(&build));
+        }
+    }
+}
+
+/// Forgets a build that is gone, and wakes whose turn it is.
+pub fn forget(context: &Context, uid: &str) {
+    context.followers.stop(uid);
+    context.backoffs.forget(uid);
+    context.recent_builds.forget(uid);
+    for name in context.queue.leave(uid, context.now()) {
+        context.triggers.build(&name);
+    }
+}
+
+fn entry(build: &FirmwareBuild) -> Entry {
+    let priority = match build.spec.priority {
+        BuildPriority::Low => Priority::Low,
+        BuildPriority::Normal => Priority::Normal,
+        BuildPriority::High => Priority::High,
+    };
+    let since = build.creation_timestamp().map_or(jiff::Timestamp::MAX, |time| time.0);
+    let uid = build.uid().unwrap_or_default();
+    Entry { name: build.name_any(), waiting: Waiting { uid, priority, since } }
+}
+
+/// One pass.
+pub(super) struct Pass {
+    pub(super) context: Arc<Context>,
+    pub(super) build: Arc<FirmwareBuild>,
+    pub(super) facts: Facts,
+    whole: Option<Arc<FirmwareBuild>>,
+}
+
+impl Pass {
+    /// The object with its package lists, which the store does not hold.
+    pub(super) async fn whole(&mut self) -> Result<Arc<FirmwareBuild>, Fault> {
+        if let Some(whole) = &self.whole {
+            return Ok(whole.clone());
+        }
+        let found = self.context.api::<FirmwareBuild>().get_opt(&self.build.name_any()).await?;
+        let mut found = found.filter(|it| it.uid() == self.build.uid()).ok_or(Fault::Replaced)?;
+        // Deciding and writing go by one status: the one that the facts are about.
+        found.status = Some(self.facts.status.clone());
+        let whole = Arc::new(found);
+        self.whole = Some(whole.clone());
+        Ok(whole)
+    }
+
+    pub(super) fn uid(&self) -> String {
+        self.build.uid().unwrap_or_default()
+    }
+
+    async fn look(&mut self, lookup: Lookup) -> Result<(), Fault> {
+        let context = self.context.clone();
+        match lookup {
+            Lookup::Validity => self.look_at_validity().await?,
+            Lookup::Stored => {
+                let newest = self.facts.jobs.iter().map(|job| job.attempt).max();
+                let attempt = newest.max(self.facts.status.attempt).unwrap_or_default();
+                let whole = self.whole().await?;
+                let found = match own(&whole) {
+                    Ok((_, hash)) => {
+                        dereference::stored(&context, &self.uid(), &hash, attempt).await?
+                    }
+                    Err(refused) => Stored::Bad(refused.to_string()),
+                };
+                self.facts.stored = Some(found);
+            }
+            Lookup::Turn => {
+                let (turn, others) = context.queue.ask(entry(&self.build), self.facts.now);
+                others.iter().for_each(|name| context.triggers.build(name));
+                self.facts.turn = Some(turn);
+            }
+            Lookup::Secret => {
+                self.facts.secret = Some(dereference::secret(&context, &self.build).await?);
+            }
+            Lookup::UnseenJob => {
+                let job = self.facts.status.job_name.clone().unwrap_or_default();
+                let there = dereference::unseen_job(&context, &self.build, &job).await?;
+                self.facts.unseen_job = Some(there);
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_validity(&mut self) -> Result<(), Fault> {
+        let whole = self.whole().await?;
+        let offered = if needs_catalog(&whole) {
+            let catalog = self.context.repositories.load().await?;
+            let wanted = &whole.spec.request.distribution;
+            catalog.distributions.into_iter().find(|it| it.name == *wanted)
+        } else {
+            None
+        };
+        let validity = validate(&whole, offered.as_ref()).map(|accepted| accepted.resolved);
+        if let Ok(resolved) = &validity {
+            self.facts.cache = dereference::cache_fact(&self.context, &resolved.cache_name);
+        }
+        self.facts.validity = Some(validity.map_err(|refused: Refused| refused.to_string()));
+        Ok(())
+    }
+
+    /// What the build was resolved to, now or before.
+    pub(super) fn resolved(&self) -> Option<Resolved> {
+        let now = self.facts.validity.as_ref().and_then(|validity| validity.as_ref().ok());
+        self.facts.status.resolved.as_ref().or(now).cloned()
+    }
+
+    async fn act(&mut self, step: Step) -> Result<Action, Fault> {
+        let context = self.context.clone();
+        match step {
+            Step::Look(_) => return Err(Fault::Undecided),
+            Step::AddFinalizer => apply::set_finalizer(&context, &self.build, true).await?,
+            Step::CreateCache => {
+                return match self.resolved() {
+                    Some(resolved) => self.create_cache(&resolved).await,
+                    None => Err(Fault::Undecided),
+                };
+            }
+            Step::Queue { again } => {
+                self.publish_queued().await?;
+                return Ok(Action::requeue(again.map_or(SAFETY, after)));
+            }
+            Step::CreateJob { attempt } => return self.create_job(attempt).await,
+            Step::Running { job, attempt, again } => {
+                return self.running(&job, attempt, again.map(after)).await;
+            }
+            Step::Wait(span) => return Ok(Action::requeue(after(span))),
+            Step::StopJobs(jobs) => {
+                apply::delete_jobs(&context, &jobs).await?;
+                return Ok(Action::requeue(Duration::from_secs(2)));
+            }
+            Step::DeleteJobs(jobs) => {
+                apply::delete_jobs(&context, &jobs).await?;
+                return Ok(Action::requeue(Duration::from_secs(5)));
+            }
+            Step::Archive(result) => return self.archive(&result).await,
+            Step::Fail(failure) => return self.fail(failure).await,
+            Step::Refuse(problem) => self.refuse(&problem).await?,
+            Step::LetGo => {
+                self.leave();
+                apply::set_finalizer(&context, &self.build, false).await?;
+            }
+            Step::DeleteObject => apply::delete_object(&context, &self.build).await?,
+            Step::Rest => {}
+        }
+        Ok(Action::await_change())
+    }
+
+    async fn create_cache(&mut self, resolved: &Resolved) -> Result<Action, Fault> {
+        let created = apply::create_build_cache(&self.context, &self.build, resolved).await;
+        self.publish_queued().await?;
+        if matches!(created, Err(Fault::NoDistribution)) {
+            let detail = "The version is no longer offered";
+            return self.fail(Failure::new(FailureReason::CacheFailed, detail)).await;
+        }
+        created?;
+        Ok(Action::requeue(SAFETY))
+    }
+
+    async fn create_job(&mut self, number: u32) -> Result<Action, Fault> {
+        let whole = self.whole().await?;
+        let (request, hash) = match own(&whole) {
+            Ok(own) => own,
+            Err(refused) => {
+                self.refuse(&refused.to_string()).await?;
+                return Ok(Action::await_change());
+            }
+        };
+        let distribution = dereference::distribution(&self.context, &request.distribution);
+        let resolved = self.resolved();
+        let (CacheFact::Ready { place, image }, Some(distribution), Some(resolved)) =
+            (self.facts.cache.clone(), distribution, resolved)
+        else {
+            return Err(Fault::NoDistribution);
+        };
+        let attempt = Attempt {
+            build: &whole,
+            request: &request,
+            hash: &hash,
+            resolved: &resolved,
+            distribution: &distribution.spec,
+            place: &place,
+            image: &image,
+            number,
+            settings: &self.context.settings,
+        };
+        let (job, number) = apply::create_job(&self.context, attempt).await?;
+        tracing::info!(build = self.build.name_any(), job, attempt = number, "its Job is created");
+        let action = self.running(&job, number, None).await?;
+        let on = self.build.object_ref(&());
+        let note = format!("attempt {number} runs as Job {job}");
+        self.context.events.normal(&on, "Admitted", &note).await;
+        Ok(action)
+    }
+
+    async fn running(
+        &mut self,
+        job: &str,
+        attempt: u32,
+        again: Option<Duration>,
+    ) -> Result<Action, Fault> {
+        let mut writer = self.writer();
+        writer.running(job, attempt);
+        self.publish(writer.finish()).await?;
+        let pods = dereference::pods(&self.context, &self.build);
+        let live = pods.iter().find(|pod| pod_state(pod) == PodState::Running);
+        if let Some(pod) = live {
+            let known = self.facts.status.stage.as_deref().and_then(Stage::parse);
+            let (name, uid) = (self.build.name_any(), self.uid());
+            stages::follow(&self.context, &name, &uid, &pod.name_any(), known);
+        }
+        Ok(Action::requeue(again.unwrap_or(SAFETY)))
+    }
+
+    async fn publish_queued(&mut self) -> Result<(), Fault> {
+        let mut writer = self.writer();
+        writer.queued(&self.facts.cache, self.facts.turn, self.facts.secret);
+        self.publish(writer.finish()).await
+    }
+
+    async fn refuse(&mut self, problem: &str) -> Result<(), Fault> {
+        self.leave();
+        let generation = self.build.metadata.generation;
+        let mut writer = Writer::new(&self.facts.status, generation, self.facts.now);
+        writer.refused(problem);
+        self.publish(writer.finish()).await?;
+        let on = self.build.object_ref(&());
+        self.context.events.warning(&on, FailureReason::Refused.as_str(), problem).await;
+        Ok(())
+    }
+
+    /// A status in the making, with what was resolved.
+    pub(super) fn writer(&self) -> Writer {
+        let generation = self.build.metadata.generation;
+        let mut writer = Writer::new(&self.facts.status, generation, self.facts.now);
+        if let Some(resolved) = self.resolved() {
+            writer.accepted(&resolved);
+        }
+        writer
+    }
+
+    /// Writes the status, when it differs.
+    pub(super) async fn publish(&mut self, new: FirmwareBuildStatus) -> Result<(), Fault> {
+        let api = self.context.api::<FirmwareBuild>();
+        let name = self.build.name_any();
+        let old = self.build.status.as_ref();
+        let written = write_status(&api, &name, labels::BUILD_MANAGER, old, &new).await?;
+        if let Some(mut written) = written {
+            written.slim();
+            self.context.recent_builds.wrote(written.clone());
+            self.build = Arc::new(written);
+        }
+        self.facts.status = new;
+        Ok(())
+    }
+
+    /// Gives back its place in the queue, and wakes whose turn it is.
+    pub(super) fn leave(&self) {
+        let uid = self.uid();
+        self.context.followers.stop(&uid);
+        for name in self.context.queue.leave(&uid, self.facts.now) {
+            self.context.triggers.build(&name);
+        }
+    }
+
+    async fn archive(&mut self, result: &asu_core::result::BuildResult) -> Result<Action, Fault> {
+        let log = archive::log(&self.uid(), None, result.log.as_ref());
+        let ending = archive::ending(result);
+        Finish { ending, log, millis: result.millis.clone() }.run(self).await
+    }
+
+    async fn fail(&mut self, failure: Failure) -> Result<Action, Fault> {
+        let newest = self.facts.jobs.iter().map(|job| job.attempt).max();
+        let attempt = newest.max(self.facts.status.attempt).unwrap_or_default();
+        let (log, millis) = match &self.facts.stored {
+            Some(Stored::Attempt(result)) => {
+                let log = archive::log(&self.uid(), Some(attempt), result.log.as_ref());
+                (log, result.millis.clone())
+            }
+            _ => (None, std::collections::BTreeMap::new()),
+        };
+        let ending = asu_store::model::Ending::Failed(failure);
+        Finish { ending, log, millis }.run(self).await
+    }
+}
+
+/// A span as kube wants it, a little longer than whole seconds so that they are over.
+fn after(span: jiff::SignedDuration) -> Duration {
+    Duration::try_from(span).unwrap_or_default() + Duration::from_millis(50)
+}

@@ -1,0 +1,449 @@
+//! What to do about a FirmwareBuild: pure. Facts that cost a call are looked up only when a
+//! decision depends on them: [`decide`] asks for one, and is called again with the answer.
+
+use asu_core::{
+    failure::{Failure, FailureReason},
+    result::BuildResult,
+};
+use asu_crds::{BuildCondition, CachePlace, FirmwareBuildStatus, Resolved, condition, is_true};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    pods::verdict::{JobState, Loss, PodState},
+    queue::Turn,
+};
+
+/// Most attempts of one build: infrastructure failures are tried again twice.
+pub const MAX_ATTEMPTS: u32 = 3;
+/// Failures in a row of a cache after which builds that wait for it fail.
+const CACHE_PATIENCE: u32 = 3;
+
+/// A Job of this build (its ownerReference has the uid).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobFact {
+    /// Its name.
+    pub name: String,
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// Its state.
+    pub state: JobState,
+    /// State of its pod.
+    pub pod: Option<PodState>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+}
+
+/// The build's cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheFact {
+    /// There is none.
+    Absent,
+    /// It is being deleted.
+    Deleting,
+    /// It has no tree yet.
+    NotReady {
+        /// Failures in a row.
+        failures: u32,
+        /// Its reason.
+        reason: String,
+    },
+    /// Its tree is ready.
+    Ready {
+        /// Where it lies.
+        place: CachePlace,
+        /// Image that it was warmed up in.
+        image: String,
+    },
+}
+
+/// What is in the store about this build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// Nothing.
+    Nothing,
+    /// The commit.
+    Final(Box<BuildResult>),
+    /// The end of the last attempt, which an infrastructure failure caused.
+    Attempt(Box<BuildResult>),
+    /// Something that may not be used.
+    Bad(String),
+}
+
+/// Everything a decision depends on. `None` in the last group: not looked up.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Being deleted.
+    pub deleted: bool,
+    /// Cancelled by its spec.
+    pub cancel: bool,
+    /// May go without a record.
+    pub abandon: bool,
+    /// Has our finalizer.
+    pub finalizer: bool,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Its status.
+    pub status: FirmwareBuildStatus,
+    /// Its Jobs.
+    pub jobs: Vec<JobFact>,
+    /// Whether a pod of it may still run.
+    pub pods_alive: bool,
+    /// Whether it has a private first-boot script.
+    pub private: bool,
+    /// Its cache, once it is resolved.
+    pub cache: CacheFact,
+    /// The present time.
+    pub now: Timestamp,
+    /// Bounds.
+    pub policy: Policy,
+
+    /// Whether it is valid.
+    pub validity: Option<Result<Resolved, String>>,
+    /// What the store holds.
+    pub stored: Option<Stored>,
+    /// Its place in the queue.
+    pub turn: Option<Turn>,
+    /// Whether its Secret is there.
+    pub secret: Option<bool>,
+    /// Whether the Job that its status names is there although the watch does not show it.
+    pub unseen_job: Option<bool>,
+}
+
+/// Bounds from the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a pod may take to start.
+    pub start_timeout: SignedDuration,
+    /// How long the Secret may take.
+    pub defaults_timeout: SignedDuration,
+    /// First pause before another attempt.
+    pub retry_pause: SignedDuration,
+    /// How long a succeeded object stays.
+    pub ttl_succeeded: SignedDuration,
+    /// How long a failed object stays.
+    pub ttl_failed: SignedDuration,
+}
+
+/// What a decision needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Is the object valid?
+    Validity,
+    /// What does the store hold?
+    Stored,
+    /// Is it this build's turn?
+    Turn,
+    /// Is its Secret there?
+    Secret,
+    /// Is the Job that its status names there?
+    UnseenJob,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Look this up and decide again.
+    Look(Lookup),
+    /// Put our finalizer on.
+    AddFinalizer,
+    /// Ask for the cache.
+    CreateCache,
+    /// It waits.
+    Queue {
+        /// When to look again, if no watch reports what it waits for.
+        again: Option<SignedDuration>,
+    },
+    /// Start an attempt.
+    CreateJob {
+        /// Its number.
+        attempt: u32,
+    },
+    /// An attempt runs.
+    Running {
+        /// Its Job.
+        job: String,
+        /// Its number.
+        attempt: u32,
+        /// When to look again.
+        again: Option<SignedDuration>,
+    },
+    /// Wait for what no watch reports.
+    Wait(SignedDuration),
+    /// Delete these Jobs and wait for their pods.
+    StopJobs(Vec<String>),
+    /// It ended with what the store holds.
+    Archive(Box<BuildResult>),
+    /// It ended without an image.
+    Fail(Failure),
+    /// It ended before it was accepted.
+    Refuse(String),
+    /// Delete the Jobs of an archived build.
+    DeleteJobs(Vec<String>),
+    /// Take our finalizer off.
+    LetGo,
+    /// Delete the object, whose time is over.
+    DeleteObject,
+    /// Nothing until it changes.
+    Rest,
+}
+
+const SOON: SignedDuration = SignedDuration::from_secs(2);
+
+/// Decides.
+pub fn decide(facts: &Facts) -> Step {
+    if facts.deleted && !facts.finalizer {
+        return Step::Rest;
+    }
+    if is_true(&facts.status.conditions, BuildCondition::Archived.as_str()) {
+        return archived(facts);
+    }
+    if facts.deleted && facts.abandon {
+        let jobs = active(facts);
+        return if jobs.is_empty() { Step::LetGo } else { Step::StopJobs(jobs) };
+    }
+    if !facts.finalizer {
+        return Step::AddFinalizer;
+    }
+    if facts.status.resolved.is_none() {
+        match &facts.validity {
+            None => return Step::Look(Lookup::Validity),
+            Some(Err(_)) if facts.deleted => return Step::LetGo,
+            Some(Err(problem)) => return Step::Refuse(problem.clone()),
+            Some(Ok(_)) => {}
+        }
+    }
+    if let Some(step) = decided_before(facts) {
+        return step;
+    }
+    if facts.deleted || facts.cancel {
+        return cancel(facts);
+    }
+    attempt(facts).unwrap_or_else(|| next_attempt(facts))
+}
+
+fn names(jobs: &[JobFact]) -> Vec<String> {
+    jobs.iter().filter(|job| !job.deleting).map(|job| job.name.clone()).collect()
+}
+
+fn active(facts: &Facts) -> Vec<String> {
+    let jobs = facts.jobs.iter().filter(|job| job.state == JobState::Active && !job.deleting);
+    jobs.map(|job| job.name.clone()).collect()
+}
+
+fn archived(facts: &Facts) -> Step {
+    let jobs = names(&facts.jobs);
+    if !jobs.is_empty() {
+        return Step::DeleteJobs(jobs);
+    }
+    if facts.deleted {
+        return Step::LetGo;
+    }
+    let succeeded = is_true(&facts.status.conditions, BuildCondition::Succeeded.as_str());
+    let ttl = if succeeded { facts.policy.ttl_succeeded } else { facts.policy.ttl_failed };
+    let times = facts.status.times.clone().unwrap_or_default();
+    let ended = times.archived_at.or(times.finished_at).map_or(facts.created, |time| time.0);
+    let left = ttl.saturating_sub(facts.now.duration_since(ended));
+    if left.is_positive() { Step::Wait(left) } else { Step::DeleteObject }
+}
+
+/// A verdict that is in the status already stands: only its record is missing.
+fn decided_before(facts: &Facts) -> Option<Step> {
+    let verdict = condition(&facts.status.conditions, BuildCondition::Succeeded.as_str())?;
+    if verdict.status == "Unknown" {
+        return None;
+    }
+    let failed = || {
+        let reason = FailureReason::parse(&verdict.reason).unwrap_or(FailureReason::Internal);
+        Step::Fail(Failure::new(reason, &verdict.message))
+    };
+    Some(match &facts.stored {
+        None => Step::Look(Lookup::Stored),
+        Some(Stored::Final(result)) => Step::Archive(result.clone()),
+        Some(_) if verdict.status == "False" => failed(),
+        Some(_) => lost_result(),
+    })
+}
+
+fn lost_result() -> Step {
+    Step::Fail(Failure::new(FailureReason::Internal, "The result is gone from the store"))
+}
+
+fn cancel(facts: &Facts) -> Step {
+    let jobs = active(facts);
+    if !jobs.is_empty() {
+        return Step::StopJobs(jobs);
+    }
+    if facts.pods_alive {
+        return Step::Wait(SOON);
+    }
+    match &facts.stored {
+        None => Step::Look(Lookup::Stored),
+        // It had ended before anybody could stop it.
+        Some(Stored::Final(result)) => Step::Archive(result.clone()),
+        Some(_) => Step::Fail(Failure::new(FailureReason::Cancelled, "The build was cancelled")),
+    }
+}
+
+/// Decides on the newest attempt; nothing when another one may begin.
+fn attempt(facts: &Facts) -> Option<Step> {
+    let newest = facts.jobs.iter().max_by_key(|job| job.attempt);
+    let known = facts.status.attempt.unwrap_or_default();
+    let Some(job) = newest.filter(|job| job.attempt >= known) else {
+        return unseen(facts, known);
+    };
+    if job.state == JobState::Active {
+        return Some(running(facts, job));
+    }
+    match &facts.stored {
+        None => Some(Step::Look(Lookup::Stored)),
+        Some(Stored::Final(result)) => Some(Step::Archive(result.clone())),
+        Some(Stored::Bad(problem)) => {
+            Some(Step::Fail(Failure::new(FailureReason::Internal, problem)))
+        }
+        Some(Stored::Attempt(result)) => {
+            let said = result.failure.clone().unwrap_or_else(|| no_result(job));
+            failed(facts, job.attempt, job.ended, said)
+        }
+        Some(Stored::Nothing) => failed(facts, job.attempt, job.ended, no_result(job)),
+    }
+}
+
+/// The status names an attempt whose Job the watch does not show.
+fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
+    if attempt == 0 {
+        return None;
+    }
+    match (&facts.stored, facts.unseen_job) {
+        (None, _) => Some(Step::Look(Lookup::Stored)),
+        (Some(Stored::Final(result)), _) => Some(Step::Archive(result.clone())),
+        (Some(_), None) => Some(Step::Look(Lookup::UnseenJob)),
+        (Some(_), Some(true)) => Some(Step::Wait(SOON)),
+        (Some(_), Some(false)) if facts.pods_alive => Some(Step::Wait(SOON)),
+        (Some(_), Some(false)) => {
+            let gone = Failure::new(FailureReason::PodFailed, "Its Job was deleted");
+            failed(facts, attempt, None, gone)
+        }
+    }
+}
+
+fn running(facts: &Facts, job: &JobFact) -> Step {
+    let left = facts.policy.start_timeout.saturating_sub(facts.now.duration_since(job.created));
+    match &job.pod {
+        None | Some(PodState::Starting { .. }) if !left.is_positive() => {
+            // Deleting the Job loses its state; the pod's state is what the next pass decides on.
+            match &facts.stored {
+                None => Step::Look(Lookup::Stored),
+                Some(Stored::Final(result)) => Step::Archive(result.clone()),
+                Some(_) => Step::Fail(not_started(job)),
+            }
+        }
+        None | Some(PodState::Starting { .. }) => Step::Running {
+            job: job.name.clone(),
+            attempt: job.attempt,
+            again: Some(left),
+        },
+        Some(_) => Step::Running { job: job.name.clone(), attempt: job.attempt, again: None },
+    }
+}
+
+fn not_started(job: &JobFact) -> Failure {
+    let why = match &job.pod {
+        Some(PodState::Starting { problem: Some(problem) }) => problem.reason.clone(),
+        _ => "no reason is known".to_owned(),
+    };
+    Failure::new(FailureReason::PodFailed, format!("The pod did not start in time: {why}"))
+}
+
+/// The pod's own verdict, when there is no result.
+fn no_result(job: &JobFact) -> Failure {
+    let lost = |detail: &str| Failure::new(FailureReason::PodFailed, detail);
+    match &job.pod {
+        Some(PodState::Lost(Loss::Evicted(why))) => {
+            let reason = if why.contains("ephemeral") || why.contains("emptyDir") {
+                FailureReason::NoSpace
+            } else {
+                FailureReason::PodFailed
+            };
+            Failure::new(reason, format!("The pod was evicted: {why}"))
+        }
+        Some(PodState::Lost(Loss::Disrupted(why))) => lost(&format!("The pod was ended: {why}")),
+        Some(PodState::Lost(Loss::OutOfMemory(container))) => Failure::new(
+            FailureReason::BuilderDied,
+            format!("The container {container} was killed for want of memory"),
+        ),
+        Some(PodState::Lost(Loss::Deadline)) => lost("The pod ran into its deadline"),
+        _ if job.state == JobState::Deadline => lost("The pod ran into its deadline"),
+        Some(PodState::Ended { codes }) => {
+            let codes: Vec<String> =
+                codes.iter().map(|(name, code)| format!("{name} {code}")).collect();
+            Failure::new(
+                FailureReason::Internal,
+                format!("The pod left no result; exit codes: {}", codes.join(", ")),
+            )
+        }
+        _ => lost("The pod is gone and left no result"),
+    }
+}
+
+/// Another attempt after a pause, or the end.
+fn failed(
+    facts: &Facts,
+    attempt: u32,
+    ended: Option<Timestamp>,
+    failure: Failure,
+) -> Option<Step> {
+    if !failure.reason.is_retried() || attempt >= MAX_ATTEMPTS {
+        return Some(Step::Fail(failure));
+    }
+    let doublings = attempt.saturating_sub(1).min(8);
+    let pause = facts.policy.retry_pause.checked_mul(1 << doublings)?;
+    let left = pause.saturating_sub(facts.now.duration_since(ended?));
+    left.is_positive().then_some(Step::Wait(left))
+}
+
+fn next_attempt(facts: &Facts) -> Step {
+    match &facts.cache {
+        CacheFact::Absent => return Step::CreateCache,
+        CacheFact::Deleting => return Step::Queue { again: Some(SOON) },
+        CacheFact::NotReady { failures, reason } if *failures >= CACHE_PATIENCE => {
+            let detail = format!("The ImageBuilder could not be prepared: {reason}");
+            return Step::Fail(Failure::new(FailureReason::CacheFailed, detail));
+        }
+        CacheFact::NotReady { .. } => return Step::Queue { again: None },
+        CacheFact::Ready { .. } => {}
+    }
+    if facts.private {
+        match facts.secret {
+            None => return Step::Look(Lookup::Secret),
+            Some(false) => return without_secret(facts),
+            Some(true) => {}
+        }
+    }
+    match (facts.turn, &facts.stored) {
+        (None, _) => Step::Look(Lookup::Turn),
+        (Some(Turn::Waits | Turn::Paused), _) => Step::Queue { again: None },
+        (Some(Turn::Admitted), None) => Step::Look(Lookup::Stored),
+        (Some(Turn::Admitted), Some(Stored::Final(result))) => Step::Archive(result.clone()),
+        (Some(Turn::Admitted), Some(_)) => {
+            let newest = facts.jobs.iter().map(|job| job.attempt).max().unwrap_or_default();
+            let last = newest.max(facts.status.attempt.unwrap_or_default());
+            Step::CreateJob { attempt: last.saturating_add(1) }
+        }
+    }
+}
+
+fn without_secret(facts: &Facts) -> Step {
+    if facts.now.duration_since(facts.created) < facts.policy.defaults_timeout {
+        return Step::Queue { again: Some(SOON) };
+    }
+    let detail = "The first-boot script did not arrive";
+    Step::Fail(Failure::new(FailureReason::DefaultsMissing, detail))
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+//! Gathers facts: from the stores at once, from elsewhere when a decision asks for it.
+
+use std::sync::Arc;
+
+use asu_core::{
+    digest::Sha256Hex,
+    result::{BuildResult, MAX_RESULT_BYTES, store_keys},
+};
+use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
+use asu_store::artifacts::ArtifactError;
+use jiff::SignedDuration;
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Pod, Secret},
+};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+
+use super::decide::{CacheFact, Facts, JobFact, Policy, Stored};
+use crate::{
+    context::Context,
+    pods::verdict::{ended_at, is_over, job_state, pod_state},
+};
+
+/// Facts that cost nothing.
+pub fn facts(context: &Context, build: &FirmwareBuild) -> Facts {
+    let status = build.status.clone().unwrap_or_default();
+    let cache = status.resolved.as_ref().map(|it| cache_fact(context, &it.cache_name));
+    let now = context.now();
+    let annotations = build.annotations();
+    Facts {
+        deleted: build.metadata.deletion_timestamp.is_some(),
+        cancel: build.spec.cancel,
+        abandon: annotations.get(labels::ABANDON_RECORD).is_some_and(|it| it == "true"),
+        finalizer: build.finalizers().iter().any(|it| it == labels::ARCHIVE_FINALIZER),
+        created: build.creation_timestamp().map_or(now, |time| time.0),
+        jobs: jobs(context, build),
+        pods_alive: pods(context, build).iter().any(|pod| !is_over(pod, now)),
+        private: build.spec.request.defaults.is_some(),
+        cache: cache.unwrap_or(CacheFact::Absent),
+        status,
+        now,
+        policy: policy(context),
+        validity: None,
+        stored: None,
+        turn: None,
+        secret: None,
+        unseen_job: None,
+    }
+}
+
+fn policy(context: &Context) -> Policy {
+    let settings = &context.settings.builds;
+    let span = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    Policy {
+        start_timeout: span(settings.build_start_timeout),
+        defaults_timeout: span(settings.defaults_timeout),
+        retry_pause: span(settings.retry_pause),
+        ttl_succeeded: span(settings.ttl_succeeded),
+        ttl_failed: span(settings.ttl_failed),
+    }
+}
+
+/// Jobs that belong to this very object: a Job of that name with another owner does not count.
+fn jobs(context: &Context, build: &FirmwareBuild) -> Vec<JobFact> {
+    let (name, uid) = (build.name_any(), build.uid());
+    let ours = |job: &Job| {
+        job.labels().get(labels::BUILD) == Some(&name)
+            && job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
+    };
+    let found = context.stores.jobs.state_filter(ours);
+    found.iter().filter_map(|job| job_fact(context, job)).collect()
+}
+
+fn job_fact(context: &Context, job: &Job) -> Option<JobFact> {
+    let name = job.name_any();
+    let attempt = name.rsplit_once('-')?.1.parse().ok()?;
+    let uid = job.uid()?;
+    let of_job = |pod: &Pod| pod.owner_references().iter().any(|owner| owner.uid == uid);
+    let pods = context.stores.pods.state_filter(of_job);
+    let pod = pods.iter().max_by_key(|pod| pod.creation_timestamp());
+    let changed = job.status.as_ref().and_then(|status| {
+        let conditions = status.conditions.as_ref()?;
+        conditions.iter().filter_map(|it| it.last_transition_time.as_ref()).map(|it| it.0).max()
+    });
+    Some(JobFact {
+        attempt,
+        state: job_state(job),
+        pod: pod.map(|pod| pod_state(pod)),
+        created: job.creation_timestamp()?.0,
+        ended: pod.and_then(|pod| ended_at(pod)).or(changed),
+        deleting: job.metadata.deletion_timestamp.is_some(),
+        name,
+    })
+}
+
+/// Pods of this very object, whichever attempt.
+pub fn pods(context: &Context, build: &FirmwareBuild) -> Vec<Arc<Pod>> {
+    let name = build.name_any();
+    let short: String = build.uid().unwrap_or_default().chars().take(8).collect();
+    let infix = format!("-{short}-");
+    context.stores.pods.state_filter(|pod| {
+        // The owner of a pod is its Job, which may be gone; its name has the uid of the build.
+        pod.labels().get(labels::BUILD) == Some(&name)
+            && pod.owner_references().iter().any(|owner| owner.name.contains(&infix))
+    })
+}
+
+/// The cache as we last saw or wrote it.
+pub fn cache(context: &Context, name: &str) -> Option<Arc<ImageBuilderCache>> {
+    let reference = ObjectRef::new(name).within(&context.settings.namespace);
+    let stored = context.stores.caches.get(&reference)?;
+    Some(context.recent_caches.newest(&stored))
+}
+
+/// What a decision depends on of a cache.
+pub fn cache_fact(context: &Context, name: &str) -> CacheFact {
+    let Some(cache) = cache(context, name) else { return CacheFact::Absent };
+    if cache.metadata.deletion_timestamp.is_some() {
+        return CacheFact::Deleting;
+    }
+    let status = cache.status.clone().unwrap_or_default();
+    match (status.place, status.builder_image) {
+        (Some(place), Some(image)) => CacheFact::Ready { place, image },
+        _ => CacheFact::NotReady {
+            failures: status.failures.unwrap_or_default(),
+            reason: status.reason.unwrap_or_default(),
+        },
+    }
+}
+
+/// The Distribution of a build.
+pub fn distribution(context: &Context, name: &str) -> Option<Arc<Distribution>> {
+    let reference = ObjectRef::new(name).within(&context.settings.namespace);
+    context.stores.distributions.get(&reference)
+}
+
+/// What the store holds about a build.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn stored(
+    context: &Context,
+    uid: &str,
+    hash: &Sha256Hex,
+    attempt: u32,
+) -> Result<Stored, ArtifactError> {
+    let keys = [(store_keys::result(uid), true), (store_keys::attempt_result(uid, attempt), false)];
+    for (key, is_final) in keys {
+        let bytes = match context.artifacts.get_bounded(&key, MAX_RESULT_BYTES).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => continue,
+            Err(error @ ArtifactError::TooLarge { .. }) => {
+                return Ok(Stored::Bad(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        };
+        return Ok(match BuildResult::read(&bytes, uid, hash) {
+            Ok(result) if is_final => Stored::Final(Box::new(result)),
+            Ok(result) => Stored::Attempt(Box::new(result)),
+            Err(bad) => Stored::Bad(bad.to_string()),
+        });
+    }
+    Ok(Stored::Nothing)
+}
+
+/// Whether the Secret of a private build is there and belongs to it. Only its metadata is read.
+///
+/// # Errors
+/// Those of the API server.
+pub async fn secret(context: &Context, build: &FirmwareBuild) -> Result<bool, kube::Error> {
+    let Some(defaults) = &build.spec.request.defaults else { return Ok(true) };
+    let found = context.api::<Secret>().get_metadata_opt(&defaults.secret_name).await?;
+    let uid = build.uid();
+    Ok(found.is_some_and(|secret| {
+        secret.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
+    }))
+}
+
+/// Whether a Job that the watch does not show is there and belongs to the build.
+///
+/// # Errors
+/// Those of the API server.
+pub async fn unseen_job(
+    context: &Context,
+    build: &FirmwareBuild,
+    job: &str,
+) -> Result<bool, kube::Error> {
+    let found = context.api::<Job>().get_metadata_opt(job).await?;
+    let uid = build.uid();
+    Ok(found.is_some_and(|job| {
+        job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
+    }))
+}

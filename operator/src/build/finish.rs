@@ -1,0 +1,147 @@
+//! The end of a build: its files are checked, its record is written in one transaction, then its
+//! status in one write.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use asu_core::{
+    failure::{Failure, FailureReason},
+    lifetime::LifetimePolicy,
+};
+use asu_store::{
+    StoreError,
+    model::{Ending, LogRecord},
+};
+use jiff::Timestamp;
+use kube::{Resource, runtime::controller::Action};
+
+use super::{
+    archive::{Ended, missing_file, record, summary},
+    controller::{Fault, Pass},
+    dereference,
+    status::End,
+    validate::own,
+};
+use crate::pods::verdict::{ended_at, started_at};
+
+/// Time until an archived build is looked at to delete its Jobs, should no watch report.
+const TIDY: Duration = Duration::from_secs(5);
+
+/// How a build ended, as far as it is known.
+pub(super) struct Finish {
+    pub(super) ending: Ending,
+    pub(super) log: Option<LogRecord>,
+    pub(super) millis: BTreeMap<String, u64>,
+}
+
+impl Finish {
+    /// Archives, then writes the final status.
+    pub(super) async fn run(mut self, pass: &mut Pass) -> Result<Action, Fault> {
+        pass.leave();
+        if let Ending::Succeeded(built) = &self.ending
+            && let Some(problem) = missing_file(&pass.context.artifacts, built).await?
+        {
+            self.ending = Ending::Failed(Failure::new(FailureReason::Internal, problem));
+        }
+        let (started, finished) = times(pass);
+        match self.write(pass, started, finished).await {
+            Ok(()) => {}
+            Err(Fault::Store(StoreError::Conflict(what))) if self.ending.built().is_some() => {
+                tracing::error!(what, "the result contradicts what is stored already");
+                let detail = "The same inputs gave other files than before";
+                self.ending = Ending::Failed(Failure::new(FailureReason::Internal, detail));
+                self.write(pass, started, finished).await?;
+            }
+            Err(Fault::Store(error)) if error.is_unavailable() => {
+                self.publish(pass, started, finished, false).await?;
+                return Err(error.into());
+            }
+            Err(fault) => return Err(fault),
+        }
+        self.publish(pass, started, finished, true).await?;
+        self.tell(pass, finished).await;
+        Ok(Action::requeue(TIDY))
+    }
+
+    async fn write(
+        &self,
+        pass: &mut Pass,
+        started: Option<Timestamp>,
+        finished: Timestamp,
+    ) -> Result<(), Fault> {
+        let epoch = pass.context.epoch()?;
+        let whole = pass.whole().await?;
+        let mut build = (*whole).clone();
+        let mut status = pass.facts.status.clone();
+        status.resolved = pass.resolved();
+        build.status = Some(status);
+        let Ok((request, hash)) = own(&build) else { return Err(Fault::Undecided) };
+        let distribution = dereference::distribution(&pass.context, &request.distribution);
+        let snapshot = distribution.is_some_and(|it| {
+            it.spec.branches.iter().any(|b| b.snapshot && b.versions.contains(&request.version))
+        });
+        let ended = Ended {
+            build: &build,
+            request,
+            hash,
+            ending: self.ending.clone(),
+            log: self.log.clone(),
+            millis: self.millis.clone(),
+            snapshot,
+            started,
+            finished,
+        };
+        let new = record(&ended, &LifetimePolicy::default(), pass.facts.now);
+        pass.context.repositories.archive(&new, epoch).await?;
+        Ok(())
+    }
+
+    async fn publish(
+        &self,
+        pass: &mut Pass,
+        started: Option<Timestamp>,
+        finished: Timestamp,
+        archived: bool,
+    ) -> Result<(), Fault> {
+        let failure = self.ending.failure();
+        let end = End {
+            failure: failure.map(|it| (it.reason, it.detail.as_str())),
+            started,
+            finished,
+            summary: summary(&self.ending, self.log.is_some()),
+        };
+        let mut writer = pass.writer();
+        writer.ended(&end, archived);
+        pass.publish(writer.finish()).await
+    }
+
+    async fn tell(&self, pass: &Pass, finished: Timestamp) {
+        let on = pass.build.object_ref(&());
+        let times = pass.facts.status.times.as_ref();
+        let admitted = times.and_then(|times| times.admitted_at.as_ref()).map(|time| time.0);
+        let seconds = admitted.map(|at| finished.duration_since(at).as_secs_f64().max(0.0));
+        match self.ending.failure() {
+            None => {
+                pass.context.metrics.finished("Succeeded", seconds);
+                pass.context.events.normal(&on, "Succeeded", "the image is built").await;
+            }
+            Some(failure) => {
+                let reason = failure.reason.as_str();
+                pass.context.metrics.finished(reason, seconds);
+                pass.context.events.warning(&on, reason, &failure.detail).await;
+            }
+        }
+    }
+}
+
+/// When the build ran: as its status says, or its pods, or its Jobs.
+fn times(pass: &Pass) -> (Option<Timestamp>, Timestamp) {
+    let said = pass.facts.status.times.clone().unwrap_or_default();
+    let pods = dereference::pods(&pass.context, &pass.build);
+    let whole = crate::context::whole_seconds;
+    let started = said.started_at.map(|time| time.0);
+    let started = started.or_else(|| pods.iter().filter_map(|pod| started_at(pod)).min());
+    let ended = pods.iter().filter_map(|pod| ended_at(pod)).max();
+    let jobs = pass.facts.jobs.iter().filter_map(|job| job.ended).max();
+    let finished = said.finished_at.map(|time| time.0).or(ended).or(jobs);
+    (started.map(whole), whole(finished.unwrap_or(pass.facts.now)))
+}

@@ -1,0 +1,242 @@
+//! The Job of one attempt, as an object: pure.
+
+use asu_core::{
+    digest::Sha256Hex,
+    packages::apply_changes,
+    plan::{BuildLimits, BuildPlan, PLAN_SCHEMA, Workspace, paths},
+    request::Request,
+};
+use asu_crds::{CachePlace, DistributionSpec, FirmwareBuild, Resolved, labels};
+use k8s_openapi::api::{
+    batch::v1::{
+        Job, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
+        PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
+    },
+    core::v1::{Container, KeyToPath, ResourceRequirements, SecretVolumeSource, Volume},
+};
+use kube::{Resource, ResourceExt};
+
+use crate::{
+    cache::TREE_ANNOTATION,
+    distribution::{package_base_url, package_change},
+    pods::{
+        BUILD_USER, PodJob, TRUSTED_USER, claim, mount, plan_mount, quantities, restricted, scratch,
+    },
+    settings::Settings,
+};
+
+/// Exit code of both containers when the request is at fault.
+const REQUEST_FAULT: i32 = 42;
+/// Time above the build's own limit after which Kubernetes ends the pod, in seconds: what is built
+/// has to be stored.
+const DEADLINE_SLACK: i64 = 180;
+/// Space above the work folder's own limit before the kubelet evicts the pod, which would lose the
+/// log.
+const WORK_SLACK: u64 = 512 << 20;
+/// Size of the folders for temporary files.
+const TMP: u64 = 64 << 20;
+
+/// What a Job is made from.
+pub struct Attempt<'a> {
+    /// The whole object.
+    pub build: &'a FirmwareBuild,
+    /// Its canonical request.
+    pub request: &'a Request,
+    /// Hash of the request.
+    pub hash: &'a Sha256Hex,
+    /// What it was resolved to.
+    pub resolved: &'a Resolved,
+    /// Its Distribution.
+    pub distribution: &'a DistributionSpec,
+    /// Where the tree lies.
+    pub place: &'a CachePlace,
+    /// Image that the tree was warmed up in: a build runs in the same.
+    pub image: &'a str,
+    /// Number of the attempt, from 1.
+    pub number: u32,
+    /// How the operator runs.
+    pub settings: &'a Settings,
+}
+
+/// A Job cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BadAttempt {
+    /// The digest of the ImageBuilder is malformed (the schema should not let it through).
+    #[error("the digest of the ImageBuilder is malformed")]
+    Digest,
+    /// The plan is no JSON (never in practice).
+    #[error("the plan: {0}")]
+    Plan(#[from] serde_json::Error),
+}
+
+/// `fwb-` + 20 characters of the hash + 8 of the uid + the attempt.
+pub fn job_name(build: &str, uid: &str, attempt: u32) -> String {
+    let hash: String = build.chars().take(24).collect();
+    let uid: String = uid.chars().take(8).collect();
+    format!("{hash}-{uid}-{attempt}")
+}
+
+/// The Job.
+///
+/// # Errors
+/// [`BadAttempt`].
+pub fn job(attempt: &Attempt<'_>) -> Result<Job, BadAttempt> {
+    let plan = plan(attempt)?;
+    let seconds = i64::try_from(plan.limits.seconds).unwrap_or(i64::MAX);
+    let start = i64::try_from(attempt.settings.builds.build_start_timeout.as_secs());
+    let name = attempt.build.name_any();
+    let uid = attempt.build.uid().unwrap_or_default();
+    let job = PodJob {
+        name: job_name(&name, &uid, attempt.number),
+        component: "build",
+        labels: vec![
+            (labels::BUILD, name),
+            (labels::CACHE, attempt.resolved.cache_name.clone()),
+        ],
+        annotations: [(TREE_ANNOTATION.to_owned(), attempt.place.sub_path.clone())].into(),
+        owner: attempt.build.controller_owner_ref(&()).unwrap_or_default(),
+        plan: serde_json::to_string(&plan)?,
+        containers: vec![build_container(attempt, &plan), publish_container(attempt, &plan)],
+        volumes: volumes(attempt, &plan),
+        deadline: seconds.saturating_add(start.unwrap_or(600)).saturating_add(DEADLINE_SLACK),
+        grace: 30,
+        failure_policy: Some(failure_policy()),
+        settings: &attempt.settings.pods,
+    };
+    Ok(job.into_job())
+}
+
+fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
+    let resolved = attempt.resolved;
+    let distribution = attempt.distribution;
+    let changes: Vec<_> = distribution.package_changes.iter().map(package_change).collect();
+    let mut request = attempt.request.clone();
+    request.packages = apply_changes(&request.packages, &changes, &resolved.version_code);
+    Ok(BuildPlan {
+        schema: PLAN_SCHEMA,
+        uid: attempt.build.uid().unwrap_or_default(),
+        attempt: attempt.number,
+        request_hash: attempt.hash.clone(),
+        request,
+        version_code: resolved.version_code.clone(),
+        image_builder: resolved
+            .image_builder_sha256
+            .parse()
+            .map_err(|_| BadAttempt::Digest)?,
+        builder_image: attempt.image.to_owned(),
+        public_url: distribution.upstream.public_url.clone(),
+        package_base_url: package_base_url(distribution),
+        workspace: Workspace::default(),
+        limits: BuildLimits {
+            seconds: u64::from(distribution.limits.build_seconds),
+            work_bytes: attempt.settings.builds.build_work_bytes,
+            ..BuildLimits::default()
+        },
+    })
+}
+
+fn build_container(attempt: &Attempt<'_>, plan: &BuildPlan) -> Container {
+    let settings = &attempt.settings.builds;
+    let mut tree = mount("imagebuilder", paths::IMAGE_BUILDER, true);
+    tree.sub_path = Some(attempt.place.sub_path.clone());
+    let mut mounts =
+        vec![plan_mount(), tree, mount("work", paths::WORK, false), mount("tmp", "/tmp", false)];
+    if plan.request.defaults.is_some() {
+        mounts.push(mount("defaults", paths::DEFAULTS, true));
+    }
+    let (cpu, memory) = (settings.build_cpu.as_str(), settings.build_memory.as_str());
+    let limits = [("cpu", cpu), ("memory", memory)];
+    Container {
+        name: "build".to_owned(),
+        image: Some(attempt.image.to_owned()),
+        args: Some(vec!["build".to_owned()]),
+        security_context: Some(restricted(BUILD_USER)),
+        resources: Some(ResourceRequirements {
+            requests: Some(quantities(&[("cpu", "100m"), ("memory", "128Mi")])),
+            limits: Some(quantities(&limits)),
+            claims: None,
+        }),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    }
+}
+
+fn publish_container(attempt: &Attempt<'_>, plan: &BuildPlan) -> Container {
+    let space = plan.limits.work_bytes.saturating_add(WORK_SLACK).to_string();
+    let mut tree = mount("imagebuilder", paths::IMAGE_BUILDER, true);
+    tree.sub_path = Some(attempt.place.sub_path.clone());
+    let mounts = vec![
+        plan_mount(),
+        tree,
+        mount("work", paths::WORK, false),
+        mount("store", paths::STORE, false),
+        mount("publish-tmp", "/tmp", false),
+    ];
+    Container {
+        name: "publish".to_owned(),
+        image: Some(attempt.image.to_owned()),
+        args: Some(vec!["publish".to_owned()]),
+        security_context: Some(restricted(TRUSTED_USER)),
+        resources: Some(ResourceRequirements {
+            requests: Some(quantities(&[
+                ("cpu", "50m"),
+                ("memory", "32Mi"),
+                ("ephemeral-storage", "64Mi"),
+            ])),
+            limits: Some(quantities(&[("memory", "256Mi"), ("ephemeral-storage", &space)])),
+            claims: None,
+        }),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    }
+}
+
+fn volumes(attempt: &Attempt<'_>, plan: &BuildPlan) -> Vec<Volume> {
+    let mut volumes = vec![
+        claim("imagebuilder", &attempt.place.claim_name),
+        claim("store", &attempt.settings.builds.store_claim),
+        scratch("work", plan.limits.work_bytes.saturating_add(WORK_SLACK)),
+        scratch("tmp", TMP),
+        scratch("publish-tmp", TMP),
+    ];
+    if let Some(defaults) = &attempt.build.spec.request.defaults {
+        volumes.push(Volume {
+            name: "defaults".to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(defaults.secret_name.clone()),
+                // Both containers have the group; only `build` has the mount.
+                default_mode: Some(0o444),
+                items: Some(vec![KeyToPath {
+                    key: paths::DEFAULTS_KEY.to_owned(),
+                    path: paths::DEFAULTS_KEY.to_owned(),
+                    mode: None,
+                }]),
+                optional: Some(false),
+            }),
+            ..Volume::default()
+        });
+    }
+    volumes
+}
+
+/// A disrupted pod does not count; a fault of the request ends the Job at once.
+fn failure_policy() -> PodFailurePolicy {
+    let disrupted = PodFailurePolicyRule {
+        action: "Ignore".to_owned(),
+        on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+            type_: "DisruptionTarget".to_owned(),
+            status: "True".to_owned(),
+        }]),
+        ..PodFailurePolicyRule::default()
+    };
+    let request = |container: &str| PodFailurePolicyRule {
+        action: "FailJob".to_owned(),
+        on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+            container_name: Some(container.to_owned()),
+            operator: "In".to_owned(),
+            values: vec![REQUEST_FAULT],
+        }),
+        ..PodFailurePolicyRule::default()
+    };
+    PodFailurePolicy { rules: vec![disrupted, request("build"), request("publish")] }
+}

@@ -1,0 +1,180 @@
+//! What the status says: pure. Conditions are the facts; phase and reason are derived for people.
+
+use asu_core::{failure::FailureReason, stage::Stage};
+use asu_crds::{
+    BuildCondition as C, BuildPhase, BuildSummary, BuildTimes, ConditionFacts, ConditionStatus,
+    FirmwareBuildStatus, Resolved, set_condition,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::decide::CacheFact;
+use crate::queue::Turn;
+
+/// A status in the making.
+pub struct Writer {
+    status: FirmwareBuildStatus,
+    generation: Option<i64>,
+    now: Timestamp,
+}
+
+/// How a build ended, for its status.
+pub struct End<'a> {
+    /// Why it failed; nothing for a success.
+    pub failure: Option<(FailureReason, &'a str)>,
+    /// When it started.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// What came out.
+    pub summary: BuildSummary,
+}
+
+impl Writer {
+    /// Begins with the present status.
+    pub fn new(
+        old: &FirmwareBuildStatus,
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> Self {
+        let status = FirmwareBuildStatus { observed_generation: generation, ..old.clone() };
+        Self { status, generation, now }
+    }
+
+    /// The status.
+    pub fn finish(self) -> FirmwareBuildStatus {
+        self.status
+    }
+
+    fn set(&mut self, type_: C, status: ConditionStatus, reason: &str, message: &str) {
+        let facts = ConditionFacts {
+            type_: type_.as_str(),
+            status,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        };
+        set_condition(&mut self.status.conditions, &facts, self.generation, self.now);
+    }
+
+    fn times(&mut self) -> &mut BuildTimes {
+        self.status.times.get_or_insert_default()
+    }
+
+    fn say(&mut self, phase: BuildPhase, reason: &str, message: &str) {
+        self.status.phase = Some(phase);
+        self.status.reason = Some(reason.to_owned());
+        self.status.message = Some(message.to_owned());
+        let (ready, reconciling, stalled) = match phase {
+            BuildPhase::Succeeded => (true, false, false),
+            BuildPhase::Failed | BuildPhase::Cancelled => (false, false, true),
+            BuildPhase::Pending | BuildPhase::Queued | BuildPhase::Running => (false, true, false),
+        };
+        self.set(C::Ready, ready.into(), reason, message);
+        self.set(C::Reconciling, reconciling.into(), reason, "");
+        self.set(C::Stalled, stalled.into(), reason, "");
+    }
+
+    /// It is valid.
+    pub fn accepted(&mut self, resolved: &Resolved) {
+        if self.status.resolved.is_none() {
+            self.status.resolved = Some(resolved.clone());
+        }
+        self.set(C::Accepted, ConditionStatus::True, "Valid", "");
+    }
+
+    /// It waits.
+    pub fn queued(&mut self, cache: &CacheFact, turn: Option<Turn>, secret: Option<bool>) {
+        let now = Time(self.now);
+        self.times().queued_at.get_or_insert(now);
+        let (reason, message) = match (cache, turn, secret) {
+            (CacheFact::Ready { .. }, _, Some(false)) => {
+                ("WaitingForDefaults", "its first-boot script has not arrived")
+            }
+            (CacheFact::Ready { .. }, Some(Turn::Paused), _) => {
+                ("Paused", "the store is nearly full: no build starts")
+            }
+            (CacheFact::Ready { .. }, ..) => ("Queued", "it waits for its turn"),
+            _ => ("WaitingForCache", "its ImageBuilder is being prepared"),
+        };
+        self.cache(cache);
+        self.set(C::Admitted, ConditionStatus::False, reason, message);
+        self.status.stage = Some(Stage::Init.as_str().to_owned());
+        self.say(BuildPhase::Queued, reason, message);
+    }
+
+    fn cache(&mut self, cache: &CacheFact) {
+        match cache {
+            CacheFact::Ready { .. } => self.set(C::CacheReady, ConditionStatus::True, "Ready", ""),
+            CacheFact::NotReady { reason, .. } => {
+                let reason = if reason.is_empty() { "Pending" } else { reason };
+                self.set(C::CacheReady, ConditionStatus::False, reason, "");
+            }
+            CacheFact::Absent | CacheFact::Deleting => {
+                self.set(C::CacheReady, ConditionStatus::False, "Pending", "");
+            }
+        }
+    }
+
+    /// An attempt runs.
+    pub fn running(&mut self, job: &str, attempt: u32) {
+        let now = Time(self.now);
+        let times = self.times();
+        times.queued_at.get_or_insert_with(|| now.clone());
+        times.admitted_at.get_or_insert(now);
+        let fresh = self.status.attempt != Some(attempt);
+        self.status.attempt = Some(attempt);
+        self.status.job_name = Some(job.to_owned());
+        if fresh || self.status.stage.is_none() {
+            self.status.stage = Some(Stage::ContainerSetup.as_str().to_owned());
+        }
+        self.set(C::CacheReady, ConditionStatus::True, "Ready", "");
+        self.set(C::Admitted, ConditionStatus::True, "Admitted", "");
+        let (reason, message) = match attempt {
+            0 | 1 => ("Building", "its pod runs"),
+            _ => ("BuildingAgain", "its pod runs, after a failure of the surroundings"),
+        };
+        self.say(BuildPhase::Running, reason, message);
+    }
+
+    /// It ended and was never accepted: there is nothing to record.
+    pub fn refused(&mut self, message: &str) {
+        let message: String = message.chars().take(1000).collect();
+        let reason = FailureReason::Refused.as_str();
+        let now = Time(self.now);
+        let times = self.times();
+        times.finished_at = Some(now.clone());
+        times.archived_at = Some(now);
+        self.set(C::Accepted, ConditionStatus::False, reason, &message);
+        self.set(C::Succeeded, ConditionStatus::False, reason, &message);
+        self.set(C::Archived, ConditionStatus::True, "NothingToRecord", "");
+        self.say(BuildPhase::Failed, reason, &message);
+    }
+
+    /// It ended. `archived` says whether its record is in the database.
+    pub fn ended(&mut self, end: &End<'_>, archived: bool) {
+        let (ok, reason, message) = match &end.failure {
+            None => (true, "Succeeded", "the image is built"),
+            Some((reason, message)) => (false, reason.as_str(), *message),
+        };
+        let now = Time(self.now);
+        let times = self.times();
+        times.started_at = end.started.map(Time);
+        times.finished_at = Some(Time(end.finished));
+        self.set(C::Succeeded, ok.into(), reason, message);
+        if !archived {
+            let waits = "the record is written once the database answers";
+            self.set(C::Archived, ConditionStatus::False, "DatabaseUnavailable", waits);
+            self.say(BuildPhase::Running, "DatabaseUnavailable", waits);
+            return;
+        }
+        self.times().archived_at = Some(now);
+        self.status.result = Some(end.summary.clone());
+        self.set(C::Archived, ConditionStatus::True, "Archived", "");
+        let phase = match &end.failure {
+            None => BuildPhase::Succeeded,
+            Some((FailureReason::Cancelled, _)) => BuildPhase::Cancelled,
+            Some(_) => BuildPhase::Failed,
+        };
+        self.say(phase, reason, message);
+    }
+}

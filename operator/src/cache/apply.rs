@@ -1,0 +1,87 @@
+//! Makes and deletes the Jobs and claims of a cache.
+
+use asu_crds::{ImageBuilderCache, labels};
+use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, PostParams},
+};
+
+use super::{
+    decide::job_name,
+    pods::{own_claim, populate_job, prune_job},
+    validate::Validated,
+};
+use crate::{
+    context::Context,
+    runtime::patch::{is_conflict, is_not_found},
+};
+
+fn params() -> PostParams {
+    PostParams { field_manager: Some(labels::CACHE_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+/// Starts filling a tree, with its claim when that is ours to make. What is there already counts:
+/// all names tell what the object is for.
+pub async fn populate(
+    context: &Context,
+    cache: &ImageBuilderCache,
+    valid: &Validated,
+    job: &str,
+    replaces: Option<&str>,
+) -> Result<(), kube::Error> {
+    let Some(plan) = &valid.plan else { return Ok(()) };
+    if valid.own_claim {
+        let claims = context.api::<PersistentVolumeClaim>();
+        if claims.get_metadata_opt(&valid.place.claim_name).await?.is_none() {
+            let claim = own_claim(cache, &valid.place, &context.settings);
+            ignore_conflict(claims.create(&params(), &claim).await)?;
+        }
+    }
+    let job = populate_job(job, cache, &valid.place, plan, replaces, &context.settings)
+        .map_err(kube::Error::SerdeError)?;
+    ignore_conflict(context.api::<Job>().create(&params(), &job).await)
+}
+
+/// Starts removing a folder of the cache's claim.
+pub async fn prune(
+    context: &Context,
+    cache: &ImageBuilderCache,
+    valid: &Validated,
+    folder: &str,
+) -> Result<(), kube::Error> {
+    let uid = cache.uid().unwrap_or_default();
+    let name = job_name(&cache.name_any(), &uid, &format!("prune {folder}"), 0);
+    let job = prune_job(&name, cache, &valid.place.claim_name, folder, &context.settings);
+    ignore_conflict(context.api::<Job>().create(&params(), &job).await)
+}
+
+fn ignore_conflict<K>(result: Result<K, kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Err(error) if !is_conflict(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a Job with its pods.
+pub async fn delete_job(context: &Context, name: &str) -> Result<(), kube::Error> {
+    match context.api::<Job>().delete(name, &DeleteParams::background()).await {
+        Err(error) if !is_not_found(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes the claim of one cache.
+pub async fn delete_claim(context: &Context, name: &str) -> Result<(), kube::Error> {
+    let claims = context.api::<PersistentVolumeClaim>();
+    match claims.delete(name, &DeleteParams::background()).await {
+        Err(error) if !is_not_found(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a claim exists.
+pub async fn claim_exists(context: &Context, name: &str) -> Result<bool, kube::Error> {
+    let claims = context.api::<PersistentVolumeClaim>();
+    Ok(claims.get_metadata_opt(name).await?.is_some())
+}

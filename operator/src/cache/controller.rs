@@ -1,0 +1,219 @@
+//! One pass over an ImageBuilderCache.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use asu_crds::{CachePhase, ImageBuilderCache, ImageBuilderCacheStatus, labels};
+use kube::{Resource, ResourceExt, runtime::controller::Action};
+
+use super::{
+    apply,
+    decide::{Decision, Removal, Tidy, decide, removal},
+    dereference::{Observed, distribution, observe},
+    status::{Use, status},
+    validate::{BadCache, Validated, validate},
+};
+use crate::{
+    context::Context,
+    runtime::{
+        patch::{set_finalizers, write_status},
+        reconcile::{self, requeue_at},
+    },
+};
+
+/// How often something is looked at that no watch reports.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// A failed pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The API server refused or is away.
+    #[error("the API server: {0}")]
+    Kube(#[from] kube::Error),
+    /// The object cannot be worked with.
+    #[error(transparent)]
+    Bad(#[from] BadCache),
+}
+
+impl reconcile::Fault for Fault {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Kube(_) => "KubernetesError",
+            Self::Bad(_) => "Refused",
+        }
+    }
+}
+
+/// Since when the use of each cache differs from its status. Writing every begin and end of a
+/// build would cost two more writes for each.
+#[derive(Debug, Default)]
+pub struct UseClock(Mutex<HashMap<String, Instant>>);
+
+impl UseClock {
+    /// Whether the use is to be written now; otherwise when.
+    fn due(&self, uid: &str, differs: bool, interval: Duration) -> Result<(), Duration> {
+        let mut clock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !differs {
+            clock.remove(uid);
+            return Err(interval);
+        }
+        let since = clock.entry(uid.to_owned()).or_insert_with(Instant::now).elapsed();
+        if since < interval {
+            return Err(interval.saturating_sub(since));
+        }
+        clock.remove(uid);
+        Ok(())
+    }
+}
+
+/// Brings one cache closer to what it should be.
+///
+/// # Errors
+/// What is tried again after a pause.
+pub async fn reconcile(
+    stored: Arc<ImageBuilderCache>,
+    context: Arc<Context>,
+) -> Result<Action, Fault> {
+    let cache = context.recent_caches.newest(&stored);
+    let found = distribution(&context, &cache);
+    let valid = validate(&cache, found.as_deref(), &context.settings)?;
+    let observed = observe(&context, &cache);
+    if cache.meta().deletion_timestamp.is_some() {
+        return remove(&cache, &valid, &observed, &context).await;
+    }
+    if !cache.finalizers().iter().any(|it| it == labels::VOLUME_FINALIZER) {
+        set_finalizer(&cache, &context, true).await?;
+    }
+    let now = context.now();
+    let old = cache.status.clone().unwrap_or_default();
+    let (name, uid) = (cache.name_any(), cache.uid().unwrap_or_default());
+    let decision = decide(&name, &uid, &valid, &old, &observed, now);
+    act(&context, &cache, &valid, &decision).await?;
+    let usage = Use {
+        users: u32::try_from(observed.users).unwrap_or(u32::MAX),
+        last_used: observed.last_used.max(Use::of(&old).last_used),
+    };
+    let interval = context.settings.caches.cache_use_interval;
+    let due = context.cache_use.due(&uid, usage != Use::of(&old), interval);
+    let written = due.is_ok().then_some(usage);
+    let generation = cache.metadata.generation;
+    let new = status(&old, generation, &valid, &decision, written, now);
+    publish(&context, &cache, &new).await?;
+    Ok(match decision {
+        Decision::Waiting { until } => requeue_at(until, now),
+        Decision::Failed { retry_at, .. } => requeue_at(retry_at, now),
+        Decision::Done { .. } => Action::requeue(LOOK_AGAIN),
+        Decision::Ready { again: Some(again), .. } => requeue_at(now + again, now),
+        Decision::Orphaned => Action::await_change(),
+        _ => Action::requeue(due.err().unwrap_or(interval)),
+    })
+}
+
+async fn act(
+    context: &Context,
+    cache: &ImageBuilderCache,
+    valid: &Validated,
+    decision: &Decision,
+) -> Result<(), kube::Error> {
+    match decision {
+        Decision::Populate { job, replaces } => {
+            apply::populate(context, cache, valid, job, replaces.as_deref()).await
+        }
+        Decision::Failed { job, .. } => apply::delete_job(context, job).await,
+        Decision::Ready { tidy, .. } => {
+            for item in tidy {
+                match item {
+                    Tidy::DeleteJob(job) => apply::delete_job(context, job).await?,
+                    Tidy::PruneTree { tree } => apply::prune(context, cache, valid, tree).await?,
+                }
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn publish(
+    context: &Context,
+    cache: &ImageBuilderCache,
+    new: &ImageBuilderCacheStatus,
+) -> Result<(), kube::Error> {
+    let old = cache.status.as_ref();
+    let api = context.api::<ImageBuilderCache>();
+    let manager = labels::CACHE_MANAGER;
+    let Some(written) = write_status(&api, &cache.name_any(), manager, old, new).await? else {
+        return Ok(());
+    };
+    context.recent_caches.wrote(written);
+    let said = |status: &ImageBuilderCacheStatus| (status.phase, status.reason.clone());
+    if old.map(said) != Some(said(new)) {
+        let reason = new.reason.as_deref().unwrap_or_default();
+        let message = new.message.as_deref().unwrap_or_default();
+        let on = cache.object_ref(&());
+        if new.phase == Some(CachePhase::Failed) || reason == "NotStarted" {
+            context.events.warning(&on, reason, message).await;
+        } else {
+            context.events.normal(&on, reason, message).await;
+        }
+    }
+    Ok(())
+}
+
+async fn remove(
+    cache: &ImageBuilderCache,
+    valid: &Validated,
+    observed: &Observed,
+    context: &Context,
+) -> Result<Action, Fault> {
+    if !cache.finalizers().iter().any(|it| it == labels::VOLUME_FINALIZER) {
+        return Ok(Action::await_change());
+    }
+    let there = apply::claim_exists(context, &valid.place.claim_name).await?;
+    match removal(valid, observed, there) {
+        Removal::InUse | Removal::Pruning => {}
+        Removal::StopJobs(jobs) => {
+            for job in jobs {
+                apply::delete_job(context, &job).await?;
+            }
+        }
+        Removal::PruneFolder { folder, failed: None } => {
+            apply::prune(context, cache, valid, &folder).await?;
+        }
+        Removal::PruneFolder { failed: Some(job), .. } => {
+            context
+                .events
+                .warning(&cache.object_ref(&()), "PruneFailed", "its trees could not be removed")
+                .await;
+            apply::delete_job(context, &job).await?;
+            return Ok(Action::requeue(Duration::from_secs(60)));
+        }
+        Removal::LetGo { own_claim } => {
+            if own_claim {
+                apply::delete_claim(context, &valid.place.claim_name).await?;
+            }
+            set_finalizer(cache, context, false).await?;
+            return Ok(Action::await_change());
+        }
+    }
+    Ok(Action::requeue(LOOK_AGAIN))
+}
+
+async fn set_finalizer(
+    cache: &ImageBuilderCache,
+    context: &Context,
+    present: bool,
+) -> Result<(), kube::Error> {
+    let mut finalizers = cache.finalizers().to_vec();
+    finalizers.retain(|it| it != labels::VOLUME_FINALIZER);
+    if present {
+        finalizers.push(labels::VOLUME_FINALIZER.to_owned());
+    }
+    let version = cache.resource_version();
+    let api = context.api::<ImageBuilderCache>();
+    let written = set_finalizers(&api, &cache.name_any(), version.as_deref(), &finalizers).await?;
+    context.recent_caches.wrote(written);
+    Ok(())
+}

@@ -1,0 +1,178 @@
+use asu_core::result::PopulateFailure;
+use asu_crds::CachePlace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn valid(tree: &str) -> Validated {
+    let plan = serde_json::from_value(serde_json::json!({
+        "schema": 1, "uid": "u", "version": "1", "target": "a/b", "fetchUrls": [],
+        "targetPath": "p", "keys": [], "file": "f",
+        "sha256": "0".repeat(64), "builderImage": "i", "maxDownloadBytes": 1,
+        "maxTreeBytes": 1, "maxEntries": 1, "seconds": 1
+    }))
+    .unwrap();
+    Validated {
+        place: CachePlace { claim_name: "c".into(), sub_path: tree.into() },
+        own_claim: false,
+        folder: Some("n".into()),
+        plan: Some(plan),
+    }
+}
+
+fn job(name: &str, state: JobState, result: Option<PopulateResult>) -> JobSeen {
+    JobSeen { name: name.into(), state, replaces: None, result, pod: None, ended: None }
+}
+
+fn at(place: &str) -> ImageBuilderCacheStatus {
+    let place = CachePlace { claim_name: "c".into(), sub_path: place.into() };
+    ImageBuilderCacheStatus { place: Some(place), ..ImageBuilderCacheStatus::default() }
+}
+
+fn decided(status: &ImageBuilderCacheStatus, observed: &Observed) -> Decision {
+    decide("n", "u", &valid("new"), status, observed, NOW)
+}
+
+fn seen(job: JobSeen) -> Observed {
+    Observed { populates: vec![job], ..Observed::default() }
+}
+
+fn ready_result() -> PopulateResult {
+    PopulateResult {
+        schema: RESULT_SCHEMA,
+        failure: None,
+        detail: String::new(),
+        revision: "r1".into(),
+        bytes: 5,
+    }
+}
+
+#[test]
+fn a_cache_without_a_tree_is_populated() {
+    let found = decided(&ImageBuilderCacheStatus::default(), &Observed::default());
+    let job = job_name("n", "u", "new", 0);
+    assert_eq!(found, Decision::Populate { job, replaces: None });
+}
+
+#[test]
+fn another_builder_image_means_a_new_tree_beside_the_old() {
+    let found = decided(&at("old"), &Observed::default());
+    let job = job_name("n", "u", "new", 0);
+    assert_eq!(found, Decision::Populate { job, replaces: Some("old".into()) });
+}
+
+#[test]
+fn the_cause_that_the_pod_names_is_reported_and_tried_again_later() {
+    let name = job_name("n", "u", "new", 0);
+    let result = PopulateResult::failed(PopulateFailure::BadSignature, "by nobody");
+    let found = decided(
+        &ImageBuilderCacheStatus::default(),
+        &seen(job(&name, JobState::Failed, Some(result))),
+    );
+    let Decision::Failed { reason, message, retry_at, failures, .. } = found else { panic!() };
+    assert_eq!((reason.as_str(), message.as_str(), failures), ("BadSignature", "by nobody", 1));
+    assert_eq!(retry_at, NOW + SignedDuration::from_secs(10));
+}
+
+#[test]
+fn nothing_starts_before_the_pause_is_over() {
+    let later = NOW + SignedDuration::from_secs(5);
+    let status = ImageBuilderCacheStatus {
+        failures: Some(1),
+        retry_at: Some(Time(later)),
+        ..ImageBuilderCacheStatus::default()
+    };
+    assert_eq!(decided(&status, &Observed::default()), Decision::Waiting { until: later });
+}
+
+#[test]
+fn a_job_that_completed_without_a_result_has_failed() {
+    let name = job_name("n", "u", "new", 0);
+    let found = decided(
+        &ImageBuilderCacheStatus::default(),
+        &seen(job(&name, JobState::Complete, None)),
+    );
+    assert!(matches!(found, Decision::Failed { reason, .. } if reason == "Internal"));
+}
+
+#[test]
+fn a_job_of_a_former_attempt_does_not_count() {
+    let name = job_name("n", "u", "new", 0);
+    let status =
+        ImageBuilderCacheStatus { failures: Some(1), ..ImageBuilderCacheStatus::default() };
+    let found = decided(&status, &seen(job(&name, JobState::Failed, None)));
+    assert!(matches!(found, Decision::Populate { job, .. } if job != name));
+}
+
+#[test]
+fn a_finished_tree_is_taken_over() {
+    let name = job_name("n", "u", "new", 0);
+    let observed = seen(job(&name, JobState::Complete, Some(ready_result())));
+    let found = decided(&at("old"), &observed);
+    assert_eq!(found, Decision::Done { result: ready_result() });
+}
+
+#[test]
+fn an_old_tree_stays_while_a_build_mounts_it_and_goes_afterwards() {
+    let mut observed = seen(JobSeen {
+        replaces: Some("old".into()),
+        ..job("populate", JobState::Complete, Some(ready_result()))
+    });
+    observed.mounted.insert("old".into());
+    let found = decided(&at("new"), &observed);
+    assert_eq!(found, Decision::Ready { tidy: vec![], again: Some(LINGER) });
+    observed.mounted.clear();
+    let prune = Tidy::PruneTree { tree: "old".into() };
+    assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: vec![prune], again: None });
+    observed.prunes.push(JobSeen {
+        replaces: Some("old".into()),
+        ..job("prune", JobState::Complete, None)
+    });
+    let both = ["populate", "prune"].map(|name| Tidy::DeleteJob(name.into())).to_vec();
+    assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: both, again: None });
+}
+
+#[test]
+fn a_cache_whose_distribution_is_gone_keeps_its_tree_and_makes_no_other() {
+    let orphan = Validated { plan: None, ..valid("new") };
+    let status = at("new");
+    let found = decide("n", "u", &orphan, &status, &Observed::default(), NOW);
+    assert_eq!(found, Decision::Ready { tidy: vec![], again: None });
+    let none = ImageBuilderCacheStatus::default();
+    let found = decide("n", "u", &orphan, &none, &Observed::default(), NOW);
+    assert_eq!(found, Decision::Orphaned);
+}
+
+#[test]
+fn a_cache_in_use_is_not_let_go() {
+    let observed = Observed { users: 1, ..Observed::default() };
+    assert_eq!(removal(&valid("t"), &observed, true), Removal::InUse);
+}
+
+#[test]
+fn the_folder_on_a_shared_claim_goes_before_the_object() {
+    let mut observed = Observed::default();
+    let prune = Removal::PruneFolder { folder: "n".into(), failed: None };
+    assert_eq!(removal(&valid("t"), &observed, true), prune);
+    observed
+        .prunes
+        .push(JobSeen { replaces: Some("n".into()), ..job("p", JobState::Complete, None) });
+    assert_eq!(removal(&valid("t"), &observed, true), Removal::LetGo { own_claim: false });
+}
+
+#[test]
+fn nothing_is_pruned_on_a_claim_that_is_gone() {
+    let found = removal(&valid("t"), &Observed::default(), false);
+    assert_eq!(found, Removal::LetGo { own_claim: false });
+}
+
+#[test]
+fn names_of_jobs_fit_and_differ_by_attempt() {
+    let long = "a".repeat(60);
+    let names: Vec<_> = (0..3).map(|failures| job_name(&long, "u", "t", failures)).collect();
+    assert!(names.iter().all(|name| name.len() <= 63));
+    assert_ne!(names[0], names[1]);
+    assert_ne!(names[1], names[2]);
+}

@@ -1,0 +1,137 @@
+//! What the stores know about a cache: its Jobs, its pod, the builds that use it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use asu_core::result::PopulateResult;
+use asu_crds::{BuildCondition, Distribution, FirmwareBuild, ImageBuilderCache, is_true, labels};
+use jiff::Timestamp;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+
+use super::pods::{CONTAINER, REPLACES_ANNOTATION, TREE_ANNOTATION, is_prune};
+use crate::{
+    context::Context,
+    pods::verdict::{JobState, Loss, PodState, ended_at, job_state, pod_state, termination_message},
+};
+
+/// A Job of the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobSeen {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: JobState,
+    /// Folder of the tree that it replaces.
+    pub replaces: Option<String>,
+    /// What its pod said, when it did.
+    pub result: Option<PopulateResult>,
+    /// State of its pod.
+    pub pod: Option<PodState>,
+    /// When its pod ended.
+    pub ended: Option<Timestamp>,
+}
+
+/// What is known about a cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Jobs that fill it.
+    pub populates: Vec<JobSeen>,
+    /// Jobs that remove trees.
+    pub prunes: Vec<JobSeen>,
+    /// Builds that run on it.
+    pub users: usize,
+    /// Builds that refer to it and have not ended.
+    pub referrers: usize,
+    /// When a build last began with it.
+    pub last_used: Option<Timestamp>,
+    /// Trees that Jobs of builds mount.
+    pub mounted: BTreeSet<String>,
+}
+
+/// The cache's Distribution.
+pub fn distribution(context: &Context, cache: &ImageBuilderCache) -> Option<Arc<Distribution>> {
+    let namespace = &context.settings.namespace;
+    let reference = ObjectRef::new(&cache.spec.distribution).within(namespace);
+    context.stores.distributions.get(&reference)
+}
+
+/// Everything that decisions depend on.
+pub fn observe(context: &Context, cache: &ImageBuilderCache) -> Observed {
+    let name = cache.name_any();
+    let uid = cache.uid();
+    let stores = &context.stores;
+    let of_cache = |job: &Job| job.labels().get(labels::CACHE) == Some(&name);
+    let mut observed = Observed::default();
+    for job in stores.jobs.state_filter(of_cache) {
+        if job.labels().contains_key(labels::BUILD) {
+            if job_state(&job) == JobState::Active
+                && let Some(tree) = job.annotations().get(TREE_ANNOTATION)
+            {
+                observed.mounted.insert(tree.clone());
+            }
+        } else if job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()) {
+            let seen = job_seen(&job, &pods_of(context, &job));
+            let kind = if is_prune(&job) { &mut observed.prunes } else { &mut observed.populates };
+            kind.push(seen);
+        }
+    }
+    for build in stores.builds.state_filter(|build| refers(build, &name)) {
+        count_use(&mut observed, &context.recent_builds.newest(&build));
+    }
+    observed
+}
+
+fn refers(build: &FirmwareBuild, cache: &str) -> bool {
+    let resolved = build.status.as_ref().and_then(|status| status.resolved.as_ref());
+    resolved.is_some_and(|resolved| resolved.cache_name == cache)
+}
+
+fn count_use(observed: &mut Observed, build: &FirmwareBuild) {
+    let Some(status) = &build.status else { return };
+    if !status.phase.unwrap_or_default().is_terminal() {
+        observed.referrers = observed.referrers.saturating_add(1);
+        if is_true(&status.conditions, BuildCondition::Admitted.as_str()) {
+            observed.users = observed.users.saturating_add(1);
+        }
+    }
+    let began = status.times.as_ref().and_then(|times| times.admitted_at.as_ref());
+    observed.last_used = observed.last_used.max(began.map(|time| time.0));
+}
+
+fn pods_of(context: &Context, job: &Job) -> Vec<Arc<Pod>> {
+    let uid = job.uid().unwrap_or_default();
+    context
+        .stores
+        .pods
+        .state_filter(|pod| pod.owner_references().iter().any(|owner| owner.uid == uid))
+}
+
+fn job_seen(job: &Job, pods: &[Arc<Pod>]) -> JobSeen {
+    let message = pods.iter().find_map(|pod| termination_message(pod, CONTAINER));
+    let pod = pods.iter().max_by_key(|pod| pod.creation_timestamp());
+    JobSeen {
+        name: job.name_any(),
+        state: job_state(job),
+        replaces: job.annotations().get(REPLACES_ANNOTATION).cloned(),
+        // Hostile in form only: the container runs our own program on a hostile tarball.
+        result: message.and_then(|text| serde_json::from_str(text).ok()),
+        pod: pod.map(|pod| pod_state(pod)),
+        ended: pod.and_then(|pod| ended_at(pod)),
+    }
+}
+
+/// Why a Job without a result failed, in one word and one sentence.
+pub fn loss(job: &JobSeen) -> (&'static str, String) {
+    match (&job.pod, job.state) {
+        (Some(PodState::Lost(Loss::Evicted(text))), _) => ("Evicted", text.clone()),
+        (Some(PodState::Lost(Loss::Disrupted(text))), _) => ("Disrupted", text.clone()),
+        (Some(PodState::Lost(Loss::OutOfMemory(_))), _) => {
+            ("OutOfMemory", "the pod was killed for want of memory".to_owned())
+        }
+        (Some(PodState::Starting { problem: Some(problem) }), _) => {
+            ("NotStarted", format!("{}: {}", problem.reason, problem.message))
+        }
+        (_, JobState::Deadline) => ("TimedOut", "the pod ran into the Job's deadline".to_owned()),
+        _ => ("Internal", "the pod left no result".to_owned()),
+    }
+}

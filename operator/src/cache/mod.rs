@@ -1,0 +1,14 @@
+//! ImageBuilderCache: makes, renews and removes trees.
+
+mod apply;
+mod controller;
+mod decide;
+mod dereference;
+mod evict;
+mod pods;
+mod status;
+mod validate;
+
+pub use controller::{Fault, UseClock, reconcile};
+pub use evict::evict;
+pub use pods::TREE_ANNOTATION;

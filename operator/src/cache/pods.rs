@@ -1,0 +1,169 @@
+//! The Jobs and claims of a cache, as objects.
+
+use std::collections::BTreeMap;
+
+use asu_core::plan::{PopulatePlan, paths};
+use asu_crds::{CachePlace, ImageBuilderCache, labels};
+use k8s_openapi::{
+    api::{
+        batch::v1::Job,
+        core::v1::{
+            Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, ResourceRequirements,
+            VolumeResourceRequirements,
+        },
+    },
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
+use kube::{Resource, ResourceExt};
+
+use crate::{
+    pods::{PodJob, TRUSTED_USER, claim, mount, plan_mount, quantities, restricted, scratch},
+    settings::Settings,
+};
+
+/// Container of populate and prune pods.
+pub const CONTAINER: &str = "populate";
+/// Annotation of a build's Job: folder of the tree that it mounts.
+pub const TREE_ANNOTATION: &str = "asu.dev/tree";
+/// Annotation of a Job: folder of the tree that it replaces or removes.
+pub const REPLACES_ANNOTATION: &str = "asu.dev/replaces";
+/// Component label of Jobs that remove trees.
+const PRUNE: &str = "prune";
+
+/// Time above the program's own limit after which Kubernetes ends a populate pod, in seconds: it
+/// has to be scheduled and to pull its image.
+const DEADLINE_SLACK: i64 = 900;
+/// Longest time of removing a tree, in seconds.
+const PRUNE_SECONDS: i64 = 1800;
+/// Scratch space of a populate pod: the tarball goes to the claim.
+const SCRATCH: u64 = 256 << 20;
+
+/// Whether a Job removes a tree.
+pub fn is_prune(job: &Job) -> bool {
+    job.labels().get(labels::COMPONENT).is_some_and(|component| component == PRUNE)
+}
+
+fn owner(cache: &ImageBuilderCache) -> OwnerReference {
+    cache.controller_owner_ref(&()).unwrap_or_default()
+}
+
+/// The Job that fills a tree.
+///
+/// # Errors
+/// Never in practice: a plan is always JSON.
+pub fn populate_job(
+    name: &str,
+    cache: &ImageBuilderCache,
+    place: &CachePlace,
+    plan: &PopulatePlan,
+    replaces: Option<&str>,
+    settings: &Settings,
+) -> Result<Job, serde_json::Error> {
+    let mut tree = mount("imagebuilder", paths::IMAGE_BUILDER, false);
+    tree.sub_path = Some(place.sub_path.clone());
+    let container = Container {
+        name: CONTAINER.to_owned(),
+        image: Some(plan.builder_image.clone()),
+        args: Some(vec!["populate".to_owned()]),
+        security_context: Some(restricted(TRUSTED_USER)),
+        resources: Some(resources("250m", "128Mi", "1Gi")),
+        volume_mounts: Some(vec![plan_mount(), tree, mount("tmp", "/tmp", false)]),
+        ..Container::default()
+    };
+    let annotations: BTreeMap<String, String> = replaces
+        .map(|tree| (REPLACES_ANNOTATION.to_owned(), tree.to_owned()))
+        .into_iter()
+        .collect();
+    let seconds = i64::try_from(plan.seconds).unwrap_or(i64::MAX);
+    let job = PodJob {
+        name: name.to_owned(),
+        component: "populate",
+        labels: vec![(labels::CACHE, cache.name_any())],
+        annotations,
+        owner: owner(cache),
+        plan: serde_json::to_string(plan)?,
+        containers: vec![container],
+        volumes: vec![claim("imagebuilder", &place.claim_name), scratch("tmp", SCRATCH)],
+        deadline: seconds.saturating_add(DEADLINE_SLACK),
+        grace: 30,
+        failure_policy: None,
+        settings: &settings.pods,
+    };
+    Ok(job.into_job())
+}
+
+/// The Job that removes one folder of a claim: a tree, or all trees of a cache. `folder` is a name
+/// that we made ourselves, of plain characters.
+pub fn prune_job(
+    name: &str,
+    cache: &ImageBuilderCache,
+    claim_name: &str,
+    folder: &str,
+    settings: &Settings,
+) -> Job {
+    let root = "/asu/cache";
+    let arguments = ["rm", "-rf", "--one-file-system", "--"].map(str::to_owned);
+    let container = Container {
+        name: CONTAINER.to_owned(),
+        image: Some(settings.pods.builder_image.clone()),
+        command: Some(arguments.into_iter().chain([format!("{root}/{folder}")]).collect()),
+        security_context: Some(restricted(TRUSTED_USER)),
+        resources: Some(resources("50m", "32Mi", "256Mi")),
+        volume_mounts: Some(vec![mount("cache", root, false)]),
+        ..Container::default()
+    };
+    let job = PodJob {
+        name: name.to_owned(),
+        component: PRUNE,
+        labels: vec![(labels::CACHE, cache.name_any())],
+        annotations: [(REPLACES_ANNOTATION.to_owned(), folder.to_owned())].into(),
+        owner: owner(cache),
+        plan: "{}".to_owned(),
+        containers: vec![container],
+        volumes: vec![claim("cache", claim_name)],
+        deadline: PRUNE_SECONDS,
+        grace: 30,
+        failure_policy: None,
+        settings: &settings.pods,
+    };
+    job.into_job()
+}
+
+fn resources(cpu: &str, memory: &str, most: &str) -> ResourceRequirements {
+    ResourceRequirements {
+        requests: Some(quantities(&[("cpu", cpu), ("memory", memory)])),
+        limits: Some(quantities(&[("memory", most)])),
+        claims: None,
+    }
+}
+
+/// The claim of one cache.
+pub fn own_claim(
+    cache: &ImageBuilderCache,
+    place: &CachePlace,
+    settings: &Settings,
+) -> PersistentVolumeClaim {
+    let caches = &settings.caches;
+    let labels = [
+        (labels::MANAGED_BY.to_owned(), labels::OPERATOR.to_owned()),
+        (labels::CACHE.to_owned(), cache.name_any()),
+    ];
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(place.claim_name.clone()),
+            labels: Some(labels.into()),
+            owner_references: Some(vec![owner(cache)]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec![caches.cache_access_mode.clone()]),
+            storage_class_name: caches.cache_storage_class.clone().filter(|it| !it.is_empty()),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some(quantities(&[("storage", caches.cache_size.as_str())])),
+                limits: None,
+            }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        status: None,
+    }
+}

@@ -1,0 +1,105 @@
+//! The spec with what its Distribution says, as parsed values.
+
+use asu_core::{
+    digest::Sha256Hex,
+    plan::{PLAN_SCHEMA, PopulatePlan},
+};
+use asu_crds::{CachePlace, Distribution, ImageBuilderCache, Signatures};
+use kube::ResourceExt;
+
+use crate::settings::{ClaimMode, Settings};
+
+/// A cache that can be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validated {
+    /// Where its tree belongs, with the present builder image.
+    pub place: CachePlace,
+    /// Whether the claim is ours to make.
+    pub own_claim: bool,
+    /// Folder of all its trees on the claim; absent when the claim is its own.
+    pub folder: Option<String>,
+    /// What the populate pod does; absent when the Distribution or the version is gone. A tree
+    /// that is there stays usable.
+    pub plan: Option<PopulatePlan>,
+}
+
+/// Why no tree can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadCache {
+    /// The digest is malformed (the schema should not let it through).
+    #[error("spec.sha256 is not a digest")]
+    Digest,
+    /// The object has no uid: it is not from the API server.
+    #[error("the object has no uid")]
+    NoUid,
+}
+
+/// Most entries of a tarball: the largest genuine ones have 120,000.
+const MAX_ENTRIES: u64 = 500_000;
+/// A tree is at most so many times larger than its tarball.
+const MAX_RATIO: u64 = 12;
+
+/// Checks a cache against its Distribution.
+///
+/// # Errors
+/// What only another object can mend.
+pub fn validate(
+    cache: &ImageBuilderCache,
+    distribution: Option<&Distribution>,
+    settings: &Settings,
+) -> Result<Validated, BadCache> {
+    let sha256: Sha256Hex = cache.spec.sha256.parse().map_err(|_| BadCache::Digest)?;
+    let uid = cache.uid().ok_or(BadCache::NoUid)?;
+    let name = cache.name_any();
+    let tree = tree_id(&settings.pods.builder_image);
+    let own_claim = settings.caches.cache_claim_mode == ClaimMode::PerCache;
+    let (place, folder) = if own_claim {
+        (CachePlace { claim_name: format!("ibc-{name}"), sub_path: tree }, None)
+    } else {
+        let claim_name = settings.caches.cache_claim.clone();
+        (CachePlace { claim_name, sub_path: format!("{name}/{tree}") }, Some(name))
+    };
+    let plan = distribution.and_then(|it| plan(cache, uid, sha256, it, settings));
+    Ok(Validated { place, own_claim, folder, plan })
+}
+
+/// Folder of a tree: another builder image means another tree.
+fn tree_id(builder_image: &str) -> String {
+    let digest = Sha256Hex::of(builder_image.as_bytes());
+    let short: String = digest.as_str().chars().take(12).collect();
+    format!("tree-{short}")
+}
+
+fn plan(
+    cache: &ImageBuilderCache,
+    uid: String,
+    sha256: Sha256Hex,
+    distribution: &Distribution,
+    settings: &Settings,
+) -> Option<PopulatePlan> {
+    let spec = &cache.spec;
+    let lists = |branch: &&asu_crds::Branch| branch.versions.contains(&spec.version);
+    let branch = distribution.spec.branches.iter().find(lists)?;
+    let keys = match branch.signatures {
+        Signatures::Required if branch.keys.is_empty() => return None,
+        Signatures::Required => branch.keys.clone(),
+        Signatures::NotChecked => Vec::new(),
+    };
+    let max_download = u64::from(distribution.spec.limits.max_image_builder_mb) << 20;
+    Some(PopulatePlan {
+        schema: PLAN_SCHEMA,
+        uid,
+        version: spec.version.clone(),
+        target: spec.target.clone(),
+        fetch_urls: distribution.spec.upstream.fetch_urls.clone(),
+        target_path: spec.target_path.clone(),
+        keys,
+        file: spec.file.clone(),
+        sha256,
+        builder_image: settings.pods.builder_image.clone(),
+        max_download_bytes: max_download,
+        max_tree_bytes: max_download.saturating_mul(MAX_RATIO),
+        max_entries: MAX_ENTRIES,
+        seconds: settings.caches.populate_timeout.as_secs(),
+    })
+}

@@ -1,0 +1,86 @@
+//! Writes the catalog and the pinned caches.
+
+use std::collections::BTreeMap;
+
+use asu_crds::{ImageBuilderCache, ImageBuilderCacheSpec, labels};
+use asu_store::StoreError;
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+use super::decide::Decision;
+use crate::{context::Context, runtime::patch::is_conflict};
+
+/// Writes the catalog in one transaction. Gives its revision.
+pub async fn catalog(
+    context: &Context,
+    name: &str,
+    decision: &Decision,
+) -> Result<i64, StoreError> {
+    let epoch = context.epoch()?;
+    let repositories = &context.repositories;
+    let written =
+        repositories.put_distribution(name, &decision.offer, &decision.versions, epoch).await?;
+    if written.changed {
+        tracing::info!(distribution = name, revision = written.revision, "the catalog changed");
+    }
+    Ok(written.revision)
+}
+
+/// Makes the pinned caches, and unpins those of this distribution that are no longer named.
+pub async fn pinned(
+    context: &Context,
+    distribution: &str,
+    wanted: &BTreeMap<String, ImageBuilderCacheSpec>,
+) -> Result<(), kube::Error> {
+    let ours = |cache: &ImageBuilderCache| cache.spec.distribution == distribution;
+    let existing = context.stores.caches.state_filter(ours);
+    for (name, spec) in wanted {
+        match existing.iter().find(|cache| cache.name_any() == *name) {
+            Some(cache) if cache.spec.pinned => {}
+            Some(_) => pin(context, name, true).await?,
+            None => create_cache(context, name, spec).await?,
+        }
+    }
+    // Caches that people made themselves carry another managed-by label, or none.
+    let stale = existing.iter().filter(|cache| {
+        cache.spec.pinned
+            && !wanted.contains_key(&cache.name_any())
+            && cache.labels().get(labels::MANAGED_BY).is_some_and(|by| by == labels::OPERATOR)
+    });
+    for cache in stale {
+        pin(context, &cache.name_any(), false).await?;
+    }
+    Ok(())
+}
+
+async fn pin(context: &Context, name: &str, pinned: bool) -> Result<(), kube::Error> {
+    let patch = Patch::Merge(json!({ "spec": { "pinned": pinned } }));
+    let params = PatchParams {
+        field_manager: Some(labels::DISTRIBUTION_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    context.api::<ImageBuilderCache>().patch(name, &params, &patch).await.map(drop)
+}
+
+/// Makes a cache; one of that name that is there already is the same.
+pub async fn create_cache(
+    context: &Context,
+    name: &str,
+    spec: &ImageBuilderCacheSpec,
+) -> Result<(), kube::Error> {
+    let mut cache = ImageBuilderCache::new(name, spec.clone());
+    cache.labels_mut().insert(labels::MANAGED_BY.to_owned(), labels::OPERATOR.to_owned());
+    cache.finalizers_mut().push(labels::VOLUME_FINALIZER.to_owned());
+    let params = PostParams {
+        field_manager: Some(labels::DISTRIBUTION_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    match context.api::<ImageBuilderCache>().create(&params, &cache).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_conflict(&error) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

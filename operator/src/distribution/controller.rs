@@ -1,0 +1,200 @@
+//! One pass over a Distribution: on every change of its spec, and every ten minutes.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use asu_crds::{Distribution, labels};
+use asu_store::StoreError;
+use asu_upstream::UpstreamError;
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt, runtime::controller::Action};
+
+use super::{
+    apply,
+    decide::{Decision, decide},
+    dereference,
+    status::{Facts, status},
+    validate::{Validated, validate},
+};
+use crate::{
+    context::Context,
+    runtime::{
+        patch::{set_finalizers, write_status},
+        reconcile,
+    },
+};
+
+/// First pause after something upstream could not be read.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// A failed pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The API server refused or is away.
+    #[error("the API server: {0}")]
+    Kube(#[from] kube::Error),
+    /// The catalog could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The client could not be set up.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+impl reconcile::Fault for Fault {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Kube(_) => "KubernetesError",
+            Self::Store(error) if error.is_unavailable() => "DatabaseUnavailable",
+            Self::Store(_) => "DatabaseError",
+            Self::Upstream(error) => error.reason(),
+        }
+    }
+
+    fn is_fatal(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Fenced { .. }))
+    }
+}
+
+/// Brings the catalog up to date with one Distribution.
+///
+/// # Errors
+/// What is tried again after a pause.
+pub async fn reconcile(
+    stored: Arc<Distribution>,
+    context: Arc<Context>,
+) -> Result<Action, Fault> {
+    let object = context.recent_distributions.newest(&stored);
+    let name = object.name_any();
+    if object.meta().deletion_timestamp.is_some() {
+        return remove(&object, &context).await;
+    }
+    if !object.finalizers().iter().any(|it| it == labels::CATALOG_FINALIZER) {
+        set_finalizer(&object, &context, true).await?;
+    }
+    if let Some(wait) = not_due(&object, &context) {
+        return Ok(wait);
+    }
+    let valid = match validate(&object.spec) {
+        Ok(valid) => valid,
+        Err(problem) => {
+            publish(&object, &context, &Facts::Refused(problem.to_string())).await?;
+            return Ok(Action::await_change());
+        }
+    };
+    match catalog(&name, &object, &valid, &context).await {
+        Ok(None) => Ok(Action::await_change()),
+        Ok(Some((decision, revision))) => {
+            apply::pinned(&context, &name, &decision.pinned).await?;
+            let facts = Facts::Written { decision: &decision, revision };
+            publish(&object, &context, &facts).await?;
+            let interval = context.settings.catalog_interval;
+            let complete = decision.problems.is_empty();
+            let pause = if complete { interval } else { interval.min(RETRY) };
+            context.catalogs.set_due(&name, Instant::now() + pause);
+            Ok(Action::requeue(pause))
+        }
+        Err(fault) => {
+            let reason = reconcile::Fault::reason(&fault);
+            // Without the error's own text, which differs from one attempt to the next.
+            let message = match &fault {
+                Fault::Store(_) => "the catalog could not be written; it is tried again",
+                _ => "upstream could not be read; it is tried again",
+            };
+            let facts = Facts::Failed { reason, message: message.to_owned() };
+            publish(&object, &context, &facts).await?;
+            Err(fault)
+        }
+    }
+}
+
+async fn catalog(
+    name: &str,
+    object: &Distribution,
+    valid: &Validated,
+    context: &Context,
+) -> Result<Option<(Decision, i64)>, Fault> {
+    let read = dereference::read(name, valid, &context.catalogs, &context.stop).await?;
+    let Some(read) = read else { return Ok(None) };
+    let incomplete = read.iter().any(|it| it.read.is_err() || !it.problems.is_empty());
+    let last = if incomplete {
+        let catalog = context.repositories.load().await?;
+        catalog.distributions.into_iter().find(|it| it.name == name)
+    } else {
+        None
+    };
+    let decision = decide(name, &object.spec, read, last.as_ref());
+    let revision = apply::catalog(context, name, &decision).await?;
+    Ok(Some((decision, revision)))
+}
+
+/// Our own status writes wake us too: nothing is read again before its time, unless the spec
+/// changed. A new leader reads once whatever the status says.
+fn not_due(object: &Distribution, context: &Context) -> Option<Action> {
+    let status = object.status.as_ref()?;
+    if status.observed_generation != object.metadata.generation {
+        return None;
+    }
+    let next = context.catalogs.due(&object.name_any())?;
+    let now = Instant::now();
+    (next > now).then(|| Action::requeue(next.duration_since(now)))
+}
+
+async fn remove(object: &Distribution, context: &Context) -> Result<Action, Fault> {
+    if object.finalizers().iter().any(|it| it == labels::CATALOG_FINALIZER) {
+        let name = object.name_any();
+        apply::pinned(context, &name, &std::collections::BTreeMap::new()).await?;
+        context.repositories.remove_distribution(&name, context.epoch()?).await?;
+        context.catalogs.forget(&name);
+        set_finalizer(object, context, false).await?;
+        tracing::info!(distribution = name, "its catalog is removed");
+    }
+    Ok(Action::await_change())
+}
+
+async fn set_finalizer(
+    object: &Distribution,
+    context: &Context,
+    present: bool,
+) -> Result<(), kube::Error> {
+    let mut finalizers = object.finalizers().to_vec();
+    finalizers.retain(|it| it != labels::CATALOG_FINALIZER);
+    if present {
+        finalizers.push(labels::CATALOG_FINALIZER.to_owned());
+    }
+    let version = object.resource_version();
+    let api = context.api::<Distribution>();
+    let written = set_finalizers(&api, &object.name_any(), version.as_deref(), &finalizers).await?;
+    context.recent_distributions.wrote(written);
+    Ok(())
+}
+
+async fn publish(
+    object: &Distribution,
+    context: &Context,
+    facts: &Facts<'_>,
+) -> Result<(), kube::Error> {
+    let old = object.status.as_ref();
+    let now: Timestamp = context.now();
+    let new = status(old, object.metadata.generation, facts, now);
+    let api = context.api::<Distribution>();
+    let manager = labels::DISTRIBUTION_MANAGER;
+    let written = write_status(&api, &object.name_any(), manager, old, &new).await?;
+    let Some(written) = written else { return Ok(()) };
+    let reason = |status: Option<&asu_crds::DistributionStatus>| {
+        let ready = asu_crds::condition(&status?.conditions, "Ready")?;
+        Some((ready.status.clone(), ready.reason.clone(), ready.message.clone()))
+    };
+    if let Some((ready, word, message)) = reason(Some(&new)).filter(|it| reason(old).as_ref() != Some(it)) {
+        let on = object.object_ref(&());
+        if ready == "True" && word == "UpToDate" {
+            context.events.normal(&on, &word, &message).await;
+        } else {
+            context.events.warning(&on, &word, &message).await;
+        }
+    }
+    context.recent_distributions.wrote(written);
+    Ok(())
+}

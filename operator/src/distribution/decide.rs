@@ -1,0 +1,171 @@
+//! What the catalog becomes: pure.
+
+use std::collections::BTreeMap;
+
+use asu_core::catalog::{Branch, Distribution, Offer, PackageChange, Version};
+use asu_crds::{BranchStatus, CatalogCounts, DistributionSpec, ImageBuilderCacheSpec, cache_name};
+
+use super::{dereference::VersionRead, validate::target_path};
+
+/// Most problems of a branch that its status names.
+const MAX_PROBLEMS: usize = 32;
+
+/// What is written.
+#[derive(Debug)]
+pub struct Decision {
+    /// What clients are offered.
+    pub offer: Offer,
+    /// Versions, in the order of the spec.
+    pub versions: Vec<Version>,
+    /// Branches with something wrong.
+    pub problems: Vec<BranchStatus>,
+    /// Caches that are fetched ahead, by name.
+    pub pinned: BTreeMap<String, ImageBuilderCacheSpec>,
+}
+
+/// Merges what was read with the last good catalog: what could not be read stays as it was, and
+/// is reported.
+pub fn decide(
+    name: &str,
+    spec: &DistributionSpec,
+    read: Vec<VersionRead>,
+    last: Option<&Distribution>,
+) -> Decision {
+    let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut versions = Vec::new();
+    for version in read {
+        let report = problems.entry(version.branch.clone()).or_default();
+        let before = last.and_then(|last| last.version(&version.version));
+        report.extend(version.problems.iter().map(|(target, problem)| {
+            short(&format!("{} {target}: {problem}", version.version))
+        }));
+        match version.read {
+            Ok(mut found) => {
+                keep_unread(&mut found, &version.problems, before);
+                versions.push(found);
+            }
+            Err(problem) => {
+                report.push(short(&format!("{}: {problem}", version.version)));
+                versions.extend(before.cloned());
+            }
+        }
+    }
+    let mut pinned = BTreeMap::new();
+    for pin in &spec.pinned_caches {
+        match pinned_cache(name, spec, &versions, &pin.version, &pin.target) {
+            Some(cache) => {
+                let id = cache_name(name, &cache.version, &cache.target, &cache.sha256);
+                pinned.insert(id, cache);
+            }
+            None => {
+                let branch = branch_of(spec, &pin.version);
+                let problem = format!("pinned {} {} is not offered", pin.version, pin.target);
+                problems.entry(branch).or_default().push(problem);
+            }
+        }
+    }
+    Decision { offer: offer(spec, &versions), versions, problems: statuses(problems), pinned }
+}
+
+fn short(problem: &str) -> String {
+    problem.chars().take(500).collect()
+}
+
+fn branch_of(spec: &DistributionSpec, version: &str) -> String {
+    let lists = |branch: &&asu_crds::Branch| branch.versions.iter().any(|name| name == version);
+    let found = spec.branches.iter().find(lists).or(spec.branches.first());
+    found.map(|branch| branch.name.clone()).unwrap_or_default()
+}
+
+/// A target that is listed and could not be read stays as it was last read.
+fn keep_unread(
+    found: &mut Version,
+    problems: &BTreeMap<String, String>,
+    before: Option<&Version>,
+) {
+    for target in problems.keys().filter(|target| found.targets.contains_key(*target)) {
+        if let Some(old) = before.and_then(|before| before.ready.get(target)) {
+            found.ready.insert(target.clone(), old.clone());
+        }
+    }
+}
+
+fn pinned_cache(
+    distribution: &str,
+    spec: &DistributionSpec,
+    versions: &[Version],
+    version: &str,
+    target: &str,
+) -> Option<ImageBuilderCacheSpec> {
+    let found = versions.iter().find(|found| found.name == version)?.ready.get(target)?;
+    Some(ImageBuilderCacheSpec {
+        distribution: distribution.to_owned(),
+        version: version.to_owned(),
+        target: target.to_owned(),
+        sha256: found.image_builder.sha256.to_string(),
+        file: found.image_builder.file.clone(),
+        target_path: target_path(spec, version, target)?,
+        pinned: true,
+    })
+}
+
+fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
+    let offered = |name: &&String| versions.iter().any(|version| version.name == **name);
+    let branches = spec.branches.iter().map(|branch| Branch {
+        name: branch.name.clone(),
+        path: branch.path.clone(),
+        snapshot: branch.snapshot,
+        branch_off_rev: branch.branch_off_rev,
+        versions: branch.versions.iter().filter(offered).cloned().collect(),
+    });
+    let branches: Vec<Branch> = branches.collect();
+    let changes = spec.package_changes.iter().map(package_change);
+    Offer {
+        public_url: spec.upstream.public_url.trim_end_matches('/').to_owned(),
+        latest: branches.iter().filter_map(|branch| branch.versions.first().cloned()).collect(),
+        allow_defaults: spec.limits.allow_defaults,
+        max_defaults_length: spec.limits.max_defaults_length,
+        max_rootfs_size_mb: spec.limits.max_rootfs_size_mb,
+        repository_allow_list: spec.limits.repository_allow_list.clone(),
+        package_changes: changes.collect(),
+        branches,
+    }
+}
+
+/// The domain's form of a package change.
+pub fn package_change(change: &asu_crds::PackageChange) -> PackageChange {
+    PackageChange {
+        source: change.source.clone(),
+        target: change.target.clone(),
+        revision: change.revision,
+        mandatory: change.mandatory,
+    }
+}
+
+fn statuses(problems: BTreeMap<String, Vec<String>>) -> Vec<BranchStatus> {
+    let named = problems.into_iter().filter(|(_, problems)| !problems.is_empty());
+    let cut = |(name, problems): (String, Vec<String>)| {
+        let hidden = problems.len().saturating_sub(MAX_PROBLEMS);
+        let mut shown: Vec<String> = problems.into_iter().take(MAX_PROBLEMS).collect();
+        if let (Some(last), true) = (shown.last_mut(), hidden > 0) {
+            *last = format!("and {} more", hidden.saturating_add(1));
+        }
+        BranchStatus { name, problems: shown }
+    };
+    named.map(cut).take(64).collect()
+}
+
+/// How much is offered.
+pub fn counts(versions: &[Version]) -> CatalogCounts {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let ready = || versions.iter().flat_map(|version| version.ready.values());
+    CatalogCounts {
+        versions: count(versions.len()),
+        targets: count(ready().count()),
+        profiles: count(ready().map(|target| target.profiles.len()).sum()),
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,128 @@
+use asu_core::{
+    catalog::{ImageBuilder, Profile, Target},
+    digest::Sha256Hex,
+};
+
+use super::*;
+
+fn spec() -> DistributionSpec {
+    serde_json::from_value(serde_json::json!({
+        "title": "Test",
+        "upstream": {"fetchURLs": ["http://mirror"], "publicURL": "https://public/"},
+        "branches": [
+            {"name": "24.10", "versions": ["24.10.1", "24.10.0"], "signatures": "NotChecked"},
+            {"name": "23.05", "versions": ["23.05.5"], "signatures": "NotChecked"}
+        ],
+        "pinnedCaches": [{"version": "24.10.1", "target": "a/b"}]
+    }))
+    .unwrap()
+}
+
+fn target(code: &str) -> Target {
+    Target {
+        name: "a/b".into(),
+        arch: "x".into(),
+        version_code: code.into(),
+        source_date_epoch: 1,
+        default_packages: vec![],
+        profiles: vec![Profile {
+            id: "p".into(),
+            aliases: vec![],
+            titles: serde_json::json!([]),
+            device_packages: vec![],
+        }],
+        image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Sha256Hex::of(b"ib") },
+    }
+}
+
+fn version(name: &str, branch: &str, code: Option<&str>) -> Version {
+    Version {
+        name: name.into(),
+        branch: branch.into(),
+        path: format!("releases/{name}"),
+        snapshot: false,
+        targets: [("a/b".to_owned(), "x".to_owned())].into(),
+        ready: code.map(|code| ("a/b".to_owned(), target(code))).into_iter().collect(),
+    }
+}
+
+fn read(name: &str, branch: &str, code: Option<&str>) -> VersionRead {
+    let problem = code.is_none().then(|| ("a/b".to_owned(), "bad signature".to_owned()));
+    VersionRead {
+        branch: branch.into(),
+        version: name.into(),
+        read: Ok(version(name, branch, code)),
+        problems: problem.into_iter().collect(),
+    }
+}
+
+fn failed(name: &str, branch: &str) -> VersionRead {
+    VersionRead { read: Err("it is away".into()), ..read(name, branch, Some("r1")) }
+}
+
+fn last() -> Distribution {
+    let none = decide("d", &spec(), vec![], None);
+    let versions = vec![version("24.10.1", "24.10", Some("r1"))];
+    Distribution { name: "d".into(), revision: 1, offer: none.offer, versions }
+}
+
+#[test]
+fn a_target_that_cannot_be_read_stays_as_it_was_and_is_reported() {
+    let found = decide("d", &spec(), vec![read("24.10.1", "24.10", None)], Some(&last()));
+    assert_eq!(found.versions[0].ready["a/b"].version_code, "r1");
+    assert_eq!(found.problems[0].name, "24.10");
+    assert_eq!(found.problems[0].problems, ["24.10.1 a/b: bad signature"]);
+}
+
+#[test]
+fn a_version_that_cannot_be_read_stays_as_it_was_and_is_reported() {
+    let found = decide("d", &spec(), vec![failed("24.10.1", "24.10")], Some(&last()));
+    assert_eq!(found.versions, last().versions);
+    assert_eq!(found.problems[0].problems, ["24.10.1: it is away"]);
+}
+
+#[test]
+fn what_never_was_read_is_not_offered() {
+    let found = decide("d", &spec(), vec![failed("23.05.5", "23.05")], Some(&last()));
+    assert!(found.versions.is_empty());
+    assert!(found.offer.latest.is_empty());
+}
+
+#[test]
+fn the_newest_version_of_each_branch_is_a_latest_one() {
+    let all = vec![
+        read("24.10.1", "24.10", Some("r2")),
+        read("24.10.0", "24.10", Some("r2")),
+        read("23.05.5", "23.05", Some("r2")),
+    ];
+    let found = decide("d", &spec(), all, None);
+    assert_eq!(found.offer.latest, ["24.10.1", "23.05.5"]);
+    assert_eq!(found.offer.public_url, "https://public");
+    assert!(found.problems.is_empty());
+    let counts = counts(&found.versions);
+    assert_eq!((counts.versions, counts.targets, counts.profiles), (3, 3, 3));
+}
+
+#[test]
+fn a_pinned_cache_is_named_by_the_digest_that_is_offered() {
+    let found = decide("d", &spec(), vec![read("24.10.1", "24.10", Some("r2"))], None);
+    let (name, cache) = found.pinned.iter().next().unwrap();
+    assert_eq!(*name, cache_name("d", "24.10.1", "a/b", Sha256Hex::of(b"ib").as_str()));
+    assert_eq!(cache.target_path, "releases/24.10.1/targets/a/b");
+    assert!(cache.pinned);
+}
+
+#[test]
+fn a_pinned_cache_that_is_not_offered_is_a_problem_of_its_branch() {
+    let found = decide("d", &spec(), vec![read("23.05.5", "23.05", Some("r2"))], None);
+    assert_eq!(found.problems[0].problems, ["pinned 24.10.1 a/b is not offered"]);
+}
+
+#[test]
+fn a_long_list_of_problems_is_cut_with_a_note() {
+    let mut reading = read("24.10.1", "24.10", None);
+    reading.problems = (0..50).map(|n| (format!("t/{n}"), "away".to_owned())).collect();
+    let found = decide("d", &spec(), vec![reading], Some(&last()));
+    assert_eq!(found.problems[0].problems.len(), 32);
+    assert_eq!(found.problems[0].problems[31], "and 19 more");
+}

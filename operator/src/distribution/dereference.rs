@@ -1,0 +1,155 @@
+//! Reads what the spec refers to: the download server.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use asu_core::catalog::Version;
+use asu_upstream::{CatalogRead, ClientOptions, Memory, ReadRequest, Upstream, UpstreamError, read_catalog};
+use tokio_util::sync::CancellationToken;
+
+use super::validate::{ValidBranch, Validated};
+
+/// What the last reading of each version of each distribution remembers, to skip what is unchanged,
+/// and when the next reading is due.
+#[derive(Debug, Default)]
+pub struct Memories(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    versions: BTreeMap<(String, String), Memory>,
+    due: BTreeMap<String, Instant>,
+}
+
+impl Memories {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, distribution: &str, version: &str) -> Memory {
+        let key = (distribution.to_owned(), version.to_owned());
+        self.lock().versions.get(&key).cloned().unwrap_or_default()
+    }
+
+    fn put(&self, distribution: &str, version: &str, memory: Memory) {
+        self.lock().versions.insert((distribution.to_owned(), version.to_owned()), memory);
+    }
+
+    /// When a distribution is read next; nothing before this process has read it once.
+    pub fn due(&self, distribution: &str) -> Option<Instant> {
+        self.lock().due.get(distribution).copied()
+    }
+
+    /// Sets when a distribution is read next.
+    pub fn set_due(&self, distribution: &str, at: Instant) {
+        self.lock().due.insert(distribution.to_owned(), at);
+    }
+
+    /// Forgets a distribution.
+    pub fn forget(&self, distribution: &str) {
+        let mut known = self.lock();
+        known.versions.retain(|(name, _), _| name != distribution);
+        known.due.remove(distribution);
+    }
+}
+
+/// What came of one version.
+#[derive(Debug)]
+pub struct VersionRead {
+    /// Its branch.
+    pub branch: String,
+    /// Its name.
+    pub version: String,
+    /// What it offers, or why nothing could be read.
+    pub read: Result<Version, String>,
+    /// Targets that could not be read, with the reason.
+    pub problems: BTreeMap<String, String>,
+}
+
+/// Reads every version, one after the other; targets are read at the same time. `None` when the
+/// process stops meanwhile.
+pub async fn read(
+    distribution: &str,
+    spec: &Validated,
+    memories: &Memories,
+    stop: &CancellationToken,
+) -> Result<Option<Vec<VersionRead>>, UpstreamError> {
+    let upstream = Upstream::new(spec.mirrors.clone(), ClientOptions::default())?;
+    let mut all = Vec::new();
+    for branch in &spec.branches {
+        for (version, path) in &branch.versions {
+            let memory = memories.get(distribution, version);
+            let reading = read_version(&upstream, spec, branch, version, path, memory, stop);
+            let Some((read, memory)) = reading.await else {
+                return Ok(None);
+            };
+            if let Some(memory) = memory {
+                memories.put(distribution, version, memory);
+            }
+            all.push(read);
+        }
+    }
+    Ok(Some(all))
+}
+
+async fn read_version(
+    upstream: &Upstream,
+    spec: &Validated,
+    branch: &ValidBranch,
+    version: &str,
+    path: &str,
+    memory: Memory,
+    stop: &CancellationToken,
+) -> Option<(VersionRead, Option<Memory>)> {
+    let failed = |problem: String| VersionRead {
+        branch: branch.name.clone(),
+        version: version.to_owned(),
+        read: Err(problem),
+        problems: BTreeMap::new(),
+    };
+    let trust = match &branch.trust {
+        Ok(trust) => trust.clone(),
+        Err(problem) => return Some((failed(problem.clone()), None)),
+    };
+    let request = ReadRequest {
+        version: version.to_owned(),
+        branch: branch.name.clone(),
+        path: path.to_owned(),
+        snapshot: branch.snapshot,
+        targets: spec.targets.clone(),
+        trust,
+        memory,
+    };
+    Some(match on_its_own_thread(upstream.clone(), request, stop.clone()).await? {
+        Err(problem) => (failed(problem), None),
+        Ok(found) => {
+            let problems = found.problems.iter();
+            let read = VersionRead {
+                branch: branch.name.clone(),
+                version: version.to_owned(),
+                read: Ok(found.version),
+                problems: problems.map(|(name, error)| (name.clone(), error.to_string())).collect(),
+            };
+            (read, Some(found.memory))
+        }
+    })
+}
+
+/// Parsing and checking 30 MB of a large version takes a second: not on a thread that others wait
+/// for. `None` when the process stops meanwhile.
+async fn on_its_own_thread(
+    upstream: Upstream,
+    request: ReadRequest,
+    stop: CancellationToken,
+) -> Option<Result<CatalogRead, String>> {
+    let runtime = tokio::runtime::Handle::current();
+    let reading = tokio::task::spawn_blocking(move || {
+        runtime.block_on(stop.run_until_cancelled(read_catalog(&upstream, &request)))
+    });
+    match reading.await {
+        Ok(read) => read.map(|read| read.map_err(|error| error.to_string())),
+        Err(_) => Some(Err("reading it failed inside this program".to_owned())),
+    }
+}

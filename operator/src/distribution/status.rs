@@ -1,0 +1,84 @@
+//! What the status says: pure.
+
+use asu_crds::{
+    ConditionFacts, ConditionStatus, DistributionStatus, set_condition,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::decide::{Decision, counts};
+
+/// What came of one pass.
+pub enum Facts<'a> {
+    /// The catalog was written.
+    Written {
+        /// What was decided.
+        decision: &'a Decision,
+        /// Revision of the catalog.
+        revision: i64,
+    },
+    /// Nothing can be done until the spec changes.
+    Refused(String),
+    /// It is tried again; the last good catalog stays.
+    Failed {
+        /// Word of a closed set.
+        reason: &'static str,
+        /// One sentence.
+        message: String,
+    },
+}
+
+/// The status after a pass.
+pub fn status(
+    old: Option<&DistributionStatus>,
+    generation: Option<i64>,
+    facts: &Facts<'_>,
+    now: Timestamp,
+) -> DistributionStatus {
+    let mut status = old.cloned().unwrap_or_default();
+    status.observed_generation = generation;
+    let (ready, reason, message) = match facts {
+        Facts::Written { decision, revision } => {
+            status.catalog_revision = Some(*revision);
+            status.counts = Some(counts(&decision.versions));
+            status.branches.clone_from(&decision.problems);
+            if decision.problems.is_empty() {
+                status.last_successful_update = Some(Time(now));
+            }
+            written(decision)
+        }
+        Facts::Refused(message) => (ConditionStatus::False, "Refused", message.clone()),
+        // A catalog that was read before is still served.
+        Facts::Failed { reason, message } => {
+            (status.catalog_revision.is_some().into(), *reason, message.clone())
+        }
+    };
+    let message: String = message.chars().take(1000).collect();
+    let stalled = matches!(facts, Facts::Refused(_));
+    let reconciling = match facts {
+        Facts::Written { decision, .. } => decision.versions.is_empty(),
+        Facts::Refused(_) => false,
+        Facts::Failed { .. } => true,
+    };
+    let conditions = [
+        ("Ready", ready, message.clone()),
+        ("Reconciling", reconciling.into(), String::new()),
+        ("Stalled", stalled.into(), String::new()),
+    ];
+    for (type_, value, message) in conditions {
+        let facts = ConditionFacts { type_, status: value, reason: reason.to_owned(), message };
+        set_condition(&mut status.conditions, &facts, generation, now);
+    }
+    status
+}
+
+fn written(decision: &Decision) -> (ConditionStatus, &'static str, String) {
+    let first = decision.problems.first().and_then(|branch| branch.problems.first());
+    match first {
+        None => (ConditionStatus::True, "UpToDate", "everything listed is offered".to_owned()),
+        Some(problem) if decision.versions.is_empty() => {
+            (ConditionStatus::False, "NothingRead", problem.clone())
+        }
+        Some(problem) => (ConditionStatus::True, "PartlyRead", problem.clone()),
+    }
+}

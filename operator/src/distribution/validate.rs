@@ -1,0 +1,99 @@
+//! The spec as parsed values. What is wrong with one branch is that branch's problem alone.
+
+use asu_crds::{Branch, DistributionSpec, Signatures};
+use asu_upstream::{Trust, UsignPublicKey};
+use url::Url;
+
+/// A spec that can be worked with.
+#[derive(Debug)]
+pub struct Validated {
+    /// Mirrors, in order.
+    pub mirrors: Vec<Url>,
+    /// Branches, newest first.
+    pub branches: Vec<ValidBranch>,
+    /// Targets that are offered; all when absent.
+    pub targets: Option<Vec<String>>,
+}
+
+/// A branch, or why it is left out.
+#[derive(Debug)]
+pub struct ValidBranch {
+    /// Its name.
+    pub name: String,
+    /// Who must have signed.
+    pub trust: Result<Trust, String>,
+    /// Versions, newest first, with their folders.
+    pub versions: Vec<(String, String)>,
+    /// Whether they are rebuilt under the same name.
+    pub snapshot: bool,
+}
+
+/// A spec that nothing can be done with until it changes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadDistribution {
+    /// A mirror's URL is malformed.
+    #[error("spec.upstream.fetchURLs: {0:?} is not a URL")]
+    Mirror(String),
+    /// A version belongs to two branches.
+    #[error("version {0} is listed in two branches")]
+    TwoBranches(String),
+}
+
+/// Parses the spec.
+///
+/// # Errors
+/// What concerns the whole distribution.
+pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
+    let mut seen = std::collections::BTreeSet::new();
+    for version in spec.branches.iter().flat_map(|branch| &branch.versions) {
+        if !seen.insert(version) {
+            return Err(BadDistribution::TwoBranches(version.clone()));
+        }
+    }
+    let mirrors = spec.upstream.fetch_urls.iter().map(|url| {
+        let slashed = format!("{}/", url.trim_end_matches('/'));
+        Url::parse(&slashed).map_err(|_| BadDistribution::Mirror(url.clone()))
+    });
+    Ok(Validated {
+        mirrors: mirrors.collect::<Result<_, _>>()?,
+        branches: spec.branches.iter().map(branch).collect(),
+        targets: (!spec.targets.is_empty()).then(|| spec.targets.clone()),
+    })
+}
+
+fn branch(branch: &Branch) -> ValidBranch {
+    let trust = match branch.signatures {
+        Signatures::NotChecked => Ok(Trust::Unsigned),
+        Signatures::Required => branch
+            .keys
+            .iter()
+            .map(|key| UsignPublicKey::parse(key))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Trust::Keys)
+            .map_err(|error| format!("keys: {error}")),
+    };
+    let versions =
+        branch.versions.iter().map(|name| (name.clone(), version_path(branch, name))).collect();
+    ValidBranch { name: branch.name.clone(), trust, versions, snapshot: branch.snapshot }
+}
+
+fn version_path(branch: &Branch, version: &str) -> String {
+    branch.path.replace("{version}", version).trim_end_matches('/').to_owned()
+}
+
+/// Folder of a target below a mirror; `None` when no branch lists the version.
+pub fn target_path(spec: &DistributionSpec, version: &str, target: &str) -> Option<String> {
+    let branch = spec.branches.iter().find(|b| b.versions.iter().any(|name| name == version))?;
+    Some(format!("{}/targets/{target}", version_path(branch, version)))
+}
+
+/// Where builds fetch packages from.
+pub fn package_base_url(spec: &DistributionSpec) -> String {
+    let upstream = &spec.upstream;
+    upstream
+        .package_base_url
+        .as_ref()
+        .or(upstream.fetch_urls.first())
+        .unwrap_or(&upstream.public_url)
+        .clone()
+}

@@ -1,0 +1,250 @@
+//! What all pods of ours have in common: the restricted Pod Security Standard, no token, no
+//! service links, their plan as a file, their place.
+
+pub mod verdict;
+
+use std::collections::BTreeMap;
+
+use asu_core::plan::{PLAN_ANNOTATION, paths};
+use asu_crds::labels;
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobSpec},
+        core::v1::{
+            Affinity, Capabilities, Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource,
+            EmptyDirVolumeSource, LocalObjectReference, ObjectFieldSelector,
+            PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm, PodSecurityContext,
+            PodSpec, PodTemplateSpec, SeccompProfile, SecurityContext, Volume, VolumeMount,
+        },
+    },
+    apimachinery::pkg::{
+        api::resource::Quantity,
+        apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference},
+    },
+};
+
+use crate::settings::PodSettings;
+
+/// Group of all our pods, so that the store's files can be read by each.
+pub const GROUP: i64 = 2000;
+/// User of the container `build`: what it runs is not trusted.
+pub const BUILD_USER: i64 = 2001;
+/// User of the containers that run our own code: owns the trees and the stored files.
+pub const TRUSTED_USER: i64 = 2002;
+
+const PLAN_VOLUME: &str = "plan";
+
+/// One Job with one pod.
+pub struct PodJob<'a> {
+    /// Name of the Job.
+    pub name: String,
+    /// Value of the component label: `build` or `populate`.
+    pub component: &'static str,
+    /// More labels.
+    pub labels: Vec<(&'static str, String)>,
+    /// Annotations of the Job alone.
+    pub annotations: BTreeMap<String, String>,
+    /// The object that it belongs to.
+    pub owner: OwnerReference,
+    /// JSON of the plan.
+    pub plan: String,
+    /// Containers.
+    pub containers: Vec<Container>,
+    /// Volumes besides the plan.
+    pub volumes: Vec<Volume>,
+    /// When Kubernetes ends it whatever it does, in seconds from its start.
+    pub deadline: i64,
+    /// How long it may take to end after SIGTERM, in seconds.
+    pub grace: i64,
+    /// Which failures count.
+    pub failure_policy: Option<k8s_openapi::api::batch::v1::PodFailurePolicy>,
+    /// Settings of all pods.
+    pub settings: &'a PodSettings,
+}
+
+impl PodJob<'_> {
+    /// The Job. It has no time to live: it is deleted when its outcome is safe.
+    pub fn into_job(self) -> Job {
+        let mut labels: BTreeMap<String, String> = self
+            .labels
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .chain([
+                (labels::MANAGED_BY.to_owned(), labels::OPERATOR.to_owned()),
+                (labels::COMPONENT.to_owned(), self.component.to_owned()),
+            ])
+            .collect();
+        let job_labels = labels.clone();
+        if let Some((key, value)) = colocation(self.settings) {
+            labels.insert(key.to_owned(), value.to_owned());
+        }
+        let mut volumes = vec![plan_volume()];
+        volumes.extend(self.volumes);
+        let template = PodTemplateSpec {
+            metadata: Some(ObjectMeta {
+                labels: Some(labels),
+                annotations: Some([(PLAN_ANNOTATION.to_owned(), self.plan)].into()),
+                ..ObjectMeta::default()
+            }),
+            spec: Some(pod_spec(self.settings, self.containers, volumes, self.grace)),
+        };
+        Job {
+            metadata: ObjectMeta {
+                name: Some(self.name),
+                labels: Some(job_labels),
+                annotations: Some(self.annotations).filter(|it| !it.is_empty()),
+                owner_references: Some(vec![self.owner]),
+                ..ObjectMeta::default()
+            },
+            spec: Some(JobSpec {
+                parallelism: Some(1),
+                completions: Some(1),
+                // Another attempt is the operator's decision: admission and results depend on it.
+                backoff_limit: Some(0),
+                active_deadline_seconds: Some(self.deadline),
+                pod_failure_policy: self.failure_policy,
+                pod_replacement_policy: Some("Failed".to_owned()),
+                template,
+                ..JobSpec::default()
+            }),
+            status: None,
+        }
+    }
+}
+
+fn pod_spec(
+    settings: &PodSettings,
+    containers: Vec<Container>,
+    volumes: Vec<Volume>,
+    grace: i64,
+) -> PodSpec {
+    PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        service_account_name: Some(settings.build_service_account.clone()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        // Only `false` is written: a cluster without user namespaces may not know the field.
+        host_users: (!settings.host_users).then_some(false),
+        node_selector: Some([("kubernetes.io/arch".to_owned(), "amd64".to_owned())].into()),
+        affinity: colocation(settings).map(|(key, value)| same_node(key, value)),
+        image_pull_secrets: settings
+            .image_pull_secret
+            .clone()
+            .map(|name| vec![LocalObjectReference { name }]),
+        termination_grace_period_seconds: Some(grace),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_group: Some(GROUP),
+            seccomp_profile: Some(seccomp()),
+            // No fsGroup: it would make the work folder setgid, and so folders in images.
+            ..PodSecurityContext::default()
+        }),
+        containers,
+        volumes: Some(volumes),
+        ..PodSpec::default()
+    }
+}
+
+fn seccomp() -> SeccompProfile {
+    SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }
+}
+
+/// The restricted profile for one user.
+pub fn restricted(user: i64) -> SecurityContext {
+    SecurityContext {
+        run_as_user: Some(user),
+        run_as_group: Some(GROUP),
+        run_as_non_root: Some(true),
+        read_only_root_filesystem: Some(true),
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+        seccomp_profile: Some(seccomp()),
+        ..SecurityContext::default()
+    }
+}
+
+fn colocation(settings: &PodSettings) -> Option<(&str, &str)> {
+    settings.colocate.as_deref()?.split_once('=')
+}
+
+/// Pods with this label share a node: their store is on a volume that only one node can mount.
+fn same_node(key: &str, value: &str) -> Affinity {
+    let term = PodAffinityTerm {
+        label_selector: Some(LabelSelector {
+            match_labels: Some([(key.to_owned(), value.to_owned())].into()),
+            match_expressions: None,
+        }),
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        ..PodAffinityTerm::default()
+    };
+    let required = Some(vec![term]);
+    let pods = PodAffinity {
+        required_during_scheduling_ignored_during_execution: required,
+        preferred_during_scheduling_ignored_during_execution: None,
+    };
+    Affinity { pod_affinity: Some(pods), ..Affinity::default() }
+}
+
+fn plan_volume() -> Volume {
+    let item = DownwardAPIVolumeFile {
+        path: "plan.json".to_owned(),
+        field_ref: Some(ObjectFieldSelector {
+            field_path: format!("metadata.annotations['{PLAN_ANNOTATION}']"),
+            api_version: None,
+        }),
+        ..DownwardAPIVolumeFile::default()
+    };
+    Volume {
+        name: PLAN_VOLUME.to_owned(),
+        downward_api: Some(DownwardAPIVolumeSource {
+            items: Some(vec![item]),
+            default_mode: Some(0o444),
+        }),
+        ..Volume::default()
+    }
+}
+
+/// The mount of the plan, for each container.
+pub fn plan_mount() -> VolumeMount {
+    let folder = paths::PLAN.trim_end_matches("/plan.json");
+    mount(PLAN_VOLUME, folder, true)
+}
+
+/// A mount of a whole volume.
+pub fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
+    VolumeMount {
+        name: volume.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: Some(read_only),
+        ..VolumeMount::default()
+    }
+}
+
+/// A volume of a claim.
+pub fn claim(volume: &str, claim: &str) -> Volume {
+    Volume {
+        name: volume.to_owned(),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim.to_owned(),
+            read_only: None,
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A scratch volume of the node.
+pub fn scratch(volume: &str, bytes: u64) -> Volume {
+    Volume {
+        name: volume.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource {
+            size_limit: Some(Quantity(bytes.to_string())),
+            medium: None,
+        }),
+        ..Volume::default()
+    }
+}
+
+/// Quantities by resource name.
+pub fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), Quantity((*value).to_owned()))).collect()
+}

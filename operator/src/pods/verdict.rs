@@ -1,0 +1,256 @@
+//! What a pod says about its end. The pod's own verdict comes first: of an evicted pod the
+//! containers know nothing.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ContainerState, ContainerStatus, Pod, PodStatus},
+};
+
+/// How far a pod is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodState {
+    /// Nothing of it has started.
+    Starting {
+        /// Why not, when Kubernetes says so.
+        problem: Option<StartProblem>,
+    },
+    /// At least one container runs.
+    Running,
+    /// All containers ended by themselves.
+    Ended {
+        /// Exit code by container.
+        codes: Vec<(String, i32)>,
+    },
+    /// It was ended from outside.
+    Lost(Loss),
+}
+
+/// Why a pod does not start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartProblem {
+    /// Kubernetes' word, for example `Unschedulable` or `ImagePullBackOff`.
+    pub reason: String,
+    /// Kubernetes' sentence.
+    pub message: String,
+}
+
+/// Why a pod was ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// It used more than its node could give, or than it asked for.
+    Evicted(String),
+    /// Preempted, drained, or its node is gone.
+    Disrupted(String),
+    /// The kernel killed a container for want of memory.
+    OutOfMemory(String),
+    /// It exceeded the Job's deadline.
+    Deadline,
+}
+
+/// Reads the state of a pod.
+pub fn pod_state(pod: &Pod) -> PodState {
+    let empty = PodStatus::default();
+    let status = pod.status.as_ref().unwrap_or(&empty);
+    let message = || status.message.clone().unwrap_or_default();
+    match status.reason.as_deref() {
+        Some("Evicted") => return PodState::Lost(Loss::Evicted(message())),
+        Some("DeadlineExceeded") => return PodState::Lost(Loss::Deadline),
+        Some("NodeLost" | "NodeShutdown" | "Terminated" | "Preempting" | "Shutdown") => {
+            return PodState::Lost(Loss::Disrupted(message()));
+        }
+        _ => {}
+    }
+    let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+    if ended && let Some(disruption) = disruption(status) {
+        return PodState::Lost(Loss::Disrupted(disruption));
+    }
+    let containers = status.container_statuses.as_deref().unwrap_or_default();
+    if let Some(killed) = ended.then(|| out_of_memory(containers)).flatten() {
+        return PodState::Lost(Loss::OutOfMemory(killed));
+    }
+    if ended {
+        return PodState::Ended { codes: exit_codes(containers) };
+    }
+    let started = containers.iter().any(|it| {
+        it.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some())
+    });
+    if started {
+        PodState::Running
+    } else {
+        PodState::Starting { problem: start_problem(status, containers) }
+    }
+}
+
+fn disruption(status: &PodStatus) -> Option<String> {
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    let found = conditions.iter().find(|it| it.type_ == "DisruptionTarget" && it.status == "True")?;
+    Some(found.message.clone().or_else(|| found.reason.clone()).unwrap_or_default())
+}
+
+fn out_of_memory(containers: &[ContainerStatus]) -> Option<String> {
+    let killed = |state: &ContainerState| {
+        state.terminated.as_ref().is_some_and(|it| it.reason.as_deref() == Some("OOMKilled"))
+    };
+    let found = containers.iter().find(|it| it.state.as_ref().is_some_and(killed))?;
+    Some(found.name.clone())
+}
+
+fn exit_codes(containers: &[ContainerStatus]) -> Vec<(String, i32)> {
+    let code = |it: &ContainerStatus| {
+        let ended = it.state.as_ref()?.terminated.as_ref()?;
+        Some((it.name.clone(), ended.exit_code))
+    };
+    containers.iter().filter_map(code).collect()
+}
+
+fn start_problem(status: &PodStatus, containers: &[ContainerStatus]) -> Option<StartProblem> {
+    // Waiting for these is what every pod does.
+    const USUAL: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+    let waiting = containers.iter().find_map(|it| {
+        let waiting = it.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.clone().filter(|reason| !USUAL.contains(&reason.as_str()))?;
+        Some(StartProblem { reason, message: waiting.message.clone().unwrap_or_default() })
+    });
+    waiting.or_else(|| {
+        let conditions = status.conditions.as_deref().unwrap_or_default();
+        let found =
+            conditions.iter().find(|it| it.type_ == "PodScheduled" && it.status == "False")?;
+        Some(StartProblem {
+            reason: found.reason.clone()?,
+            message: found.message.clone().unwrap_or_default(),
+        })
+    })
+}
+
+/// The termination message of a container.
+pub fn termination_message<'a>(pod: &'a Pod, container: &str) -> Option<&'a str> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let found = containers.iter().find(|it| it.name == container)?;
+    found.state.as_ref()?.terminated.as_ref()?.message.as_deref()
+}
+
+/// When the first container of a pod started.
+pub fn started_at(pod: &Pod) -> Option<Timestamp> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let started = |it: &ContainerStatus| {
+        let state = it.state.as_ref()?;
+        let running = state.running.as_ref().and_then(|it| it.started_at.as_ref());
+        let ended = state.terminated.as_ref().and_then(|it| it.started_at.as_ref());
+        running.or(ended).map(|time| time.0)
+    };
+    containers.iter().filter_map(started).min()
+}
+
+/// When the last container of a pod ended.
+pub fn ended_at(pod: &Pod) -> Option<Timestamp> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let ended = |it: &ContainerStatus| {
+        it.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref().map(|time| time.0)
+    };
+    containers.iter().filter_map(ended).max()
+}
+
+/// Whether no process of a pod can run any more. A pod whose node is gone never says so: its time
+/// is over some while after its deletion was to be complete.
+pub fn is_over(pod: &Pod, now: Timestamp) -> bool {
+    const SLACK: SignedDuration = SignedDuration::from_secs(60);
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let late = |time: Timestamp| now.duration_since(time) > SLACK;
+    let deletion = pod.metadata.deletion_timestamp.as_ref();
+    matches!(phase, Some("Succeeded" | "Failed")) || deletion.is_some_and(|time| late(time.0))
+}
+
+/// Whether a Job ended, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// It still runs.
+    Active,
+    /// Its pod succeeded.
+    Complete,
+    /// Its pod failed.
+    Failed,
+    /// It ran into its deadline.
+    Deadline,
+}
+
+/// Reads the state of a Job.
+pub fn job_state(job: &Job) -> JobState {
+    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref());
+    let holds = |type_: &str| {
+        conditions.unwrap_or_default().iter().find(|it| it.type_ == type_ && it.status == "True")
+    };
+    if holds("Complete").is_some() {
+        return JobState::Complete;
+    }
+    match holds("Failed").or_else(|| holds("FailureTarget")) {
+        Some(failed) if failed.reason.as_deref() == Some("DeadlineExceeded") => JobState::Deadline,
+        Some(_) => JobState::Failed,
+        None => JobState::Active,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(status: serde_json::Value) -> Pod {
+        serde_json::from_value(json!({ "metadata": {"name": "p"}, "status": status })).unwrap()
+    }
+
+    #[test]
+    fn an_eviction_is_told_by_the_pod_not_by_its_containers() {
+        let pod = pod(json!({
+            "phase": "Failed", "reason": "Evicted", "message": "ephemeral storage",
+            "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0, "state": {"terminated": {"exitCode": 137}}}]
+        }));
+        assert_eq!(pod_state(&pod), PodState::Lost(Loss::Evicted("ephemeral storage".into())));
+    }
+
+    #[test]
+    fn a_container_that_was_killed_for_memory_is_named() {
+        let pod = pod(json!({
+            "phase": "Failed",
+            "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0,
+                "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]
+        }));
+        assert_eq!(pod_state(&pod), PodState::Lost(Loss::OutOfMemory("build".into())));
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_pulled_is_a_start_problem() {
+        let pod = pod(json!({
+            "phase": "Pending",
+            "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
+                "restartCount": 0,
+                "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no"}}}]
+        }));
+        let problem = StartProblem { reason: "ImagePullBackOff".into(), message: "no".into() };
+        assert_eq!(pod_state(&pod), PodState::Starting { problem: Some(problem) });
+    }
+
+    #[test]
+    fn a_pod_without_a_node_is_a_start_problem() {
+        let pod = pod(json!({
+            "phase": "Pending",
+            "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": "0/1 nodes are available"}]
+        }));
+        let PodState::Starting { problem: Some(problem) } = pod_state(&pod) else { panic!() };
+        assert_eq!(problem.reason, "Unschedulable");
+    }
+
+    #[test]
+    fn a_node_that_is_drained_disrupts() {
+        let pod = pod(json!({
+            "phase": "Failed",
+            "conditions": [{"type": "DisruptionTarget", "status": "True",
+                "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]
+        }));
+        assert!(matches!(pod_state(&pod), PodState::Lost(Loss::Disrupted(_))));
+    }
+}

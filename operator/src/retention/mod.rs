@@ -1,0 +1,177 @@
+//! Deletes files whose time is over, makes room when the store fills up, and stops admission when
+//! it is nearly full. Every step may break off: deletions are marked first and finished later.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use asu_core::{
+    digest::Sha256Hex,
+    retention::{Deletion, RetentionPlan, RetentionPolicy, Space, orphans, plan},
+};
+use asu_store::{StoreError, artifacts::ArtifactError};
+use futures::TryStreamExt;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{cache, context::Context};
+
+/// History rows that are deleted at a time.
+const ROWS: u32 = 1000;
+/// How long history is kept after the files are gone.
+const HISTORY: SignedDuration = SignedDuration::from_hours(365 * 24);
+/// A folder without a row is left alone for so long: a build writes its files before its row.
+const YOUNG: SignedDuration = SignedDuration::from_hours(24);
+
+/// A failed sweep; the next one goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The artifact store.
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
+    /// The API server.
+    #[error("the API server: {0}")]
+    Kube(#[from] kube::Error),
+}
+
+/// Sweeps until leading ends.
+pub async fn run(context: Arc<Context>) {
+    let interval = context.settings.retention_interval;
+    loop {
+        match context.stop.run_until_cancelled(sweep(&context)).await {
+            None => return,
+            Some(Ok(())) => {}
+            Some(Err(SweepError::Store(error @ StoreError::Fenced { .. }))) => {
+                tracing::error!(%error, "a newer leader has taken over");
+                context.stop.cancel();
+                return;
+            }
+            Some(Err(error)) => tracing::warn!(%error, "retention is tried again"),
+        }
+        let pause = tokio::time::sleep(interval);
+        if context.stop.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// One sweep. Room in the store is looked at first: it must not depend on the database.
+///
+/// # Errors
+/// What broke it off.
+pub async fn sweep(context: &Context) -> Result<(), SweepError> {
+    let policy = policy(context);
+    let space = context.artifacts.space()?;
+    admission(context, space, &policy);
+    cache::evict(context).await?;
+    let epoch = context.epoch()?;
+    let repositories = &context.repositories;
+    repositories.fold_served(epoch).await?;
+    for (key, objects) in repositories.unfinished_deletions().await? {
+        finish(context, &key, &objects, epoch).await?;
+    }
+    let now = context.now();
+    let holdings = repositories.retention_rows().await?;
+    let plan = plan(&holdings, space, &policy, now);
+    for deletion in plan.expired.iter().chain(&plan.evicted) {
+        delete_files(context, deletion, now, epoch).await?;
+    }
+    delete_logs(context, &plan, now, epoch).await?;
+    let found = old_folders(context, now).await?;
+    for key in orphans(&found, &holdings) {
+        tracing::info!(build_key = %key, "its files have no record: they are deleted");
+        delete_folder(context, &key).await?;
+    }
+    let before = now.checked_sub(HISTORY).unwrap_or(Timestamp::MIN);
+    repositories.delete_expired(before, ROWS, epoch).await?;
+    Ok(())
+}
+
+fn policy(context: &Context) -> RetentionPolicy {
+    RetentionPolicy {
+        high_water_percent: context.settings.store_high_water,
+        low_water_percent: context.settings.store_low_water,
+        pause_percent: context.settings.store_pause,
+        ..RetentionPolicy::default()
+    }
+}
+
+fn admission(context: &Context, space: Option<Space>, policy: &RetentionPolicy) {
+    let now = context.now();
+    let nothing = asu_core::retention::Holdings::default();
+    let paused = plan(&nothing, space, policy, now).admission_paused;
+    for name in context.queue.pause(paused, now) {
+        context.triggers.build(&name);
+    }
+    if let Some(space) = space {
+        context.metrics.store(space.used, space.capacity);
+    }
+}
+
+async fn delete_files(
+    context: &Context,
+    deletion: &Deletion,
+    now: Timestamp,
+    epoch: i64,
+) -> Result<(), SweepError> {
+    let begun = context.repositories.begin_files_deletion(deletion, now, epoch).await?;
+    // A build that is kept longer has come to use them.
+    let Some(objects) = begun else { return Ok(()) };
+    finish(context, &deletion.build_key, &objects, epoch).await?;
+    tracing::info!(build_key = %deletion.build_key, bytes = deletion.bytes, "its files are deleted");
+    context.metrics.deleted(deletion.bytes);
+    Ok(())
+}
+
+async fn finish(
+    context: &Context,
+    key: &Sha256Hex,
+    objects: &[String],
+    epoch: i64,
+) -> Result<(), SweepError> {
+    for object in objects {
+        context.artifacts.delete(object).await?;
+    }
+    Ok(context.repositories.mark_files_deleted(key, epoch).await?)
+}
+
+async fn delete_logs(
+    context: &Context,
+    plan: &RetentionPlan,
+    now: Timestamp,
+    epoch: i64,
+) -> Result<(), SweepError> {
+    if plan.logs.is_empty() {
+        return Ok(());
+    }
+    for deletion in context.repositories.log_objects(&plan.logs).await? {
+        for object in &deletion.object_keys {
+            context.artifacts.delete(object).await?;
+        }
+    }
+    Ok(context.repositories.mark_logs_deleted(&plan.logs, now, epoch).await?)
+}
+
+/// Folders of build keys of which no file was written lately.
+async fn old_folders(
+    context: &Context,
+    now: Timestamp,
+) -> Result<BTreeSet<Sha256Hex>, ArtifactError> {
+    let mut objects = context.artifacts.list_prefix("artifacts")?;
+    let (mut old, mut young) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(object) = objects.try_next().await? {
+        let key = object.key.split('/').nth(1).and_then(|key| key.parse::<Sha256Hex>().ok());
+        let Some(key) = key else { continue };
+        let age = now.duration_since(object.modified);
+        if age < YOUNG { young.insert(key) } else { old.insert(key) };
+    }
+    Ok(old.difference(&young).cloned().collect())
+}
+
+async fn delete_folder(context: &Context, key: &Sha256Hex) -> Result<(), ArtifactError> {
+    let mut objects = context.artifacts.list_prefix(&format!("artifacts/{key}"))?;
+    while let Some(object) = objects.try_next().await? {
+        context.artifacts.delete(&object.key).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! The life of the process: warm up, wait for the Lease, lead, give it back.
+
+use std::sync::Arc;
+
+use asu_store::{PgStore, PoolSettings, StoreError, artifacts::{ArtifactError, ArtifactStore}};
+use kube::Client;
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    build, cache,
+    context::{Context, Repositories},
+    distribution,
+    leader::{LeaderError, Leadership, acquire},
+    queue::Queue,
+    retention,
+    runtime::{
+        events::Events,
+        health::{self, Readiness},
+        metrics::Metrics,
+        reconcile,
+    },
+    settings::{NoDatabase, Settings},
+    watches::{Stores, Triggers, WatchEnded},
+};
+
+/// Why the process ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Settings contradict each other.
+    #[error("settings: {0}")]
+    Settings(String),
+    /// No database is named.
+    #[error(transparent)]
+    Database(#[from] NoDatabase),
+    /// The database's URL is malformed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The artifact store cannot be opened.
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
+    /// No API server is configured.
+    #[error("Kubernetes: {0}")]
+    Kube(#[from] kube::Error),
+    /// The port cannot be had.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The watches never became complete.
+    #[error(transparent)]
+    Watch(#[from] WatchEnded),
+    /// The Lease was lost.
+    #[error(transparent)]
+    Leader(#[from] LeaderError),
+    /// Another leader has fenced this one.
+    #[error("a newer leader has taken over")]
+    Fenced,
+}
+
+/// What the operator works with besides its settings.
+pub struct Backends {
+    /// Kubernetes.
+    pub client: Client,
+    /// The database.
+    pub repositories: Arc<dyn Repositories>,
+    /// The files.
+    pub artifacts: ArtifactStore,
+}
+
+impl Backends {
+    /// Opens what the settings name.
+    ///
+    /// # Errors
+    /// When one of them is malformed. The database need not answer yet.
+    pub async fn open(settings: &Settings) -> Result<Self, RunError> {
+        let url = settings.database.url()?;
+        let store = PgStore::connect(&url, &PoolSettings::default(), "asu-operator")?;
+        Ok(Self {
+            client: Client::try_default().await?,
+            repositories: Arc::new(store),
+            artifacts: ArtifactStore::open(&settings.store_url)?,
+        })
+    }
+}
+
+/// Runs until `stop` is cancelled, or the Lease is lost.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run(
+    settings: Settings,
+    backends: Backends,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    settings.check().map_err(RunError::Settings)?;
+    let metrics = Metrics::default();
+    metrics.max_pending(settings.builds.max_pending);
+    let readiness = Readiness::default();
+    let listener = TcpListener::bind(settings.listen).await?;
+    // Watches and the health port outlive leading: they end last.
+    let (background, last) = (TaskTracker::new(), CancellationToken::new());
+    let serving = health::serve(listener, readiness.clone(), metrics.clone(), last.clone());
+    background.spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the health port failed");
+        }
+    });
+    let triggers = Arc::new(Triggers::new(&settings.namespace));
+    let stores =
+        Stores::watch(&backends.client, &settings.namespace, &triggers, &background, &last);
+    let outcome = match stop.run_until_cancelled(stores.ready()).await {
+        None => Ok(()),
+        Some(Err(error)) => Err(error.into()),
+        Some(Ok(())) => {
+            readiness.ready();
+            tracing::info!("the watches are complete");
+            let follower = Follower { settings, backends, stores, triggers, metrics };
+            follower.wait_and_lead(&stop).await
+        }
+    };
+    last.cancel();
+    background.close();
+    background.wait().await;
+    outcome
+}
+
+struct Follower {
+    settings: Settings,
+    backends: Backends,
+    stores: Stores,
+    triggers: Arc<Triggers>,
+    metrics: Metrics,
+}
+
+impl Follower {
+    async fn wait_and_lead(self, stop: &CancellationToken) -> Result<(), RunError> {
+        let settings = &self.settings;
+        let lease = acquire(
+            self.backends.client.clone(),
+            &settings.namespace,
+            &settings.lease,
+            &settings.pod_name,
+            stop,
+        );
+        let Some(leadership) = lease.await else { return Ok(()) };
+        tracing::info!(lease = %settings.lease.lease_name, "this process leads");
+        self.metrics.leads(true);
+        self.lead(leadership, stop).await
+    }
+
+    async fn lead(
+        &self,
+        mut leadership: Leadership,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let leading = stop.child_token();
+        let (epoch, epoch_seen) = watch::channel(None);
+        let context = Arc::new(self.context(epoch_seen, leading.clone()));
+        let tasks = context.tasks.clone();
+        tasks.spawn(raise_epoch(context.clone(), epoch));
+        tasks.spawn(retention::run(context.clone()));
+        start_controllers(&context);
+        let kept = leadership.keep(&leading).await;
+        self.metrics.leads(false);
+        // Whoever lost the Lease may not finish what it began: the process ends at once.
+        kept?;
+        let fenced = !stop.is_cancelled();
+        self.triggers.close();
+        leading.cancel();
+        tasks.close();
+        let patience = self.settings.lease.lease_duration;
+        // The Lease is not renewed any more: draining must end before it could be taken.
+        let drained = tokio::time::timeout(patience / 2, tasks.wait()).await.is_ok();
+        if fenced {
+            return Err(RunError::Fenced);
+        }
+        if drained {
+            leadership.release().await;
+        }
+        Ok(())
+    }
+
+    fn context(&self, epoch: watch::Receiver<Option<i64>>, stop: CancellationToken) -> Context {
+        let queue = Queue::new(self.settings.builds.max_builds, self.metrics.clone());
+        let client = self.backends.client.clone();
+        Context {
+            events: Events::new(client.clone(), &self.settings.pod_name),
+            client,
+            settings: self.settings.clone(),
+            stores: self.stores.clone(),
+            triggers: self.triggers.clone(),
+            repositories: self.backends.repositories.clone(),
+            artifacts: self.backends.artifacts.clone(),
+            epoch,
+            queue,
+            recent_builds: crate::watches::Recent::default(),
+            recent_caches: crate::watches::Recent::default(),
+            recent_distributions: crate::watches::Recent::default(),
+            catalogs: distribution::Memories::default(),
+            cache_use: cache::UseClock::default(),
+            followers: crate::stages::Followers::default(),
+            backoffs: crate::runtime::backoff::Backoffs::default(),
+            metrics: self.metrics.clone(),
+            tasks: TaskTracker::new(),
+            stop,
+        }
+    }
+}
+
+fn start_controllers(context: &Arc<Context>) {
+    build::seed(context);
+    let (triggers, stores, tasks) = (&context.triggers, &context.stores, &context.tasks);
+    let forgetful = Arc::downgrade(context);
+    triggers.on_build_gone(move |uid| {
+        if let Some(context) = forgetful.upgrade() {
+            build::forget(&context, uid);
+        }
+    });
+    let shared = || context.clone();
+    tasks.spawn(reconcile::run(
+        "distribution",
+        shared(),
+        stores.distributions.clone(),
+        triggers.distributions.open(),
+        distribution::reconcile,
+    ));
+    tasks.spawn(reconcile::run(
+        "cache",
+        shared(),
+        stores.caches.clone(),
+        triggers.caches.open(),
+        cache::reconcile,
+    ));
+    tasks.spawn(reconcile::run(
+        "build",
+        shared(),
+        stores.builds.clone(),
+        triggers.builds.open(),
+        build::reconcile,
+    ));
+    triggers.everything(stores);
+}
+
+/// Raises the epoch, which fences every earlier leader. The database may be away: builds go on
+/// meanwhile, and their records wait.
+async fn raise_epoch(context: Arc<Context>, epoch: watch::Sender<Option<i64>>) {
+    loop {
+        match context.stop.run_until_cancelled(context.repositories.raise()).await {
+            None => return,
+            Some(Ok(raised)) => {
+                tracing::info!(epoch = raised, "earlier leaders are fenced");
+                epoch.send_replace(Some(raised));
+                // What failed for want of an epoch is tried at once.
+                context.triggers.everything(&context.stores);
+                return;
+            }
+            Some(Err(error)) => tracing::warn!(%error, "the epoch cannot be raised yet"),
+        }
+        let pause = tokio::time::sleep(std::time::Duration::from_secs(1));
+        if context.stop.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Pauses after errors, for each object by itself.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Longest pause after an error.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Number of errors in a row of each object, by uid. kube's own error policy knows no count.
+#[derive(Debug, Default)]
+pub struct Backoffs(Mutex<HashMap<String, u32>>);
+
+impl Backoffs {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pause after one more error: 1 s, doubled each time, 5 min at most.
+    pub fn failed(&self, uid: &str) -> Duration {
+        let mut counts = self.lock();
+        let count = counts.entry(uid.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        pause(*count)
+    }
+
+    /// It worked, or the object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+}
+
+fn pause(count: u32) -> Duration {
+    let doublings = count.saturating_sub(1).min(16);
+    Duration::from_secs(1).saturating_mul(1 << doublings).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_start_over_after_a_success() {
+        let backoffs = Backoffs::default();
+        let seconds: Vec<u64> = (0..11).map(|_| backoffs.failed("u").as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        backoffs.forget("u");
+        assert_eq!(backoffs.failed("u").as_secs(), 1);
+    }
+}

@@ -1,0 +1,162 @@
+//! Measured values. No label has a value per object.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+/// Labels of reconciliations.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reconciled {
+    controller: String,
+    outcome: String,
+}
+
+/// Label of a controller.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Of {
+    controller: String,
+}
+
+/// Label of an outcome: a reason of the closed set, or `Succeeded`.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    outcome: String,
+}
+
+#[derive(Default)]
+struct Values {
+    reconciled: Family<Reconciled, Counter>,
+    leader: Gauge,
+    waiting: Gauge,
+    running: Gauge,
+    max_pending: Gauge,
+    paused: Gauge,
+    admitted: Counter,
+    builds: Family<Outcome, Counter>,
+    files_deleted: Counter,
+    bytes_deleted: Counter,
+    store_used: Gauge,
+    store_capacity: Gauge,
+    archived: Counter,
+}
+
+/// All metrics of the process; clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    values: Arc<Values>,
+    durations: Family<Of, Histogram, fn() -> Histogram>,
+    build_seconds: Histogram,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        // From 1 ms, a pass over a store, to 65 s, a slow download server.
+        let durations = Family::new_with_constructor(pass_histogram as fn() -> Histogram);
+        // From 1 s, a small image, to 1 h, the longest build that a Distribution allows being 2 h.
+        let build_seconds = Histogram::new(exponential_buckets(1.0, 2.0, 13));
+        let values = Arc::new(Values::default());
+        let mut registry = Registry::with_prefix("asu_operator");
+        register(&mut registry, &values);
+        registry.register("reconcile_seconds", "Time of a reconciliation", durations.clone());
+        registry.register("build_seconds", "Time from admission to end", build_seconds.clone());
+        Self { registry: Arc::new(registry), values, durations, build_seconds }
+    }
+}
+
+fn pass_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 4.0, 9))
+}
+
+fn register(registry: &mut Registry, values: &Values) {
+    let it = values;
+    registry.register("reconciliations", "Reconciliations by outcome", it.reconciled.clone());
+    registry.register("leader", "1 on the replica that leads", it.leader.clone());
+    registry.register("queue_waiting", "Builds that wait for their turn", it.waiting.clone());
+    registry.register("queue_running", "Builds that were admitted", it.running.clone());
+    registry.register("queue_limit", "Waiting builds from which POST is refused", it.max_pending.clone());
+    registry.register("queue_paused", "1 while the store is nearly full", it.paused.clone());
+    registry.register("builds_admitted", "Builds that left the queue", it.admitted.clone());
+    registry.register("builds_finished", "Builds that ended, by outcome", it.builds.clone());
+    registry.register("builds_archived", "Records written", it.archived.clone());
+    registry.register("file_sets_deleted", "File sets that retention deleted", it.files_deleted.clone());
+    registry.register("bytes_deleted", "Bytes that retention deleted", it.bytes_deleted.clone());
+    registry.register("store_used_bytes", "Bytes in use in the store", it.store_used.clone());
+    registry.register("store_capacity_bytes", "Bytes of the store", it.store_capacity.clone());
+}
+
+impl Metrics {
+    /// The exposition in OpenMetrics text.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string does not fail.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// A reconciliation ended.
+    pub fn reconciled(&self, controller: &str, outcome: &str, took: Duration) {
+        let controller = controller.to_owned();
+        let of = Reconciled { controller: controller.clone(), outcome: outcome.to_owned() };
+        self.values.reconciled.get_or_create(&of).inc();
+        self.durations.get_or_create(&Of { controller }).observe(took.as_secs_f64());
+    }
+
+    /// Whether this process leads.
+    pub fn leads(&self, leads: bool) {
+        self.values.leader.set(i64::from(leads));
+    }
+
+    /// State of the queue.
+    pub fn queue(&self, waiting: usize, running: usize, paused: bool, admitted: usize) {
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.values.waiting.set(count(waiting));
+        self.values.running.set(count(running));
+        self.values.paused.set(i64::from(paused));
+        self.values.admitted.inc_by(admitted as u64);
+    }
+
+    /// The bound of the queue that the API keeps.
+    pub fn max_pending(&self, limit: usize) {
+        self.values.max_pending.set(i64::try_from(limit).unwrap_or(i64::MAX));
+    }
+
+    /// A build ended and was archived.
+    pub fn finished(&self, outcome: &str, seconds: Option<f64>) {
+        self.values.builds.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
+        self.values.archived.inc();
+        if let Some(seconds) = seconds {
+            self.build_seconds.observe(seconds);
+        }
+    }
+
+    /// Retention deleted a file set.
+    pub fn deleted(&self, bytes: u64) {
+        self.values.files_deleted.inc();
+        self.values.bytes_deleted.inc_by(bytes);
+    }
+
+    /// How full the store is.
+    pub fn store(&self, used: u64, capacity: u64) {
+        let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.values.store_used.set(bytes(used));
+        self.values.store_capacity.set(bytes(capacity));
+    }
+}

@@ -1,0 +1,9 @@
+//! What every process needs whatever it does: health, metrics, events, pauses after errors, logs.
+
+pub mod backoff;
+pub mod events;
+pub mod health;
+pub mod metrics;
+pub mod patch;
+pub mod reconcile;
+pub mod telemetry;

@@ -1,0 +1,87 @@
+//! Runs one controller over a shared store: bounded, with pauses after errors, until its queue
+//! closes.
+
+use std::{convert::Infallible, fmt::Debug, future::Future, sync::Arc, time::Duration};
+
+use futures::{FutureExt, StreamExt, channel::mpsc::UnboundedReceiver};
+use kube::{
+    Resource, ResourceExt,
+    runtime::{
+        controller::{Action, Config, Error, applier},
+        reflector::{ObjectRef, Store},
+    },
+};
+
+use crate::context::Context;
+
+/// Reconciliations of one kind that run at a time.
+const CONCURRENCY: u16 = 16;
+
+/// An error of a reconciliation.
+pub trait Fault: std::error::Error + Send + 'static {
+    /// Word of a closed set, for metrics and logs.
+    fn reason(&self) -> &'static str;
+
+    /// Whether this process must end: a newer leader has taken over.
+    fn is_fatal(&self) -> bool {
+        false
+    }
+}
+
+/// Reconciles what `queue` names until it closes, then what was begun.
+pub async fn run<K, F, E>(
+    controller: &'static str,
+    context: Arc<Context>,
+    store: Store<K>,
+    queue: UnboundedReceiver<ObjectRef<K>>,
+    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F + Send + Sync + Clone + 'static,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    F: Future<Output = Result<Action, E>> + Send + 'static,
+    E: Fault,
+{
+    let once = move |object: Arc<K>, context: Arc<Context>| {
+        let reconcile = reconcile.clone();
+        async move {
+            let started = std::time::Instant::now();
+            let uid = object.uid().unwrap_or_default();
+            let result = reconcile(object, context.clone()).await;
+            let outcome = result.as_ref().map_or_else(Fault::reason, |_| "ok");
+            context.metrics.reconciled(controller, outcome, started.elapsed());
+            if result.is_ok() {
+                context.backoffs.forget(&uid);
+            }
+            result
+        }
+        .boxed()
+    };
+    let on_error = |object: Arc<K>, error: &E, context: Arc<Context>| {
+        let pause = context.backoffs.failed(&object.uid().unwrap_or_default());
+        let name = object.name_any();
+        tracing::warn!(controller, name, reason = error.reason(), %error, ?pause, "it is tried again");
+        if error.is_fatal() {
+            context.stop.cancel();
+        }
+        Action::requeue(pause)
+    };
+    let queue = queue.map(Ok::<_, Infallible>);
+    // No debounce: a client waits for every step.
+    let config = Config::default().concurrency(CONCURRENCY);
+    applier(once, on_error, context, store, queue, config)
+        .for_each(|result| async move {
+            match result {
+                // Reported above, or an object that is gone meanwhile.
+                Ok(_) | Err(Error::ReconcilerFailed(..) | Error::ObjectNotFound(_)) => {}
+                Err(error) => tracing::error!(controller, %error, "the controller's queue failed"),
+            }
+        })
+        .await;
+}
+
+/// Waits for the time `at`, or for nothing when it is over.
+pub fn requeue_at(at: jiff::Timestamp, now: jiff::Timestamp) -> Action {
+    let wait = at.duration_since(now);
+    // Times of objects are whole seconds; a little more makes sure that the second is over.
+    let wait = Duration::try_from(wait).unwrap_or_default() + Duration::from_millis(50);
+    Action::requeue(wait)
+}

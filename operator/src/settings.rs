@@ -1,0 +1,252 @@
+//! How the operator runs. What it offers is in the custom resources.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+/// Settings of the operator. Each can be given as an option or in the environment.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Namespace that is served; objects elsewhere are ignored.
+    #[arg(long, env = "ASU_NAMESPACE")]
+    pub namespace: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub database: DatabaseSettings,
+    /// Artifact store, for example file:///asu/store.
+    #[arg(long, env = "ASU_STORE_URL", default_value = "file:///asu/store")]
+    pub store_url: String,
+    /// Where health and metrics are served.
+    #[arg(long, env = "ASU_LISTEN", default_value = "0.0.0.0:8081")]
+    pub listen: SocketAddr,
+    /// Name of this process in the Lease and in events.
+    #[arg(long, env = "ASU_POD_NAME", default_value = "asu-operator")]
+    pub pod_name: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub lease: LeaseSettings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub pods: PodSettings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub builds: BuildSettings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub caches: CacheSettings,
+    /// Time between two readings of upstream.
+    #[arg(long, env = "ASU_CATALOG_INTERVAL", default_value = "10m", value_parser = duration)]
+    pub catalog_interval: Duration,
+    /// Time between two looks for files to delete.
+    #[arg(long, env = "ASU_RETENTION_INTERVAL", default_value = "5m", value_parser = duration)]
+    pub retention_interval: Duration,
+    /// Percentage of the store from which files go before their time.
+    #[arg(long, env = "ASU_STORE_HIGH_WATER", default_value_t = 85,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub store_high_water: u8,
+    /// Percentage of the store down to which they go.
+    #[arg(long, env = "ASU_STORE_LOW_WATER", default_value_t = 75,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub store_low_water: u8,
+    /// Percentage of the store from which no build is admitted.
+    #[arg(long, env = "ASU_STORE_PAUSE", default_value_t = 95,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub store_pause: u8,
+}
+
+/// Where the database is.
+#[derive(Args, Clone)]
+pub struct DatabaseSettings {
+    /// URL of the database.
+    #[arg(long, env = "ASU_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// File that holds the URL of the database.
+    #[arg(long, env = "ASU_DATABASE_URL_FILE")]
+    pub database_url_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for DatabaseSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the URL: it holds the password.
+        f.debug_struct("DatabaseSettings")
+            .field("database_url_file", &self.database_url_file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// No database is named.
+#[derive(Debug, thiserror::Error)]
+pub enum NoDatabase {
+    /// Neither setting is given.
+    #[error("set ASU_DATABASE_URL or ASU_DATABASE_URL_FILE")]
+    Unset,
+    /// The file cannot be read.
+    #[error("the file of ASU_DATABASE_URL_FILE cannot be read: {0}")]
+    File(#[from] std::io::Error),
+}
+
+impl DatabaseSettings {
+    /// The URL, from the file when one is named.
+    ///
+    /// # Errors
+    /// When neither is given or the file cannot be read.
+    pub fn url(&self) -> Result<String, NoDatabase> {
+        match (&self.database_url_file, &self.database_url) {
+            (Some(file), _) => Ok(std::fs::read_to_string(file)?.trim().to_owned()),
+            (None, Some(url)) => Ok(url.clone()),
+            (None, None) => Err(NoDatabase::Unset),
+        }
+    }
+}
+
+/// The Lease that makes one replica the leader.
+#[derive(Args, Clone, Debug)]
+pub struct LeaseSettings {
+    /// Name of the Lease.
+    #[arg(long, env = "ASU_LEASE_NAME", default_value = "asu-operator")]
+    pub lease_name: String,
+    /// Time without renewal after which another replica takes over.
+    #[arg(long, env = "ASU_LEASE_DURATION", default_value = "15s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// Time without a successful renewal after which the leader stops writing and ends. Shorter
+    /// than the duration.
+    #[arg(long, env = "ASU_LEASE_RENEW_DEADLINE", default_value = "10s", value_parser = duration)]
+    pub lease_renew_deadline: Duration,
+    /// Time between two renewals.
+    #[arg(long, env = "ASU_LEASE_RETRY", default_value = "2s", value_parser = duration)]
+    pub lease_retry: Duration,
+}
+
+/// Pods that the operator makes.
+#[derive(Args, Clone, Debug)]
+pub struct PodSettings {
+    /// Image that populate and build pods run, best by digest.
+    #[arg(long, env = "ASU_BUILDER_IMAGE")]
+    pub builder_image: String,
+    /// ServiceAccount of these pods; it needs no rights.
+    #[arg(long, env = "ASU_BUILD_SERVICE_ACCOUNT", default_value = "asu-builder")]
+    pub build_service_account: String,
+    /// Whether these pods share the node's user namespace. False isolates better and needs a
+    /// cluster that supports user namespaces.
+    #[arg(long, env = "ASU_HOST_USERS", default_value_t = true, action = clap::ArgAction::Set)]
+    pub host_users: bool,
+    /// Label, as KEY=VALUE, of all pods that must share one node because the store is on a
+    /// ReadWriteOnce volume. Absent: pods go anywhere.
+    #[arg(long, env = "ASU_COLOCATE")]
+    pub colocate: Option<String>,
+    /// Secret with which images are pulled.
+    #[arg(long, env = "ASU_IMAGE_PULL_SECRET")]
+    pub image_pull_secret: Option<String>,
+}
+
+/// Builds.
+#[derive(Args, Clone, Debug)]
+pub struct BuildSettings {
+    /// Claim of the artifact store.
+    #[arg(long, env = "ASU_STORE_CLAIM", default_value = "asu-store")]
+    pub store_claim: String,
+    /// Most builds that run at a time.
+    #[arg(long, env = "ASU_MAX_BUILDS", default_value_t = 2)]
+    pub max_builds: usize,
+    /// Number of waiting builds from which the API refuses more. Here it is only shown beside the
+    /// length of the queue.
+    #[arg(long, env = "ASU_MAX_PENDING", default_value_t = 200)]
+    pub max_pending: usize,
+    /// CPUs of a build.
+    #[arg(long, env = "ASU_BUILD_CPU", default_value = "1")]
+    pub build_cpu: String,
+    /// Memory of a build.
+    #[arg(long, env = "ASU_BUILD_MEMORY", default_value = "1Gi")]
+    pub build_memory: String,
+    /// Most bytes of a build's work folder.
+    #[arg(long, env = "ASU_BUILD_WORK_BYTES", default_value_t = 4 << 30)]
+    pub build_work_bytes: u64,
+    /// How long a pod may wait for a node, its volumes and its images.
+    #[arg(long, env = "ASU_BUILD_START_TIMEOUT", default_value = "10m", value_parser = duration)]
+    pub build_start_timeout: Duration,
+    /// How long a private first-boot script may take to arrive.
+    #[arg(long, env = "ASU_DEFAULTS_TIMEOUT", default_value = "2m", value_parser = duration)]
+    pub defaults_timeout: Duration,
+    /// How long the object of a build is kept after it succeeded and was archived.
+    #[arg(long, env = "ASU_TTL_SUCCEEDED", default_value = "1h", value_parser = duration)]
+    pub ttl_succeeded: Duration,
+    /// How long the object of a build is kept after it failed and was archived.
+    #[arg(long, env = "ASU_TTL_FAILED", default_value = "24h", value_parser = duration)]
+    pub ttl_failed: Duration,
+    /// First pause before an infrastructure failure is tried again; it doubles.
+    #[arg(long, env = "ASU_RETRY_PAUSE", default_value = "10s", value_parser = duration)]
+    pub retry_pause: Duration,
+}
+
+/// One claim for each cache, or one for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClaimMode {
+    /// A claim for each cache, made by the operator.
+    #[value(name = "perCache")]
+    PerCache,
+    /// One claim for all caches, named by ASU_CACHE_CLAIM.
+    #[value(name = "shared")]
+    Shared,
+}
+
+/// ImageBuilder caches.
+#[derive(Args, Clone, Debug)]
+pub struct CacheSettings {
+    /// One claim for each cache, or one for all.
+    #[arg(long, env = "ASU_CACHE_CLAIM_MODE", value_enum, default_value = "perCache")]
+    pub cache_claim_mode: ClaimMode,
+    /// The claim of the mode `shared`.
+    #[arg(long, env = "ASU_CACHE_CLAIM", default_value = "asu-cache")]
+    pub cache_claim: String,
+    /// Storage class of claims; the cluster's default when empty.
+    #[arg(long, env = "ASU_CACHE_STORAGE_CLASS")]
+    pub cache_storage_class: Option<String>,
+    /// Size of a claim.
+    #[arg(long, env = "ASU_CACHE_SIZE", default_value = "4Gi")]
+    pub cache_size: String,
+    /// Access mode of claims.
+    #[arg(long, env = "ASU_CACHE_ACCESS_MODE", default_value = "ReadWriteOnce")]
+    pub cache_access_mode: String,
+    /// A cache that is not pinned and that nothing used for so long is deleted.
+    #[arg(long, env = "ASU_CACHE_MAX_IDLE", default_value = "7d", value_parser = duration)]
+    pub cache_max_idle: Duration,
+    /// Bytes of all trees above which the least recently used go.
+    #[arg(long, env = "ASU_CACHE_MAX_BYTES")]
+    pub cache_max_bytes: Option<u64>,
+    /// Longest time of one populate pod.
+    #[arg(long, env = "ASU_POPULATE_TIMEOUT", default_value = "30m", value_parser = duration)]
+    pub populate_timeout: Duration,
+    /// How often the number of users and the last use are written to a cache's status at most.
+    #[arg(long, env = "ASU_CACHE_USE_INTERVAL", default_value = "1m", value_parser = duration)]
+    pub cache_use_interval: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let value = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if value.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(value) }
+}
+
+impl Settings {
+    /// What contradicts itself although each setting alone is well formed.
+    ///
+    /// # Errors
+    /// One sentence naming the settings.
+    pub fn check(&self) -> Result<(), String> {
+        let lease = &self.lease;
+        if lease.lease_renew_deadline >= lease.lease_duration {
+            return Err("ASU_LEASE_RENEW_DEADLINE must be shorter than ASU_LEASE_DURATION".into());
+        }
+        if lease.lease_retry >= lease.lease_renew_deadline {
+            return Err("ASU_LEASE_RETRY must be shorter than ASU_LEASE_RENEW_DEADLINE".into());
+        }
+        if self.store_low_water > self.store_high_water {
+            return Err("ASU_STORE_LOW_WATER must not exceed ASU_STORE_HIGH_WATER".into());
+        }
+        match &self.pods.colocate {
+            Some(label) if label.split_once('=').is_none() => {
+                Err("ASU_COLOCATE must be KEY=VALUE".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Follows the container `publish` of running builds, which prints a line when a stage begins, and
+//! writes at most two stages of a build: more writes would help nobody.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use asu_core::stage::Stage;
+use asu_crds::{FirmwareBuild, labels};
+use futures::{AsyncBufRead, AsyncBufReadExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{LogParams, Patch, PatchParams};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{context::Context, watches::Slim};
+
+/// Stages that are written; the ones before are part of other writes.
+const WRITTEN: [Stage; 2] = [Stage::ValidateManifest, Stage::BuildingImage];
+/// Longest line that is looked at, in bytes.
+const MAX_LINE: usize = 256;
+
+/// Which builds are followed.
+#[derive(Debug, Default)]
+pub struct Followers(Mutex<HashMap<String, CancellationToken>>);
+
+impl Followers {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, uid: &str, stop: &CancellationToken) -> Option<CancellationToken> {
+        let mut all = self.lock();
+        if all.contains_key(uid) {
+            return None;
+        }
+        let token = stop.child_token();
+        all.insert(uid.to_owned(), token.clone());
+        Some(token)
+    }
+
+    /// Ends following a build.
+    pub fn stop(&self, uid: &str) {
+        if let Some(token) = self.lock().remove(uid) {
+            token.cancel();
+        }
+    }
+}
+
+/// Follows a pod, unless its build is followed already.
+pub fn follow(context: &Arc<Context>, build: &str, uid: &str, pod: &str, known: Option<Stage>) {
+    let Some(stop) = context.followers.begin(uid, &context.stop) else { return };
+    let (shared, build, uid, pod) =
+        (context.clone(), build.to_owned(), uid.to_owned(), pod.to_owned());
+    context.tasks.spawn(async move {
+        let following = read_stages(&shared, &build, &pod, known);
+        if let Some(Err(error)) = stop.run_until_cancelled(following).await {
+            tracing::debug!(build, pod, %error, "its log cannot be followed");
+        }
+        shared.followers.stop(&uid);
+    });
+}
+
+async fn read_stages(
+    context: &Context,
+    build: &str,
+    pod: &str,
+    known: Option<Stage>,
+) -> Result<(), kube::Error> {
+    let params =
+        LogParams { container: Some("publish".into()), follow: true, ..LogParams::default() };
+    let log = context.api::<Pod>().log_stream(pod, &params).await?;
+    let mut log = std::pin::pin!(log);
+    let mut last = known;
+    while let Some(line) = next_line(&mut log).await {
+        let Some(stage) = Stage::from_log_line(&line) else { continue };
+        // Forward only, whatever the pod prints.
+        if WRITTEN.contains(&stage) && last.is_none_or(|last| stage > last) {
+            last = Some(stage);
+            write(context, build, stage).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn write(context: &Context, build: &str, stage: Stage) -> Result<(), kube::Error> {
+    let patch = Patch::Merge(json!({ "status": { "stage": stage.as_str() } }));
+    let manager = Some(labels::BUILD_MANAGER.to_owned());
+    let params = PatchParams { field_manager: manager, ..PatchParams::default() };
+    let mut written = context.api::<FirmwareBuild>().patch_status(build, &params, &patch).await?;
+    written.slim();
+    context.recent_builds.wrote(written);
+    Ok(())
+}
+
+/// The next line, of which only the beginning is kept; nothing at the end.
+async fn next_line(log: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
+    let mut line: Vec<u8> = Vec::new();
+    let mut any = false;
+    loop {
+        let piece = log.fill_buf().await.ok()?;
+        if piece.is_empty() {
+            return any.then(|| String::from_utf8_lossy(&line).into_owned());
+        }
+        any = true;
+        let end = piece.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(piece.len(), |at| at.saturating_add(1));
+        let room = MAX_LINE.saturating_sub(line.len());
+        line.extend(piece.iter().take(used).take(room));
+        log.consume_unpin(used);
+        if end.is_some() {
+            return Some(String::from_utf8_lossy(&line).into_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_without_end_is_cut() {
+        let text = [b"asu-stage: building_image\n".to_vec(), vec![b'x'; 100_000]].concat();
+        let mut log = futures::io::Cursor::new(text);
+        let line = next_line(&mut log).await.unwrap();
+        assert_eq!(Stage::from_log_line(&line), Some(Stage::BuildingImage));
+        assert_eq!(next_line(&mut log).await.unwrap().len(), MAX_LINE);
+        assert_eq!(next_line(&mut log).await, None);
+    }
+}

@@ -1,0 +1,194 @@
+//! What the operator sees of the cluster: one watch for each kind, shared by all controllers.
+//! Followers keep them running too, so that a new leader starts with warm stores.
+
+mod recent;
+mod slim;
+mod trigger;
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures::StreamExt;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    Api, Client, Resource,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, Store, store::Writer},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
+
+pub use recent::Recent;
+pub use slim::Slim;
+pub use trigger::{Trigger, Triggers};
+
+/// Everything that is watched.
+#[derive(Clone)]
+pub struct Stores {
+    /// Distributions.
+    pub distributions: Store<Distribution>,
+    /// ImageBuilderCaches.
+    pub caches: Store<ImageBuilderCache>,
+    /// FirmwareBuilds, without their package lists.
+    pub builds: Store<FirmwareBuild>,
+    /// Jobs of ours.
+    pub jobs: Store<Job>,
+    /// Pods of these Jobs.
+    pub pods: Store<Pod>,
+}
+
+/// What became of an object.
+pub enum Change<'a, K> {
+    /// It was made or changed, or is there at a restart of the watch.
+    Present(&'a K),
+    /// It is gone.
+    Gone(&'a K),
+}
+
+/// Called on every change.
+pub trait Listener<K>: Send + Sync + 'static {
+    /// After the store has it.
+    fn changed(&self, stores: &Stores, change: &Change<'_, K>);
+}
+
+/// A watch could not become complete.
+#[derive(Debug, thiserror::Error)]
+#[error("the watch ended before it was complete")]
+pub struct WatchEnded;
+
+impl Stores {
+    /// Starts all watches. They end when `stop` is cancelled.
+    pub fn watch<L>(
+        client: &Client,
+        namespace: &str,
+        listener: &Arc<L>,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self
+    where
+        L: Listener<Distribution>
+            + Listener<ImageBuilderCache>
+            + Listener<FirmwareBuild>
+            + Listener<Job>
+            + Listener<Pod>,
+    {
+        let (distributions, w1) = reflector::store();
+        let (caches, w2) = reflector::store();
+        let (builds, w3) = reflector::store();
+        let (jobs, w4) = reflector::store();
+        let (pods, w5) = reflector::store();
+        let stores = Self { distributions, caches, builds, jobs, pods };
+        let all = watcher::Config::default();
+        let ours = all.clone().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
+        let watch = Watch { client, namespace, listener, stores: &stores, tasks, stop };
+        watch.start(w1, all.clone());
+        watch.start(w2, all.clone());
+        // Small pages: an object may have 100 KiB, and a whole list is decoded before it is slimmed.
+        watch.start(w3, all.page_size(100));
+        watch.start(w4, ours.clone().page_size(100));
+        watch.start(w5, ours.page_size(100));
+        stores
+    }
+
+    /// Waits until every store has been filled once. Deciding on less would start too many builds.
+    ///
+    /// # Errors
+    /// [`WatchEnded`] when the process stops first.
+    pub async fn ready(&self) -> Result<(), WatchEnded> {
+        let ended = |_| WatchEnded;
+        self.distributions.wait_until_ready().await.map_err(ended)?;
+        self.caches.wait_until_ready().await.map_err(ended)?;
+        self.builds.wait_until_ready().await.map_err(ended)?;
+        self.jobs.wait_until_ready().await.map_err(ended)?;
+        self.pods.wait_until_ready().await.map_err(ended)
+    }
+}
+
+struct Watch<'a, L> {
+    client: &'a Client,
+    namespace: &'a str,
+    listener: &'a Arc<L>,
+    stores: &'a Stores,
+    tasks: &'a TaskTracker,
+    stop: &'a CancellationToken,
+}
+
+impl<L> Watch<'_, L> {
+    fn start<K>(&self, mut writer: Writer<K>, config: watcher::Config)
+    where
+        K: Slim
+            + Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + DeserializeOwned
+            + Clone
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+        L: Listener<K>,
+    {
+        let api: Api<DeserializeGuard<K>> = Api::namespaced(self.client.clone(), self.namespace);
+        let (stores, listener) = (self.stores.clone(), self.listener.clone());
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let events = watcher(api, config).default_backoff();
+            let mut events = std::pin::pin!(events);
+            while let Some(Some(event)) = stop.run_until_cancelled(events.next()).await {
+                match event.map(readable) {
+                    Ok(None) => {}
+                    Ok(Some(event)) => {
+                        writer.apply_watcher_event(&event);
+                        tell(&*listener, &stores, &event);
+                    }
+                    Err(error) => {
+                        let kind = K::kind(&());
+                        tracing::warn!(%kind, %error, "the watch broke off and starts again");
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// The event without what the reflector need not hold. An object that this version cannot read is
+/// left out: it must not stop the others.
+fn readable<K>(event: watcher::Event<DeserializeGuard<K>>) -> Option<watcher::Event<K>>
+where
+    K: Slim + Resource<DynamicType = ()>,
+{
+    use watcher::Event as E;
+    let read = |guard: DeserializeGuard<K>| match guard.0 {
+        Ok(mut object) => {
+            object.slim();
+            Some(object)
+        }
+        Err(invalid) => {
+            let kind = K::kind(&());
+            let name = invalid.metadata.name.as_deref().unwrap_or_default();
+            tracing::error!(%kind, name, error = %invalid.error, "an object cannot be read");
+            None
+        }
+    };
+    match event {
+        E::Init => Some(E::Init),
+        E::InitDone => Some(E::InitDone),
+        E::InitApply(object) => read(object).map(E::InitApply),
+        E::Apply(object) => read(object).map(E::Apply),
+        E::Delete(object) => read(object).map(E::Delete),
+    }
+}
+
+fn tell<K>(listener: &impl Listener<K>, stores: &Stores, event: &watcher::Event<K>) {
+    use watcher::Event as E;
+    match event {
+        E::Apply(object) | E::InitApply(object) => {
+            listener.changed(stores, &Change::Present(object));
+        }
+        E::Delete(object) => listener.changed(stores, &Change::Gone(object)),
+        E::Init | E::InitDone => {}
+    }
+}

@@ -1,0 +1,90 @@
+//! Objects as our own writes left them. A store lags behind them by a watch event; deciding on it
+//! would repeat a write.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use kube::{Resource, ResourceExt};
+
+/// The last answer to a write of ours, by uid, until the store has it.
+#[derive(Debug)]
+pub struct Recent<K>(Mutex<HashMap<String, Arc<K>>>);
+
+impl<K> Default for Recent<K> {
+    fn default() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+}
+
+impl<K: Resource> Recent<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<K>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers the answer to a write.
+    pub fn wrote(&self, object: K) {
+        if let Some(uid) = object.uid() {
+            self.lock().insert(uid, Arc::new(object));
+        }
+    }
+
+    /// The newer of the store's object and our own last write.
+    pub fn newest(&self, stored: &Arc<K>) -> Arc<K> {
+        let Some(uid) = stored.uid() else { return stored.clone() };
+        let mut recent = self.lock();
+        match recent.get(&uid) {
+            Some(ours) if is_newer(&**ours, &**stored) => ours.clone(),
+            Some(_) => {
+                recent.remove(&uid);
+                stored.clone()
+            }
+            None => stored.clone(),
+        }
+    }
+
+    /// Forgets a deleted object.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+}
+
+/// Whether `a` was written after `b`. Versions of one object are numbers that grow (Kubernetes
+/// 1.35 promises it; every release does it); any other kind of version counts as older.
+fn is_newer<K: Resource>(a: &K, b: &K) -> bool {
+    let version = |object: &K| object.resource_version().and_then(|text| text.parse::<u64>().ok());
+    match (version(a), version(b)) {
+        (Some(a), Some(b)) => a > b,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ObjectMeta;
+
+    use super::*;
+
+    fn object(version: &str) -> ConfigMap {
+        ConfigMap {
+            metadata: ObjectMeta {
+                uid: Some("u".into()),
+                resource_version: Some(version.into()),
+                ..ObjectMeta::default()
+            },
+            ..ConfigMap::default()
+        }
+    }
+
+    #[test]
+    fn our_own_write_counts_until_the_store_has_it() {
+        let recent = Recent::default();
+        recent.wrote(object("10"));
+        let seen = |version| recent.newest(&Arc::new(object(version))).resource_version().unwrap();
+        assert_eq!(seen("9"), "10");
+        assert_eq!(seen("11"), "11");
+        assert_eq!(seen("9"), "9");
+    }
+}

@@ -1,0 +1,54 @@
+//! What the stores do not hold: 10,000 builds must fit into 100 MiB.
+
+use asu_core::plan::PLAN_ANNOTATION;
+use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+
+/// Drops what the stores need not hold. The whole object is read again where it is needed.
+pub trait Slim {
+    /// In place.
+    fn slim(&mut self);
+}
+
+impl Slim for FirmwareBuild {
+    fn slim(&mut self) {
+        self.managed_fields_mut().clear();
+        let request = &mut self.spec.request;
+        request.packages = Vec::new();
+        request.packages_versions.clear();
+        request.repositories.clear();
+        request.repository_keys = Vec::new();
+    }
+}
+
+impl Slim for ImageBuilderCache {
+    fn slim(&mut self) {
+        self.managed_fields_mut().clear();
+    }
+}
+
+impl Slim for Distribution {
+    fn slim(&mut self) {
+        self.managed_fields_mut().clear();
+    }
+}
+
+impl Slim for Job {
+    fn slim(&mut self) {
+        self.managed_fields_mut().clear();
+        if let Some(template) = self.spec.as_mut().and_then(|spec| spec.template.metadata.as_mut())
+            && let Some(annotations) = &mut template.annotations
+        {
+            annotations.remove(PLAN_ANNOTATION);
+        }
+    }
+}
+
+impl Slim for Pod {
+    fn slim(&mut self) {
+        self.managed_fields_mut().clear();
+        self.annotations_mut().remove(PLAN_ANNOTATION);
+        self.spec = None;
+    }
+}

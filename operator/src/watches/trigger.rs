@@ -1,0 +1,173 @@
+//! Wakes reconciliations. A follower has no queue, so nothing piles up.
+
+use std::sync::{Mutex, PoisonError};
+
+use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
+
+use super::{Change, Listener, Stores};
+
+/// The way into the queue of one controller, while it runs. The controller's scheduler merges
+/// requests for one object.
+#[derive(Debug)]
+pub struct Trigger<K: Resource<DynamicType = ()>>(Mutex<Option<UnboundedSender<ObjectRef<K>>>>);
+
+impl<K: Resource<DynamicType = ()>> Default for Trigger<K> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<K: Resource<DynamicType = ()>> Trigger<K> {
+    /// Asks for a reconciliation of that object.
+    pub fn wake(&self, name: &str, namespace: &str) {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*sender {
+            // The receiver is gone only while the process ends.
+            let _ = sender.unbounded_send(ObjectRef::new(name).within(namespace));
+        }
+    }
+
+    /// Opens the queue.
+    pub fn open(&self) -> UnboundedReceiver<ObjectRef<K>> {
+        let (sender, receiver) = unbounded();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        receiver
+    }
+
+    /// Closes the queue; the controller ends when its running reconciliations have.
+    pub fn close(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// Told the uid of a build that is gone.
+type Gone = Box<dyn Fn(&str) + Send + Sync>;
+
+/// The queues of all controllers, and what wakes whom.
+pub struct Triggers {
+    namespace: String,
+    gone: Mutex<Option<Gone>>,
+    /// Distributions.
+    pub distributions: Trigger<Distribution>,
+    /// ImageBuilderCaches.
+    pub caches: Trigger<ImageBuilderCache>,
+    /// FirmwareBuilds.
+    pub builds: Trigger<FirmwareBuild>,
+}
+
+impl Triggers {
+    /// For objects of that namespace.
+    pub fn new(namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            gone: Mutex::new(None),
+            distributions: Trigger::default(),
+            caches: Trigger::default(),
+            builds: Trigger::default(),
+        }
+    }
+
+    /// Sets what is told of builds that are gone, however that came.
+    pub fn on_build_gone(&self, told: impl Fn(&str) + Send + Sync + 'static) {
+        *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(told));
+    }
+
+    /// Closes all queues; controllers end when their running reconciliations have.
+    pub fn close(&self) {
+        self.distributions.close();
+        self.caches.close();
+        self.builds.close();
+    }
+
+    /// Wakes one build.
+    pub fn build(&self, name: &str) {
+        self.builds.wake(name, &self.namespace);
+    }
+
+    /// Wakes one cache.
+    pub fn cache(&self, name: &str) {
+        self.caches.wake(name, &self.namespace);
+    }
+
+    /// Wakes one distribution.
+    pub fn distribution(&self, name: &str) {
+        self.distributions.wake(name, &self.namespace);
+    }
+
+    /// Wakes everything that the stores hold: the start of a leader.
+    pub fn everything(&self, stores: &Stores) {
+        for object in stores.distributions.state() {
+            self.distribution(&object.name_any());
+        }
+        for object in stores.caches.state() {
+            self.cache(&object.name_any());
+        }
+        for object in stores.builds.state() {
+            self.build(&object.name_any());
+        }
+    }
+
+    /// Wakes the parents that the labels of a Job or pod name.
+    fn parents(&self, child: &impl ResourceExt) {
+        let labels = child.labels();
+        if let Some(build) = labels.get(labels::BUILD) {
+            self.build(build);
+        } else if let Some(cache) = labels.get(labels::CACHE) {
+            self.cache(cache);
+        }
+    }
+}
+
+fn object<'a, K>(change: &Change<'a, K>) -> &'a K {
+    match change {
+        Change::Present(object) | Change::Gone(object) => object,
+    }
+}
+
+impl Listener<Distribution> for Triggers {
+    fn changed(&self, _: &Stores, change: &Change<'_, Distribution>) {
+        self.distribution(&object(change).name_any());
+    }
+}
+
+impl Listener<ImageBuilderCache> for Triggers {
+    fn changed(&self, stores: &Stores, change: &Change<'_, ImageBuilderCache>) {
+        let name = object(change).name_any();
+        self.cache(&name);
+        let waits = |build: &FirmwareBuild| {
+            build.status.as_ref().is_some_and(|status| {
+                let phase = status.phase.unwrap_or_default();
+                let cache = status.resolved.as_ref().map(|resolved| resolved.cache_name.as_str());
+                !phase.is_terminal() && cache == Some(name.as_str())
+            })
+        };
+        for build in stores.builds.state_filter(waits) {
+            self.build(&build.name_any());
+        }
+    }
+}
+
+impl Listener<FirmwareBuild> for Triggers {
+    fn changed(&self, _: &Stores, change: &Change<'_, FirmwareBuild>) {
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        match (change, &*gone) {
+            (Change::Gone(build), Some(told)) => told(&build.uid().unwrap_or_default()),
+            _ => self.build(&object(change).name_any()),
+        }
+    }
+}
+
+impl Listener<Job> for Triggers {
+    fn changed(&self, _: &Stores, change: &Change<'_, Job>) {
+        self.parents(object(change));
+    }
+}
+
+impl Listener<Pod> for Triggers {
+    fn changed(&self, _: &Stores, change: &Change<'_, Pod>) {
+        self.parents(object(change));
+    }
+}
