@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::{Error, execute};
 
 /// Longest time until a started server answers.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// Runs the server given as arguments until its input ends or has a line: stops it then, and
 /// removes the folder (first argument) unless that line is `stop`. An interrupt from the terminal

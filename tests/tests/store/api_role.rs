@@ -9,7 +9,7 @@ use asu_tests::postgres::TestDatabase;
 
 use crate::samples::{at, hash, offer, success};
 
-fn denied<T>(result: Result<T, StoreError>) -> bool {
+fn denied<T>(result: &Result<T, StoreError>) -> bool {
     // 42501: insufficient privilege.
     matches!(result, Err(StoreError::Database(text)) if text.contains("42501"))
 }
@@ -36,7 +36,7 @@ async fn the_api_role_reads_and_counts() {
 async fn the_api_role_writes_nothing_else() {
     let database = TestDatabase::new().await.unwrap();
     let api = database.api_store().unwrap();
-    assert!(denied(api.raise().await));
-    assert!(denied(api.archive(&success("u1", "k", 0), 0).await));
-    assert!(denied(api.put_distribution("openwrt", &offer(), &[], 0).await));
+    assert!(denied(&api.raise().await));
+    assert!(denied(&api.archive(&success("u1", "k", 0), 0).await));
+    assert!(denied(&api.put_distribution("openwrt", &offer(), &[], 0).await));
 }

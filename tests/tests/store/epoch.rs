@@ -9,7 +9,7 @@ use asu_tests::postgres::TestDatabase;
 
 use crate::samples::{at, hash, offer, success};
 
-fn fenced<T>(result: Result<T, StoreError>) -> bool {
+fn fenced<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::Fenced { ours: 1, current: 2 }))
 }
 
@@ -22,15 +22,15 @@ async fn a_leader_that_was_replaced_cannot_write_anything() {
     let new = store.raise().await.unwrap();
     assert_eq!((old, new, store.current().await.unwrap()), (1, 2, 2));
     let deletion = Deletion { build_key: hash("k"), bytes: 1, keep_until: at(100) };
-    assert!(fenced(store.archive(&success("u2", "k", 0), old).await));
-    assert!(fenced(store.archive(&success("u1", "k", 0), old).await));
-    assert!(fenced(store.put_distribution("openwrt", &offer(), &[], old).await));
-    assert!(fenced(store.remove_distribution("openwrt", old).await));
-    assert!(fenced(store.begin_files_deletion(&deletion, at(1), old).await));
-    assert!(fenced(store.mark_files_deleted(&hash("k"), old).await));
-    assert!(fenced(store.mark_logs_deleted(&["u1".into()], at(1), old).await));
-    assert!(fenced(store.delete_expired(at(1), 10, old).await));
-    assert!(fenced(store.fold_served(old).await));
+    assert!(fenced(&store.archive(&success("u2", "k", 0), old).await));
+    assert!(fenced(&store.archive(&success("u1", "k", 0), old).await));
+    assert!(fenced(&store.put_distribution("openwrt", &offer(), &[], old).await));
+    assert!(fenced(&store.remove_distribution("openwrt", old).await));
+    assert!(fenced(&store.begin_files_deletion(&deletion, at(1), old).await));
+    assert!(fenced(&store.mark_files_deleted(&hash("k"), old).await));
+    assert!(fenced(&store.mark_logs_deleted(&["u1".into()], at(1), old).await));
+    assert!(fenced(&store.delete_expired(at(1), 10, old).await));
+    assert!(fenced(&store.fold_served(old).await));
     assert_eq!(store.build_by_uid("u2").await.unwrap(), None);
     assert_eq!(store.revision().await.unwrap(), 0);
     store.archive(&success("u2", "k", 0), new).await.unwrap();
