@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node as NodeObject;
+use sha2::{Digest as _, Sha256};
 
 use super::certs::Subject;
 use super::paths::Paths;
@@ -55,7 +56,8 @@ impl Node<'_> {
         let config = self.write_runtime_settings()?;
         let programs = self.search_path()?;
         let arguments = vec!["--config".into(), config.into()];
-        let spec = self.spec("containerd", arguments, BTreeMap::from([("PATH", programs)]))?;
+        let spec =
+            self.spec("containerd", arguments, BTreeMap::from([("PATH", programs)]), "toml")?;
         processes.ensure(&spec).await?;
         until("containerd", RUNTIME_READY, || async {
             processes.check(&spec.name)?;
@@ -69,9 +71,9 @@ impl Node<'_> {
 
     /// Starts kubelet and kube-proxy unless they run.
     pub(super) async fn agents(&self, processes: &Processes) -> Result<(), Error> {
-        let kubelet = self.spec("kubelet", self.kubelet()?, BTreeMap::new())?;
+        let kubelet = self.spec("kubelet", self.kubelet()?, BTreeMap::new(), "yaml")?;
         processes.ensure(&kubelet).await?;
-        let proxy = self.spec("kube-proxy", self.kube_proxy()?, BTreeMap::new())?;
+        let proxy = self.spec("kube-proxy", self.kube_proxy()?, BTreeMap::new(), "yaml")?;
         processes.ensure(&proxy).await?;
         Ok(())
     }
@@ -119,8 +121,13 @@ impl Node<'_> {
         &self,
         part: &str,
         arguments: Vec<OsString>,
-        environment: BTreeMap<&'static str, OsString>,
+        mut environment: BTreeMap<&'static str, OsString>,
+        extension: &str,
     ) -> Result<Spec, Error> {
+        let settings = self.dir().join(part).with_extension(extension);
+        let text = files::read(&settings)?.unwrap_or_default();
+        // Other settings make it another process, which replaces the one that runs.
+        environment.insert("ASU_SETTINGS", hex::encode(Sha256::digest(text)).into());
         Ok(Spec {
             name: format!("{part}-{}", self.number),
             program: self.toolchain.program(part)?,
