@@ -82,7 +82,7 @@ fn head(variant: &str) -> String {
 
 /// Without the spaces that templates leave on lines that are otherwise empty.
 fn tidy(rendered: &str) -> String {
-    rendered.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    rendered.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 #[cfg(test)]

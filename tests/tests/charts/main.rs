@@ -1,4 +1,10 @@
 //! The charts: what they render, what they refuse, and what a real API server makes of them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests, which fail by panicking"
+)]
 
 mod manifests;
 mod network;
