@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use asu_store::{PgStore, PoolSettings, StoreError, artifacts::{ArtifactError, ArtifactStore}};
+use asu_store::{
+    PgStore, PoolSettings, StoreError,
+    artifacts::{ArtifactError, ArtifactStore},
+};
 use kube::Client;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

@@ -69,8 +69,8 @@ pub async fn create_build_cache(
     resolved: &Resolved,
 ) -> Result<(), Fault> {
     let request = &build.spec.request;
-    let distribution = dereference::distribution(context, &request.distribution)
-        .ok_or(Fault::NoDistribution)?;
+    let distribution =
+        dereference::distribution(context, &request.distribution).ok_or(Fault::NoDistribution)?;
     let target_path = target_path(&distribution.spec, &request.version, &request.target)
         .ok_or(Fault::NoDistribution)?;
     let catalog = context.repositories.load().await?;

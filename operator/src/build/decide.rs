@@ -341,11 +341,9 @@ fn running(facts: &Facts, job: &JobFact) -> Step {
                 Some(_) => Step::Fail(not_started(job)),
             }
         }
-        None | Some(PodState::Starting { .. }) => Step::Running {
-            job: job.name.clone(),
-            attempt: job.attempt,
-            again: Some(left),
-        },
+        None | Some(PodState::Starting { .. }) => {
+            Step::Running { job: job.name.clone(), attempt: job.attempt, again: Some(left) }
+        }
         Some(_) => Step::Running { job: job.name.clone(), attempt: job.attempt, again: None },
     }
 }
@@ -390,12 +388,7 @@ fn no_result(job: &JobFact) -> Failure {
 }
 
 /// Another attempt after a pause, or the end.
-fn failed(
-    facts: &Facts,
-    attempt: u32,
-    ended: Option<Timestamp>,
-    failure: Failure,
-) -> Option<Step> {
+fn failed(facts: &Facts, attempt: u32, ended: Option<Timestamp>, failure: Failure) -> Option<Step> {
     if !failure.reason.is_retried() || attempt >= MAX_ATTEMPTS {
         return Some(Step::Fail(failure));
     }

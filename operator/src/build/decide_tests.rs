@@ -48,7 +48,12 @@ fn facts() -> Facts {
     }
 }
 
-fn with(mut status: FirmwareBuildStatus, type_: &'static str, ok: bool, reason: &str) -> FirmwareBuildStatus {
+fn with(
+    mut status: FirmwareBuildStatus,
+    type_: &'static str,
+    ok: bool,
+    reason: &str,
+) -> FirmwareBuildStatus {
     let facts = ConditionFacts {
         type_,
         status: if ok { ConditionStatus::True } else { ConditionStatus::False },
@@ -262,8 +267,7 @@ fn an_archived_build_loses_its_jobs_then_its_object_after_its_time() {
     let mut it = facts();
     it.status = with(it.status, "Succeeded", true, "Succeeded");
     it.status = with(it.status, "Archived", true, "Archived");
-    it.status.times =
-        Some(BuildTimes { archived_at: Some(Time(NOW)), ..BuildTimes::default() });
+    it.status.times = Some(BuildTimes { archived_at: Some(Time(NOW)), ..BuildTimes::default() });
     it.jobs = vec![job(1, JobState::Complete, None)];
     assert_eq!(decide(&it), Step::DeleteJobs(vec!["j-1".into()]));
     it.jobs.clear();

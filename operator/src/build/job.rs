@@ -89,10 +89,7 @@ pub fn job(attempt: &Attempt<'_>) -> Result<Job, BadAttempt> {
     let job = PodJob {
         name: job_name(&name, &uid, attempt.number),
         component: "build",
-        labels: vec![
-            (labels::BUILD, name),
-            (labels::CACHE, attempt.resolved.cache_name.clone()),
-        ],
+        labels: vec![(labels::BUILD, name), (labels::CACHE, attempt.resolved.cache_name.clone())],
         annotations: [(TREE_ANNOTATION.to_owned(), attempt.place.sub_path.clone())].into(),
         owner: attempt.build.controller_owner_ref(&()).unwrap_or_default(),
         plan: serde_json::to_string(&plan)?,
@@ -119,10 +116,7 @@ fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
         request_hash: attempt.hash.clone(),
         request,
         version_code: resolved.version_code.clone(),
-        image_builder: resolved
-            .image_builder_sha256
-            .parse()
-            .map_err(|_| BadAttempt::Digest)?,
+        image_builder: resolved.image_builder_sha256.parse().map_err(|_| BadAttempt::Digest)?,
         builder_image: attempt.image.to_owned(),
         public_url: distribution.upstream.public_url.clone(),
         package_base_url: package_base_url(distribution),

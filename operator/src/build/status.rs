@@ -32,11 +32,7 @@ pub struct End<'a> {
 
 impl Writer {
     /// Begins with the present status.
-    pub fn new(
-        old: &FirmwareBuildStatus,
-        generation: Option<i64>,
-        now: Timestamp,
-    ) -> Self {
+    pub fn new(old: &FirmwareBuildStatus, generation: Option<i64>, now: Timestamp) -> Self {
         let status = FirmwareBuildStatus { observed_generation: generation, ..old.clone() };
         Self { status, generation, now }
     }

@@ -129,17 +129,11 @@ fn what_the_catalog_does_not_offer_is_refused() {
     assert!(matches!(refused(|r| r.profile = "vendor_device".into()), Refused::Profile(_)));
     assert!(matches!(refused(|r| r.version_code = Some("r2".into())), Refused::Revision(_)));
     assert!(matches!(refused(|r| r.rootfs_size_mb = Some(101)), Refused::Limit(_)));
-    let defaults = asu_crds::DefaultsSpec {
-        sha256: "0".repeat(64),
-        length: 4,
-        secret_name: "s".into(),
-    };
+    let defaults =
+        asu_crds::DefaultsSpec { sha256: "0".repeat(64), length: 4, secret_name: "s".into() };
     assert!(matches!(refused(|r| r.defaults = Some(defaults)), Refused::Limit(_)));
     let repository = || ("x".to_owned(), "https://bad.example/a".to_owned());
-    assert!(matches!(
-        refused(|r| r.repositories = [repository()].into()),
-        Refused::Repository(_)
-    ));
+    assert!(matches!(refused(|r| r.repositories = [repository()].into()), Refused::Repository(_)));
     let none = validate(&build(request()), None);
     assert!(matches!(none, Err(Refused::Distribution(_))));
 }

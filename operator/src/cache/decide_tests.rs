@@ -90,10 +90,8 @@ fn nothing_starts_before_the_pause_is_over() {
 #[test]
 fn a_job_that_completed_without_a_result_has_failed() {
     let name = job_name("n", "u", "new", 0);
-    let found = decided(
-        &ImageBuilderCacheStatus::default(),
-        &seen(job(&name, JobState::Complete, None)),
-    );
+    let found =
+        decided(&ImageBuilderCacheStatus::default(), &seen(job(&name, JobState::Complete, None)));
     assert!(matches!(found, Decision::Failed { reason, .. } if reason == "Internal"));
 }
 
@@ -126,10 +124,9 @@ fn an_old_tree_stays_while_a_build_mounts_it_and_goes_afterwards() {
     observed.mounted.clear();
     let prune = Tidy::PruneTree { tree: "old".into() };
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: vec![prune], again: None });
-    observed.prunes.push(JobSeen {
-        replaces: Some("old".into()),
-        ..job("prune", JobState::Complete, None)
-    });
+    observed
+        .prunes
+        .push(JobSeen { replaces: Some("old".into()), ..job("prune", JobState::Complete, None) });
     let both = ["populate", "prune"].map(|name| Tidy::DeleteJob(name.into())).to_vec();
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: both, again: None });
 }

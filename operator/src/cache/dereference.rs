@@ -11,7 +11,9 @@ use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use super::pods::{CONTAINER, REPLACES_ANNOTATION, TREE_ANNOTATION, is_prune};
 use crate::{
     context::Context,
-    pods::verdict::{JobState, Loss, PodState, ended_at, job_state, pod_state, termination_message},
+    pods::verdict::{
+        JobState, Loss, PodState, ended_at, job_state, pod_state, termination_message,
+    },
 };
 
 /// A Job of the cache.

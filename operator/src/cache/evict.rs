@@ -9,7 +9,10 @@ use kube::{
 };
 
 use super::dereference::observe;
-use crate::{context::Context, runtime::patch::{is_conflict, is_not_found}};
+use crate::{
+    context::Context,
+    runtime::patch::{is_conflict, is_not_found},
+};
 
 /// One sweep.
 ///
@@ -18,8 +21,7 @@ use crate::{context::Context, runtime::patch::{is_conflict, is_not_found}};
 pub async fn evict(context: &Context) -> Result<(), kube::Error> {
     let settings = &context.settings.caches;
     let policy = CachePolicy {
-        max_idle: SignedDuration::try_from(settings.cache_max_idle)
-            .unwrap_or(SignedDuration::MAX),
+        max_idle: SignedDuration::try_from(settings.cache_max_idle).unwrap_or(SignedDuration::MAX),
         max_bytes: settings.cache_max_bytes,
         ..CachePolicy::default()
     };

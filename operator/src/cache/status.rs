@@ -1,8 +1,6 @@
 //! What the status says: pure.
 
-use asu_crds::{
-    CachePhase, ConditionFacts, ImageBuilderCacheStatus, set_condition,
-};
+use asu_crds::{CachePhase, ConditionFacts, ImageBuilderCacheStatus, set_condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -95,9 +93,7 @@ fn populating(problem: Option<&str>) -> (CachePhase, String, String) {
         None => {
             (CachePhase::Populating, "Populating".to_owned(), "a pod fills the tree".to_owned())
         }
-        Some(problem) => {
-            (CachePhase::Populating, "NotStarted".to_owned(), problem.to_owned())
-        }
+        Some(problem) => (CachePhase::Populating, "NotStarted".to_owned(), problem.to_owned()),
     }
 }
 

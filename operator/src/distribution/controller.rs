@@ -62,10 +62,7 @@ impl reconcile::Fault for Fault {
 ///
 /// # Errors
 /// What is tried again after a pause.
-pub async fn reconcile(
-    stored: Arc<Distribution>,
-    context: Arc<Context>,
-) -> Result<Action, Fault> {
+pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Result<Action, Fault> {
     let object = context.recent_distributions.newest(&stored);
     let name = object.name_any();
     if object.meta().deletion_timestamp.is_some() {
@@ -187,7 +184,9 @@ async fn publish(
         let ready = asu_crds::condition(&status?.conditions, "Ready")?;
         Some((ready.status.clone(), ready.reason.clone(), ready.message.clone()))
     };
-    if let Some((ready, word, message)) = reason(Some(&new)).filter(|it| reason(old).as_ref() != Some(it)) {
+    if let Some((ready, word, message)) =
+        reason(Some(&new)).filter(|it| reason(old).as_ref() != Some(it))
+    {
         let on = object.object_ref(&());
         if ready == "True" && word == "UpToDate" {
             context.events.normal(&on, &word, &message).await;

@@ -36,9 +36,11 @@ pub fn decide(
     for version in read {
         let report = problems.entry(version.branch.clone()).or_default();
         let before = last.and_then(|last| last.version(&version.version));
-        report.extend(version.problems.iter().map(|(target, problem)| {
-            short(&format!("{} {target}: {problem}", version.version))
-        }));
+        report.extend(
+            version.problems.iter().map(|(target, problem)| {
+                short(&format!("{} {target}: {problem}", version.version))
+            }),
+        );
         match version.read {
             Ok(mut found) => {
                 keep_unread(&mut found, &version.problems, before);
@@ -78,11 +80,7 @@ fn branch_of(spec: &DistributionSpec, version: &str) -> String {
 }
 
 /// A target that is listed and could not be read stays as it was last read.
-fn keep_unread(
-    found: &mut Version,
-    problems: &BTreeMap<String, String>,
-    before: Option<&Version>,
-) {
+fn keep_unread(found: &mut Version, problems: &BTreeMap<String, String>, before: Option<&Version>) {
     for target in problems.keys().filter(|target| found.targets.contains_key(*target)) {
         if let Some(old) = before.and_then(|before| before.ready.get(target)) {
             found.ready.insert(target.clone(), old.clone());

@@ -7,7 +7,9 @@ use std::{
 };
 
 use asu_core::catalog::Version;
-use asu_upstream::{CatalogRead, ClientOptions, Memory, ReadRequest, Upstream, UpstreamError, read_catalog};
+use asu_upstream::{
+    CatalogRead, ClientOptions, Memory, ReadRequest, Upstream, UpstreamError, read_catalog,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::validate::{ValidBranch, Validated};

@@ -7,8 +7,8 @@ mod dereference;
 mod status;
 mod validate;
 
-pub use controller::{Fault, reconcile};
 pub use apply::create_cache;
-pub use dereference::Memories;
+pub use controller::{Fault, reconcile};
 pub use decide::package_change;
+pub use dereference::Memories;
 pub use validate::{package_base_url, target_path};

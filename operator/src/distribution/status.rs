@@ -1,8 +1,6 @@
 //! What the status says: pure.
 
-use asu_crds::{
-    ConditionFacts, ConditionStatus, DistributionStatus, set_condition,
-};
+use asu_crds::{ConditionFacts, ConditionStatus, DistributionStatus, set_condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

@@ -109,7 +109,9 @@ impl Candidate {
         let limit = self.election.patience(Instant::now());
         match tokio::time::timeout(limit, self.exchange()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(lease = %self.name, %error, "the Lease was not written"),
+            Ok(Err(error)) => {
+                tracing::warn!(lease = %self.name, %error, "the Lease was not written")
+            }
             Err(_) => tracing::warn!(lease = %self.name, "no answer about the Lease in time"),
         }
     }

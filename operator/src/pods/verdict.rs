@@ -72,9 +72,9 @@ pub fn pod_state(pod: &Pod) -> PodState {
     if ended {
         return PodState::Ended { codes: exit_codes(containers) };
     }
-    let started = containers.iter().any(|it| {
-        it.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some())
-    });
+    let started = containers
+        .iter()
+        .any(|it| it.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some()));
     if started {
         PodState::Running
     } else {
@@ -84,7 +84,8 @@ pub fn pod_state(pod: &Pod) -> PodState {
 
 fn disruption(status: &PodStatus) -> Option<String> {
     let conditions = status.conditions.as_deref().unwrap_or_default();
-    let found = conditions.iter().find(|it| it.type_ == "DisruptionTarget" && it.status == "True")?;
+    let found =
+        conditions.iter().find(|it| it.type_ == "DisruptionTarget" && it.status == "True")?;
     Some(found.message.clone().or_else(|| found.reason.clone()).unwrap_or_default())
 }
 

@@ -163,7 +163,11 @@ async fn old_folders(
         let key = object.key.split('/').nth(1).and_then(|key| key.parse::<Sha256Hex>().ok());
         let Some(key) = key else { continue };
         let age = now.duration_since(object.modified);
-        if age < YOUNG { young.insert(key) } else { old.insert(key) };
+        if age < YOUNG {
+            young.insert(key)
+        } else {
+            old.insert(key)
+        };
     }
     Ok(old.difference(&young).cloned().collect())
 }

@@ -63,8 +63,10 @@ async fn exposition(State((_, metrics)): State<(Readiness, Metrics)>) -> impl In
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match metrics.text() {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, kind)], text),
-        Err(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], String::new())
-        }
+        Err(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            [(header::CONTENT_TYPE, "text/plain")],
+            String::new(),
+        ),
     }
 }

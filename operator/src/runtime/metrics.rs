@@ -89,12 +89,20 @@ fn register(registry: &mut Registry, values: &Values) {
     registry.register("leader", "1 on the replica that leads", it.leader.clone());
     registry.register("queue_waiting", "Builds that wait for their turn", it.waiting.clone());
     registry.register("queue_running", "Builds that were admitted", it.running.clone());
-    registry.register("queue_limit", "Waiting builds from which POST is refused", it.max_pending.clone());
+    registry.register(
+        "queue_limit",
+        "Waiting builds from which POST is refused",
+        it.max_pending.clone(),
+    );
     registry.register("queue_paused", "1 while the store is nearly full", it.paused.clone());
     registry.register("builds_admitted", "Builds that left the queue", it.admitted.clone());
     registry.register("builds_finished", "Builds that ended, by outcome", it.builds.clone());
     registry.register("builds_archived", "Records written", it.archived.clone());
-    registry.register("file_sets_deleted", "File sets that retention deleted", it.files_deleted.clone());
+    registry.register(
+        "file_sets_deleted",
+        "File sets that retention deleted",
+        it.files_deleted.clone(),
+    );
     registry.register("bytes_deleted", "Bytes that retention deleted", it.bytes_deleted.clone());
     registry.register("store_used_bytes", "Bytes in use in the store", it.store_used.clone());
     registry.register("store_capacity_bytes", "Bytes of the store", it.store_capacity.clone());

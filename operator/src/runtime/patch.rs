@@ -107,7 +107,8 @@ mod tests {
     }
 
     fn documents() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![any::<u8>().prop_map(Value::from), "[a-c]{0,2}".prop_map(Value::from)];
+        let leaf =
+            prop_oneof![any::<u8>().prop_map(Value::from), "[a-c]{0,2}".prop_map(Value::from)];
         let inner = leaf.prop_recursive(3, 16, 4, |inner| {
             proptest::collection::btree_map("[a-d]", inner, 0..4)
                 .prop_map(|map| Value::Object(map.into_iter().collect()))

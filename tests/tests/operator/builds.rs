@@ -1,0 +1,249 @@
+//! From the object to the archived image, with everything that may come between.
+
+use std::{sync::Arc, time::Duration};
+
+use asu_core::failure::FailureReason;
+use asu_crds::{BuildPhase, FirmwareBuild, FirmwareBuildStatus, condition, labels};
+use asu_store::{BuildRepository, model::Ending};
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::batch::v1::Job;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, WatchEvent, WatchParams},
+};
+use tokio::sync::Mutex;
+
+use super::world::{World, build};
+
+fn reason(status: &FirmwareBuildStatus) -> &str {
+    status.reason.as_deref().unwrap_or_default()
+}
+
+/// Counts writes to objects of one kind: the API server tells each write to watchers.
+async fn count_writes<K>(api: Api<K>) -> Arc<Mutex<Vec<String>>>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned + ResourceExt + Send + 'static,
+{
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let version = api.list_metadata(&kube::api::ListParams::default()).await.unwrap();
+    let version = version.metadata.resource_version.unwrap();
+    let events = api.watch(&WatchParams::default(), &version).await.unwrap();
+    let all = seen.clone();
+    tokio::spawn(async move {
+        let mut events = events.boxed();
+        while let Ok(Some(event)) = events.try_next().await {
+            let line = match &event {
+                WatchEvent::Added(object) => format!("added {}", object.name_any()),
+                WatchEvent::Modified(object) => format!("modified {}", object.name_any()),
+                WatchEvent::Deleted(object) => format!("deleted {}", object.name_any()),
+                WatchEvent::Bookmark(_) | WatchEvent::Error(_) => continue,
+            };
+            all.lock().await.push(line);
+        }
+    });
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_is_archived_with_few_writes_and_tidied() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &["--ttl-succeeded=2s"]).await;
+    world.ready_cache().await;
+    let builds = count_writes(world.api::<FirmwareBuild>()).await;
+    let build = world.create(&build("luci")).await;
+    let job = world.job_of(&build).await;
+    let annotations = job.spec.clone().unwrap().template.metadata.unwrap().annotations.unwrap();
+    let plan: asu_core::plan::BuildPlan =
+        serde_json::from_str(&annotations["asu.dev/plan"]).unwrap();
+    assert_eq!(plan.uid, build.uid().unwrap());
+    assert_eq!(plan.attempt, 1);
+    world.succeed(&build).await;
+    let status = world.archived(&build).await;
+    assert_eq!(status.phase, Some(BuildPhase::Succeeded));
+    assert_eq!(condition(&status.conditions, "Ready").unwrap().status, "True");
+    assert_eq!(status.result.unwrap().files, 1);
+    // Besides these: the Secret of a private build, the Job, and two stages.
+    let writes = builds.lock().await.clone();
+    assert!(writes.len() + 4 <= 8, "{writes:?}");
+    let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    assert!(matches!(record.facts.ending, Ending::Succeeded(_)));
+    assert_eq!(record.facts.log.unwrap().text_bytes, 9);
+    world.gone(&build).await;
+    let left = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_another_owner_does_not_count() {
+    let world = World::new().await;
+    world.create(&super::world::cache()).await;
+    let build = world.create(&build("luci")).await;
+    let uid: String = build.uid().unwrap().chars().take(8).collect();
+    let hash: String = build.name_any().chars().take(24).collect();
+    let foreign: Job = serde_json::from_value(serde_json::json!({
+        "metadata": {
+            "name": format!("{hash}-{uid}-1"),
+            "labels": {labels::BUILD: build.name_any(), labels::MANAGED_BY: labels::OPERATOR}
+        },
+        "spec": {"template": {"spec": {
+            "restartPolicy": "Never",
+            "containers": [{"name": "c", "image": "i"}]
+        }}}
+    }))
+    .unwrap();
+    let foreign = world.create(&foreign).await;
+    let _operator = world.operator("a", &[]).await;
+    world.fill_cache(&super::world::cache().name_any()).await;
+    let ours = world
+        .until("a Job of the build itself", || async {
+            let jobs = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
+            jobs.into_iter().find(|job| job.uid() != foreign.uid())
+        })
+        .await;
+    assert_eq!(ours.owner_references()[0].uid, build.uid().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_committed_result_is_archived_not_built() {
+    let world = World::new().await;
+    let build = world.create(&build("luci")).await;
+    world.commit(&build, "k");
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    assert_eq!(world.archived(&build).await.phase, Some(BuildPhase::Succeeded));
+    let jobs = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
+    assert!(jobs.is_empty(), "{jobs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_killed_between_result_and_archive_archives_once() {
+    let world = World::new().await;
+    let operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    let job = world.job_of(&build).await;
+    world.status(&build, "it runs", |it| it.phase == Some(BuildPhase::Running)).await;
+    drop(operator);
+    world.commit(&build, "k");
+    // By hand, while no operator is there.
+    world.api::<Job>().delete(&job.name_any(), &DeleteParams::background()).await.unwrap();
+    let _second = world.operator("b", &[]).await;
+    assert_eq!(world.archived(&build).await.phase, Some(BuildPhase::Succeeded));
+    let jobs = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
+    assert!(jobs.is_empty(), "{jobs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_build_that_is_deleted_is_archived_as_cancelled_with_its_log() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    let job = world.job_of(&build).await;
+    let pod = world.started_pod(&job).await;
+    world.status(&build, "it runs", |it| it.phase == Some(BuildPhase::Running)).await;
+    world.delete(&build).await;
+    world
+        .until("its Job is deleted", || async {
+            world.api::<Job>().get_opt(&job.name_any()).await.ok()?.is_none().then_some(())
+        })
+        .await;
+    // The pod ends after SIGTERM, having stored what there was of the log.
+    let still_there = world.api::<FirmwareBuild>().get_opt(&build.name_any()).await.unwrap();
+    assert!(still_there.is_some(), "it waits for its pod");
+    world.commit_attempt(&build, 1, FailureReason::PodFailed);
+    let pods = world.api::<k8s_openapi::api::core::v1::Pod>();
+    let now = DeleteParams::default().grace_period(0);
+    pods.delete(&pod.name_any(), &now).await.unwrap();
+    world.gone(&build).await;
+    let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    assert_eq!(record.facts.ending.failure().unwrap().reason, FailureReason::Cancelled);
+    assert!(record.facts.log.unwrap().key.ends_with(".1.zst"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_hash_is_refused_and_never_built() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let mut forged = build("luci");
+    forged.spec.request.packages = vec!["evil".into()];
+    let forged = world.create(&forged).await;
+    let status = world.archived(&forged).await;
+    assert_eq!(condition(&status.conditions, "Accepted").unwrap().status, "False");
+    assert_eq!(reason(&status), "Refused");
+    assert!(world.jobs(&format!("{}={}", labels::BUILD, forged.name_any())).await.is_empty());
+    let record = world.repositories().build_by_uid(&forged.uid().unwrap()).await.unwrap();
+    assert!(record.is_none(), "nothing is recorded under a hash that it does not have");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_database_a_build_ends_and_is_archived_afterwards() {
+    let mut world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    world.job_of(&build).await;
+    world.postgres.server().stop().unwrap();
+    world.succeed(&build).await;
+    let status = world
+        .status(&build, "Archived=False", |it| {
+            condition(&it.conditions, "Archived").is_some_and(|it| it.status == "False")
+        })
+        .await;
+    assert_eq!(reason(&status), "DatabaseUnavailable");
+    world.postgres.server().resume().await.unwrap();
+    assert_eq!(world.archived(&build).await.phase, Some(BuildPhase::Succeeded));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_infrastructure_failure_is_tried_again_and_the_request_s_own_fault_is_not() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    let first = world.job_of(&build).await;
+    world.commit_attempt(&build, 1, FailureReason::DownloadFailed);
+    world.pod(&first, "publish", 3, None).await;
+    world.fail(&first).await;
+    let second = world
+        .until("a second attempt", || async {
+            let jobs = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
+            jobs.into_iter().find(|job| job.name_any().ends_with("-2"))
+        })
+        .await;
+    world.commit(&build, "k");
+    world.pod(&second, "publish", 0, None).await;
+    world.complete(&second).await;
+    let status = world.archived(&build).await;
+    assert_eq!((status.phase, status.attempt), (Some(BuildPhase::Succeeded), Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_builds_run_than_allowed_and_the_next_begins_when_one_ends() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &["--max-builds=1"]).await;
+    world.ready_cache().await;
+    let first = world.create(&build("one")).await;
+    let job = world.job_of(&first).await;
+    let second = world.create(&build("two")).await;
+    world.status(&second, "it waits", |it| reason(it) == "Queued").await;
+    // Waits have an end: a second Job would have come within moments.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.jobs(&format!("{}=build", labels::COMPONENT)).await.len(), 1);
+    world.commit(&first, "k1");
+    world.pod(&job, "publish", 0, None).await;
+    world.complete(&job).await;
+    world.job_of(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_can_be_cancelled_by_its_spec_while_it_waits() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    let build = world.create(&build("luci")).await;
+    let cancel = kube::api::Patch::Merge(serde_json::json!({"spec": {"cancel": true}}));
+    let api = world.api::<FirmwareBuild>();
+    api.patch(&build.name_any(), &kube::api::PatchParams::default(), &cancel).await.unwrap();
+    assert_eq!(world.archived(&build).await.phase, Some(BuildPhase::Cancelled));
+}

@@ -1,0 +1,86 @@
+//! Trees: made, renewed, failed, removed.
+
+use asu_core::result::{PopulateFailure, PopulateResult};
+use asu_crds::{CachePhase, ImageBuilderCache, labels};
+use k8s_openapi::api::batch::v1::Job;
+use kube::{ResourceExt, api::DeleteParams};
+
+use super::world::{World, cache};
+
+fn populates(name: &str) -> String {
+    format!("{}={name},{}=populate", labels::CACHE, labels::COMPONENT)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_names_its_cause_and_is_tried_again() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    let cache = world.create(&cache()).await;
+    let name = cache.name_any();
+    let job = world.job(&populates(&name)).await;
+    let failed = PopulateResult::failed(PopulateFailure::BadSignature, "signed by nobody");
+    world.pod(&job, "populate", 1, Some(&serde_json::to_string(&failed).unwrap())).await;
+    world.fail(&job).await;
+    let status = world
+        .until("the cause", || async {
+            let status = world.api::<ImageBuilderCache>().get(&name).await.ok()?.status?;
+            (status.phase == Some(CachePhase::Failed)).then_some(status)
+        })
+        .await;
+    assert_eq!(status.reason.as_deref(), Some("BadSignature"));
+    assert_eq!(status.message.as_deref(), Some("signed by nobody"));
+    assert!(status.place.is_none() && status.retry_at.is_some());
+    world
+        .until("another attempt", || async {
+            let jobs = world.jobs(&populates(&name)).await;
+            jobs.into_iter().find(|it| it.uid() != job.uid())
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_builder_image_makes_a_new_tree_while_the_old_stays_in_use() {
+    let world = World::new().await;
+    let operator = world.operator("a", &[]).await;
+    let cache = world.ready_cache().await;
+    let name = cache.name_any();
+    let api = world.api::<ImageBuilderCache>();
+    let old = api.get(&name).await.unwrap().status.unwrap();
+    operator.terminate().await.unwrap();
+    let _next = world.operator("b", &["--builder-image=builder:2"]).await;
+    let job = world
+        .until("a Job for the new tree", || async {
+            let jobs = world.jobs(&populates(&name)).await;
+            jobs.into_iter().find(|job| job.annotations().contains_key("asu.dev/replaces"))
+        })
+        .await;
+    let meanwhile = api.get(&name).await.unwrap().status.unwrap();
+    assert_eq!((&meanwhile.place, &meanwhile.builder_image), (&old.place, &old.builder_image));
+    let message = r#"{"schema":1,"revision":"r1","bytes":7}"#;
+    world.pod(&job, "populate", 0, Some(message)).await;
+    world.complete(&job).await;
+    world
+        .until("the switch", || async {
+            let status = api.get(&name).await.ok()?.status?;
+            (status.place != old.place).then_some(())
+        })
+        .await;
+    let image = api.get(&name).await.unwrap().status.unwrap().builder_image;
+    assert_eq!(image.as_deref(), Some("builder:2"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cache_that_is_deleted_goes_when_nothing_uses_it() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    let cache = world.ready_cache().await;
+    let name = cache.name_any();
+    let api = world.api::<ImageBuilderCache>();
+    api.delete(&name, &DeleteParams::default()).await.unwrap();
+    // The shared claim does not exist here, so there is nothing to prune.
+    world
+        .until("it is gone", || async { api.get_opt(&name).await.ok()?.is_none().then_some(()) })
+        .await;
+    let left: Vec<Job> = world.jobs(&populates(&name)).await;
+    assert!(left.is_empty(), "{left:?}");
+}

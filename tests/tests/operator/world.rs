@@ -1,0 +1,443 @@
+//! One control plane, one database, one store, and operators that can be started and dropped.
+
+use std::{fmt::Debug, future::Future, path::Path, sync::Arc, time::Duration};
+
+use asu_core::{
+    digest::Sha256Hex,
+    failure::{Failure, FailureReason},
+    request_hash::{object_name, request_hash},
+    result::{BuildResult, Built, RESULT_SCHEMA, StoredFile, StoredLog, store_keys},
+};
+use asu_crds::{
+    BuildPriority, Distribution, FirmwareBuild, FirmwareBuildSpec, FirmwareBuildStatus,
+    ImageBuilderCache, ImageBuilderCacheSpec, RequestSpec, Validated, cache_name, is_true, labels,
+};
+use asu_operator::{
+    run::{Backends, RunError, run},
+    settings::Settings,
+};
+use asu_store::{PgStore, PoolSettings, artifacts::ArtifactStore};
+use asu_tests::{cluster::ControlPlane, postgres::Postgres};
+use clap::Parser;
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{batch::v1::Job, core::v1::Pod},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    runtime::{conditions, wait::await_condition},
+};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const NAMESPACE: &str = "default";
+/// Everything that is waited for comes within this time, or the test says what was missing.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// A running operator. Dropping it ends it as SIGKILL would: nothing is drained or released.
+pub struct Operator {
+    pub stop: CancellationToken,
+    task: JoinHandle<Result<(), RunError>>,
+}
+
+impl Operator {
+    /// Ends it as SIGTERM does.
+    pub async fn terminate(mut self) -> Result<(), RunError> {
+        self.stop.cancel();
+        (&mut self.task).await.expect("the operator does not panic")
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> Result<(), RunError> {
+        let ended = tokio::time::timeout(PATIENCE, &mut self.task).await;
+        ended.expect("the operator ends").expect("the operator does not panic")
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub struct World {
+    pub plane: ControlPlane,
+    pub client: Client,
+    pub postgres: Postgres,
+    pub database: String,
+    pub store: TempDir,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let plane = ControlPlane::start().await.expect("a control plane");
+        let client = plane.client().await.expect("a client");
+        let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+        for crd in asu_crds::crds() {
+            let name = crd.name_any();
+            crds.create(&PostParams::default(), &crd).await.expect("a CRD");
+            let established = await_condition(crds.clone(), &name, conditions::is_crd_established());
+            tokio::time::timeout(PATIENCE, established).await.expect(&name).expect(&name);
+        }
+        let postgres = Postgres::start().await.expect("a database");
+        let database = postgres.clone_template().await.expect("a database");
+        let store = tempfile::tempdir().expect("a folder");
+        let world = Self { plane, client, postgres, database, store };
+        world.create(&distribution()).await;
+        world
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    pub async fn create<K>(&self, object: &K) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + serde::Serialize
+            + serde::de::DeserializeOwned,
+    {
+        self.api().create(&PostParams::default(), object).await.expect("it is created")
+    }
+
+    pub fn repositories(&self) -> PgStore {
+        let settings = PoolSettings {
+            acquire_timeout: Duration::from_secs(1),
+            ..PoolSettings::default()
+        };
+        PgStore::connect(&self.postgres.url(&self.database), &settings, "operator-test")
+            .expect("a URL")
+    }
+
+    /// Starts an operator of that name with more options.
+    pub async fn operator(&self, name: &str, options: &[&str]) -> Operator {
+        let fixed = [
+            "test",
+            "--namespace=default",
+            "--builder-image=builder:1",
+            "--cache-claim-mode=shared",
+            "--listen=127.0.0.1:0",
+            "--retry-pause=1s",
+            "--lease-duration=5s",
+            "--lease-renew-deadline=3s",
+            "--lease-retry=500ms",
+        ];
+        let pod = format!("--pod-name={name}");
+        let all = fixed.into_iter().chain([pod.as_str()]).chain(options.iter().copied());
+        let settings = Cli::parse_from(all).settings;
+        let url = format!("file://{}", self.store.path().display());
+        let backends = Backends {
+            client: self.plane.client().await.expect("a client"),
+            repositories: Arc::new(self.repositories()),
+            artifacts: ArtifactStore::open(&url).expect("a store"),
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(settings, backends, stop.clone()));
+        Operator { stop, task }
+    }
+
+    /// Creates the cache of all test builds and fills it as its pod would.
+    pub async fn ready_cache(&self) -> ImageBuilderCache {
+        let cache = self.create(&cache()).await;
+        self.fill_cache(&cache.name_any()).await;
+        cache
+    }
+
+    pub async fn fill_cache(&self, name: &str) {
+        let selector = format!("{}={name},{}=populate", labels::CACHE, labels::COMPONENT);
+        let job = self.job(&selector).await;
+        let message = json!({"schema": RESULT_SCHEMA, "revision": "r1-abc", "bytes": 7});
+        self.pod(&job, "populate", 0, Some(&message.to_string())).await;
+        self.complete(&job).await;
+        self.until("the cache is ready", || async {
+            let cache = self.api::<ImageBuilderCache>().get(name).await.ok()?;
+            cache.status?.place
+        })
+        .await;
+    }
+
+    /// The one Job that a selector finds.
+    pub async fn job(&self, selector: &str) -> Job {
+        self.until(&format!("a Job {selector}"), || async {
+            let found = self.jobs(selector).await;
+            found.into_iter().find(|job| job.metadata.deletion_timestamp.is_none())
+        })
+        .await
+    }
+
+    pub async fn jobs(&self, selector: &str) -> Vec<Job> {
+        let params = ListParams::default().labels(selector);
+        self.api::<Job>().list(&params).await.expect("a list").items
+    }
+
+    pub async fn job_of(&self, build: &FirmwareBuild) -> Job {
+        self.job(&format!("{}={}", labels::BUILD, build.name_any())).await
+    }
+
+    /// A finished pod of a Job, as the kubelet would leave it.
+    pub async fn pod(&self, job: &Job, container: &str, code: i32, message: Option<&str>) -> Pod {
+        let pod = self.started_pod(job).await;
+        let phase = if code == 0 { "Succeeded" } else { "Failed" };
+        let ended = json!({
+            "exitCode": code, "message": message,
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:09Z"
+        });
+        let status = json!({"status": {"phase": phase, "containerStatuses": [{
+            "name": container, "image": "i", "imageID": "i", "ready": false, "restartCount": 0,
+            "state": {"terminated": ended}
+        }]}});
+        self.patch_status::<Pod>(&pod.name_any(), &status).await
+    }
+
+    /// A pod of a Job that has not begun.
+    pub async fn started_pod(&self, job: &Job) -> Pod {
+        let template = job.spec.clone().expect("a spec").template;
+        let mut pod = Pod {
+            metadata: template.metadata.unwrap_or_default(),
+            spec: template.spec,
+            status: None,
+        };
+        pod.metadata.name = Some(format!("{}-pod", job.name_any()));
+        pod.metadata.owner_references = job.controller_owner_ref(&()).map(|owner| vec![owner]);
+        // No service account controller runs.
+        if let Some(spec) = &mut pod.spec {
+            spec.service_account_name = None;
+        }
+        self.create(&pod).await
+    }
+
+    pub async fn patch_status<K>(&self, name: &str, status: &serde_json::Value) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + serde::de::DeserializeOwned,
+    {
+        let patch = Patch::Merge(status);
+        self.api::<K>()
+            .patch_status(name, &PatchParams::default(), &patch)
+            .await
+            .expect("a status")
+    }
+
+    pub async fn complete(&self, job: &Job) {
+        self.end_job(job, &["SuccessCriteriaMet", "Complete"], json!({"succeeded": 1})).await;
+    }
+
+    pub async fn fail(&self, job: &Job) {
+        self.end_job(job, &["FailureTarget", "Failed"], json!({"failed": 1})).await;
+    }
+
+    async fn end_job(&self, job: &Job, types: &[&str], mut status: serde_json::Value) {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let conditions: Vec<_> = types
+            .iter()
+            .map(|type_| {
+                json!({"type": type_, "status": "True", "lastTransitionTime": now,
+                       "lastProbeTime": now, "reason": "Test"})
+            })
+            .collect();
+        status["conditions"] = json!(conditions);
+        status["startTime"] = json!(now);
+        if types.contains(&"Complete") {
+            status["completionTime"] = json!(now);
+        }
+        self.patch_status::<Job>(&job.name_any(), &json!({ "status": status })).await;
+    }
+
+    /// What `publish` leaves of a build that succeeded.
+    pub fn commit(&self, build: &FirmwareBuild, key: &str) -> BuildResult {
+        let build_key = Sha256Hex::of(key.as_bytes());
+        let file = StoredFile { name: "i.bin".into(), size: 5, sha256: Sha256Hex::of(b"image") };
+        self.put(&store_keys::artifact(&build_key, &file.name), b"image");
+        let result = BuildResult {
+            built: Some(Built {
+                build_key,
+                shareable: true,
+                files: vec![file],
+                manifest: [("luci".to_owned(), "1".to_owned())].into(),
+                packages: vec!["luci".into()],
+                commands: vec![],
+                profile: serde_json::Map::new(),
+            }),
+            failure: None,
+            ..self.result(build)
+        };
+        self.put_result(&store_keys::result(&build.uid().expect("a uid")), &result);
+        result
+    }
+
+    /// What `publish` leaves of an attempt that an infrastructure failure ended.
+    pub fn commit_attempt(&self, build: &FirmwareBuild, attempt: u32, reason: FailureReason) {
+        let uid = build.uid().expect("a uid");
+        let failure = Some(Failure::new(reason, "said by publish"));
+        let result = BuildResult { failure, ..self.result(build) };
+        self.put(&store_keys::attempt_log(&uid, attempt), b"log");
+        self.put_result(&store_keys::attempt_result(&uid, attempt), &result);
+    }
+
+    fn result(&self, build: &FirmwareBuild) -> BuildResult {
+        let uid = build.uid().expect("a uid");
+        self.put(&store_keys::log(&uid), b"log");
+        BuildResult {
+            schema: RESULT_SCHEMA,
+            uid,
+            request_hash: build.spec.request_hash.parse().expect("a hash"),
+            built: None,
+            failure: None,
+            log: Some(StoredLog { size: 3, text_bytes: 9, truncated: false }),
+            millis: [].into(),
+        }
+    }
+
+    fn put_result(&self, key: &str, result: &BuildResult) {
+        self.put(key, &serde_json::to_vec(result).expect("JSON"));
+    }
+
+    fn put(&self, key: &str, bytes: &[u8]) {
+        let path = self.store.path().join(key);
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).expect("a folder");
+        std::fs::write(path, bytes).expect("a file");
+    }
+
+    /// Ends a build as its pod would after a success.
+    pub async fn succeed(&self, build: &FirmwareBuild) {
+        let job = self.job_of(build).await;
+        self.commit(build, &build.name_any());
+        self.pod(&job, "publish", 0, None).await;
+        self.complete(&job).await;
+    }
+
+    /// The status of a build once `done` holds for it.
+    pub async fn status(
+        &self,
+        build: &FirmwareBuild,
+        what: &str,
+        done: impl Fn(&FirmwareBuildStatus) -> bool,
+    ) -> FirmwareBuildStatus {
+        let name = build.name_any();
+        self.until(what, || async {
+            let status = self.api::<FirmwareBuild>().get(&name).await.ok()?.status?;
+            done(&status).then_some(status)
+        })
+        .await
+    }
+
+    pub async fn archived(&self, build: &FirmwareBuild) -> FirmwareBuildStatus {
+        self.status(build, "it is archived", |it| is_true(&it.conditions, "Archived")).await
+    }
+
+    pub async fn delete(&self, build: &FirmwareBuild) {
+        let api = self.api::<FirmwareBuild>();
+        api.delete(&build.name_any(), &DeleteParams::default()).await.expect("it is deleted");
+    }
+
+    pub async fn gone(&self, build: &FirmwareBuild) {
+        let name = build.name_any();
+        self.until("the object is gone", || async {
+            let found = self.api::<FirmwareBuild>().get_opt(&name).await.ok()?;
+            found.is_none_or(|found| found.uid() != build.uid()).then_some(())
+        })
+        .await;
+    }
+
+    /// Looks until there is something; fails saying what was missing.
+    pub async fn until<T, F: Future<Output = Option<T>>>(
+        &self,
+        what: &str,
+        look: impl Fn() -> F,
+    ) -> T {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            if tokio::time::Instant::now() >= deadline {
+                panic!("missing after {PATIENCE:?}: {what}\n{}", self.describe().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn describe(&self) -> String {
+        let kinds = "fwb,ibc,dist,jobs,pods,leases,events";
+        self.plane.kubectl(&["get", kinds, "-o", "wide"]).await.unwrap_or_default()
+    }
+}
+
+fn distribution() -> Distribution {
+    serde_json::from_value(json!({
+        "apiVersion": "asu.dev/v1alpha1",
+        "kind": "Distribution",
+        "metadata": {"name": "openwrt"},
+        "spec": {
+            "title": "Test",
+            // Nothing answers there: these tests need no catalog.
+            "upstream": {"fetchURLs": ["http://127.0.0.1:1"], "publicURL": "http://public.example"},
+            "branches": [{"name": "24.10", "versions": ["24.10.7"], "signatures": "NotChecked"}]
+        }
+    }))
+    .expect("a Distribution")
+}
+
+pub fn cache() -> ImageBuilderCache {
+    let sha256 = "a".repeat(64);
+    let name = cache_name("openwrt", "24.10.7", "ath79/generic", &sha256);
+    let mut cache = ImageBuilderCache::new(
+        &name,
+        ImageBuilderCacheSpec {
+            distribution: "openwrt".into(),
+            version: "24.10.7".into(),
+            target: "ath79/generic".into(),
+            sha256,
+            file: "ib.tar.zst".into(),
+            target_path: "releases/24.10.7/targets/ath79/generic".into(),
+            pinned: false,
+        },
+    );
+    cache.finalizers_mut().push(labels::VOLUME_FINALIZER.to_owned());
+    cache
+}
+
+/// A build as the API makes it.
+pub fn build(package: &str) -> FirmwareBuild {
+    let request = RequestSpec {
+        distribution: "openwrt".into(),
+        version: "24.10.7".into(),
+        target: "ath79/generic".into(),
+        profile: "device".into(),
+        packages: vec![package.into()],
+        ..RequestSpec::default()
+    };
+    let hash = request_hash(&request.to_request().expect("a request"));
+    let spec = FirmwareBuildSpec {
+        request,
+        request_hash: hash.to_string(),
+        validated: Some(Validated {
+            catalog_revision: 1,
+            version_code: "r1-abc".into(),
+            image_builder_sha256: "a".repeat(64),
+        }),
+        cancel: false,
+        priority: BuildPriority::Normal,
+        retention: None,
+    };
+    let mut build = FirmwareBuild::new(&object_name(&hash), spec);
+    build.finalizers_mut().push(labels::ARCHIVE_FINALIZER.to_owned());
+    build
+}
