@@ -158,13 +158,12 @@ pub fn edit_config(config: &str, edits: &[String]) -> String {
     };
     let mut wanted: BTreeMap<String, &String> =
         edits.iter().filter_map(|edit| Some((name_of(edit)?, edit))).collect();
-    let mut text: String = config
-        .lines()
-        .map(|line| {
-            let edit = name_of(line).and_then(|name| wanted.remove(&name));
-            format!("{}\n", edit.map_or(line, String::as_str))
-        })
-        .collect();
+    let mut text = String::with_capacity(config.len());
+    for line in config.lines() {
+        let edit = name_of(line).and_then(|name| wanted.remove(&name));
+        text.push_str(edit.map_or(line, String::as_str));
+        text.push('\n');
+    }
     for edit in wanted.into_values() {
         text.push_str(edit);
         text.push('\n');

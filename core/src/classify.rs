@@ -331,14 +331,14 @@ impl Classifier {
 
 /// The sentence of today's public server.
 fn selection(missing: &BTreeSet<String>, conflicts: &BTreeSet<String>) -> String {
-    let mut text = String::from("Impossible package selection:");
+    let mut parts = vec!["Impossible package selection:".to_owned()];
     if !missing.is_empty() {
-        text.push_str(&format!(" missing ({})", list(missing)));
+        parts.push(format!("missing ({})", list(missing)));
     }
     if !conflicts.is_empty() {
-        text.push_str(&format!(" conflicts ({})", list(conflicts)));
+        parts.push(format!("conflicts ({})", list(conflicts)));
     }
-    text
+    parts.join(" ")
 }
 
 #[cfg(test)]

@@ -215,12 +215,12 @@ mod tests {
             let list = effective(&request, &defaults, &[]);
             for name in &wanted {
                 prop_assert!(list.contains(name));
-                let removal = format!("-{}", name);
+                let removal = format!("-{name}");
                 prop_assert!(!list.contains(&removal));
             }
             for name in &defaults {
                 let bare = name.trim_start_matches('-');
-                let removal = format!("-{}", bare);
+                let removal = format!("-{bare}");
                 prop_assert!(wanted.contains(bare) || list.contains(&removal));
             }
         }

@@ -195,7 +195,8 @@ mod tests {
     proptest! {
         #[test]
         fn rewriting_is_idempotent(paths in proptest::collection::vec("[a-z/]{0,12}", 0..5)) {
-            let text: String = paths.iter().map(|path| format!("src/gz f https://d.example/{}\n", path)).collect();
+            let lines: Vec<String> = paths.iter().map(|path| format!("src/gz f https://d.example/{path}")).collect();
+            let text = lines.join("\n");
             let once = rewritten(&text, PackageManager::Opkg, RepositoriesMode::Append, &[]);
             prop_assert!(!once.contains("d.example"));
             prop_assert_eq!(rewritten(&once, PackageManager::Opkg, RepositoriesMode::Append, &[]), once);

@@ -89,9 +89,10 @@ fn of_upstream(error: &UpstreamError) -> PopulateFailure {
         UpstreamError::NotFound { .. } => PopulateFailure::NotFound,
         UpstreamError::TooLarge { .. } => PopulateFailure::TooLarge,
         UpstreamError::Truncated { .. } => PopulateFailure::BadArchive,
-        UpstreamError::Malformed { .. } => PopulateFailure::BadChecksum,
         UpstreamError::BadSignature { .. } => PopulateFailure::BadSignature,
-        UpstreamError::BadChecksum { .. } => PopulateFailure::BadChecksum,
+        UpstreamError::Malformed { .. } | UpstreamError::BadChecksum { .. } => {
+            PopulateFailure::BadChecksum
+        }
         UpstreamError::Write { source, .. } => of_io(source),
     }
 }

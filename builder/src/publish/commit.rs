@@ -1,7 +1,7 @@
 //! The commit: one atomic put, after everything that it speaks of.
 
 use asu_core::{
-    failure::Disposition,
+    failure::{Disposition, FailureReason},
     result::{BuildResult, store_keys},
 };
 use object_store::{
@@ -39,7 +39,7 @@ impl Publish<'_> {
 }
 
 fn exit_code(result: &BuildResult) -> u8 {
-    match result.reason().map(|reason| reason.disposition()) {
+    match result.reason().map(FailureReason::disposition) {
         None => EXIT_SUCCESS,
         Some(Disposition::Request) => EXIT_REQUEST,
         Some(_) => EXIT_INFRASTRUCTURE,

@@ -15,7 +15,7 @@ use crate::handover::Folder;
 /// How often the lock and the stage are looked at.
 const TICK: Duration = Duration::from_millis(50);
 /// How long the beginning of `build` is waited for: the two containers start together.
-const BEGINNING: Duration = Duration::from_secs(60);
+const BEGINNING: Duration = Duration::from_mins(1);
 /// What a build may take longer than its limit: it ends itself at the limit.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -67,16 +67,14 @@ impl<'a> Watch<'a> {
             if self.lock.is_none() {
                 self.lock = self.work.file(names::LOCK).ok();
             }
-            match &self.lock {
-                // The file is made a moment before it is locked; the log comes after the lock.
-                Some(lock) if self.log.is_some() => {
-                    if flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                        self.print_stage();
-                        return Ended::Free;
-                    }
+            // The lock's file is made a moment before it is locked; the log comes after the lock.
+            if let (Some(lock), Some(_)) = (&self.lock, &self.log) {
+                if flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                    self.print_stage();
+                    return Ended::Free;
                 }
-                _ if begun.elapsed() > BEGINNING => return Ended::NeverBegan,
-                _ => {}
+            } else if begun.elapsed() > BEGINNING {
+                return Ended::NeverBegan;
             }
             if begun.elapsed() > self.longest + BEGINNING {
                 return Ended::TooLong;

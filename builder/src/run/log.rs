@@ -80,10 +80,10 @@ impl Log {
         let tail: Vec<u8> = inner.tail.drain(..).collect();
         if inner.dropped > 0 {
             let note = format!("\n{DROPPED_NOTE}{} bytes\n", inner.dropped);
-            inner.to_file(note.as_bytes());
+            inner.append(note.as_bytes());
             inner.dropped = 0;
         }
-        inner.to_file(&tail);
+        inner.append(&tail);
     }
 }
 
@@ -92,7 +92,7 @@ impl Inner {
         let fits = usize::try_from(self.head_left).unwrap_or(usize::MAX);
         let (head, rest) = bytes.split_at(bytes.len().min(fits));
         self.head_left -= head.len() as u64;
-        self.to_file(head);
+        self.append(head);
         if rest.is_empty() {
             return;
         }
@@ -103,7 +103,7 @@ impl Inner {
     }
 
     /// A log that cannot be written must not end a build.
-    fn to_file(&mut self, bytes: &[u8]) {
+    fn append(&mut self, bytes: &[u8]) {
         let _ = self.file.write_all(bytes);
     }
 }

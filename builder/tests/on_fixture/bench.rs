@@ -1,6 +1,7 @@
 //! A folder that stands for a pod's root, and the program run in it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::{PermissionsExt as _, chown, symlink},
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use std::{
 use asu_core::{
     digest::Sha256Hex,
     plan::{BuildLimits, BuildPlan, Marker, PLAN_SCHEMA, PopulatePlan, Workspace},
-    request::{DefaultsDigest, Request},
+    request::{DefaultsDigest, RepositoriesMode, Request},
     result::{BuildResult, PopulateResult},
 };
 use asu_tests::{
@@ -97,8 +98,8 @@ pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Makes the server fail.
-pub(crate) fn fail(upstream: &Upstream, faults: Faults) {
-    block(upstream.knobs().set(&faults)).expect("faults");
+pub(crate) fn fail(upstream: &Upstream, faults: &Faults) {
+    block(upstream.knobs().set(faults)).expect("faults");
 }
 
 /// What the server saw.
@@ -231,14 +232,14 @@ impl Pod {
             target: target.into(),
             profile: profile.into(),
             packages: packages.iter().map(ToString::to_string).collect(),
-            packages_versions: Default::default(),
+            packages_versions: BTreeMap::new(),
             diff_packages: false,
             filesystem: None,
             rootfs_size_mb: None,
             defaults: None,
-            repositories: Default::default(),
-            repositories_mode: Default::default(),
-            repository_keys: Default::default(),
+            repositories: BTreeMap::new(),
+            repositories_mode: RepositoriesMode::Replace,
+            repository_keys: BTreeSet::new(),
         };
         let plan = BuildPlan {
             schema: PLAN_SCHEMA,

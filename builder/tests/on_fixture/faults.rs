@@ -27,7 +27,7 @@ fn failed_with(packages: &[&str], reason: Reason) -> String {
     failed(&Pod::new(packages), reason)
 }
 
-fn failed_under(faults: Faults, reason: Reason) -> String {
+fn failed_under(faults: &Faults, reason: Reason) -> String {
     let pod = Pod::new(&["fixture-hello"]);
     fail(&pod.upstream, faults);
     let detail = failed(&pod, reason);
@@ -105,21 +105,21 @@ fn a_full_scratch_space_is_never_the_requests_fault() {
 #[test]
 fn an_index_by_a_stranger_has_its_own_reason() {
     let faults = Faults { wrong_signature: paths("*/base/Packages.sig"), ..Faults::default() };
-    let detail = failed_under(faults, Reason::IndexSignature);
+    let detail = failed_under(&faults, Reason::IndexSignature);
     assert!(detail.contains("base"), "{detail}");
 }
 
 #[test]
 fn a_server_that_answers_503_is_a_failed_download() {
     let faults = Faults { status_503: paths("*/base/Packages*"), ..Faults::default() };
-    failed_under(faults, Reason::DownloadFailed);
+    failed_under(&faults, Reason::DownloadFailed);
 }
 
 #[test]
 fn an_index_that_nothing_needed_spoils_the_build_too() {
     let pod = Pod::new(&[]);
     let faults = Faults { not_found: paths("*/base/Packages*"), ..Faults::default() };
-    fail(&pod.upstream, faults);
+    fail(&pod.upstream, &faults);
     failed(&pod, Reason::DownloadFailed);
 }
 
@@ -129,7 +129,7 @@ fn a_package_that_is_gone_or_damaged_is_a_failed_download() {
         Faults { not_found: paths("*/fixture-hello_*"), ..Faults::default() },
         Faults { corrupt: paths("*/fixture-hello_*"), ..Faults::default() },
     ] {
-        let detail = failed_under(faults, Reason::DownloadFailed);
+        let detail = failed_under(&faults, Reason::DownloadFailed);
         assert!(detail.contains("fixture-hello"), "{detail}");
     }
 }

@@ -175,3 +175,24 @@ fn a_log_that_is_too_long_keeps_its_beginning_and_its_end() {
     assert!(log.starts_with("[asu] $ make"));
     assert!(log.contains("Calculating checksums"));
 }
+
+#[test]
+fn a_tree_that_is_written_to_is_built_in_a_copy_instead() {
+    let (world, upstream) = world();
+    let cache = Cache::new();
+    let ready = cache.populate(&populate_plan(&world, &upstream, "testarch/small"));
+    assert_eq!(ready.failure, None, "{}", ready.detail);
+    let makefile = cache.volume().join("tree/Makefile");
+    let rules = fs::read_to_string(&makefile).expect("the Makefile");
+    let writing = "prepare_rootfs: FORCE\n\techo x >> $(STAGING_DIR_HOST)/.prereq-build\n";
+    fs::write(&makefile, rules.replace("prepare_rootfs: FORCE\n", writing)).expect("a Makefile");
+    let stamp = cache.volume().join("tree/staging_dir/host/.prereq-build");
+    let pod = Pod::with(&cache, "testarch/small", "acme_router-a", &[]);
+    built(&pod);
+    if !rustix::process::geteuid().is_root() {
+        // One user for all: the tree is writable, and nothing has to be copied.
+        return;
+    }
+    assert!(pod.log().contains("building again in a copy"), "{}", pod.log());
+    assert_eq!(fs::read(&stamp).expect("the stamp"), b"", "the tree itself was written to");
+}

@@ -2,12 +2,7 @@
 //! ImageBuilder and its download server. Needs root to change users; without it everything runs as
 //! the present user.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test stops at its first surprise"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test stops at its first surprise")]
 
 mod bench;
 mod confined;
