@@ -116,7 +116,9 @@ mod tests {
     fn every_setting_is_documented_and_in_the_environment() {
         let command = Settings::command();
         command.clone().debug_assert();
-        for argument in command.get_arguments().filter(|a| a.get_id() != "help" && a.get_id() != "version") {
+        for argument in
+            command.get_arguments().filter(|a| a.get_id() != "help" && a.get_id() != "version")
+        {
             assert!(argument.get_help().is_some(), "{}", argument.get_id());
             assert!(argument.get_env().is_some(), "{}", argument.get_id());
         }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use asu_core::digest::Sha256Hex;
-use asu_store::{CounterRepository as _, model::{Counter, CounterKind}};
+use asu_store::{
+    CounterRepository as _,
+    model::{Counter, CounterKind},
+};
 use jiff::Timestamp;
 
 use crate::state::AppState;
@@ -81,7 +84,8 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         counters.add(CounterKind::Request, None, at(2));
         counters.add(CounterKind::Request, None, at(1));
-        let expected = Counter { at: at(2), kind: CounterKind::Request, request_hash: None, count: 2 };
+        let expected =
+            Counter { at: at(2), kind: CounterKind::Request, request_hash: None, count: 2 };
         assert_eq!(counters.drain(), [expected]);
         for n in 0..MOST + 5 {
             counters.add(CounterKind::Served, Some(&Sha256Hex::of(&n.to_be_bytes())), at(0));

@@ -58,7 +58,8 @@ async fn unpack(stored: Bytes) -> Result<Vec<u8>, ApiError> {
 fn last(text: &[u8], most: usize) -> String {
     let start = text.len().saturating_sub(most);
     let end = text.get(start..).unwrap_or_default();
-    let line = if start == 0 { 0 } else { end.iter().position(|b| *b == b'\n').map_or(0, |n| n + 1) };
+    let line =
+        if start == 0 { 0 } else { end.iter().position(|b| *b == b'\n').map_or(0, |n| n + 1) };
     String::from_utf8_lossy(end.get(line..).unwrap_or_default()).into_owned()
 }
 

@@ -46,10 +46,9 @@ pub async fn look_up(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fou
     }
     match in_history(state, hash, ask, now).await? {
         Some(History { stored, counts: true }) => Ok(Found::Stored(stored)),
-        Some(History { stored, counts: false }) => Ok(newer(state, hash).await?.map_or(
-            Found::Stored(stored),
-            Found::Alive,
-        )),
+        Some(History { stored, counts: false }) => {
+            Ok(newer(state, hash).await?.map_or(Found::Stored(stored), Found::Alive))
+        }
         None if ask == Ask::Build => Ok(Found::Nothing(object)),
         None => match state.cluster.read(hash).await? {
             Some(entry) if !entry.archived => Ok(Found::Alive(entry)),

@@ -153,7 +153,11 @@ impl Metrics {
             self.watch_silence.clone(),
         );
         registry.register("builds", "FirmwareBuilds known", self.builds.clone());
-        registry.register("builds_waiting", "Builds that wait for their turn", self.waiting.clone());
+        registry.register(
+            "builds_waiting",
+            "Builds that wait for their turn",
+            self.waiting.clone(),
+        );
         registry.register_with_unit(
             "answer_cache",
             "Finished answers in memory",

@@ -49,7 +49,10 @@ pub async fn openapi_get(Extension(Rendered(document)): Extension<Rendered>) -> 
 
 /// What is asked for. Unknown fields are ignored; numbers and booleans may come as strings.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what parse.rs reads by hand, so that no error repeats a value")]
+#[expect(
+    dead_code,
+    reason = "describes what parse.rs reads by hand, so that no error repeats a value"
+)]
 pub struct BuildRequest {
     /// Name of the Distribution.
     #[schema(default = "openwrt")]

@@ -52,12 +52,19 @@ impl AnswerCache {
     }
 
     /// Puts a fresh answer in.
-    pub fn put(&self, hash: Sha256Hex, answer: Arc<Rendered>, fresh_until: Timestamp, now: Timestamp) {
+    pub fn put(
+        &self,
+        hash: Sha256Hex,
+        answer: Arc<Rendered>,
+        fresh_until: Timestamp,
+        now: Timestamp,
+    ) {
         let size = answer.body.len().saturating_add(OVERHEAD);
         if size > self.bytes {
             return;
         }
-        let until = now.checked_add(TRUSTED).map_or(fresh_until, |trusted| trusted.min(fresh_until));
+        let until =
+            now.checked_add(TRUSTED).map_or(fresh_until, |trusted| trusted.min(fresh_until));
         let mut held = self.lock();
         held.remove(&hash);
         while held.bytes.saturating_add(size) > self.bytes && held.drop_oldest() {}
@@ -86,7 +93,8 @@ impl AnswerCache {
 impl Held {
     fn remove(&mut self, hash: &Sha256Hex) {
         if let Some(entry) = self.entries.remove(hash) {
-            self.bytes = self.bytes.saturating_sub(entry.answer.body.len().saturating_add(OVERHEAD));
+            self.bytes =
+                self.bytes.saturating_sub(entry.answer.body.len().saturating_add(OVERHEAD));
         }
         // Numbers of removed entries are dropped when their turn comes, or when they abound.
         if self.order.len() > self.entries.len().saturating_mul(2).saturating_add(64) {

@@ -10,8 +10,8 @@ use crate::{cluster::Entry, state::AppState};
 /// The answer of a build that is not finished.
 pub fn waiting(state: &AppState, entry: &Entry) -> Response {
     if entry.admitted {
-        let stage = entry.stage.as_str();
-        return respond(StatusCode::ACCEPTED, stage, "0", bytes(&started(entry)));
+        let word = entry.stage.as_str();
+        return respond(StatusCode::ACCEPTED, word, "0", bytes(&started(entry)));
     }
     let position = state.cluster.watch.place(entry).position;
     let body = bytes(&queued(entry, position));

@@ -102,11 +102,8 @@ impl Documents {
 
 fn overview(distribution: &Distribution, server: &Server<'_>) -> Value {
     let offer = &distribution.offer;
-    let by_name: Map<String, Value> = offer
-        .branches
-        .iter()
-        .map(|it| (it.name.clone(), branch(distribution, it)))
-        .collect();
+    let by_name: Map<String, Value> =
+        offer.branches.iter().map(|it| (it.name.clone(), branch(distribution, it))).collect();
     json!({
         "latest": offer.latest,
         "branches": by_name,

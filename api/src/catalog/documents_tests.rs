@@ -41,7 +41,10 @@ fn distribution() -> Distribution {
                 branch("24.10", Some(27990), &["24.10.1", "24.10.0"]),
             ],
         },
-        versions: vec![version("24.10.1", &[]), version("24.10.0", &[("ath79/generic", "mips_24kc")])],
+        versions: vec![
+            version("24.10.1", &[]),
+            version("24.10.0", &[("ath79/generic", "mips_24kc")]),
+        ],
     }
 }
 

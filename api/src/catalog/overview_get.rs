@@ -1,10 +1,7 @@
 //! The overview: everything that clients need before they ask for an image. Its older addresses
 //! answer with 200 themselves, because some clients follow no redirect.
 
-use axum::{
-    extract::State,
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use http::HeaderMap;
 
 use super::Document;

@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use asu_core::{
-    admission::Basis, digest::Sha256Hex, request::Request, request_hash::object_name,
-};
-use asu_crds::{
-    BuildPriority, FirmwareBuild, FirmwareBuildSpec, RequestSpec, Validated, labels,
-};
+use asu_core::{admission::Basis, digest::Sha256Hex, request::Request, request_hash::object_name};
+use asu_crds::{BuildPriority, FirmwareBuild, FirmwareBuildSpec, RequestSpec, Validated, labels};
 use jiff::Timestamp;
 use kube::api::{DeleteParams, PostParams, Preconditions, PropagationPolicy};
 use tokio::{sync::MutexGuard, time::Instant};

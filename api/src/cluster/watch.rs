@@ -130,10 +130,11 @@ impl Watch {
     /// Number of builds that wait for their turn.
     pub fn waiting(&self) -> usize {
         let index = self.read();
-        let unseen = index
-            .recent
-            .iter(Instant::now())
-            .filter(|entry| entry.waits() && index.builds.get(&entry.hash).is_none_or(|it| it.archived));
+        let unseen = |entry: &&Entry| {
+            let seen = index.builds.get(&entry.hash);
+            entry.waits() && seen.is_none_or(|it| it.archived && it.uid != entry.uid)
+        };
+        let unseen = index.recent.iter(Instant::now()).filter(unseen);
         index.builds.values().filter(|entry| entry.waits()).count().saturating_add(unseen.count())
     }
 

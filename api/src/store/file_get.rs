@@ -3,7 +3,11 @@
 use std::ops::Range;
 
 use asu_core::{digest::Sha256Hex, result::is_plain_file_name};
-use asu_store::{BuildRepository as _, artifacts::ArtifactError, model::{ArtifactRecord, CounterKind}};
+use asu_store::{
+    BuildRepository as _,
+    artifacts::ArtifactError,
+    model::{ArtifactRecord, CounterKind},
+};
 use axum::{
     body::Body,
     extract::{Path, State},

@@ -92,7 +92,16 @@ mod tests {
 
     #[test]
     fn what_is_no_single_range_means_the_whole() {
-        for range in ["bytes=0-1,3-4", "bytes=4-2", "lines=0-1", "bytes", "bytes=", "bytes=a-b", "bytes=-", "bytes=+1-2"] {
+        for range in [
+            "bytes=0-1,3-4",
+            "bytes=4-2",
+            "lines=0-1",
+            "bytes",
+            "bytes=",
+            "bytes=a-b",
+            "bytes=-",
+            "bytes=+1-2",
+        ] {
             assert_eq!(ask(range), Wanted::Whole, "{range}");
         }
     }

@@ -41,7 +41,9 @@ mod tests {
 
     fn chunks(number: usize, size: usize) -> Body {
         let chunk = Bytes::from(vec![b'x'; size]);
-        Body::from_stream(stream::iter((0..number).map(move |_| Ok::<_, std::io::Error>(chunk.clone()))))
+        Body::from_stream(stream::iter(
+            (0..number).map(move |_| Ok::<_, std::io::Error>(chunk.clone())),
+        ))
     }
 
     #[tokio::test]
@@ -53,7 +55,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_endless_body_ends_in_413() {
-        let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 4096])));
+        let endless =
+            stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 4096])));
         assert_eq!(read(Body::from_stream(endless)).await.unwrap_err().status(), 413);
     }
 }

@@ -53,7 +53,8 @@ pub fn parse(body: &[u8]) -> Result<BuildRequest, ApiError> {
 /// f2fs): that is no choice, and was ignored before the field meant anything.
 fn filesystem(fields: &mut Fields) -> Option<Filesystem> {
     let word = fields.nullable_text("filesystem")?;
-    let plain = word.len() <= 32 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let plain = word.len() <= 32
+        && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !plain {
         let known = Filesystem::ALL.map(Filesystem::as_str).join(", ");
         fields.problem("filesystem", &format!("must be one of {known}, or null"));

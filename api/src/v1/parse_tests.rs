@@ -40,7 +40,8 @@ fn what_clients_really_send_is_read() {
 
 #[test]
 fn every_wrong_field_is_named_in_one_string() {
-    let body = json!({"target": 3, "packages": "x", "diff_packages": "maybe", "rootfs_size_mb": 1.5});
+    let body =
+        json!({"target": 3, "packages": "x", "diff_packages": "maybe", "rootfs_size_mb": 1.5});
     assert_eq!(
         read(&body).unwrap_err(),
         "version: is required; target: must be a string; profile: is required; packages: must be a list of strings; \
@@ -63,12 +64,17 @@ fn what_is_no_object_is_refused_with_its_place() {
 
 #[test]
 fn numbers_and_booleans_may_come_as_words() {
-    for (value, expected) in
-        [(json!("300"), Some(300)), (json!(300.0), Some(300)), (json!(null), None), (json!(""), None)]
-    {
+    for (value, expected) in [
+        (json!("300"), Some(300)),
+        (json!(300.0), Some(300)),
+        (json!(null), None),
+        (json!(""), None),
+    ] {
         assert_eq!(read(&with("rootfs_size_mb", value)).unwrap().rootfs_size_mb, expected);
     }
-    for (value, expected) in [(json!("yes"), true), (json!("OFF"), false), (json!(1), true), (json!(0), false)] {
+    for (value, expected) in
+        [(json!("yes"), true), (json!("OFF"), false), (json!(1), true), (json!(0), false)]
+    {
         assert_eq!(read(&with("diff_packages", value)).unwrap().diff_packages, expected);
     }
     for bad in [json!(-1), json!("abc"), json!([]), json!(1e300), json!(true)] {
@@ -84,9 +90,16 @@ fn null_is_only_allowed_where_clients_send_it() {
     for field in ["defaults", "rootfs_size_mb", "filesystem", "client"] {
         assert!(read(&with(field, Value::Null)).is_ok(), "{field}");
     }
-    for field in ["version", "packages", "packages_versions", "repositories", "repository_keys", "distro",
-        "version_code", "repositories_mode"]
-    {
+    for field in [
+        "version",
+        "packages",
+        "packages_versions",
+        "repositories",
+        "repository_keys",
+        "distro",
+        "version_code",
+        "repositories_mode",
+    ] {
         assert!(read(&with(field, Value::Null)).unwrap_err().starts_with(field), "{field}");
     }
 }
@@ -99,7 +112,10 @@ fn a_filesystem_of_a_running_root_is_no_choice_and_anything_else_is_an_error() {
     for bad in [json!(7), json!("a b"), json!("../x"), json!("x".repeat(33))] {
         assert!(read(&with("filesystem", bad)).unwrap_err().starts_with("filesystem: must be"));
     }
-    assert_eq!(read(&with("filesystem", json!("jffs2-nand"))).unwrap().filesystem, Some(Filesystem::Jffs2Nand));
+    assert_eq!(
+        read(&with("filesystem", json!("jffs2-nand"))).unwrap().filesystem,
+        Some(Filesystem::Jffs2Nand)
+    );
 }
 
 proptest! {

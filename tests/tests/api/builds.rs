@@ -1,0 +1,260 @@
+//! POST and GET of builds.
+
+use asu_core::{
+    digest::Sha256Hex, failure::FailureReason, request_hash::request_hash, retention::Deletion,
+};
+use asu_crds::{BuildCondition, labels};
+use asu_store::RetentionRepository as _;
+use kube::api::{DeleteParams, PostParams};
+use serde_json::json;
+
+use crate::{
+    harness::{World, request, wait},
+    samples::{self, body, in_minutes, with},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_creates_one_object_that_says_what_it_was_validated_with() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let answer = api.post(&body()).await;
+    assert_eq!(answer.status, 202, "{}", answer.json);
+    assert_eq!(answer.json["detail"], "queued");
+    assert_eq!(answer.json["queue_position"], 0);
+    assert_eq!(answer.header("x-imagebuilder-status"), "queued");
+    assert_eq!(answer.header("x-queue-position"), "0");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let hash = answer.hash();
+    assert_eq!(hash, request_hash(&request()).as_str());
+    let object = world.object(&hash).await;
+    assert_eq!(object.spec.request_hash, hash);
+    assert_eq!(object.spec.request.to_request().unwrap(), request());
+    let validated = object.spec.validated.unwrap();
+    assert_eq!(validated.version_code, "r29197-ab4c7d6af7");
+    assert_eq!(validated.catalog_revision, 1);
+    assert_eq!(object.metadata.finalizers.unwrap(), [labels::ARCHIVE_FINALIZER]);
+    // Another spelling of the same request.
+    let again = api.post(&with("profile", json!("alias_a"))).await;
+    assert_eq!((again.status, again.hash()), (202, hash.clone()));
+    assert_eq!(api.state(&hash).await.status, 202);
+    assert_eq!(world.objects().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_equal_posts_over_two_replicas_are_one_object() {
+    let world = World::new().await;
+    let (a, b) = (world.replica().await, world.replica().await);
+    let body = body();
+    let posts = (0..100).map(|n| if n % 2 == 0 { a.post(&body) } else { b.post(&body) });
+    let answers = futures::future::join_all(posts).await;
+    for answer in &answers {
+        assert_eq!(answer.status, 202, "{}", answer.json);
+        assert_eq!(answer.hash(), answers[0].hash());
+    }
+    assert_eq!(world.objects().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_build_shows_its_stage_and_no_place_in_the_queue() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let first = api.post(&body()).await.hash();
+    let second = api.post(&with("packages", json!(["nano"]))).await;
+    assert_eq!(second.json["queue_position"], 1);
+    world.set_status(&first, &[BuildCondition::Admitted], Some("building_image")).await;
+    let answer = wait("the stage", async || {
+        let answer = api.state(&first).await;
+        (answer.json["detail"] == "started").then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.json["imagebuilder_status"], "building_image");
+    assert_eq!(answer.json.get("queue_position"), None);
+    assert_eq!(answer.header("x-imagebuilder-status"), "building_image");
+    let head = api.send(api.http.head(api.url(&format!("/api/v1/build/{first}")))).await;
+    assert_eq!((head.status, head.bytes.len()), (202, 0));
+    assert_eq!(head.header("x-imagebuilder-status"), "building_image");
+    assert_eq!(head.header("content-length"), answer.bytes.len().to_string());
+    assert_eq!(api.state(&second.hash()).await.json["queue_position"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_have_their_status_and_create_nothing() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    for (body, status, detail) in [
+        (json!({}), 422, "version: is required; target: is required; profile: is required"),
+        (json!([]), 422, "body: must be a JSON object"),
+        (with("packages", json!(["$(id)"])), 422, "packages: \"$(id)\" is not a package name"),
+        (with("rootfs_size_mb", json!(1025)), 422, "rootfs_size_mb: must be from 1 to 1024"),
+        (with("distro", json!("other")), 400, "Unsupported distro: other"),
+        (with("version", json!("1.2.3")), 400, "Unsupported branch: 1.2.3"),
+        (with("version", json!("24.10.9")), 400, "Unsupported version: 24.10.9"),
+        (
+            with("repositories", json!({"a": "https://evil.example/x"})),
+            400,
+            "Repository not allowed: https://evil.example/x",
+        ),
+    ] {
+        let answer = api.post(&body).await;
+        assert_eq!((answer.status, answer.json["detail"].as_str().unwrap()), (status, detail));
+    }
+    for (field, value, part) in [
+        ("target", "x86/64", "Unsupported target: x86/64."),
+        ("profile", "no,such", "Unsupported profile: no_such."),
+        ("profile", "shared,name", "choose one of: dev_a, dev_b"),
+    ] {
+        let answer = api.post(&with(field, json!(value))).await;
+        let detail = answer.json["detail"].as_str().unwrap();
+        assert!(answer.status == 400 && detail.contains(part), "{}", answer.json);
+    }
+    assert!(world.objects().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_waiting_builds_than_allowed_refuse_new_requests_but_answer_known_ones() {
+    let world = World::new().await;
+    let api = world.replica_with(world.client.clone(), &["--max-pending=1"]).await;
+    api.ready().await;
+    let known = api.post(&body()).await;
+    assert_eq!(known.status, 202);
+    assert_eq!(api.post(&with("packages", json!(["a"]))).await.status, 202);
+    let refused = api.post(&with("packages", json!(["b"]))).await;
+    assert_eq!(refused.status, 529);
+    assert_eq!(
+        refused.json["detail"],
+        "server overload, queue contains too many build requests: 2"
+    );
+    assert_eq!(api.post(&body()).await.status, 202);
+    assert_eq!(world.objects().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_whose_watch_is_held_back_reads_the_object_before_it_says_404() {
+    let world = World::new().await;
+    let ahead = world.replica().await;
+    // May read and create, but neither list nor watch.
+    world
+        .plane
+        .kubectl(&[
+            "-n",
+            &world.namespace,
+            "create",
+            "role",
+            "blind",
+            "--verb=get,create",
+            "--resource=firmwarebuilds.asu.dev",
+        ])
+        .await
+        .unwrap();
+    world
+        .plane
+        .kubectl(&[
+            "-n",
+            &world.namespace,
+            "create",
+            "rolebinding",
+            "blind",
+            "--role=blind",
+            "--user=blind",
+        ])
+        .await
+        .unwrap();
+    let behind = world.replica_with(world.plane.client_as("blind").await.unwrap(), &[]).await;
+    let hash = ahead.post(&body()).await.hash();
+    assert_eq!(behind.state(&hash).await.status, 202);
+    assert_eq!(behind.state(&"0".repeat(64)).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_hash_is_404_and_so_is_what_is_no_hash() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    for hash in ["0".repeat(64), "abc".into(), "A".repeat(64)] {
+        let answer = api.state(&hash).await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(answer.json["detail"], "could not find provided request hash");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_image_is_built_anew_and_served_until_its_time_is_over() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let hash = api.post(&body()).await.hash();
+    let old = world.object(&hash).await.metadata.uid.unwrap();
+    world
+        .archive_with(&old, &hash, samples::success(), |it| it.facts.fresh_until = in_minutes(-1))
+        .await;
+    world.set_status(&hash, &[BuildCondition::Admitted, BuildCondition::Archived], None).await;
+    world.release(&hash).await;
+    wait("the stored image", async || (api.state(&hash).await.status == 200).then_some(())).await;
+    let answer = api.post(&body()).await;
+    assert_eq!(answer.status, 202, "{}", answer.json);
+    let new = world.object(&hash).await.metadata.uid.unwrap();
+    assert_ne!(old, new);
+    // The newest known build is the one on its way.
+    assert_eq!(api.state(&hash).await.status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let hash = request_hash(&request()).to_string();
+    world.archive("uid-1", &hash, samples::success()).await;
+    assert_eq!(api.post(&body()).await.status, 200);
+    assert!(world.objects().await.is_empty());
+    let deletion =
+        Deletion { build_key: Sha256Hex::of(b"key"), bytes: 0, keep_until: in_minutes(1_000_000) };
+    let taken = world.owner.begin_files_deletion(&deletion, samples::now(), world.epoch).await;
+    taken.unwrap().expect("nothing else refers to the files");
+    wait("the image to be out of service", async || {
+        (api.state(&hash).await.status == 404).then_some(())
+    })
+    .await;
+    assert_eq!(api.post(&body()).await.status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_the_request_is_given_again_and_one_of_the_surroundings_is_tried_again() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let hash = request_hash(&request()).to_string();
+    world.archive("uid-1", &hash, samples::failure(FailureReason::PackageSelection)).await;
+    let answer = api.post(&body()).await;
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.json["detail"], "Error: Impossible package selection: missing (nope)");
+    assert_eq!(answer.json["imagebuilder_status"], "failed");
+    assert_eq!(answer.json["stdout"], samples::LOG);
+    assert_eq!(answer.json["stderr"], "");
+    assert_eq!(answer.hash(), hash);
+    assert_eq!(answer.header("x-imagebuilder-status"), "failed");
+    let log = api.get(&format!("/api/v1/build/{hash}/log")).await;
+    assert_eq!((log.status, log.bytes.as_slice()), (200, samples::LOG.as_bytes()));
+    assert!(log.header("content-type").starts_with("text/plain"));
+    world
+        .archive_with("uid-2", &hash, samples::failure(FailureReason::NoSpace), |it| {
+            it.facts.fresh_until = samples::now();
+            it.facts.times.finished = samples::now();
+        })
+        .await;
+    wait("the newer failure", async || (api.post(&body()).await.status == 202).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_with_the_name_but_another_hash_never_answers_for_a_request() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let hash = request_hash(&request());
+    let mut foreign = asu_crds::examples::build();
+    foreign.metadata.name = Some(asu_core::request_hash::object_name(&hash));
+    world.builds().create(&PostParams::default(), &foreign).await.unwrap();
+    assert_eq!(api.state(hash.as_str()).await.status, 404);
+    let refused = api.post(&body()).await;
+    assert_eq!(refused.status, 500);
+    assert_eq!(refused.json["detail"], "internal error");
+    let name = foreign.metadata.name.unwrap();
+    world.builds().delete(&name, &DeleteParams::default()).await.unwrap();
+    assert_eq!(api.post(&body()).await.status, 202);
+}

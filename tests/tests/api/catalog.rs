@@ -1,0 +1,73 @@
+//! The documents of the catalog.
+
+use asu_store::CatalogRepository as _;
+use serde_json::json;
+
+use crate::{
+    harness::{World, wait},
+    samples,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overview_has_one_content_at_all_its_addresses_and_no_redirect() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let overview = api.get("/json/v1/overview.json").await;
+    assert_eq!(overview.status, 200);
+    assert_eq!(overview.json["latest"], json!(["24.10.7"]));
+    assert_eq!(
+        overview.json["branches"]["24.10"]["targets"],
+        json!({"ath79/generic": "mips_24kc"})
+    );
+    assert_eq!(overview.json["branches"]["24.10"]["path_packages"], "DEPRECATED");
+    assert_eq!(overview.header("cache-control"), "public, max-age=60");
+    for path in ["/api/v1/overview", "/api/overview", "/overview", "//api/v1/overview/?1"] {
+        let same = api.get(path).await;
+        assert_eq!((same.status, same.json), (200, overview.json.clone()), "{path}");
+    }
+    let known = api.http.get(api.url("/json/v1/overview.json"));
+    let known = api.send(known.header("if-none-match", overview.header("etag"))).await;
+    assert_eq!((known.status, known.bytes.len()), (304, 0));
+    let head = api.send(api.http.head(api.url("/json/v1/overview.json"))).await;
+    assert_eq!(head.header("content-length"), overview.bytes.len().to_string());
+    assert_eq!(api.get("/json/v1/latest.json").await.json, json!({"latest": ["24.10.7"]}));
+    assert_eq!(api.get("/api/v1/latest").await.json, json!({"latest": ["24.10.7"]}));
+    assert_eq!(api.get("/json/v1/branches.json").await.json[0]["name"], "24.10");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_revision_comes_from_the_catalog() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let revision = async |path: &str| api.get(&format!("/api/v1/revision/{path}")).await;
+    let found = revision("24.10.7/ath79/generic").await;
+    assert_eq!((found.status, found.json), (200, json!({"revision": "r29197-ab4c7d6af7"})));
+    let unknown = revision("bogus/ath79/generic").await;
+    assert_eq!(
+        (unknown.status, &unknown.json["detail"]),
+        (400, &json!("Unsupported version: bogus"))
+    );
+    assert_eq!(revision("24.10.7/no/such").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_catalog_is_seen_without_a_restart() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let mut offer = samples::offer();
+    offer.latest = vec!["24.10.8".into()];
+    world
+        .owner
+        .put_distribution("openwrt", &offer, &samples::versions(), world.epoch)
+        .await
+        .unwrap();
+    wait("the new catalog", async || {
+        (api.get("/json/v1/latest.json").await.json == json!({"latest": ["24.10.8"]})).then_some(())
+    })
+    .await;
+    world.owner.remove_distribution("openwrt", world.epoch).await.unwrap();
+    wait("the empty catalog", async || {
+        (api.get("/json/v1/overview.json").await.status == 503).then_some(())
+    })
+    .await;
+}

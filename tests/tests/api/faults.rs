@@ -1,0 +1,98 @@
+//! Dependencies that go away and come back.
+
+use std::{sync::Arc, time::Duration};
+
+use asu_core::request_hash::request_hash;
+use asu_store::{PgStore, PoolSettings};
+use asu_tests::postgres::Postgres;
+use serde_json::json;
+
+use crate::{
+    harness::{World, own_plane, request, wait},
+    samples::{self, IMAGE, body, with},
+};
+
+/// A server of one's own, with a migrated database.
+async fn own_database() -> (Postgres, PgStore, String) {
+    let postgres = Postgres::start().await.unwrap();
+    let name = postgres.clone_template().await.unwrap();
+    let owner = PgStore::connect(&postgres.url(&name), &PoolSettings::default(), "test").unwrap();
+    let url = postgres.api_url(&name);
+    (postgres, owner, url)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_database_each_route_answers_for_itself_and_readiness_stays() {
+    let (mut postgres, owner, url) = own_database().await;
+    let plane = World::new().await.plane;
+    let world = World::on(plane, owner, url).await;
+    let api = world.replica().await;
+    let alive = api.post(&with("packages", json!(["nano"]))).await.hash();
+    let stored = request_hash(&request()).to_string();
+    world.archive("uid-1", &stored, samples::success()).await;
+    postgres.server().stop().unwrap();
+    for path in [
+        format!("/api/v1/build/{stored}"),
+        format!("/api/v1/build/{stored}/log"),
+        format!("/store/{stored}/{IMAGE}"),
+    ] {
+        let answer = api.get(&path).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "5"), "{path}");
+        assert_eq!(
+            answer.json["detail"],
+            "the database is not available at the moment, try again later"
+        );
+    }
+    assert_eq!(api.post(&body()).await.status, 503);
+    assert_eq!(api.state(&alive).await.status, 202);
+    assert_eq!(api.get("/json/v1/overview.json").await.status, 200);
+    let ready = api.http.get(api.admin("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+    postgres.server().resume().await.unwrap();
+    wait("the database to be used again", async || {
+        (api.state(&stored).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_is_not_ready_before_the_database_the_catalog_and_the_watch_are_there() {
+    let (mut postgres, owner, url) = own_database().await;
+    let plane = World::new().await.plane;
+    let world = World::on(plane, owner, url).await;
+    postgres.server().stop().unwrap();
+    let api = world.replica_with(world.client.clone(), &[]).await;
+    let ready = api.http.get(api.admin("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 503);
+    assert!(ready.text().await.unwrap().contains("a fitting database schema"));
+    assert_eq!(api.post(&body()).await.status, 503);
+    assert_eq!(api.http.get(api.admin("/livez")).send().await.unwrap().status(), 200);
+    postgres.server().resume().await.unwrap();
+    api.ready().await;
+    assert_eq!(api.post(&body()).await.status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_cluster_finished_images_are_served_and_nothing_is_ever_a_wrong_404() {
+    let plane = Arc::new(own_plane().await);
+    let (_postgres, owner, url) = own_database().await;
+    let world = World::on(plane, owner, url).await;
+    let api = world.replica().await;
+    let stored = request_hash(&request()).to_string();
+    world.archive("uid-1", &stored, samples::success()).await;
+    world.plane.freeze().unwrap();
+    let (known, unknown) = (body(), "0".repeat(64));
+    let new = with("packages", json!(["nano"]));
+    let within = tokio::time::timeout(Duration::from_secs(15), async {
+        tokio::join!(api.post(&known), api.state(&unknown), api.post(&new))
+    });
+    let (finished, unknown, new) = within.await.expect("clients wait 15 s for an answer");
+    assert_eq!(finished.status, 200);
+    assert_eq!((unknown.status, unknown.header("retry-after")), (503, "5"));
+    assert_eq!(new.status, 503);
+    world.plane.thaw().unwrap();
+    wait("the cluster to be used again", async || {
+        (api.state(&"0".repeat(64)).await.status == 404).then_some(())
+    })
+    .await;
+}

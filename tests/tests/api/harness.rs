@@ -1,0 +1,294 @@
+//! One API, or several replicas of it, on a database and a namespace of its own.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use asu_api::{
+    config::Settings,
+    run::{Running, start},
+};
+use asu_core::{digest::Sha256Hex, request::Request, request_hash::object_name};
+use asu_crds::{BuildCondition, FirmwareBuild};
+use asu_store::{
+    BuildRepository as _, CatalogRepository as _, EpochRepository as _, PgStore,
+    model::{Ending, NewArchive},
+};
+use asu_tests::{cluster::ControlPlane, postgres::TestDatabase};
+use clap::Parser as _;
+use k8s_openapi::{
+    api::core::v1::Namespace,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client,
+    api::{ListParams, Patch, PatchParams, PostParams},
+    runtime::{conditions, wait::await_condition},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+use crate::samples;
+
+/// A control plane that tests of this process which run at the same time share.
+async fn plane() -> Arc<ControlPlane> {
+    static SHARED: Mutex<Weak<ControlPlane>> = Mutex::const_new(Weak::new());
+    let mut shared = SHARED.lock().await;
+    if let Some(running) = shared.upgrade() {
+        return running;
+    }
+    let started = Arc::new(own_plane().await);
+    *shared = Arc::downgrade(&started);
+    started
+}
+
+/// A control plane with the definitions installed.
+pub async fn own_plane() -> ControlPlane {
+    let plane = ControlPlane::start().await.unwrap();
+    let client = plane.client().await.unwrap();
+    let api: Api<CustomResourceDefinition> = Api::all(client);
+    for crd in asu_crds::crds() {
+        let name = crd.metadata.name.clone().unwrap();
+        api.create(&PostParams::default(), &crd).await.unwrap();
+        let established = await_condition(api.clone(), &name, conditions::is_crd_established());
+        tokio::time::timeout(Duration::from_secs(30), established)
+            .await
+            .unwrap_or_else(|_| panic!("{name} was not established within 30 s"))
+            .unwrap();
+    }
+    plane
+}
+
+/// One replica.
+pub struct Replica {
+    pub running: Running,
+    pub http: reqwest::Client,
+}
+
+impl Replica {
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.address)
+    }
+
+    pub fn admin(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.admin_address)
+    }
+
+    pub async fn post(&self, body: &Value) -> Answer {
+        self.send(self.http.post(self.url("/api/v1/build")).json(body)).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.http.get(self.url(path))).await
+    }
+
+    pub async fn state(&self, hash: &str) -> Answer {
+        self.get(&format!("/api/v1/build/{hash}")).await
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let origins = headers.get_all("access-control-allow-origin").iter().count();
+        assert_eq!(origins, 1, "exactly one CORS header on every answer");
+        let bytes = response.bytes().await.unwrap().to_vec();
+        let json: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if status >= 400 && !bytes.is_empty() {
+            assert_eq!(json["status"], status, "errors repeat their status: {json}");
+            assert!(json["detail"].is_string(), "errors say what they are: {json}");
+        }
+        Answer { status, headers, bytes, json }
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&self) {
+        wait("the replica to be ready", async || {
+            let answer = self.http.get(self.admin("/readyz")).send().await.ok()?;
+            (answer.status() == 200).then_some(())
+        })
+        .await;
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub bytes: Vec<u8>,
+    pub json: Value,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn hash(&self) -> String {
+        self.json["request_hash"].as_str().unwrap_or_else(|| panic!("{}", self.json)).to_owned()
+    }
+}
+
+/// Looks until there is something, for 20 s.
+pub async fn wait<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let end = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(tokio::time::Instant::now() < end, "waited 20 s for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Everything of one test.
+pub struct World {
+    pub namespace: String,
+    pub client: Client,
+    pub plane: Arc<ControlPlane>,
+    pub database_url: String,
+    pub owner: PgStore,
+    pub epoch: i64,
+    pub folder: TempDir,
+    _database: Option<TestDatabase>,
+}
+
+impl World {
+    /// With the catalog of [`samples`].
+    pub async fn new() -> Self {
+        let database = TestDatabase::new().await.unwrap();
+        let owner = database.store().unwrap();
+        let url = database.api_url.clone();
+        Self { _database: Some(database), ..Self::on(plane().await, owner, url).await }
+    }
+
+    /// On servers of one's own.
+    pub async fn on(plane: Arc<ControlPlane>, owner: PgStore, database_url: String) -> Self {
+        let client = plane.client().await.unwrap();
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let mut namespace = Namespace::default();
+        namespace.metadata.generate_name = Some("api-".into());
+        let made = namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+        let epoch = owner.raise().await.unwrap();
+        owner
+            .put_distribution("openwrt", &samples::offer(), &samples::versions(), epoch)
+            .await
+            .unwrap();
+        Self {
+            namespace: made.metadata.name.unwrap(),
+            client,
+            plane,
+            database_url,
+            owner,
+            epoch,
+            folder: tempfile::tempdir().unwrap(),
+            _database: None,
+        }
+    }
+
+    pub fn settings(&self, more: &[&str]) -> Settings {
+        let arguments = [
+            "asu-api".to_owned(),
+            format!("--namespace={}", self.namespace),
+            format!("--database-url={}", self.database_url),
+            format!("--store-url=file://{}", self.folder.path().display()),
+            "--listen=127.0.0.1:0".to_owned(),
+            "--admin-listen=127.0.0.1:0".to_owned(),
+        ];
+        Settings::parse_from(arguments.into_iter().chain(more.iter().map(|&it| it.to_owned())))
+    }
+
+    /// A replica that is ready.
+    pub async fn replica(&self) -> Replica {
+        let replica = self.replica_with(self.client.clone(), &[]).await;
+        replica.ready().await;
+        replica
+    }
+
+    pub async fn replica_with(&self, client: Client, more: &[&str]) -> Replica {
+        let running = start(self.settings(more), client).await.unwrap();
+        Replica { running, http: reqwest::Client::builder().no_proxy().build().unwrap() }
+    }
+
+    pub fn builds(&self) -> Api<FirmwareBuild> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub async fn objects(&self) -> Vec<FirmwareBuild> {
+        self.builds().list(&ListParams::default()).await.unwrap().items
+    }
+
+    pub async fn object(&self, hash: &str) -> FirmwareBuild {
+        let hash: Sha256Hex = hash.parse().unwrap();
+        self.builds().get(&object_name(&hash)).await.unwrap()
+    }
+
+    /// What the operator does to the status of a build.
+    pub async fn set_status(&self, hash: &str, holds: &[BuildCondition], stage: Option<&str>) {
+        let name = object_name(&hash.parse().unwrap());
+        let conditions: Vec<Value> = holds
+            .iter()
+            .map(|condition| {
+                json!({"type": condition.as_str(), "status": "True", "reason": "Test",
+                       "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"})
+            })
+            .collect();
+        let patch = json!({"status": {"conditions": conditions, "stage": stage}});
+        self.builds()
+            .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .unwrap();
+    }
+
+    /// What the operator does when a build is archived: the finalizer goes.
+    pub async fn release(&self, hash: &str) {
+        let name = object_name(&hash.parse().unwrap());
+        let patch = json!({"metadata": {"finalizers": null}});
+        self.builds().patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
+    /// Puts a file into the store.
+    pub fn put(&self, key: &str, bytes: &[u8]) {
+        let path: PathBuf = self.folder.path().join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Archives a build of the object of `hash`, with its files and log.
+    pub async fn archive(&self, uid: &str, hash: &str, ending: Ending) -> NewArchive {
+        self.archive_with(uid, hash, ending, |_| {}).await
+    }
+
+    pub async fn archive_with(
+        &self,
+        uid: &str,
+        hash: &str,
+        ending: Ending,
+        change: impl FnOnce(&mut NewArchive),
+    ) -> NewArchive {
+        let hash: Sha256Hex = hash.parse().unwrap();
+        if let Some(built) = ending.built() {
+            self.put(
+                &format!("artifacts/{}/{}", built.build_key, samples::IMAGE),
+                samples::IMAGE_BYTES,
+            );
+        }
+        self.put(&format!("logs/{uid}.zst"), &samples::zstd_of(samples::LOG));
+        let mut archive = samples::archive(uid, &hash, request(), ending);
+        change(&mut archive);
+        self.owner.archive(&archive, self.epoch).await.unwrap();
+        archive
+    }
+}
+
+/// The canonical form of [`samples::body`].
+pub fn request() -> Request {
+    serde_json::from_value(json!({
+        "distribution": "openwrt", "version": "24.10.7", "target": "ath79/generic",
+        "profile": "dev_a", "packages": ["luci", "vim"],
+    }))
+    .unwrap()
+}

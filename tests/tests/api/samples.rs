@@ -1,0 +1,158 @@
+//! What the tests put into the database and the store.
+
+use asu_core::{
+    catalog::{Branch, ImageBuilder, Offer, Profile, Target, Version},
+    digest::Sha256Hex,
+    failure::{Failure, FailureReason},
+    request::Request,
+    result::{Built, StoredFile},
+};
+use asu_store::model::{BuildFacts, BuildTimes, Ending, LogRecord, NewArchive};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+pub const IMAGE: &str = "openwrt-24.10.7-0123456789ab-ath79-generic-dev_a-squashfs-sysupgrade.bin";
+pub const IMAGE_BYTES: &[u8] = b"hello image";
+pub const LOG: &str = "line one\nthe build says why\n";
+
+/// A request that the catalog of [`offer`] allows.
+pub fn body() -> Value {
+    json!({
+        "version": "24.10.7", "target": "ath79/generic", "profile": "dev,a",
+        "packages": ["vim", "luci"], "client": "test/1",
+    })
+}
+
+pub fn with(field: &str, value: Value) -> Value {
+    let mut body = body();
+    body[field] = value;
+    body
+}
+
+pub fn offer() -> Offer {
+    Offer {
+        public_url: "https://downloads.example.org".into(),
+        latest: vec!["24.10.7".into()],
+        allow_defaults: true,
+        max_defaults_length: 1000,
+        max_rootfs_size_mb: 1024,
+        repository_allow_list: vec![],
+        package_changes: vec![],
+        branches: vec![Branch {
+            name: "24.10".into(),
+            path: "releases/{version}".into(),
+            snapshot: false,
+            branch_off_rev: Some(27990),
+            versions: vec!["24.10.7".into()],
+        }],
+    }
+}
+
+fn profile(id: &str, aliases: &[&str]) -> Profile {
+    Profile {
+        id: id.into(),
+        aliases: aliases.iter().map(|&alias| alias.into()).collect(),
+        titles: json!([{"vendor": "Dev", "model": id}]),
+        device_packages: vec![],
+    }
+}
+
+pub fn versions() -> Vec<Version> {
+    let target = Target {
+        name: "ath79/generic".into(),
+        arch: "mips_24kc".into(),
+        version_code: "r29197-ab4c7d6af7".into(),
+        source_date_epoch: 1_744_562_312,
+        default_packages: vec!["base-files".into()],
+        profiles: vec![
+            profile("dev_a", &["alias_a", "shared_name"]),
+            profile("dev_b", &["shared_name"]),
+        ],
+        image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Sha256Hex::of(b"ib") },
+    };
+    vec![Version {
+        name: "24.10.7".into(),
+        branch: "24.10".into(),
+        path: "releases/24.10.7".into(),
+        snapshot: false,
+        targets: [("ath79/generic".to_owned(), "mips_24kc".to_owned())].into(),
+        ready: [("ath79/generic".to_owned(), target)].into(),
+    }]
+}
+
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+pub fn in_minutes(minutes: i64) -> Timestamp {
+    now() + SignedDuration::from_mins(minutes)
+}
+
+/// A build of `request` that ended a minute ago, fresh for an hour and kept for a day.
+pub fn archive(uid: &str, hash: &Sha256Hex, request: Request, ending: Ending) -> NewArchive {
+    let log = zstd_of(LOG);
+    NewArchive {
+        facts: BuildFacts {
+            uid: uid.into(),
+            request_hash: hash.clone(),
+            request,
+            version_code: "r29197-ab4c7d6af7".into(),
+            catalog_revision: 1,
+            attempt: 1,
+            ending,
+            times: BuildTimes {
+                created: in_minutes(-3),
+                queued: None,
+                admitted: None,
+                started: None,
+                finished: in_minutes(-1),
+            },
+            fresh_until: in_minutes(60),
+            keep_until: in_minutes(24 * 60),
+            log: Some(LogRecord {
+                key: format!("logs/{uid}.zst"),
+                size: log.len() as u64,
+                text_bytes: LOG.len() as u64,
+                truncated: false,
+            }),
+            millis: [].into(),
+        },
+        events: vec![],
+        archived_at: now(),
+    }
+}
+
+pub fn success() -> Ending {
+    let profile = json!({
+        "metadata_version": 1, "arch_packages": "mips_24kc", "target": "ath79/generic",
+        "version_code": "r29197-ab4c7d6af7", "version_number": "24.10.7",
+        "source_date_epoch": 1_744_562_312,
+        "titles": [{"vendor": "Dev", "model": "A"}],
+        "images": [
+            {"name": IMAGE, "type": "sysupgrade", "filesystem": "squashfs", "sha256": "0".repeat(64)},
+            {"name": "not-stored.bin", "type": "factory", "filesystem": "squashfs"},
+        ],
+    });
+    Ending::Succeeded(Built {
+        build_key: Sha256Hex::of(b"key"),
+        shareable: true,
+        files: vec![StoredFile {
+            name: IMAGE.into(),
+            size: IMAGE_BYTES.len() as u64,
+            sha256: Sha256Hex::of(IMAGE_BYTES),
+        }],
+        manifest: [("luci".to_owned(), "1".to_owned())].into(),
+        packages: vec!["luci".into(), "vim".into()],
+        commands: vec![vec!["make".into(), "manifest".into()], vec!["make".into(), "image".into()]],
+        profile: profile.as_object().unwrap().clone(),
+    })
+}
+
+pub fn failure(reason: FailureReason) -> Ending {
+    Ending::Failed(Failure::new(reason, "Impossible package selection: missing (nope)"))
+}
+
+/// Text as the store keeps it.
+pub fn zstd_of(text: &str) -> Vec<u8> {
+    zstd::encode_all(text.as_bytes(), 3).unwrap()
+}

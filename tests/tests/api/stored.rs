@@ -1,0 +1,166 @@
+//! Finished images: their answers and their files.
+
+use asu_core::{digest::Sha256Hex, request::DefaultsDigest, request_hash::request_hash};
+use serde_json::json;
+
+use crate::{
+    harness::{Answer, Replica, World, request},
+    samples::{self, IMAGE, IMAGE_BYTES, body},
+};
+
+async fn finished() -> (World, Replica, String) {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let hash = request_hash(&request()).to_string();
+    world.archive("uid-1", &hash, samples::success()).await;
+    (world, api, hash)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_of_an_image_has_what_every_client_reads() {
+    let (_world, api, hash) = finished().await;
+    let post = api.post(&body()).await;
+    let get = api.state(&hash).await;
+    assert_eq!((post.status, &post.json), (200, &get.json));
+    assert_eq!(post.header("x-imagebuilder-status"), "done");
+    assert_eq!(post.header("x-queue-position"), "0");
+    let digest = Sha256Hex::of(IMAGE_BYTES);
+    for (key, value) in [
+        ("status", json!(200)),
+        ("detail", json!("done")),
+        ("imagebuilder_status", json!("done")),
+        ("request_hash", json!(hash)),
+        ("bin_dir", json!(hash)),
+        ("id", json!("dev_a")),
+        ("target", json!("ath79/generic")),
+        ("version_number", json!("24.10.7")),
+        ("version_code", json!("r29197-ab4c7d6af7")),
+        ("build_at", json!("2025-04-13T16:38:32.000000Z")),
+        ("titles", json!([{"vendor": "Dev", "model": "A"}])),
+        ("build_cmd", json!(["make", "image"])),
+        ("manifest", json!({"luci": "1"})),
+        ("stdout", json!("")),
+        ("stderr", json!("")),
+        // Of what is stored, with the digests of what is stored.
+        (
+            "images",
+            json!([{"name": IMAGE, "type": "sysupgrade", "filesystem": "squashfs",
+                           "sha256": digest, "sha256_unsigned": digest}]),
+        ),
+    ] {
+        assert_eq!(get.json[key], value, "{key}");
+    }
+    assert_eq!(get.json.get("queue_position"), None);
+    let request = &get.json["request"];
+    assert_eq!(request["version_code"], "");
+    assert_eq!(request["profile"], "dev_a");
+    assert_eq!(request["rootfs_size_mb"], json!(null));
+    assert_eq!(request["defaults"], json!(null));
+    let head = api.send(api.http.head(api.url(&format!("/api/v1/build/{hash}")))).await;
+    assert_eq!((head.status, head.header("x-imagebuilder-status")), (200, "done"));
+    assert_eq!(head.header("content-length"), get.bytes.len().to_string());
+}
+
+async fn file(api: &Replica, hash: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = api.http.get(api.url(&format!("/store/{hash}/{IMAGE}")));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    api.send(request).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_comes_whole_in_part_or_not_again() {
+    let (_world, api, hash) = finished().await;
+    let etag = format!("\"{}\"", Sha256Hex::of(IMAGE_BYTES));
+    let whole = file(&api, &hash, &[]).await;
+    assert_eq!((whole.status, whole.bytes.as_slice()), (200, IMAGE_BYTES));
+    for (name, value) in [
+        ("content-length", IMAGE_BYTES.len().to_string().as_str()),
+        ("content-type", "application/octet-stream"),
+        ("content-disposition", format!("attachment; filename=\"{IMAGE}\"").as_str()),
+        ("x-content-type-options", "nosniff"),
+        ("accept-ranges", "bytes"),
+        ("etag", etag.as_str()),
+        ("cache-control", "public, max-age=31536000, immutable"),
+        ("transfer-encoding", ""),
+    ] {
+        assert_eq!(whole.header(name), value, "{name}");
+    }
+    let modified = whole.header("last-modified").to_owned();
+    assert!(modified.ends_with(" GMT"), "{modified}");
+
+    let part = file(&api, &hash, &[("range", "bytes=6-8")]).await;
+    assert_eq!((part.status, part.bytes.as_slice()), (206, b"ima".as_slice()));
+    assert_eq!(part.header("content-range"), "bytes 6-8/11");
+    assert_eq!(part.header("content-length"), "3");
+    let part = file(&api, &hash, &[("range", "bytes=6-"), ("if-range", &etag)]).await;
+    assert_eq!((part.status, part.bytes.as_slice()), (206, b"image".as_slice()));
+    let part = file(&api, &hash, &[("range", "bytes=6-"), ("if-range", &modified)]).await;
+    assert_eq!(part.status, 206);
+    let other = file(&api, &hash, &[("range", "bytes=6-"), ("if-range", "\"other\"")]).await;
+    assert_eq!((other.status, other.bytes.as_slice()), (200, IMAGE_BYTES));
+    let beyond = file(&api, &hash, &[("range", "bytes=11-")]).await;
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, "bytes */11"));
+    let known = file(&api, &hash, &[("if-none-match", &etag)]).await;
+    assert_eq!((known.status, known.bytes.len(), known.header("etag")), (304, 0, etag.as_str()));
+    let head = api.send(api.http.head(api.url(&format!("/store/{hash}/{IMAGE}")))).await;
+    assert_eq!((head.status, head.header("content-length")), (200, "11"));
+    assert_eq!(head.header("etag"), etag);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_files_with_a_row_have_an_address() {
+    let (world, api, hash) = finished().await;
+    let key = Sha256Hex::of(b"key");
+    world.put("results/uid-1.json", b"{}");
+    world.put(&format!("artifacts/{key}/profiles.json"), b"{}");
+    for path in [
+        format!("/store/{hash}"),
+        format!("/store/{hash}/"),
+        "/store".into(),
+        format!("/store/{key}/{IMAGE}"),
+        format!("/store/{hash}/profiles.json"),
+        format!("/store/{hash}/..%2f..%2fresults%2fuid-1.json"),
+        format!("/store/{hash}/%2e%2e/{IMAGE}"),
+        "/store/results/uid-1.json".into(),
+        "/store/logs/uid-1.zst".into(),
+        format!("/store/{}/{IMAGE}", &hash[..63]),
+        format!("/store/{hash}/%00{IMAGE}"),
+        format!("/store/{hash}/%ff"),
+    ] {
+        let answer = api.get(&path).await;
+        assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
+    }
+    assert_eq!(api.get(&format!("//store//{hash}//{IMAGE}?123")).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_image_is_never_kept_by_proxies_and_its_script_is_a_placeholder() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let mut private = request();
+    private.defaults = Some(DefaultsDigest { sha256: Sha256Hex::of(b"hunter2"), length: 7 });
+    let hash = request_hash(&private).to_string();
+    world.archive_with("uid-1", &hash, samples::success(), |it| it.facts.request = private).await;
+    let answer = api.state(&hash).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json["request"]["defaults"], asu_api::answers::PLACEHOLDER);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(file(&api, &hash, &[]).await.header("cache-control"), "private, no-store");
+    let known = file(&api, &hash, &[("if-none-match", "*")]).await;
+    assert_eq!((known.status, known.header("cache-control")), (304, "private, no-store"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_and_files_are_counted() {
+    let (world, api, hash) = finished().await;
+    api.post(&body()).await;
+    api.post(&body()).await;
+    file(&api, &hash, &[]).await;
+    api.running.stop().await;
+    let folded = asu_store::RetentionRepository::fold_served(&world.owner, world.epoch).await;
+    assert_eq!(folded.unwrap(), 1);
+    let record = asu_store::BuildRepository::build_by_uid(&world.owner, "uid-1").await.unwrap();
+    assert!(record.unwrap().last_served.is_some());
+}
