@@ -36,7 +36,7 @@ use crate::{
 const LOOKS: usize = 10;
 /// How often a build is looked at although no watch reported anything: watches miss nothing in
 /// normal work.
-const SAFETY: Duration = Duration::from_secs(600);
+const SAFETY: Duration = Duration::from_mins(10);
 
 /// A failed pass.
 #[derive(Debug, thiserror::Error)]
@@ -194,7 +194,9 @@ impl Pass {
             }
             Lookup::Turn => {
                 let (turn, others) = context.queue.ask(entry(&self.build), self.facts.now);
-                others.iter().for_each(|name| context.triggers.build(name));
+                for name in &others {
+                    context.triggers.build(name);
+                }
                 self.facts.turn = Some(turn);
             }
             Lookup::Secret => {

@@ -75,6 +75,7 @@ pub enum Stored {
 
 /// Everything a decision depends on. `None` in the last group: not looked up.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts are independent of each other")]
 pub struct Facts {
     /// Being deleted.
     pub deleted: bool,

@@ -71,20 +71,17 @@ pub fn validate(
     offered: Option<&Distribution>,
 ) -> Result<Accepted, Refused> {
     let (request, hash) = own(build)?;
-    let (catalog_revision, version_code, image_builder) = match &build.spec.validated {
-        Some(validated) => (
-            validated.catalog_revision,
-            validated.version_code.clone(),
-            validated.image_builder_sha256.clone(),
-        ),
-        None => {
+    let (catalog_revision, version_code, image_builder) =
+        if let Some(validated) = &build.spec.validated {
+            let sha256 = validated.image_builder_sha256.clone();
+            (validated.catalog_revision, validated.version_code.clone(), sha256)
+        } else {
             let unknown = || Refused::Distribution(request.distribution.clone());
             let offered = offered.ok_or_else(unknown)?;
             let target = against_catalog(&request, offered)?;
             let sha256 = target.image_builder.sha256.to_string();
             (offered.revision, target.version_code.clone(), sha256)
-        }
-    };
+        };
     let cache =
         cache_name(&request.distribution, &request.version, &request.target, &image_builder);
     let resolved = Resolved {

@@ -188,7 +188,7 @@ async fn remove(
                 .warning(&cache.object_ref(&()), "PruneFailed", "its trees could not be removed")
                 .await;
             apply::delete_job(context, &job).await?;
-            return Ok(Action::requeue(Duration::from_secs(60)));
+            return Ok(Action::requeue(Duration::from_mins(1)));
         }
         Removal::LetGo { own_claim } => {
             if own_claim {

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// First pause after something upstream could not be read.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 
 /// A failed pass.
 #[derive(Debug, thiserror::Error)]

@@ -54,16 +54,13 @@ pub fn decide(
     }
     let mut pinned = BTreeMap::new();
     for pin in &spec.pinned_caches {
-        match pinned_cache(name, spec, &versions, &pin.version, &pin.target) {
-            Some(cache) => {
-                let id = cache_name(name, &cache.version, &cache.target, &cache.sha256);
-                pinned.insert(id, cache);
-            }
-            None => {
-                let branch = branch_of(spec, &pin.version);
-                let problem = format!("pinned {} {} is not offered", pin.version, pin.target);
-                problems.entry(branch).or_default().push(problem);
-            }
+        if let Some(cache) = pinned_cache(name, spec, &versions, &pin.version, &pin.target) {
+            let id = cache_name(name, &cache.version, &cache.target, &cache.sha256);
+            pinned.insert(id, cache);
+        } else {
+            let branch = branch_of(spec, &pin.version);
+            let problem = format!("pinned {} {} is not offered", pin.version, pin.target);
+            problems.entry(branch).or_default().push(problem);
         }
     }
     Decision { offer: offer(spec, &versions), versions, problems: statuses(problems), pinned }

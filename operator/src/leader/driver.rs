@@ -63,9 +63,7 @@ pub async fn acquire(
         if candidate.election.lead(Instant::now()) == Lead::Leads {
             return Some(Leadership { candidate });
         }
-        if stop.run_until_cancelled(tokio::time::sleep(timing.retry)).await.is_none() {
-            return None;
-        }
+        stop.run_until_cancelled(tokio::time::sleep(timing.retry)).await?;
     }
 }
 
@@ -110,7 +108,7 @@ impl Candidate {
         match tokio::time::timeout(limit, self.exchange()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(lease = %self.name, %error, "the Lease was not written")
+                tracing::warn!(lease = %self.name, %error, "the Lease was not written");
             }
             Err(_) => tracing::warn!(lease = %self.name, "no answer about the Lease in time"),
         }

@@ -197,13 +197,13 @@ mod tests {
 
     use super::*;
 
-    fn pod(status: serde_json::Value) -> Pod {
+    fn pod(status: &serde_json::Value) -> Pod {
         serde_json::from_value(json!({ "metadata": {"name": "p"}, "status": status })).unwrap()
     }
 
     #[test]
     fn an_eviction_is_told_by_the_pod_not_by_its_containers() {
-        let pod = pod(json!({
+        let pod = pod(&json!({
             "phase": "Failed", "reason": "Evicted", "message": "ephemeral storage",
             "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
                 "restartCount": 0, "state": {"terminated": {"exitCode": 137}}}]
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_container_that_was_killed_for_memory_is_named() {
-        let pod = pod(json!({
+        let pod = pod(&json!({
             "phase": "Failed",
             "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
                 "restartCount": 0,
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn an_image_that_cannot_be_pulled_is_a_start_problem() {
-        let pod = pod(json!({
+        let pod = pod(&json!({
             "phase": "Pending",
             "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
                 "restartCount": 0,
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_pod_without_a_node_is_a_start_problem() {
-        let pod = pod(json!({
+        let pod = pod(&json!({
             "phase": "Pending",
             "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
                 "message": "0/1 nodes are available"}]
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_node_that_is_drained_disrupts() {
-        let pod = pod(json!({
+        let pod = pod(&json!({
             "phase": "Failed",
             "conditions": [{"type": "DisruptionTarget", "status": "True",
                 "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Longest pause after an error.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Number of errors in a row of each object, by uid. kube's own error policy knows no count.
 #[derive(Debug, Default)]

@@ -129,7 +129,6 @@ impl World {
         let fixed = [
             "test",
             "--namespace=default",
-            "--builder-image=builder:1",
             "--cache-claim-mode=shared",
             "--listen=127.0.0.1:0",
             "--retry-pause=1s",
@@ -138,7 +137,10 @@ impl World {
             "--lease-retry=500ms",
         ];
         let pod = format!("--pod-name={name}");
-        let all = fixed.into_iter().chain([pod.as_str()]).chain(options.iter().copied());
+        let named = options.iter().any(|option| option.starts_with("--builder-image="));
+        let image = (!named).then_some("--builder-image=builder:1");
+        let all = fixed.into_iter().chain([pod.as_str()]).chain(image);
+        let all = all.chain(options.iter().copied());
         let settings = Cli::parse_from(all).settings;
         let url = format!("file://{}", self.store.path().display());
         let backends = Backends {
