@@ -137,6 +137,18 @@ impl Router {
         Ok(Answer { status, body, headers })
     }
 
+    /// Status and text of what is at a path, whatever it is.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn text(&self, path: &str) -> Result<(u16, String), Error> {
+        let url = format!("{}{path}", self.base);
+        let http = |source| Error::Http { url: url.clone(), source };
+        let request = self.http.get(&url).timeout(Duration::from_secs(30));
+        let response = request.send().await.map_err(http)?;
+        Ok((response.status().as_u16(), response.text().await.map_err(http)?))
+    }
+
     /// Posts a build request.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 //! What a scenario on the deployed system needs: clients of every side, and waiting for conditions.
 
+mod faults;
+mod outcome;
+
 use std::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -16,6 +19,9 @@ use crate::{
     fixtures::{Faults, Logged},
     router::{self, Answer, Router},
 };
+
+pub use faults::Workload;
+pub use outcome::{Ended, Row, WITHIN, condition_of};
 
 /// Name of the cluster that scenarios run on, when `ASU_TEST_CLUSTER` does not say another.
 pub const CLUSTER: &str = "test";
@@ -45,6 +51,15 @@ pub enum Error {
     /// The control path of the upstream fixture.
     #[error("upstream fixture: {0}")]
     Upstream(String),
+    /// One replica of the API.
+    #[error("replica {0}: {1}")]
+    Replica(String, String),
+    /// A claim whose volume is no folder of this machine.
+    #[error("the claim {0} has no folder on this machine")]
+    Volume(String),
+    /// The processes of this machine.
+    #[error("/proc: {0}")]
+    Processes(std::io::Error),
 }
 
 impl From<kube::Error> for Error {

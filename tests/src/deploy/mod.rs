@@ -128,12 +128,11 @@ impl Deployment {
         progress: &Progress,
     ) -> Result<Self, Error> {
         let images = images::ensure(site, progress).await?;
-        let distributions = match &options.distribution {
-            Some(path) => values::distribution_file(path)?,
-            None => {
-                let world = upstream::install(site, progress).await?;
-                values::fixture_distribution(&world)
-            }
+        let distributions = if let Some(path) = &options.distribution {
+            values::distribution_file(path)?
+        } else {
+            let world = upstream::install(site, progress).await?;
+            values::fixture_distribution(&world)
         };
         create_namespace(site).await?;
         let values = values::system(&images, &options.values);
@@ -223,7 +222,7 @@ pub async fn wait_for_distribution(site: &Site, name: &str) -> Result<(), Error>
             .and_then(|object| object.status.as_ref())
             .is_some_and(|status| asu_crds::is_true(&status.conditions, "Ready"))
     });
-    let after = Duration::from_secs(120);
+    let after = Duration::from_mins(2);
     if tokio::time::timeout(after, ready).await.is_ok_and(|result| result.is_ok()) {
         return Ok(());
     }

@@ -22,9 +22,13 @@ pub(super) fn system(images: &Images, overrides: &Value) -> Value {
     values
 }
 
-/// Shorter times than in production, so that tests need not wait for hours.
+/// Shorter times and less space than in production, so that tests need not wait for hours, nor
+/// fill a disk.
 pub(super) fn short_times() -> Value {
-    json!({})
+    json!({
+        "builds": { "workBytes": 1 << 30 },
+        "operator": { "extraEnv": [{ "name": "ASU_RETRY_PAUSE", "value": "2s" }] },
+    })
 }
 
 fn merge(base: &mut Value, over: &Value) {

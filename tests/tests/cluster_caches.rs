@@ -1,0 +1,250 @@
+//! ImageBuilder tarballs that must be refused: the condition names why, nothing is written outside,
+//! caches that are there stay in use, and it is tried again later and later.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use asu_core::digest::Sha256Hex;
+use asu_crds::{ImageBuilderCache, ImageBuilderCacheSpec, ImageBuilderCacheStatus, condition};
+use asu_tests::{
+    fixtures::{Faults, World},
+    scenario::{Error, System, WITHIN},
+    toolchain::cache_dir,
+};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, PostParams},
+};
+
+/// A tarball, the reason for refusing it, and what the message must name.
+type Case = (&'static str, &'static str, &'static str);
+
+const TARBALL: &str = "openwrt-imagebuilder-24.10.7-testarch-small.Linux-x86_64.tar.zst";
+
+/// Caches of broken tarballs: made by hand, served below folders of their own.
+struct Broken {
+    system: System,
+    cases: &'static [Case],
+}
+
+impl Broken {
+    async fn offer(cases: &'static [Case]) -> Self {
+        let system = System::attach().await.unwrap();
+        system.reset_faults().await.unwrap();
+        let substitute: BTreeMap<String, String> = cases
+            .iter()
+            .map(|(case, ..)| (format!("/{}/", folder(case)), format!("bad/{case}")))
+            .collect();
+        system.set_faults(&Faults { substitute, ..Faults::default() }).await.unwrap();
+        let world = World::ensure(&cache_dir()).unwrap();
+        for (case, ..) in cases {
+            remove(&system, case).await;
+            let cache = ImageBuilderCache::new(&name(case), spec(&world, case));
+            system.caches().create(&PostParams::default(), &cache).await.unwrap();
+        }
+        Self { system, cases }
+    }
+
+    /// The status of each after so many failures in a row.
+    async fn after(&self, failures: u32) -> Vec<(Case, ImageBuilderCacheStatus)> {
+        let mut all = Vec::new();
+        for case in self.cases {
+            let name = name(case.0);
+            let status = self
+                .system
+                .until(&format!("{name} failed {failures} times"), WITHIN, || async {
+                    let status = self.system.caches().get_status(&name).await?.status;
+                    let status = status.unwrap_or_default();
+                    let enough = status.failures.unwrap_or_default() >= failures;
+                    let failed = enough && status.retry_at.is_some();
+                    Ok(if failed { Ok(status) } else { Err(format!("{status:?}")) })
+                })
+                .await;
+            all.push((*case, status));
+        }
+        // Only now: the others must be taken away even when one is not as it should be.
+        all.into_iter().map(|(case, status)| (case, status.unwrap())).collect()
+    }
+
+    async fn nothing_was_written(&self) {
+        for (case, ..) in self.cases {
+            let files = self.system.files_of_claim(&format!("ibc-{}", name(case))).await.unwrap();
+            for forbidden in ["fixture-escape", "marker.json", "Makefile", "null", "pipe", "passwd"]
+            {
+                let found: Vec<_> = files
+                    .iter()
+                    .filter(|file| file.rsplit('/').next() == Some(forbidden))
+                    .collect();
+                assert!(found.is_empty(), "{case}: {found:?} was left behind");
+            }
+        }
+        for outside in ["/tmp/fixture-escape", "/fixture-escape"] {
+            assert!(!PathBuf::from(outside).exists(), "{outside} was written");
+        }
+    }
+
+    async fn remove(self) {
+        self.system.reset_faults().await.unwrap();
+        for (case, ..) in self.cases {
+            remove(&self.system, case).await;
+        }
+    }
+}
+
+fn name(case: &str) -> String {
+    format!("bad-{case}")
+}
+
+fn folder(case: &str) -> String {
+    format!("releases/24.10.7/targets/bad/{case}")
+}
+
+/// What the catalog would say of such a tarball: its digest in its `sha256sums`.
+fn spec(world: &World, case: &str) -> ImageBuilderCacheSpec {
+    let bytes = std::fs::read(world.dir.join("bad").join(case).join(TARBALL)).unwrap();
+    let sha256 = match case {
+        "wrong-sha256" => "0".repeat(64),
+        _ => Sha256Hex::of(&bytes).to_string(),
+    };
+    ImageBuilderCacheSpec {
+        distribution: "openwrt".into(),
+        version: "24.10.7".into(),
+        target: "testarch/small".into(),
+        sha256,
+        file: TARBALL.into(),
+        target_path: folder(case),
+        pinned: false,
+    }
+}
+
+async fn remove(system: &System, case: &str) {
+    let name = name(case);
+    match system.caches().delete(&name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => return,
+        other => drop(other.unwrap()),
+    }
+    system
+        .until("the cache is gone", WITHIN, || async {
+            let left = system.caches().get_opt(&name).await.map_err(Error::from)?;
+            Ok(left.map_or(Ok(()), |cache| Err(format!("{:?}", cache.metadata))))
+        })
+        .await
+        .unwrap();
+}
+
+/// Every case is refused with its reason, and tried again later.
+async fn are_refused(cases: &'static [Case]) {
+    let broken = Broken::offer(cases).await;
+    let first = broken.after(1).await;
+    broken.nothing_was_written().await;
+    let built = usable_cache_serves(&broken.system).await;
+    broken.remove().await;
+    for ((case, reason, names), status) in first {
+        assert_eq!(status.reason.as_deref(), Some(reason), "{case}: {status:?}");
+        let message = status.message.clone().unwrap_or_default();
+        assert!(message.contains(names), "{case}: {message:?} does not name {names:?}");
+        let ready = condition(&status.conditions, "Ready").unwrap();
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", reason), "{case}");
+        assert!(status.place.is_none(), "{case} is offered to builds: {status:?}");
+    }
+    assert_eq!(built, 200, "the cache that is there did not serve");
+}
+
+/// Status of a build with the cache that was there before.
+async fn usable_cache_serves(system: &System) -> u16 {
+    let ended = system.end(&system.request(&["fixture-hello"]), WITHIN).await.unwrap();
+    ended.answer.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tarball_that_is_not_what_was_signed_is_refused() {
+    are_refused(&[
+        ("wrong-sha256", "BadChecksum", TARBALL),
+        ("wrong-signature", "BadSignature", "sha256sums"),
+        ("truncated", "BadArchive", "too early"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn member_names_that_lead_outside_are_refused() {
+    are_refused(&[
+        ("absolute-name", "HostileArchive", "/tmp/fixture-escape"),
+        ("dotdot-name", "HostileArchive", "fixture-escape"),
+        ("dotdot-start", "HostileArchive", "../fixture-escape"),
+        ("other-top", "HostileArchive", "elsewhere"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_are_written_through_a_symlink_are_refused() {
+    are_refused(&[
+        ("through-symlink", "HostileArchive", "escape"),
+        ("through-symlink-file", "HostileArchive", "victim"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn device_nodes_and_fifos_are_refused() {
+    are_refused(&[("device-node", "HostileArchive", "null"), ("fifo", "HostileArchive", "pipe")])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hard_links_to_anything_but_an_earlier_regular_member_are_refused() {
+    are_refused(&[
+        ("hardlink-outside", "HostileArchive", "passwd"),
+        ("hardlink-dotdot", "HostileArchive", "passwd"),
+        ("hardlink-later", "HostileArchive", "early"),
+        ("hardlink-symlink", "HostileArchive", "hard"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_tarball_is_fetched_again_after_longer_and_longer_pauses() {
+    let broken = Broken::offer(&[("truncated", "BadArchive", "")]).await;
+    let mut pauses = Vec::new();
+    for failures in [1, 2, 3] {
+        let (_, status) = broken.after(failures).await.remove(0);
+        assert!(status.failures >= Some(failures));
+        let ready = condition(&status.conditions, "Ready").unwrap();
+        let reconciling = condition(&status.conditions, "Reconciling").unwrap();
+        assert_eq!((ready.status.as_str(), reconciling.status.as_str()), ("False", "True"));
+        pauses.push(status.retry_at.unwrap().0.duration_since(jiff::Timestamp::now()).as_secs());
+    }
+    broken.remove().await;
+    // Seen a moment after it was written, on a busy machine.
+    assert!(pauses[0] <= 10 && pauses[1] > 10 && pauses[2] > 20, "{pauses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tarball_that_was_mended_upstream_makes_a_cache() {
+    let broken = Broken::offer(&[("wrong-signature", "BadSignature", "")]).await;
+    broken.after(1).await;
+    let world = World::ensure(&cache_dir()).unwrap();
+    let cache = broken.system.caches().get(&name("wrong-signature")).await.unwrap();
+    assert!(cache.finalizers().iter().any(|it| it == asu_crds::labels::VOLUME_FINALIZER));
+    broken.remove().await;
+    // The same object with what the server has now.
+    let system = System::attach().await.unwrap();
+    let mended = ImageBuilderCacheSpec {
+        sha256: Sha256Hex::of(&std::fs::read(world.tarball("testarch/small")).unwrap()).to_string(),
+        target_path: world.target_path("testarch/small").trim_end_matches('/').to_owned(),
+        ..cache.spec
+    };
+    let cache = ImageBuilderCache::new("bad-mended", mended);
+    remove(&system, "mended").await;
+    system.caches().create(&PostParams::default(), &cache).await.unwrap();
+    let ready = system
+        .until("the cache is ready", WITHIN, || async {
+            let status = system.caches().get_status("bad-mended").await?.status.unwrap_or_default();
+            let place = status.place.is_some();
+            Ok(if place { Ok(status) } else { Err(format!("{status:?}")) })
+        })
+        .await;
+    remove(&system, "mended").await;
+    assert_eq!(ready.unwrap().reason.as_deref(), Some("Ready"));
+}
