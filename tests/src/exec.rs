@@ -53,13 +53,20 @@ impl Error {
 pub async fn run(mut command: Command) -> Result<String, Error> {
     let program = describe(&command);
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.map_err(|source| Error::Start { program: program.clone(), source })?;
+    let output = command
+        .output()
+        .await
+        .map_err(|source| Error::Start { program: program.clone(), source })?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(stdout);
     }
     let printed = format!("{}{}", stdout, String::from_utf8_lossy(&output.stderr));
-    Err(Error::Status { program, status: output.status.to_string(), output: tail(&printed).to_owned() })
+    Err(Error::Status {
+        program,
+        status: output.status.to_string(),
+        output: tail(&printed).to_owned(),
+    })
 }
 
 /// Runs a program with arguments; see [`run`].

@@ -40,7 +40,11 @@ impl Progress {
     }
 
     /// Awaits `work`, printing when it takes long and how long it took.
-    pub async fn step<T, E>(&self, name: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub async fn step<T, E>(
+        &self,
+        name: &str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let started = Instant::now();
         let mut work = std::pin::pin!(work);
         let mut announced = false;
@@ -51,7 +55,11 @@ impl Progress {
                 return result;
             }
             let elapsed = started.elapsed().as_secs();
-            self.say(&if announced { format!("{name}: {elapsed} s so far") } else { format!("{name} …") });
+            self.say(&if announced {
+                format!("{name}: {elapsed} s so far")
+            } else {
+                format!("{name} …")
+            });
             announced = true;
             wait = STILL;
         }
