@@ -4,7 +4,7 @@ use std::{sync::atomic::AtomicU64, time::Duration};
 
 use http::StatusCode;
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
+    encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -12,7 +12,7 @@ use prometheus_client::{
 use crate::state::AppState;
 
 /// Route of a request, as metrics tell them apart: a closed set, whatever paths are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Route {
     BuildPost,
@@ -24,6 +24,17 @@ pub enum Route {
 }
 
 impl Route {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::BuildPost => "build_post",
+            Self::BuildGet => "build_get",
+            Self::Log => "log",
+            Self::Store => "store",
+            Self::Catalog => "catalog",
+            Self::Other => "other",
+        }
+    }
+
     /// The route of a path.
     pub fn of(path: &str, post: bool) -> Self {
         if let Some(rest) = path.strip_prefix("/api/v1/build") {
@@ -44,36 +55,25 @@ impl Route {
 }
 
 /// Class of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum Class {
-    S1xx,
-    S2xx,
-    S3xx,
-    S4xx,
-    S5xx,
-}
-
-impl Class {
-    fn of(status: StatusCode) -> Self {
-        match status.as_u16() {
-            0..200 => Self::S1xx,
-            200..300 => Self::S2xx,
-            300..400 => Self::S3xx,
-            400..500 => Self::S4xx,
-            _ => Self::S5xx,
-        }
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        0..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
-    route: Route,
-    class: Class,
+    route: &'static str,
+    class: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OnRoute {
-    route: Route,
+    route: &'static str,
 }
 
 /// See the module.
@@ -168,7 +168,8 @@ impl Metrics {
 
     /// Counts an answer.
     pub fn answered(&self, route: Route, status: StatusCode, took: Duration) {
-        self.answered.get_or_create(&Answered { route, class: Class::of(status) }).inc();
+        let route = route.as_str();
+        self.answered.get_or_create(&Answered { route, class: class(status) }).inc();
         self.seconds.get_or_create(&OnRoute { route }).observe(took.as_secs_f64());
     }
 }

@@ -52,6 +52,7 @@ impl Cluster {
     /// # Errors
     /// When the API server does not answer.
     pub async fn read(&self, hash: &Sha256Hex) -> Result<Option<Entry>, ApiError> {
+        let _place = self.reads.acquire().await.map_err(|_| ApiError::Internal)?;
         match call("read a FirmwareBuild", self.builds.get(&object_name(hash))).await {
             Ok(build) => {
                 let found = Entry::of(&build).filter(|entry| entry.hash == *hash);

@@ -8,11 +8,12 @@ mod recent;
 mod secret;
 mod watch;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use asu_crds::FirmwareBuild;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
+use tokio::sync::Semaphore;
 
 pub use create::{Created, NewBuild};
 pub use entry::Entry;
@@ -22,15 +23,19 @@ use crate::error::{ApiError, CLUSTER};
 
 /// Longest wait for one answer of the API server.
 const CALL: Duration = Duration::from_secs(10);
+/// Objects that are read at a time: whoever tries hashes at random must not become a load on the
+/// API server.
+const READS_AT_A_TIME: usize = 32;
 
 /// See the module.
 #[derive(Clone)]
 pub struct Cluster {
     builds: Api<FirmwareBuild>,
     secrets: Api<Secret>,
-    gate: std::sync::Arc<gate::Gate>,
+    gate: Arc<gate::Gate>,
+    reads: Arc<Semaphore>,
     /// What the watch says, and what was created here just now.
-    pub watch: std::sync::Arc<Watch>,
+    pub watch: Arc<Watch>,
 }
 
 impl Cluster {
@@ -39,8 +44,9 @@ impl Cluster {
         Self {
             builds: Api::namespaced(client.clone(), namespace),
             secrets: Api::namespaced(client, namespace),
-            gate: std::sync::Arc::default(),
-            watch: std::sync::Arc::default(),
+            gate: Arc::default(),
+            reads: Arc::new(Semaphore::new(READS_AT_A_TIME)),
+            watch: Arc::default(),
         }
     }
 

@@ -58,10 +58,12 @@ pub async fn build_post(State(state): State<AppState>, body: Body) -> Result<Res
 
 fn admit(state: &AppState, asked: &parse::BuildRequest) -> Result<Admission, ApiError> {
     let catalog = state.catalog.current()?;
-    let name = asked.distribution.as_deref().unwrap_or(&state.settings.default_distribution);
-    let Some(distribution) = catalog.distribution(name) else {
-        let shown: String = name.chars().take(64).collect();
-        return Err(ApiError::Refused(format!("Unsupported distro: {shown}")));
+    let distribution = match asked.distribution.as_deref() {
+        None => catalog.default_distribution()?,
+        Some(name) => catalog.distribution(name).ok_or_else(|| {
+            let shown: String = name.chars().take(64).collect();
+            ApiError::Refused(format!("Unsupported distro: {shown}"))
+        })?,
     };
     Ok(admission::admit(&asked.asked, distribution)?)
 }

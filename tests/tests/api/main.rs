@@ -1,4 +1,10 @@
 //! The API on a real Postgres and a real API server.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
 
 mod builds;
 mod catalog;
