@@ -134,7 +134,8 @@ fn pod_spec(
         termination_grace_period_seconds: Some(grace),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
-            run_as_group: Some(GROUP),
+            // The group is set beside each container's user: containerd refuses a pod-level group
+            // without a user.
             seccomp_profile: Some(seccomp()),
             // No fsGroup: it would make the work folder setgid, and so folders in images.
             ..PodSecurityContext::default()
