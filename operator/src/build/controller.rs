@@ -4,29 +4,26 @@ use std::{sync::Arc, time::Duration};
 
 use asu_core::{
     failure::{Failure, FailureReason},
-    queue::{Priority, Waiting},
     stage::Stage,
 };
-use asu_crds::{
-    BuildCondition, BuildPriority, FirmwareBuild, FirmwareBuildStatus, Resolved, condition,
-    is_true, labels,
-};
+use asu_crds::{FirmwareBuild, FirmwareBuildStatus, Resolved, labels};
 use asu_store::{StoreError, artifacts::ArtifactError};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     apply, archive,
-    decide::{CacheFact, Facts, Lookup, Step, Stored, decide},
+    decide::{Lookup, Step, decide},
     dereference,
+    facts::{CacheFact, Facts, Stored},
     finish::Finish,
     job::{Attempt, BadAttempt},
+    line::entry,
     status::Writer,
     validate::{Refused, needs_catalog, own, validate},
 };
 use crate::{
     context::Context,
-    pods::verdict::{JobState, PodState, pod_state},
-    queue::Entry,
+    pods::verdict::{PodState, pod_state},
     runtime::{patch::write_status, reconcile},
     stages,
     watches::Slim,
@@ -81,6 +78,12 @@ impl reconcile::Fault for Fault {
         }
     }
 
+    fn longest_pause(&self) -> Option<Duration> {
+        // Clients wait for the record.
+        let away = matches!(self, Self::Store(error) if error.is_unavailable());
+        away.then_some(Duration::from_secs(10))
+    }
+
     fn is_fatal(&self) -> bool {
         matches!(self, Self::Store(StoreError::Fenced { .. }))
     }
@@ -101,52 +104,6 @@ pub async fn reconcile(stored: Arc<FirmwareBuild>, context: Arc<Context>) -> Res
         }
     }
     Err(Fault::Undecided)
-}
-
-/// Fills the queue when a process begins to lead: builds that have a place keep it.
-pub fn seed(context: &Context) {
-    let mut busy = std::collections::BTreeSet::new();
-    for job in context.stores.jobs.state() {
-        if crate::pods::verdict::job_state(&job) == JobState::Active
-            && job.labels().contains_key(labels::BUILD)
-        {
-            busy.extend(job.owner_references().iter().map(|owner| owner.uid.clone()));
-        }
-    }
-    for build in context.stores.builds.state() {
-        let status = build.status.clone().unwrap_or_default();
-        let holds = |type_: BuildCondition| is_true(&status.conditions, type_.as_str());
-        let Some(uid) = build.uid() else { continue };
-        if condition(&status.conditions, BuildCondition::Succeeded.as_str()).is_some() {
-            continue;
-        }
-        if holds(BuildCondition::Admitted) || busy.contains(&uid) {
-            context.queue.resume(&uid);
-        } else if holds(BuildCondition::CacheReady) {
-            context.queue.remember(entry(&build));
-        }
-    }
-}
-
-/// Forgets a build that is gone, and wakes whose turn it is.
-pub fn forget(context: &Context, uid: &str) {
-    context.followers.stop(uid);
-    context.backoffs.forget(uid);
-    context.recent_builds.forget(uid);
-    for name in context.queue.leave(uid, context.now()) {
-        context.triggers.build(&name);
-    }
-}
-
-fn entry(build: &FirmwareBuild) -> Entry {
-    let priority = match build.spec.priority {
-        BuildPriority::Low => Priority::Low,
-        BuildPriority::Normal => Priority::Normal,
-        BuildPriority::High => Priority::High,
-    };
-    let since = build.creation_timestamp().map_or(jiff::Timestamp::MAX, |time| time.0);
-    let uid = build.uid().unwrap_or_default();
-    Entry { name: build.name_any(), waiting: Waiting { uid, priority, since } }
 }
 
 /// One pass.

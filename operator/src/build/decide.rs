@@ -5,9 +5,10 @@ use asu_core::{
     failure::{Failure, FailureReason},
     result::BuildResult,
 };
-use asu_crds::{BuildCondition, CachePlace, FirmwareBuildStatus, Resolved, condition, is_true};
+use asu_crds::{BuildCondition, condition, is_true};
 use jiff::{SignedDuration, Timestamp};
 
+use super::facts::{CacheFact, Facts, JobFact, Stored};
 use crate::{
     pods::verdict::{JobState, Loss, PodState},
     queue::Turn,
@@ -17,117 +18,6 @@ use crate::{
 pub const MAX_ATTEMPTS: u32 = 3;
 /// Failures in a row of a cache after which builds that wait for it fail.
 const CACHE_PATIENCE: u32 = 3;
-
-/// A Job of this build (its ownerReference has the uid).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobFact {
-    /// Its name.
-    pub name: String,
-    /// Its number, from 1.
-    pub attempt: u32,
-    /// Its state.
-    pub state: JobState,
-    /// State of its pod.
-    pub pod: Option<PodState>,
-    /// When it was created.
-    pub created: Timestamp,
-    /// When it ended.
-    pub ended: Option<Timestamp>,
-    /// Whether it is being deleted.
-    pub deleting: bool,
-}
-
-/// The build's cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CacheFact {
-    /// There is none.
-    Absent,
-    /// It is being deleted.
-    Deleting,
-    /// It has no tree yet.
-    NotReady {
-        /// Failures in a row.
-        failures: u32,
-        /// Its reason.
-        reason: String,
-    },
-    /// Its tree is ready.
-    Ready {
-        /// Where it lies.
-        place: CachePlace,
-        /// Image that it was warmed up in.
-        image: String,
-    },
-}
-
-/// What is in the store about this build.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// Nothing.
-    Nothing,
-    /// The commit.
-    Final(Box<BuildResult>),
-    /// The end of the last attempt, which an infrastructure failure caused.
-    Attempt(Box<BuildResult>),
-    /// Something that may not be used.
-    Bad(String),
-}
-
-/// Everything a decision depends on. `None` in the last group: not looked up.
-#[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "facts are independent of each other")]
-pub struct Facts {
-    /// Being deleted.
-    pub deleted: bool,
-    /// Cancelled by its spec.
-    pub cancel: bool,
-    /// May go without a record.
-    pub abandon: bool,
-    /// Has our finalizer.
-    pub finalizer: bool,
-    /// When it was created.
-    pub created: Timestamp,
-    /// Its status.
-    pub status: FirmwareBuildStatus,
-    /// Its Jobs.
-    pub jobs: Vec<JobFact>,
-    /// Whether a pod of it may still run.
-    pub pods_alive: bool,
-    /// Whether it has a private first-boot script.
-    pub private: bool,
-    /// Its cache, once it is resolved.
-    pub cache: CacheFact,
-    /// The present time.
-    pub now: Timestamp,
-    /// Bounds.
-    pub policy: Policy,
-
-    /// Whether it is valid.
-    pub validity: Option<Result<Resolved, String>>,
-    /// What the store holds.
-    pub stored: Option<Stored>,
-    /// Its place in the queue.
-    pub turn: Option<Turn>,
-    /// Whether its Secret is there.
-    pub secret: Option<bool>,
-    /// Whether the Job that its status names is there although the watch does not show it.
-    pub unseen_job: Option<bool>,
-}
-
-/// Bounds from the settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// How long a pod may take to start.
-    pub start_timeout: SignedDuration,
-    /// How long the Secret may take.
-    pub defaults_timeout: SignedDuration,
-    /// First pause before another attempt.
-    pub retry_pause: SignedDuration,
-    /// How long a succeeded object stays.
-    pub ttl_succeeded: SignedDuration,
-    /// How long a failed object stays.
-    pub ttl_failed: SignedDuration,
-}
 
 /// What a decision needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

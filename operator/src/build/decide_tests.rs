@@ -2,11 +2,15 @@ use asu_core::{
     digest::Sha256Hex,
     result::{Built, RESULT_SCHEMA},
 };
-use asu_crds::{BuildTimes, ConditionFacts, ConditionStatus, set_condition};
+use asu_crds::{
+    BuildTimes, CachePlace, ConditionFacts, ConditionStatus, FirmwareBuildStatus, Resolved,
+    set_condition,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
 use super::*;
+use crate::build::facts::Policy;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

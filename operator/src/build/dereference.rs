@@ -15,7 +15,7 @@ use k8s_openapi::api::{
 };
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
-use super::decide::{CacheFact, Facts, JobFact, Policy, Stored};
+use super::facts::{CacheFact, Facts, JobFact, Policy, Stored};
 use crate::{
     context::Context,
     pods::verdict::{ended_at, is_over, job_state, pod_state},

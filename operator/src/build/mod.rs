@@ -5,9 +5,12 @@ mod archive;
 mod controller;
 mod decide;
 mod dereference;
+mod facts;
 mod finish;
 mod job;
+mod line;
 mod status;
 mod validate;
 
-pub use controller::{Fault, forget, reconcile, seed};
+pub use controller::{Fault, reconcile};
+pub use line::{forget, seed};

@@ -8,7 +8,7 @@ use asu_crds::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::decide::CacheFact;
+use super::facts::CacheFact;
 use crate::queue::Turn;
 
 /// A status in the making.

@@ -52,6 +52,7 @@ pub fn decide(
             }
         }
     }
+    versions.iter_mut().for_each(settle_titles);
     let mut pinned = BTreeMap::new();
     for pin in &spec.pinned_caches {
         if let Some(cache) = pinned_cache(name, spec, &versions, &pin.version, &pin.target) {
@@ -64,6 +65,16 @@ pub fn decide(
         }
     }
     Decision { offer: offer(spec, &versions), versions, problems: statuses(problems), pinned }
+}
+
+/// The database gives back the keys of JSON objects in an order of its own. Without one fixed order
+/// a version that is kept because it cannot be read would look changed.
+fn settle_titles(version: &mut Version) {
+    for target in version.ready.values_mut() {
+        for profile in &mut target.profiles {
+            profile.titles.sort_all_objects();
+        }
+    }
 }
 
 fn short(problem: &str) -> String {

@@ -82,6 +82,18 @@ fn a_version_that_cannot_be_read_stays_as_it_was_and_is_reported() {
 }
 
 #[test]
+fn the_order_of_keys_in_titles_is_no_change() {
+    let titled = |text: &str| {
+        let mut reading = read("24.10.1", "24.10", Some("r1"));
+        let target = reading.read.as_mut().unwrap().ready.get_mut("a/b").unwrap();
+        target.profiles[0].titles = serde_json::from_str(text).unwrap();
+        serde_json::to_string(&decide("d", &spec(), vec![reading], None).versions).unwrap()
+    };
+    let (one, other) = (r#"[{"vendor": 1, "model": 2}]"#, r#"[{"model": 2, "vendor": 1}]"#);
+    assert_eq!(titled(one), titled(other));
+}
+
+#[test]
 fn what_never_was_read_is_not_offered() {
     let found = decide("d", &spec(), vec![failed("23.05.5", "23.05")], Some(&last()));
     assert!(found.versions.is_empty());

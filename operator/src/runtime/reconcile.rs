@@ -22,6 +22,11 @@ pub trait Fault: std::error::Error + Send + 'static {
     /// Word of a closed set, for metrics and logs.
     fn reason(&self) -> &'static str;
 
+    /// Longest pause after it, where the usual one would be too long.
+    fn longest_pause(&self) -> Option<Duration> {
+        None
+    }
+
     /// Whether this process must end: a newer leader has taken over.
     fn is_fatal(&self) -> bool {
         false
@@ -57,6 +62,7 @@ pub async fn run<K, F, E>(
     };
     let on_error = |object: Arc<K>, error: &E, context: Arc<Context>| {
         let pause = context.backoffs.failed(&object.uid().unwrap_or_default());
+        let pause = error.longest_pause().map_or(pause, |longest| pause.min(longest));
         let name = object.name_any();
         tracing::warn!(controller, name, reason = error.reason(), %error, ?pause, "it is tried again");
         if error.is_fatal() {

@@ -40,9 +40,7 @@ async fn a_leader_that_ends_hands_over_and_its_epoch_is_over() {
 async fn a_leader_whose_lease_is_taken_ends_with_an_error() {
     let world = World::new().await;
     let mut operator = world.operator("first", &[]).await;
-    world
-        .until("it leads", || async { (holder(&world).await? == "first").then_some(()) })
-        .await;
+    world.until("it leads", || async { (holder(&world).await? == "first").then_some(()) }).await;
     let taken = Patch::Merge(serde_json::json!({"spec": {"holderIdentity": "other"}}));
     let api = world.api::<Lease>();
     api.patch("asu-operator", &PatchParams::default(), &taken).await.unwrap();

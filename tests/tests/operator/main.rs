@@ -3,5 +3,6 @@
 
 mod builds;
 mod caches;
+mod catalogs;
 mod leaders;
 mod world;

@@ -86,7 +86,8 @@ impl World {
         for crd in asu_crds::crds() {
             let name = crd.name_any();
             crds.create(&PostParams::default(), &crd).await.expect("a CRD");
-            let established = await_condition(crds.clone(), &name, conditions::is_crd_established());
+            let established =
+                await_condition(crds.clone(), &name, conditions::is_crd_established());
             tokio::time::timeout(PATIENCE, established).await.expect(&name).expect(&name);
         }
         let postgres = Postgres::start().await.expect("a database");
@@ -116,10 +117,8 @@ impl World {
     }
 
     pub fn repositories(&self) -> PgStore {
-        let settings = PoolSettings {
-            acquire_timeout: Duration::from_secs(1),
-            ..PoolSettings::default()
-        };
+        let settings =
+            PoolSettings { acquire_timeout: Duration::from_secs(1), ..PoolSettings::default() };
         PgStore::connect(&self.postgres.url(&self.database), &settings, "operator-test")
             .expect("a URL")
     }
@@ -231,10 +230,7 @@ impl World {
             + serde::de::DeserializeOwned,
     {
         let patch = Patch::Merge(status);
-        self.api::<K>()
-            .patch_status(name, &PatchParams::default(), &patch)
-            .await
-            .expect("a status")
+        self.api::<K>().patch_status(name, &PatchParams::default(), &patch).await.expect("a status")
     }
 
     pub async fn complete(&self, job: &Job) {

@@ -1,0 +1,58 @@
+//! Builds and the queue: who stands in it, and who leaves it.
+
+use std::collections::BTreeSet;
+
+use asu_core::queue::{Priority, Waiting};
+use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild, condition, is_true, labels};
+use kube::ResourceExt;
+
+use crate::{
+    context::Context,
+    pods::verdict::{JobState, job_state},
+    queue::Entry,
+};
+
+/// Fills the queue when a process begins to lead: builds that have a place keep it.
+pub fn seed(context: &Context) {
+    let mut busy = BTreeSet::new();
+    for job in context.stores.jobs.state() {
+        if job_state(&job) == JobState::Active && job.labels().contains_key(labels::BUILD) {
+            busy.extend(job.owner_references().iter().map(|owner| owner.uid.clone()));
+        }
+    }
+    for build in context.stores.builds.state() {
+        let status = build.status.clone().unwrap_or_default();
+        let holds = |type_: BuildCondition| is_true(&status.conditions, type_.as_str());
+        let Some(uid) = build.uid() else { continue };
+        if condition(&status.conditions, BuildCondition::Succeeded.as_str()).is_some() {
+            continue;
+        }
+        if holds(BuildCondition::Admitted) || busy.contains(&uid) {
+            context.queue.resume(&uid);
+        } else if holds(BuildCondition::CacheReady) {
+            context.queue.remember(entry(&build));
+        }
+    }
+}
+
+/// Forgets a build that is gone, and wakes whose turn it is.
+pub fn forget(context: &Context, uid: &str) {
+    context.followers.stop(uid);
+    context.backoffs.forget(uid);
+    context.recent_builds.forget(uid);
+    for name in context.queue.leave(uid, context.now()) {
+        context.triggers.build(&name);
+    }
+}
+
+/// The entry of a build.
+pub fn entry(build: &FirmwareBuild) -> Entry {
+    let priority = match build.spec.priority {
+        BuildPriority::Low => Priority::Low,
+        BuildPriority::Normal => Priority::Normal,
+        BuildPriority::High => Priority::High,
+    };
+    let since = build.creation_timestamp().map_or(jiff::Timestamp::MAX, |time| time.0);
+    let uid = build.uid().unwrap_or_default();
+    Entry { name: build.name_any(), waiting: Waiting { uid, priority, since } }
+}

@@ -1,0 +1,122 @@
+//! Distributions: what the download server offers becomes the catalog, and stays when it breaks.
+
+use asu_core::catalog::Distribution as Catalogued;
+use asu_crds::{Distribution, DistributionStatus, ImageBuilderCache, condition, labels};
+use asu_store::CatalogRepository;
+use asu_tests::fixtures::{Faults, Upstream, World as Fixture};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::world::World;
+
+fn distribution(fixture: &Fixture, upstream: &Upstream, target: &str) -> Distribution {
+    serde_json::from_value(json!({
+        "apiVersion": "asu.dev/v1alpha1",
+        "kind": "Distribution",
+        "metadata": {"name": "fixture"},
+        "spec": {
+            "title": "Fixture",
+            "upstream": {"fetchURLs": [upstream.base_url()], "publicURL": fixture.base_url},
+            "branches": [{
+                "name": "fixture",
+                "versions": [fixture.version()],
+                "keys": [fixture.public_key]
+            }],
+            "pinnedCaches": [{"version": fixture.version(), "target": target}]
+        }
+    }))
+    .expect("a Distribution")
+}
+
+async fn catalogued(world: &World) -> Option<Catalogued> {
+    let catalog = world.repositories().load().await.ok()?;
+    catalog.distributions.into_iter().find(|it| it.name == "fixture")
+}
+
+async fn status(
+    world: &World,
+    what: &str,
+    done: impl Fn(&DistributionStatus) -> bool,
+) -> DistributionStatus {
+    world
+        .until(what, || async {
+            let status = world.api::<Distribution>().get("fixture").await.ok()?.status?;
+            done(&status).then_some(status)
+        })
+        .await
+}
+
+fn reason(status: &DistributionStatus) -> &str {
+    condition(&status.conditions, "Ready").map(|it| it.reason.as_str()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
+    let cache = asu_tests::target_dir().join("fixtures");
+    let fixture = Fixture::ensure(&cache).expect("the fixture world");
+    let upstream = Upstream::start(&fixture).expect("the download server");
+    let world = World::new().await;
+    let _operator = world.operator("a", &["--catalog-interval=1s"]).await;
+    let target = "testarch/small";
+    world.create(&distribution(&fixture, &upstream, target)).await;
+    let good = status(&world, "the catalog", |it| reason(it) == "UpToDate").await;
+    assert!(good.counts.unwrap().profiles > 0);
+    assert!(good.branches.is_empty() && good.last_successful_update.is_some());
+    let before = catalogued(&world).await.expect("a row");
+    assert_eq!(before.offer.latest, [fixture.version()]);
+    assert_eq!(Some(before.revision), good.catalog_revision);
+
+    let pinned = world
+        .until("the pinned cache", || async {
+            let caches = world.api::<ImageBuilderCache>().list(&ListParams::default()).await;
+            caches.ok()?.items.into_iter().next()
+        })
+        .await;
+    let offered = &before.versions[0].ready[target].image_builder;
+    assert!(pinned.spec.pinned);
+    assert_eq!(pinned.spec.sha256, offered.sha256.as_str());
+    assert_eq!(pinned.spec.file, offered.file);
+    world.job(&format!("{}={}", labels::CACHE, pinned.name_any())).await;
+
+    let faults = Faults { not_found: vec!["*/.targets.json".into()], ..Faults::default() };
+    upstream.knobs().set(&faults).await.expect("a fault");
+    let bad = status(&world, "the problem", |it| reason(it) == "PartlyRead").await;
+    assert_eq!(bad.branches[0].name, "fixture");
+    assert_eq!(catalogued(&world).await, Some(before), "the last good catalog stays");
+
+    upstream.knobs().set(&Faults::default()).await.expect("no fault");
+    let api = world.api::<Distribution>();
+    let touch = Patch::Merge(json!({"spec": {"title": "Fixture again"}}));
+    api.patch("fixture", &PatchParams::default(), &touch).await.unwrap();
+    status(&world, "it recovers", |it| reason(it) == "UpToDate").await;
+
+    api.delete("fixture", &DeleteParams::default()).await.unwrap();
+    world
+        .until("the object is gone", || async {
+            api.get_opt("fixture").await.ok()?.is_none().then_some(())
+        })
+        .await;
+    assert_eq!(catalogued(&world).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_of_nobody_is_reported_and_nothing_is_offered() {
+    let cache = asu_tests::target_dir().join("fixtures");
+    let fixture = Fixture::ensure(&cache).expect("the fixture world");
+    let upstream = Upstream::start(&fixture).expect("the download server");
+    let faults = Faults { wrong_signature: vec!["*".into()], ..Faults::default() };
+    upstream.knobs().set(&faults).await.expect("a fault");
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.create(&distribution(&fixture, &upstream, "testarch/small")).await;
+    let found = status(&world, "the problem", |it| !it.branches.is_empty()).await;
+    assert!(found.branches[0].problems[0].contains("sha256sums"), "{found:?}");
+    let ready: usize = catalogued(&world)
+        .await
+        .map(|it| it.versions.iter().map(|version| version.ready.len()).sum())
+        .unwrap_or_default();
+    assert_eq!(ready, 0);
+}
