@@ -70,8 +70,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: QueueLimits =
-        QueueLimits { running: 3, ageing: SignedDuration::from_mins(30) };
+    const LIMITS: QueueLimits = QueueLimits { running: 3, ageing: SignedDuration::from_mins(30) };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

@@ -1,5 +1,13 @@
 //! The operator on a real etcd and API server, with a real Postgres and a folder as store. Jobs and
 //! pods are moved by the tests: no kubelet runs.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::manual_assert,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod builds;
 mod caches;
