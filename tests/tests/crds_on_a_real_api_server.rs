@@ -157,7 +157,8 @@ async fn builds_are_selected_by_their_request_hash() {
     let hash = "b".repeat(64);
     let params = ListParams::default().fields(&format!("spec.requestHash={hash}"));
     let found = api::<FirmwareBuild>(&client).list(&params).await.unwrap();
-    let names: Vec<_> = found.items.iter().filter_map(|build| build.metadata.name.as_deref()).collect();
+    let names: Vec<_> =
+        found.items.iter().filter_map(|build| build.metadata.name.as_deref()).collect();
     assert_eq!(names, ["fwb-b"]);
 }
 
@@ -168,7 +169,8 @@ async fn get_asu_lists_every_kind_with_its_columns() {
     create(&client, &cache()).await.unwrap();
     create::<Distribution>(&client, &distribution()).await.unwrap();
     let table = plane.kubectl(&["get", "asu", "-o", "wide"]).await.unwrap();
-    for column in ["VERSION", "TARGET", "PROFILE", "PHASE", "REASON", "MESSAGE", "USERS", "TARGETS"] {
+    for column in ["VERSION", "TARGET", "PROFILE", "PHASE", "REASON", "MESSAGE", "USERS", "TARGETS"]
+    {
         assert!(table.contains(column), "{column} is missing in\n{table}");
     }
     for name in ["distribution.asu.dev/openwrt", "firmwarebuild.asu.dev/fwb-a"] {
