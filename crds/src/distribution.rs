@@ -180,7 +180,7 @@ pub struct Limits {
     /// Whether first-boot scripts are accepted.
     pub allow_defaults: bool,
     /// Longest first-boot script, in bytes.
-    #[schemars(range(min = 1, max = 131072))]
+    #[schemars(range(min = 1, max = 131_072))]
     pub max_defaults_length: u32,
     /// Largest root partition, in MiB.
     #[schemars(range(min = 1, max = 65536))]

@@ -177,7 +177,7 @@ pub struct DefaultsSpec {
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub sha256: String,
     /// Length in bytes.
-    #[schemars(range(min = 1, max = 131072))]
+    #[schemars(range(min = 1, max = 131_072))]
     pub length: u32,
     /// Secret that holds the text under the key `defaults`.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
@@ -215,7 +215,7 @@ pub enum BuildPriority {
 pub struct Retention {
     /// Seconds for which the files are kept after the build ended, never less than the outcome is
     /// fresh.
-    #[schemars(range(min = 60, max = 31536000))]
+    #[schemars(range(min = 60, max = 31_536_000))]
     pub keep_seconds: i64,
 }
 

@@ -1,4 +1,9 @@
 //! The custom resource definitions as a real API server understands them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 use std::time::Duration;
 
@@ -72,15 +77,15 @@ async fn a_record_cannot_be_changed_but_its_siblings_can() {
         |b| b.spec.request_hash = "b".repeat(64),
     ];
     for change in changes {
-        let mut changed = made.clone();
-        change(&mut changed);
-        let refusal = replace(&client, &changed).await.unwrap_err();
+        let mut other = made.clone();
+        change(&mut other);
+        let refusal = replace(&client, &other).await.unwrap_err();
         assert!(refusal.contains("are a record and cannot be changed"), "{refusal}");
     }
-    let mut changed = made;
-    changed.spec.retention = Some(Retention { keep_seconds: 3600 });
-    changed.spec.cancel = true;
-    let mut revived = replace(&client, &changed).await.unwrap();
+    let mut cancelled = made;
+    cancelled.spec.retention = Some(Retention { keep_seconds: 3600 });
+    cancelled.spec.cancel = true;
+    let mut revived = replace(&client, &cancelled).await.unwrap();
     revived.spec.cancel = false;
     let refusal = replace(&client, &revived).await.unwrap_err();
     assert!(refusal.contains("stays cancelled"), "{refusal}");
