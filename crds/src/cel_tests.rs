@@ -41,18 +41,18 @@ fn a_request_cannot_be_changed() {
         },
     ];
     for change in changes {
-        let mut changed = build();
-        change(&mut changed);
-        assert!(!broken(changed.validate_cel_update(&build())).is_empty());
+        let mut edited = build();
+        change(&mut edited);
+        assert!(!broken(edited.validate_cel_update(&build())).is_empty());
     }
 }
 
 #[test]
 fn priority_and_retention_can_be_changed() {
-    let mut changed = build();
-    changed.spec.priority = BuildPriority::High;
-    changed.spec.retention = Some(Retention { keep_seconds: 3600 });
-    assert!(broken(changed.validate_cel_update(&build())).is_empty());
+    let mut edited = build();
+    edited.spec.priority = BuildPriority::High;
+    edited.spec.retention = Some(Retention { keep_seconds: 3600 });
+    assert!(broken(edited.validate_cel_update(&build())).is_empty());
 }
 
 #[test]
@@ -81,9 +81,9 @@ fn the_identity_of_a_cache_cannot_be_changed() {
         |s| s.sha256 = "b".repeat(64),
     ];
     for change in changes {
-        let mut changed = cache();
-        change(&mut changed.spec);
-        assert!(!broken(changed.validate_cel_update(&cache())).is_empty());
+        let mut edited = cache();
+        change(&mut edited.spec);
+        assert!(!broken(edited.validate_cel_update(&cache())).is_empty());
     }
     let mut pinned = cache();
     pinned.spec.pinned = true;

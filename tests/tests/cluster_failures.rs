@@ -96,7 +96,7 @@ async fn a_failing_package_script_is_named_whenever_it_runs() {
         let request = system.request(&[package]);
         let ended = failed(&system, &request, "PackageScript").await;
         assert!(ended.answer.text("detail").contains(package), "{}", ended.answer.body);
-        assert!(log(&system, &ended).await.contains("failing"));
+        assert!(log(&system, &ended).await.contains(package));
         is_given_again(&system, &request, &ended).await;
     }
 }

@@ -3,12 +3,7 @@
 
 use std::time::Duration;
 
-use asu_tests::{
-    deploy::NAMESPACE,
-    image::Rootfs,
-    router::Answer,
-    scenario::System,
-};
+use asu_tests::{deploy::NAMESPACE, image::Rootfs, router::Answer, scenario::System};
 use futures::future::join_all;
 use kube::api::ListParams;
 use reqwest::Method;
@@ -62,7 +57,8 @@ async fn the_text_of_a_first_boot_script_is_in_no_object_log_or_table() {
 async fn everything(system: &System) -> Vec<(String, String)> {
     let mut texts = Vec::new();
     for kind in ["fwb", "jobs", "pods", "events", "configmaps"] {
-        let text = system.site.kubectl(&["get", kind, "-n", NAMESPACE, "-o", "yaml"]).await.unwrap();
+        let text =
+            system.site.kubectl(&["get", kind, "-n", NAMESPACE, "-o", "yaml"]).await.unwrap();
         texts.push((format!("kubectl get {kind}"), text));
     }
     for pod in system.pods().list(&ListParams::default()).await.unwrap() {
@@ -75,7 +71,13 @@ async fn everything(system: &System) -> Vec<(String, String)> {
     let dump = system
         .site
         .kubectl(&[
-            "exec", "-n", NAMESPACE, "statefulset/asu-postgres", "--", "sh", "-c",
+            "exec",
+            "-n",
+            NAMESPACE,
+            "statefulset/asu-postgres",
+            "--",
+            "sh",
+            "-c",
             "pg_dump -U \"$POSTGRES_USER\" \"$POSTGRES_DB\"",
         ])
         .await
@@ -205,16 +207,14 @@ async fn an_image_is_served_whole_in_parts_and_by_its_head() {
 async fn kubectl_waits_for_a_build_and_tells_how_far_it_is() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow-5"])).await.unwrap();
-    let build = system
-        .until_build("the object is there", &posted, WITHIN, |_| true)
-        .await
-        .unwrap();
+    let build = system.until_build("the object is there", &posted, WITHIN, |_| true).await.unwrap();
     let name = format!("fwb/{}", build.metadata.name.unwrap());
     let wait = ["wait", "-n", NAMESPACE, "--for=condition=Ready", &name, "--timeout=240s"];
     system.site.kubectl(&wait).await.unwrap();
     let row = system.site.kubectl(&["get", &name, "-n", NAMESPACE, "-o", "wide"]).await.unwrap();
     assert!(row.contains("Succeeded"), "{row}");
-    let table = system.site.kubectl(&["get", "dist,ibc", "-n", NAMESPACE, "-o", "wide"]).await.unwrap();
+    let table =
+        system.site.kubectl(&["get", "dist,ibc", "-n", NAMESPACE, "-o", "wide"]).await.unwrap();
     assert!(table.contains("Ready"), "{table}");
     let events = system.site.kubectl(&["describe", &name, "-n", NAMESPACE]).await.unwrap();
     for step in ["Admitted", "Succeeded"] {

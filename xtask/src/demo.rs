@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Name of the demo's cluster.
 const CLUSTER: &str = "local";
 /// A build has a cache to fill first, and then runs for as long as its Distribution allows.
-const WITHIN: Duration = Duration::from_secs(900);
+const WITHIN: Duration = Duration::from_mins(15);
 
 /// Arguments of `cargo xtask demo`.
 #[derive(Debug, clap::Args)]

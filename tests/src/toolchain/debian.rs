@@ -39,7 +39,13 @@ const PACKAGES: &[Package] = &[
     package("make", &["/usr/bin/make"]),
     package("gawk", &["/usr/bin/gawk"]),
     package("python3", &["/usr/bin/python3"]),
-    package("python3-distutils", &["/usr/lib/python3/dist-packages/distutils/util.py", "/usr/lib/python3.11/distutils/util.py"]),
+    package(
+        "python3-distutils",
+        &[
+            "/usr/lib/python3/dist-packages/distutils/util.py",
+            "/usr/lib/python3.11/distutils/util.py",
+        ],
+    ),
     package("wget", &["/usr/bin/wget"]),
     package("unzip", &["/usr/bin/unzip"]),
     package("bzip2", &["/usr/bin/bzip2", "/bin/bzip2"]),

@@ -59,7 +59,7 @@ pub async fn run(system: &System, place: &Place, number: u32) -> Result<Times, E
     let started = Instant::now();
     jobs.create(&PostParams::default(), &job).await?;
     system
-        .until("the bare Job is complete", Duration::from_secs(300), || async {
+        .until("the bare Job is complete", Duration::from_mins(5), || async {
             let status = jobs.get(&name).await?.status.unwrap_or_default();
             Ok(match (status.succeeded, status.failed) {
                 (Some(1..), _) => Ok(()),

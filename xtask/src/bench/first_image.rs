@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{Error, bare_job, load, writes};
 
 /// Longest build that is waited for.
-const WITHIN: Duration = Duration::from_secs(300);
+const WITHIN: Duration = Duration::from_mins(5);
 
 /// Arguments of `bench first-image`.
 #[derive(Debug, clap::Args)]

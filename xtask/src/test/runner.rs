@@ -15,8 +15,8 @@ use tokio::{
 
 use super::{Error, Level};
 
-/// Crates that need nothing but themselves.
-const PURE: [&str; 7] =
+/// The crates of the system.
+const CRATES: [&str; 7] =
     ["asu-core", "asu-crds", "asu-store", "asu-upstream", "asu-builder", "asu-operator", "asu-api"];
 
 /// Name of the cluster of the cluster level.
@@ -34,12 +34,19 @@ pub async fn run(
         Level::Unit => {
             let mut args =
                 vec!["test", "--lib", "--bins", "--package", "xtask", "--package", "asu-tests"];
-            for name in PURE {
+            for name in CRATES {
                 args.extend(["--package", name]);
             }
             cargo(&args).await
         }
-        Level::Service | Level::ControlPlane => tests(level, targets).await,
+        Level::Service => {
+            let mut args = vec!["test", "--test", "*"];
+            for name in CRATES {
+                args.extend(["--package", name]);
+            }
+            Ok(cargo(&args).await? + tests(level, targets).await?)
+        }
+        Level::ControlPlane => tests(level, targets).await,
         Level::Cluster => on_a_cluster(targets, progress, keep_cluster).await,
     }
 }
