@@ -86,7 +86,7 @@ fn describe(command: &Command) -> String {
     words.join(" ")
 }
 
-/// The last [`TAIL`] bytes of a text, cut at a character.
+/// The last `TAIL` bytes of a text, cut at a character.
 pub fn tail(text: &str) -> &str {
     let text = text.trim();
     let mut start = text.len().saturating_sub(TAIL);

@@ -89,7 +89,7 @@ pub struct Runner {
 pub struct Finished {
     /// See [`Ended`].
     pub ended: Ended,
-    /// Its standard output, at most [`output::MAX_CAPTURE`] bytes.
+    /// Its standard output, at most `output::MAX_CAPTURE` bytes.
     pub stdout: String,
 }
 

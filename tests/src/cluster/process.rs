@@ -298,13 +298,8 @@ mod tests {
         (Processes::new(dir), spec)
     }
 
-    #[tokio::test]
-    async fn process_is_started_once_found_by_mark_and_ended() {
-        let dir = tempfile::tempdir().expect("folder");
-        let (processes, spec) = sleeper(dir.path(), "1000");
-        assert!(processes.ensure(&spec).await.expect("start"));
-        assert!(!processes.ensure(&spec).await.expect("second start"));
-        processes.check("sleeper").expect("runs");
+    /// The mark shows as soon as the child has become the program.
+    async fn one_marked(processes: &Processes) {
         until("the mark", GRACE, || async {
             Ok(if processes.marked().len() == 1 {
                 Look::Done(())
@@ -314,6 +309,16 @@ mod tests {
         })
         .await
         .expect("one marked process");
+    }
+
+    #[tokio::test]
+    async fn process_is_started_once_found_by_mark_and_ended() {
+        let dir = tempfile::tempdir().expect("folder");
+        let (processes, spec) = sleeper(dir.path(), "1000");
+        assert!(processes.ensure(&spec).await.expect("start"));
+        assert!(!processes.ensure(&spec).await.expect("second start"));
+        processes.check("sleeper").expect("runs");
+        one_marked(&processes).await;
         processes.stop("sleeper").await.expect("stop");
         assert!(processes.marked().is_empty());
         assert!(processes.names().is_empty());
@@ -326,7 +331,7 @@ mod tests {
         processes.ensure(&spec).await.expect("start");
         let (_, other) = sleeper(dir.path(), "1001");
         assert!(processes.ensure(&other).await.expect("replacement"));
-        assert_eq!(processes.marked().len(), 1);
+        one_marked(&processes).await;
         processes.stop("sleeper").await.expect("stop");
     }
 

@@ -5,8 +5,8 @@
 //! follows a symlink, never writes outside the folder, and never cleans up: after an error the
 //! caller deletes the folder. Called by `populate`, and by tests on genuine tarballs.
 //!
-//! Two independent fences keep members inside: the rules of [`ledger`] on names, and
-//! `openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)` in [`place`] for every path that is touched.
+//! Two independent fences keep members inside: the rules of `ledger` on names, and
+//! `openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)` in `place` for every path that is touched.
 
 mod decompress;
 mod error;

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use asu_tests::{
-    cluster::{self, Cluster, Snapshot},
+    cluster::{self, Cluster, ClusterConfig, Snapshot},
     deploy::{self, Deployment, Site},
     progress::Progress,
     root,
@@ -67,6 +67,10 @@ async fn on_a_cluster(
     progress: &Progress,
     keep_cluster: bool,
 ) -> Result<u64, Error> {
+    let shown = cluster::self_test::run(&ClusterConfig::new("self-test"), progress).await?;
+    for name in &shown {
+        println!("test cluster {name} ... ok");
+    }
     let before = Snapshot::take().await?;
     let result = deployed(targets, progress).await;
     if keep_cluster {
@@ -79,7 +83,7 @@ async fn on_a_cluster(
         return Err(cluster::Error::Leftovers(left).into());
     }
     println!("nothing of the cluster is left: processes, mounts, namespaces, interfaces, cgroups");
-    Ok(count + 1)
+    Ok(count + shown.len() as u64 + 1)
 }
 
 async fn deployed(targets: &[(String, Level)], progress: &Progress) -> Result<u64, Error> {
@@ -96,7 +100,10 @@ async fn checks(progress: &Progress) -> Result<u64, Error> {
             "documentation",
             &["doc", "--workspace", "--no-deps", "--quiet", "--document-private-items"],
         ),
-        ("licences and advisories", &["deny", "--offline", "check", "bans", "licenses", "sources"]),
+        (
+            "licences and advisories",
+            &["deny", "--log-level", "error", "--offline", "check", "bans", "licenses", "sources"],
+        ),
     ];
     asu_tests::toolchain::cargo_deny(progress).await.map_err(cluster::Error::from)?;
     let mut count = 0;
