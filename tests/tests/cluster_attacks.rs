@@ -8,7 +8,6 @@ use asu_tests::{
     router::{Answer, Image},
     scenario::{Ended, System, WITHIN},
 };
-use kube::ResourceExt;
 
 /// Three attempts of a build that dies.
 const LONG: Duration = Duration::from_mins(7);
@@ -53,14 +52,7 @@ async fn attack(package: &str, reasons: &[&str]) {
     assert!(text.contains("fixture-attack"), "the log does not tell of the attack:\n{text}");
     assert!(!text.contains("root:x:0:0"), "the log holds a file of the container:\n{text}");
     bystander.is_untouched(&system).await;
-    system
-        .until("nothing of the build runs any more", WITHIN, || async {
-            let left = system.pods_of_build(&ended.build).await?;
-            let names: Vec<_> = left.iter().map(ResourceExt::name_any).collect();
-            Ok(if names.is_empty() { Ok(()) } else { Err(names.join(", ")) })
-        })
-        .await
-        .unwrap();
+    system.no_pods_of_build(&ended.build).await.unwrap();
     let after = system.request(&["fixture-hello"]);
     system.router.build(&after, WITHIN, |_| {}).await.unwrap();
 }

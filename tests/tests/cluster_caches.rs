@@ -13,7 +13,7 @@ use asu_tests::{
 };
 use kube::{
     ResourceExt as _,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
 };
 
 /// A tarball, the reason for refusing it, and what the message must name.
@@ -78,9 +78,22 @@ impl Broken {
                 assert!(found.is_empty(), "{case}: {found:?} was left behind");
             }
         }
+        let usable = self.usable().await;
+        let files = self.system.files_of_claim(&format!("ibc-{usable}")).await.unwrap();
+        assert!(files.iter().any(|file| file.ends_with("/marker.json")), "{files:?}");
         for outside in ["/tmp/fixture-escape", "/fixture-escape"] {
             assert!(!PathBuf::from(outside).exists(), "{outside} was written");
         }
+    }
+
+    /// The cache that builds use.
+    async fn usable(&self) -> String {
+        let caches = self.system.caches().list(&ListParams::default()).await.unwrap();
+        let ready = |cache: &&ImageBuilderCache| {
+            let status = cache.status.as_ref();
+            cache.spec.distribution == "openwrt" && status.is_some_and(|it| it.place.is_some())
+        };
+        caches.iter().find(ready).unwrap().name_any()
     }
 
     async fn remove(self) {

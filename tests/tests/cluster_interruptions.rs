@@ -137,7 +137,7 @@ async fn a_live_build_that_is_deleted_is_cancelled_and_its_log_kept() {
     let polled = system.router.get(hash).await.unwrap();
     assert_eq!(polled.status, 500, "{}", polled.body);
     assert_eq!(polled.body["reason"], json!("Cancelled"));
-    assert_eq!(system.pods_of_build(&build).await.unwrap().len(), 0);
+    system.no_pods_of_build(&build).await.unwrap();
     let again = system.router.post(&request).await.unwrap();
     assert_eq!(again.status, 202, "a cancelled build was kept as an answer: {}", again.body);
     let fresh = system.build_of(&again).await.unwrap().unwrap();

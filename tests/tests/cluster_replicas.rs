@@ -153,3 +153,32 @@ async fn a_replica_that_is_killed_is_not_missed() {
     let wait = ["wait", "-n", NAMESPACE, "--for=condition=Ready", &object, "--timeout=120s"];
     system.site.kubectl(&wait).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_are_replaced_fail_no_request() {
+    let system = System::attach().await.unwrap();
+    let restart = ["rollout", "restart", "-n", NAMESPACE, "deployment/asu-api"];
+    system.site.kubectl(&restart).await.unwrap();
+    let status = ["rollout", "status", "-n", NAMESPACE, "deployment/asu-api", "--timeout=120s"];
+    let rollout = async {
+        system.site.kubectl(&status).await.unwrap();
+        // The old ones go on for a while.
+        system
+            .until("the old replicas are gone", WITHIN, || async {
+                let left = system.pods_of(Workload::Api).await?.len();
+                Ok(if left == 2 { Ok(()) } else { Err(format!("{left} pods")) })
+            })
+            .await
+            .unwrap();
+    };
+    let asking = async {
+        loop {
+            let (status, text) = system.router.text("/json/v1/overview.json").await.unwrap();
+            assert_eq!(status, 200, "{text}");
+        }
+    };
+    tokio::select! {
+        () = rollout => {}
+        () = asking => {}
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use asu_crds::{BuildCondition, FirmwareBuild, condition, labels};
 use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::{Api, ResourceExt as _, api::ListParams};
+use kube::{Api, ResourceExt, api::ListParams};
 use serde_json::Value;
 
 use super::{Error, System};
@@ -123,6 +123,19 @@ impl System {
     pub async fn pods_of_build(&self, build: &FirmwareBuild) -> Result<Vec<Pod>, Error> {
         let selector = format!("{}={}", labels::BUILD, build.name_any());
         Ok(self.pods().list(&ListParams::default().labels(&selector)).await?.items)
+    }
+
+    /// Waits until no pod of a build is left.
+    ///
+    /// # Errors
+    /// The pods that were left when the time was over.
+    pub async fn no_pods_of_build(&self, build: &FirmwareBuild) -> Result<(), Error> {
+        self.until("no pod of the build is left", WITHIN, || async {
+            let left = self.pods_of_build(build).await?;
+            let names: Vec<_> = left.iter().map(ResourceExt::name_any).collect();
+            Ok(if names.is_empty() { Ok(()) } else { Err(names.join(", ")) })
+        })
+        .await
     }
 
     /// Names of the pods that this very object's Jobs ever made, from the Jobs' events.
