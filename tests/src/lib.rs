@@ -1,6 +1,7 @@
 //! Harness for a real control plane and a real cluster, fixtures and scenario suites.
 
 pub mod cluster;
+pub mod conformance;
 pub mod deploy;
 pub mod exec;
 pub mod fixtures;

@@ -5,6 +5,7 @@ mod cluster;
 mod crdgen;
 mod demo;
 mod generated;
+mod ib_conformance;
 mod manifests;
 mod test;
 
@@ -28,6 +29,8 @@ enum Command {
     Test(test::TestArgs),
     /// Measure on the local cluster.
     Bench(bench::BenchArgs),
+    /// Check any ImageBuilder for the behaviours that this system relies on.
+    IbConformance(ib_conformance::IbConformanceArgs),
     /// The local cluster.
     Cluster(cluster::ClusterArgs),
     /// Write the definitions of the custom resources into crds/generated/ and the chart.
@@ -52,6 +55,9 @@ async fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::Test(args) => test::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::Bench(args) => bench::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
+        Command::IbConformance(args) => {
+            ib_conformance::run(args).await.map_err(|e| (1, e.to_string()))
+        }
         Command::Cluster(args) => {
             cluster::run(args).await.map_err(|e| (e.exit_code(), e.to_string()))
         }

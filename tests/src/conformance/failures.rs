@@ -1,0 +1,119 @@
+//! Behaviours of builds that fail: whose fault it is must be told from the output.
+
+use std::net::TcpListener;
+
+use asu_core::{classify::Classifier, failure::FailureReason};
+
+use super::{
+    behaviours::{Ask, Checked, Suite, expected, not_here},
+    io, tree,
+};
+use crate::fixtures::Faults;
+
+/// The package of the fixture that every fault is about.
+const PACKAGE: &str = "fixture-hello";
+
+impl Suite<'_> {
+    pub(super) async fn conflict(&mut self) -> Checked {
+        self.only_fixture()?;
+        for (packages, word) in [
+            (["fixture-conflict-a", "fixture-conflict-b"].as_slice(), "fixture-conflict-b"),
+            (&["fixture-clash-a", "fixture-clash-b"], "fixture-clash-b"),
+            (&["fixture-missing-dep"], "fixture-nowhere"),
+        ] {
+            let detail = self.fails(&Ask::of(packages), FailureReason::PackageSelection).await?;
+            if !detail.contains(word) {
+                return expected(word, detail);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn too_big(&mut self) -> Checked {
+        self.only_fixture()?;
+        if self.is_disk()? {
+            return not_here("no device of a disk-like target has a limit");
+        }
+        let detail = self.fails(&Ask::of(&["fixture-huge"]), FailureReason::ImageTooBig).await?;
+        if detail.contains(" > ") { Ok(()) } else { expected("both sizes", detail) }
+    }
+
+    /// Whether the target has a root partition of a fixed size, as disks have.
+    fn is_disk(&self) -> Result<bool, super::behaviours::Not> {
+        let filesystems = &self.ready()?.marker.filesystems;
+        Ok(filesystems.contains(&asu_core::request::Filesystem::Ext4))
+    }
+
+    pub(super) async fn small_partition(&mut self) -> Checked {
+        self.baseline()?;
+        if !self.is_disk()? {
+            return not_here("it makes no ext4 root file system");
+        }
+        let huge: &[&str] = if self.options.upstream.is_some() { &["fixture-huge"] } else { &[] };
+        let ask = Ask { rootfs_size_mb: Some(1), ..Ask::of(huge) };
+        self.fails(&ask, FailureReason::ImageTooBig).await.map(drop)
+    }
+
+    pub(super) async fn package_script(&mut self) -> Checked {
+        self.only_fixture()?;
+        for package in ["fixture-badpostinst", "fixture-badpostinst-late"] {
+            let detail = self.fails(&Ask::of(&[package]), FailureReason::PackageScript).await?;
+            if !detail.contains(package) {
+                return expected(package, detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds with the fixture's package while its server fails.
+    async fn fails_under(&mut self, faults: Faults, reason: FailureReason) -> Checked {
+        self.faults(&faults).await?;
+        let failed = self.fails(&Ask::of(&[PACKAGE]), reason).await;
+        self.faults(&Faults::default()).await?;
+        failed.map(drop)
+    }
+
+    pub(super) async fn index_signature(&mut self) -> Checked {
+        self.only_fixture()?;
+        let pattern = vec!["*/base/Packages.sig".to_owned()];
+        let faults = Faults { wrong_signature: pattern, ..Faults::default() };
+        self.fails_under(faults, FailureReason::IndexSignature).await
+    }
+
+    pub(super) async fn unreachable(&mut self) -> Checked {
+        // A port that was free a moment ago refuses every connection.
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(io("a free port"))?;
+        let port = listener.local_addr().map_err(io("a free port"))?.port();
+        drop(listener);
+        let base = Some(format!("http://127.0.0.1:{port}"));
+        let ask = Ask { package_base_url: base, ..Ask::default() };
+        self.fails(&ask, FailureReason::DownloadFailed).await.map(drop)
+    }
+
+    pub(super) async fn gone(&mut self) -> Checked {
+        self.only_fixture()?;
+        let pattern = vec![format!("*/{PACKAGE}_*")];
+        let gone = Faults { not_found: pattern.clone(), ..Faults::default() };
+        self.fails_under(gone, FailureReason::DownloadFailed).await?;
+        let corrupt = Faults { corrupt: pattern, ..Faults::default() };
+        self.fails_under(corrupt, FailureReason::DownloadFailed).await
+    }
+
+    /// Makes the root file systems on a file system that holds a third of them.
+    pub(super) async fn full_disk(&self) -> Checked {
+        let run = self.baseline()?;
+        let needed = tree::kilobytes(&run.work("ws/build_dir"))?;
+        let profile = format!("PROFILE={}", self.ready()?.profile);
+        let packages = format!("PACKAGES={}", self.options.packages.join(" "));
+        let arguments = ["image", &profile, &packages];
+        let made = self.place.make_on_full_disk(run, (needed / 3).max(64), &arguments).await?;
+        let Some(made) = made else {
+            return not_here("mounting a small file system needs root");
+        };
+        let classifier = Classifier::read(&format!("{}\n{}", made.stdout, made.stderr));
+        match classifier.infrastructure() {
+            Some(failure) if failure.reason == FailureReason::NoSpace => Ok(()),
+            other => expected("no space to be told", format!("{other:?}, {}", made.tail())),
+        }
+    }
+}

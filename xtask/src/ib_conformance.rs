@@ -1,0 +1,122 @@
+//! `cargo xtask ib-conformance`: does an ImageBuilder behave as this system relies on?
+
+use std::path::{Path, PathBuf};
+
+use asu_tests::{
+    conformance::{self, Options},
+    fixtures::{self, Upstream, World},
+    toolchain::cache_dir,
+};
+
+/// Targets of the fixture, each with an ImageBuilder.
+const FIXTURE_TARGETS: [&str; 2] = ["testarch/small", "testarch/disk"];
+/// The package of the fixture that every build gets.
+const FIXTURE_PACKAGE: &str = "fixture-hello";
+
+/// Takes an ImageBuilder (opkg or apk) through the same code that pods run: unpacked, warmed up,
+/// linked into workspaces, built with, as users without rights and in a temporary folder. The given
+/// tarball or tree is only read.
+///
+/// Prints one line for each behaviour: `ok` with the time, `FAIL` with what was expected and what
+/// was seen, `n/a` with why it cannot be checked. Packages come from the server that the tree
+/// names, unless another is given. Exit code 1: a behaviour failed.
+///
+/// Needs python3, tar, zstd, unsquashfs, and what the ImageBuilder itself asks for.
+#[derive(Debug, clap::Args)]
+pub struct IbConformanceArgs {
+    /// An ImageBuilder: `openwrt-imagebuilder-….tar.zst`, `.tar.xz`, or an unpacked tree.
+    #[arg(value_name = "TREE_OR_TARBALL", required_unless_present = "fixture")]
+    source: Option<PathBuf>,
+    /// Root of the server that packages come from, in the place of the one that the tree names.
+    #[arg(long, value_name = "URL", conflicts_with = "fixture")]
+    package_base_url: Option<String>,
+    /// Serve the fixture's packages, and check also what needs them. Without TREE_OR_TARBALL:
+    /// check the fixture's own ImageBuilders.
+    #[arg(long)]
+    fixture: bool,
+    /// Profile to build; the first one of `make info` when absent.
+    #[arg(long)]
+    profile: Option<String>,
+    /// A package that every build gets; may be given several times.
+    #[arg(long = "package", value_name = "PACKAGE")]
+    packages: Vec<String>,
+    /// The program `asu-builder` to run; built from this checkout when absent.
+    #[arg(long, value_name = "FILE")]
+    builder: Option<PathBuf>,
+    /// Longest time of one build, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    seconds: u64,
+}
+
+/// Why the command ends with 1.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The suite could not run.
+    #[error(transparent)]
+    Suite(#[from] conformance::Error),
+    /// The fixture.
+    #[error(transparent)]
+    Fixtures(#[from] fixtures::Error),
+    /// Behaviours failed.
+    #[error("{0} of the behaviours failed")]
+    Failed(usize),
+}
+
+/// Checks what the arguments name.
+///
+/// # Errors
+/// A behaviour failed, or nothing could be checked.
+pub async fn run(args: IbConformanceArgs) -> Result<(), Error> {
+    let program = match &args.builder {
+        Some(program) => program.clone(),
+        None => conformance::builder_program().await?,
+    };
+    let fixture = args.fixture.then(fixture).transpose()?;
+    let sources = match (&args.source, &fixture) {
+        (Some(source), _) => vec![source.clone()],
+        (None, Some((world, _))) => FIXTURE_TARGETS.map(|target| world.tarball(target)).to_vec(),
+        (None, None) => Vec::new(),
+    };
+    let upstream = fixture.as_ref().map(|(_, upstream)| upstream);
+    let mut failed = 0;
+    for source in &sources {
+        failed += check(&args, &program, source, upstream).await?;
+    }
+    if failed > 0 { Err(Error::Failed(failed)) } else { Ok(()) }
+}
+
+fn fixture() -> Result<(World, Upstream), Error> {
+    let world = World::ensure(&cache_dir())?;
+    let upstream = Upstream::start(&world)?;
+    Ok((world, upstream))
+}
+
+/// Checks one ImageBuilder; returns how many behaviours failed.
+async fn check(
+    args: &IbConformanceArgs,
+    program: &Path,
+    source: &Path,
+    upstream: Option<&Upstream>,
+) -> Result<usize, Error> {
+    let mut packages = args.packages.clone();
+    if upstream.is_some() && packages.is_empty() {
+        packages.push(FIXTURE_PACKAGE.to_owned());
+    }
+    let options = Options {
+        program: program.to_owned(),
+        source: source.to_owned(),
+        package_base_url: args
+            .package_base_url
+            .clone()
+            .or_else(|| upstream.map(Upstream::base_url)),
+        profile: args.profile.clone(),
+        packages,
+        upstream,
+        seconds: args.seconds,
+    };
+    println!("{}", source.display());
+    let lines = conformance::run(&options, |line| println!("{line}")).await?;
+    let (ok, failed, not_applicable) = conformance::count(&lines);
+    println!("{ok} ok, {failed} failed, {not_applicable} not applicable");
+    Ok(failed)
+}
