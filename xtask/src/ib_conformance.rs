@@ -13,9 +13,11 @@ const FIXTURE_TARGETS: [&str; 2] = ["testarch/small", "testarch/disk"];
 /// The package of the fixture that every build gets.
 const FIXTURE_PACKAGE: &str = "fixture-hello";
 
+/// Check any ImageBuilder for the behaviours that this system relies on.
+///
 /// Takes an ImageBuilder (opkg or apk) through the same code that pods run: unpacked, warmed up,
 /// linked into workspaces, built with, as users without rights and in a temporary folder. The given
-/// tarball or tree is only read.
+/// tarball or tree is only read. Without one, the fixture's own ImageBuilders are checked.
 ///
 /// Prints one line for each behaviour: `ok` with the time, `FAIL` with what was expected and what
 /// was seen, `n/a` with why it cannot be checked. Packages come from the server that the tree
@@ -25,13 +27,14 @@ const FIXTURE_PACKAGE: &str = "fixture-hello";
 #[derive(Debug, clap::Args)]
 pub struct IbConformanceArgs {
     /// An ImageBuilder: `openwrt-imagebuilder-….tar.zst`, `.tar.xz`, or an unpacked tree.
-    #[arg(value_name = "TREE_OR_TARBALL", required_unless_present = "fixture")]
+    #[arg(value_name = "TREE_OR_TARBALL")]
     source: Option<PathBuf>,
     /// Root of the server that packages come from, in the place of the one that the tree names.
-    #[arg(long, value_name = "URL", conflicts_with = "fixture")]
+    #[arg(long, value_name = "URL", conflicts_with = "fixture", requires = "source")]
     package_base_url: Option<String>,
-    /// Serve the fixture's packages, and check also what needs them. Without TREE_OR_TARBALL:
-    /// check the fixture's own ImageBuilders.
+    /// The ImageBuilder is one of the fixture's: serve the fixture's packages, and check also what
+    /// needs them. Needless for the fixture's own tarballs at their place, and without a
+    /// TREE_OR_TARBALL.
     #[arg(long)]
     fixture: bool,
     /// Profile to build; the first one of `make info` when absent.
@@ -71,7 +74,7 @@ pub async fn run(args: IbConformanceArgs) -> Result<(), Error> {
         Some(program) => program.clone(),
         None => conformance::builder_program().await?,
     };
-    let fixture = args.fixture.then(fixture).transpose()?;
+    let fixture = is_fixture(&args).then(fixture).transpose()?;
     let sources = match (&args.source, &fixture) {
         (Some(source), _) => vec![source.clone()],
         (None, Some((world, _))) => FIXTURE_TARGETS.map(|target| world.tarball(target)).to_vec(),
@@ -83,6 +86,13 @@ pub async fn run(args: IbConformanceArgs) -> Result<(), Error> {
         failed += check(&args, &program, source, upstream).await?;
     }
     if failed > 0 { Err(Error::Failed(failed)) } else { Ok(()) }
+}
+
+/// Whether the fixture's server is needed.
+fn is_fixture(args: &IbConformanceArgs) -> bool {
+    let worlds = cache_dir().join("world");
+    let own = args.source.as_ref().is_none_or(|source| source.starts_with(worlds));
+    args.fixture || (own && args.package_base_url.is_none())
 }
 
 fn fixture() -> Result<(World, Upstream), Error> {

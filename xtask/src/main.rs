@@ -29,7 +29,7 @@ enum Command {
     Test(test::TestArgs),
     /// Measure on the local cluster.
     Bench(bench::BenchArgs),
-    /// Check any ImageBuilder for the behaviours that this system relies on.
+    // Its arguments say what it does, at length.
     IbConformance(ib_conformance::IbConformanceArgs),
     /// The local cluster.
     Cluster(cluster::ClusterArgs),

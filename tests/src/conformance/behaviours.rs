@@ -117,7 +117,8 @@ pub(super) struct Suite<'a> {
 pub(super) struct Ready {
     pub(super) marker: Marker,
     public_url: String,
-    package_base_url: String,
+    /// Where packages come from.
+    pub(super) package_base_url: String,
     pub(super) profile: String,
 }
 
@@ -237,6 +238,7 @@ impl<'a> Suite<'a> {
 
     /// The first build, which succeeded.
     pub(super) fn baseline(&self) -> Result<&Run, Not> {
+        self.ready()?;
         self.baseline.as_ref().ok_or_else(|| Not::Applicable("the first build failed".into()))
     }
 

@@ -82,6 +82,10 @@ fn devices(list: Option<&Value>) -> Vec<&str> {
 impl Suite<'_> {
     pub(super) async fn image(&mut self) -> Checked {
         let run = self.build(&Ask { script: true, ..Ask::default() }).await?;
+        if run.result.built.is_none() {
+            let from = &self.ready()?.package_base_url;
+            return expected(&format!("a build with packages from {from}"), run.summary());
+        }
         let made = built(&run)?;
         let names = image_names(made);
         if names.is_empty() {
