@@ -78,7 +78,6 @@ pub(super) fn kilobytes(folder: &Path) -> Result<u64, Error> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 
     use super::*;
 

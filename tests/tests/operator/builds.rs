@@ -13,7 +13,10 @@ use kube::{
 };
 use tokio::sync::Mutex;
 
-use super::world::{World, build};
+use super::{
+    objects::{build, cache},
+    world::World,
+};
 
 fn reason(status: &FirmwareBuildStatus) -> &str {
     status.reason.as_deref().unwrap_or_default()
@@ -76,7 +79,7 @@ async fn a_build_is_archived_with_few_writes_and_tidied() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_another_owner_does_not_count() {
     let world = World::new().await;
-    world.create(&super::world::cache()).await;
+    world.create(&cache()).await;
     let build = world.create(&build("luci")).await;
     let uid: String = build.uid().unwrap().chars().take(8).collect();
     let hash: String = build.name_any().chars().take(24).collect();
@@ -93,7 +96,7 @@ async fn a_job_of_another_owner_does_not_count() {
     .unwrap();
     let foreign = world.create(&foreign).await;
     let _operator = world.operator("a", &[]).await;
-    world.fill_cache(&super::world::cache().name_any()).await;
+    world.fill_cache(&cache().name_any()).await;
     let ours = world
         .until("a Job of the build itself", || async {
             let jobs = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;

@@ -5,7 +5,7 @@ use asu_crds::{CachePhase, ImageBuilderCache, labels};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{ResourceExt, api::DeleteParams};
 
-use super::world::{World, cache};
+use super::{objects::cache, world::World};
 
 fn populates(name: &str) -> String {
     format!("{}={name},{}=populate", labels::CACHE, labels::COMPONENT)

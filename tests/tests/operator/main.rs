@@ -13,4 +13,5 @@ mod builds;
 mod caches;
 mod catalogs;
 mod leaders;
+mod objects;
 mod world;

@@ -5,13 +5,9 @@ use std::{fmt::Debug, future::Future, path::Path, sync::Arc, time::Duration};
 use asu_core::{
     digest::Sha256Hex,
     failure::{Failure, FailureReason},
-    request_hash::{object_name, request_hash},
     result::{BuildResult, Built, RESULT_SCHEMA, StoredFile, StoredLog, store_keys},
 };
-use asu_crds::{
-    BuildPriority, Distribution, FirmwareBuild, FirmwareBuildSpec, FirmwareBuildStatus,
-    ImageBuilderCache, ImageBuilderCacheSpec, RequestSpec, Validated, cache_name, is_true, labels,
-};
+use asu_crds::{FirmwareBuild, FirmwareBuildStatus, ImageBuilderCache, is_true, labels};
 use asu_operator::{
     run::{Backends, RunError, run},
     settings::Settings,
@@ -33,6 +29,8 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use super::objects::{cache, distribution};
 
 pub const NAMESPACE: &str = "default";
 /// Everything that is waited for comes within this time, or the test says what was missing.
@@ -376,66 +374,4 @@ impl World {
         let kinds = "fwb,ibc,dist,jobs,pods,leases,events";
         self.plane.kubectl(&["get", kinds, "-o", "wide"]).await.unwrap_or_default()
     }
-}
-
-fn distribution() -> Distribution {
-    serde_json::from_value(json!({
-        "apiVersion": "asu.dev/v1alpha1",
-        "kind": "Distribution",
-        "metadata": {"name": "openwrt"},
-        "spec": {
-            "title": "Test",
-            // Nothing answers there: these tests need no catalog.
-            "upstream": {"fetchURLs": ["http://127.0.0.1:1"], "publicURL": "http://public.example"},
-            "branches": [{"name": "24.10", "versions": ["24.10.7"], "signatures": "NotChecked"}]
-        }
-    }))
-    .expect("a Distribution")
-}
-
-pub fn cache() -> ImageBuilderCache {
-    let sha256 = "a".repeat(64);
-    let name = cache_name("openwrt", "24.10.7", "ath79/generic", &sha256);
-    let mut cache = ImageBuilderCache::new(
-        &name,
-        ImageBuilderCacheSpec {
-            distribution: "openwrt".into(),
-            version: "24.10.7".into(),
-            target: "ath79/generic".into(),
-            sha256,
-            file: "ib.tar.zst".into(),
-            target_path: "releases/24.10.7/targets/ath79/generic".into(),
-            pinned: false,
-        },
-    );
-    cache.finalizers_mut().push(labels::VOLUME_FINALIZER.to_owned());
-    cache
-}
-
-/// A build as the API makes it.
-pub fn build(package: &str) -> FirmwareBuild {
-    let request = RequestSpec {
-        distribution: "openwrt".into(),
-        version: "24.10.7".into(),
-        target: "ath79/generic".into(),
-        profile: "device".into(),
-        packages: vec![package.into()],
-        ..RequestSpec::default()
-    };
-    let hash = request_hash(&request.to_request().expect("a request"));
-    let spec = FirmwareBuildSpec {
-        request,
-        request_hash: hash.to_string(),
-        validated: Some(Validated {
-            catalog_revision: 1,
-            version_code: "r1-abc".into(),
-            image_builder_sha256: "a".repeat(64),
-        }),
-        cancel: false,
-        priority: BuildPriority::Normal,
-        retention: None,
-    };
-    let mut build = FirmwareBuild::new(&object_name(&hash), spec);
-    build.finalizers_mut().push(labels::ARCHIVE_FINALIZER.to_owned());
-    build
 }

@@ -1,0 +1,73 @@
+//! Objects as their makers make them.
+
+use asu_core::request_hash::{object_name, request_hash};
+use asu_crds::{
+    BuildPriority, Distribution, FirmwareBuild, FirmwareBuildSpec, ImageBuilderCache,
+    ImageBuilderCacheSpec, RequestSpec, Validated, cache_name, labels,
+};
+use kube::ResourceExt;
+use serde_json::json;
+
+/// A distribution whose server does not answer.
+pub fn distribution() -> Distribution {
+    serde_json::from_value(json!({
+        "apiVersion": "asu.dev/v1alpha1",
+        "kind": "Distribution",
+        "metadata": {"name": "openwrt"},
+        "spec": {
+            "title": "Test",
+            // Nothing answers there: these tests need no catalog.
+            "upstream": {"fetchURLs": ["http://127.0.0.1:1"], "publicURL": "http://public.example"},
+            "branches": [{"name": "24.10", "versions": ["24.10.7"], "signatures": "NotChecked"}]
+        }
+    }))
+    .expect("a Distribution")
+}
+
+/// A cache as the operator makes it.
+pub fn cache() -> ImageBuilderCache {
+    let sha256 = "a".repeat(64);
+    let name = cache_name("openwrt", "24.10.7", "ath79/generic", &sha256);
+    let mut cache = ImageBuilderCache::new(
+        &name,
+        ImageBuilderCacheSpec {
+            distribution: "openwrt".into(),
+            version: "24.10.7".into(),
+            target: "ath79/generic".into(),
+            sha256,
+            file: "ib.tar.zst".into(),
+            target_path: "releases/24.10.7/targets/ath79/generic".into(),
+            pinned: false,
+        },
+    );
+    cache.finalizers_mut().push(labels::VOLUME_FINALIZER.to_owned());
+    cache
+}
+
+/// A build as the API makes it.
+pub fn build(package: &str) -> FirmwareBuild {
+    let request = RequestSpec {
+        distribution: "openwrt".into(),
+        version: "24.10.7".into(),
+        target: "ath79/generic".into(),
+        profile: "device".into(),
+        packages: vec![package.into()],
+        ..RequestSpec::default()
+    };
+    let hash = request_hash(&request.to_request().expect("a request"));
+    let spec = FirmwareBuildSpec {
+        request,
+        request_hash: hash.to_string(),
+        validated: Some(Validated {
+            catalog_revision: 1,
+            version_code: "r1-abc".into(),
+            image_builder_sha256: "a".repeat(64),
+        }),
+        cancel: false,
+        priority: BuildPriority::Normal,
+        retention: None,
+    };
+    let mut build = FirmwareBuild::new(&object_name(&hash), spec);
+    build.finalizers_mut().push(labels::ARCHIVE_FINALIZER.to_owned());
+    build
+}
