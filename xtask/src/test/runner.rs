@@ -57,7 +57,8 @@ async fn tests(level: Level, targets: &[(String, Level)]) -> Result<u64, Error> 
         args.extend(["--test", name]);
     }
     if level == Level::Cluster {
-        args.extend(["--", "--test-threads=1"]);
+        // One cluster for all of them; a failing suite does not keep the others from telling.
+        args.extend(["--no-fail-fast", "--", "--test-threads=1"]);
     }
     cargo(&args).await
 }
