@@ -58,16 +58,19 @@ pub async fn run(system: &System, place: &Place, number: u32) -> Result<Times, E
     let jobs = system.jobs();
     let started = Instant::now();
     jobs.create(&PostParams::default(), &job).await?;
-    system
+    let succeeded = system
         .until("the bare Job is complete", Duration::from_mins(5), || async {
             let status = jobs.get(&name).await?.status.unwrap_or_default();
             Ok(match (status.succeeded, status.failed) {
-                (Some(1..), _) => Ok(()),
-                (_, Some(1..)) => Err("it failed".to_owned()),
+                (Some(1..), _) => Ok(true),
+                (_, Some(1..)) => Ok(false),
                 _ => Err(format!("{status:?}")),
             })
         })
         .await?;
+    if !succeeded {
+        return Err(Error::Missing(format!("the bare Job {name} failed; see its log")));
+    }
     let total = started.elapsed();
     let copy = copied(system, &name).await?;
     jobs.delete(&name, &DeleteParams::background()).await?;
@@ -92,7 +95,7 @@ async fn copied(system: &System, job: &str) -> Result<Duration, Error> {
 fn job(name: &str, place: &Place) -> Result<Job, Error> {
     let script = r#"set -eu
 begin=$(date +%s%3N)
-cp -a /ib/tree /work/ib && cd /work/ib && mkdir -p tmp /work/out
+cp -a /asu/imagebuilder/tree /work/ib && cd /work/ib && mkdir -p tmp /work/out
 sed -i "s|$PUBLIC|$MIRROR|" repositories.conf
 echo "copy-ms $(($(date +%s%3N) - begin))"
 unset PUBLIC MIRROR KUBERNETES_PORT HOSTNAME
@@ -118,7 +121,7 @@ exec env -i PATH="$PATH" HOME=/work LC_ALL=C TZ=UTC make image PROFILE=acme_rout
                     "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] },
                 },
                 "volumeMounts": [
-                    { "name": "ib", "mountPath": "/ib", "subPath": place.sub_path, "readOnly": true },
+                    { "name": "ib", "mountPath": "/asu/imagebuilder", "subPath": place.sub_path, "readOnly": true },
                     { "name": "work", "mountPath": "/work" },
                 ],
             }],
