@@ -44,7 +44,7 @@ pub async fn place(system: &System) -> Result<Place, Error> {
         claim: place.claim_name,
         sub_path: place.sub_path,
         image,
-        public_url: super::first_image::text(&offers.body, "upstream_url").to_owned(),
+        public_url: offers.text("upstream_url").to_owned(),
     })
 }
 

@@ -9,7 +9,6 @@ use asu_tests::{
     scenario::System,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::Value;
 
 use super::{Error, bare_job, load, writes};
 
@@ -128,11 +127,6 @@ fn phases(build: &FirmwareBuild) -> String {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// A member of an answer as text.
-pub(super) fn text<'a>(value: &'a Value, member: &str) -> &'a str {
-    value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

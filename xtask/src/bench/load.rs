@@ -3,7 +3,7 @@
 use asu_tests::{exec, router::Answer, scenario::System};
 use serde_json::json;
 
-use super::{Error, first_image::text};
+use super::Error;
 
 /// Connections that are open at the same time.
 const CONNECTIONS: u32 = 16;
@@ -19,7 +19,7 @@ pub async fn run(system: &System, finished: &Answer, seconds: u32) -> Result<(),
         .ok_or_else(|| Error::Missing("the load runs inside a local cluster".into()))?;
     let service = ["get", "service", "asu-api", "-n", "asu", "-o", "jsonpath={.spec.clusterIP}"];
     let address = system.site.kubectl(&service).await?;
-    let hash = text(&finished.body, "request_hash");
+    let hash = finished.text("request_hash");
     let script = script(finished)?;
     let script_path = script.path().to_string_lossy().into_owned();
     println!("\nrequests of a finished build, {CONNECTIONS} connections, {seconds} s each");
