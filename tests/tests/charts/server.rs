@@ -128,7 +128,8 @@ async fn the_chart_of_distributions_installs_after_the_system() {
         .unwrap();
     let (chart, kubeconfig) =
         (asu_tests::root().join("charts/asu-distributions"), plane.kubeconfig_path());
-    let arguments = ["install", "distributions", chart.to_str().unwrap(), "--namespace", NAMESPACE];
+    let chart = chart.to_str().unwrap();
+    let arguments = ["install", "asu-distributions", chart, "--namespace", NAMESPACE];
     let kubeconfig = ["--kubeconfig", kubeconfig.to_str().unwrap()];
     helm(&[&arguments[..], &kubeconfig].concat()).await.unwrap();
     assert_eq!(get(&plane, &["asu"]).await.trim(), "distribution.asu.dev/openwrt");
