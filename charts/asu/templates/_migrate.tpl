@@ -23,9 +23,9 @@ template:
         securityContext:
           {{- include "asu.containerSecurity" . | nindent 10 }}
         env:
-          - name: RUST_LOG
+          - name: ASU_LOG
             value: {{ $root.Values.logFilter | quote }}
-          {{- include "asu.ownerDatabase" $root | nindent 10 }}
+          {{- include "asu.passwordVariable" (dict "root" $root "name" "ASU_DATABASE_PASSWORD" "key" "password") | nindent 10 }}
           {{- include "asu.dsnVariable" (dict "root" $root "name" "ASU_DATABASE_DIRECT_URL" "user" "asu" "wants" (list "directUrl" "url")) | nindent 10 }}
           {{- include "asu.passwordVariable" (dict "root" $root "name" "ASU_API_DATABASE_PASSWORD" "key" "api-password") | nindent 10 }}
         resources:

@@ -7,26 +7,69 @@ use serde_json::{Value, json};
 
 use crate::render::{external, find, of_kind, system};
 
-/// Names of settings in the sources of some crates.
-fn read_by(crates: &[&str]) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for name in crates {
-        collect(&root().join(name).join("src"), &mut names);
+/// Names of the environment variables that a source reads.
+fn names(source: &str) -> BTreeSet<String> {
+    let options = source.split("env = \"").skip(1);
+    let mut names: BTreeSet<_> =
+        options.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+    if source.contains("from_default_env()") {
+        // The name that tracing-subscriber gives it.
+        names.insert("RUST_LOG".to_owned());
     }
     names
 }
 
-fn collect(folder: &Path, names: &mut BTreeSet<String>) {
+fn source(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The text of all sources in a folder.
+fn sources(folder: &Path) -> String {
+    let mut all = String::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, names);
+            all += &sources(&path);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).unwrap();
-            for quoted in text.split('"').filter(|text| text.starts_with("ASU_")) {
-                names.insert(quoted.to_owned());
-            }
+            all += &std::fs::read_to_string(path).unwrap();
         }
+    }
+    all
+}
+
+/// What each program reads.
+fn known() -> [(&'static str, BTreeSet<String>); 3] {
+    let main = source("operator/src/main.rs");
+    let (both, migration) = main.split_once("struct Migrate").unwrap();
+    let operator = names(&(source("operator/src/settings.rs") + both));
+    let migrate = names(&(migration.to_owned() + both));
+    let api = names(&sources(&root().join("api/src")));
+    [("operator", operator), ("migrate", migrate), ("api", api)]
+}
+
+/// Settings that no value of the chart is about. A new one is either set by the chart or named here.
+fn left_to_extra_env(program: &str) -> &'static [&'static str] {
+    match program {
+        "operator" => &[
+            "ASU_CACHE_USE_INTERVAL",
+            "ASU_DATABASE_URL_FILE",
+            "ASU_DEFAULTS_TIMEOUT",
+            // The ServiceAccount of builds names the Secrets.
+            "ASU_IMAGE_PULL_SECRET",
+            "ASU_LEASE_DURATION",
+            "ASU_LEASE_RENEW_DEADLINE",
+            "ASU_LEASE_RETRY",
+            "ASU_RETENTION_INTERVAL",
+            "ASU_RETRY_PAUSE",
+        ],
+        "api" => &[
+            "ASU_ANSWER_CACHE_BYTES",
+            "ASU_DATABASE_CONNECTIONS",
+            "ASU_DATABASE_URL_FILE",
+            "ASU_MAX_CONNECTIONS",
+            "ASU_MAX_REQUESTS",
+        ],
+        _ => &["ASU_MIGRATE_PATIENCE"],
     }
 }
 
@@ -36,26 +79,34 @@ fn variables(spec: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn every_setting_of_the_chart_is_one_of_the_programs() {
+async fn the_chart_sets_what_each_program_reads_and_nothing_else() {
+    let known = known();
+    let mut set = known.clone().map(|(program, _)| {
+        let left = left_to_extra_env(program).iter().map(|name| (*name).to_owned());
+        left.collect::<BTreeSet<_>>()
+    });
     for values in [
-        json!({ "cache": { "maxBytes": 1 } }),
+        json!({ "cache": { "maxBytes": 1, "storageClassName": "x" }, "api": { "contact": "x" } }),
         json!({ "cache": { "claimMode": "shared" } }),
         external(),
     ] {
         let objects = system(values).await;
         let [migrate] = of_kind(&objects, "Job")[..] else { panic!("not one Job") };
-        for (object, crates) in [
-            (find(&objects, "Deployment", "asu-operator"), ["operator", "store"]),
-            (find(&objects, "Deployment", "asu-api"), ["api", "store"]),
-            (migrate, ["operator", "store"]),
-        ] {
-            let known = read_by(&crates);
-            for variable in variables(&object["spec"]) {
-                // The password is for the kubelet, which puts it into the connection string.
-                let ours = variable.starts_with("ASU_") && variable != "ASU_DATABASE_PASSWORD";
-                assert!(!ours || known.contains(variable), "{crates:?} read no {variable}");
+        for ((program, known), set) in known.iter().zip(&mut set) {
+            let object = match *program {
+                "migrate" => migrate,
+                name => find(&objects, "Deployment", &format!("asu-{name}")),
+            };
+            // The password is for the kubelet, which puts it into the connection string.
+            let variables = variables(&object["spec"]);
+            for variable in variables.iter().filter(|name| **name != "ASU_DATABASE_PASSWORD") {
+                assert!(known.contains(*variable), "{program} reads no {variable}");
+                set.insert((*variable).to_owned());
             }
         }
+    }
+    for ((program, known), set) in known.iter().zip(&set) {
+        assert_eq!(set, known, "{program}");
     }
 }
 

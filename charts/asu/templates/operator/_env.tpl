@@ -1,4 +1,4 @@
-{{/* Settings of the operator; `asu-operator --help` explains each. */}}
+{{/* Settings of the operator; `asu-operator run --help` explains each. */}}
 {{- define "asu.operatorEnv" -}}
 - name: ASU_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
@@ -8,7 +8,7 @@
   value: {{ include "asu.fullname" . }}-operator
 - name: ASU_LISTEN
   value: 0.0.0.0:8081
-- name: RUST_LOG
+- name: ASU_LOG
   value: {{ .Values.logFilter | quote }}
 {{- include "asu.ownerDatabase" . }}
 - name: ASU_STORE_URL
