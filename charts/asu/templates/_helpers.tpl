@@ -151,9 +151,11 @@ subjects:
     namespace: {{ .root.Release.Namespace }}
 {{- end }}
 
-{{/* Keeps one pod of a component when nodes are drained: dict "root" $ "component" "api" "name" "api" "replicas" 2. */}}
+{{/* Keeps one pod of a component when nodes are drained: dict "root" $ "component" "api" "name" "api" "replicas" 2.
+     Not where all pods are held on one node: the successor of an evicted pod would have to go to the
+     node that is drained, so the last pod could never be evicted. */}}
 {{- define "asu.disruptionBudget" -}}
-{{- if and .root.Values.podDisruptionBudget.enabled (gt (int .replicas) 1) }}
+{{- if and .root.Values.podDisruptionBudget.enabled (gt (int .replicas) 1) (not (include "asu.storeNode" .root)) }}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:

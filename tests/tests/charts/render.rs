@@ -52,9 +52,12 @@ pub fn everything() -> Value {
     })
 }
 
-/// The same without the bundled database.
+/// The same without the bundled database, and with a store for many nodes.
 pub fn external() -> Value {
-    json!({ "database": { "bundled": false, "existingSecret": "external" } })
+    json!({
+        "database": { "bundled": false, "existingSecret": "external" },
+        "store": { "accessMode": "ReadWriteMany" },
+    })
 }
 
 /// The kind of an object.
