@@ -144,6 +144,27 @@ async fn a_one_node_system_can_be_drained() {
 }
 
 #[tokio::test]
+async fn our_images_run_where_they_can_unless_told_otherwise() {
+    let amd64 = json!({ "kubernetes.io/arch": "amd64" });
+    for (name, pod) in pods(&system(everything()).await) {
+        let selector = &pod["spec"]["nodeSelector"];
+        assert_eq!(*selector, if name == "asu-postgres" { Value::Null } else { amd64.clone() });
+    }
+    for (told, selector) in [
+        (json!({ "disk": "ssd" }), json!({ "disk": "ssd", "kubernetes.io/arch": "amd64" })),
+        (json!({ "kubernetes.io/arch": "arm64" }), json!({ "kubernetes.io/arch": "arm64" })),
+        (json!({ "kubernetes.io/arch": null }), Value::Null),
+    ] {
+        let told = json!({ "operator": { "nodeSelector": told } });
+        let objects = system(told).await;
+        let [migrate] = of_kind(&objects, "Job")[..] else { panic!("not one Job") };
+        for object in [find(&objects, "Deployment", "asu-operator"), migrate] {
+            assert_eq!(object["spec"]["template"]["spec"]["nodeSelector"], selector);
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_selector_finds_the_pods_that_it_is_for() {
     for values in [everything(), external()] {
         assert_selectors_fit(&system(values).await);
