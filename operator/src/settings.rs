@@ -250,3 +250,17 @@ impl Settings {
         }
     }
 }
+
+/// What a process with these options would run with.
+#[cfg(test)]
+pub fn parsed(options: &[&str]) -> Settings {
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        settings: Settings,
+    }
+    let needed = ["test", "--namespace=asu", "--builder-image=builder:1"];
+    Cli::parse_from(needed.iter().chain(options)).settings
+}

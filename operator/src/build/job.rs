@@ -98,6 +98,7 @@ pub fn job(attempt: &Attempt<'_>) -> Result<Job, BadAttempt> {
         deadline: seconds.saturating_add(start.unwrap_or(600)).saturating_add(DEADLINE_SLACK),
         grace: 30,
         failure_policy: Some(failure_policy()),
+        own_volumes: false,
         settings: &attempt.settings.pods,
     };
     Ok(job.into_job())
@@ -234,3 +235,7 @@ fn failure_policy() -> PodFailurePolicy {
     };
     PodFailurePolicy { rules: vec![disrupted, request("build"), request("publish")] }
 }
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;

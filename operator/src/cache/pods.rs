@@ -87,6 +87,7 @@ pub fn populate_job(
         deadline: seconds.saturating_add(DEADLINE_SLACK),
         grace: 30,
         failure_policy: None,
+        own_volumes: true,
         settings: &settings.pods,
     };
     Ok(job.into_job())
@@ -124,6 +125,7 @@ pub fn prune_job(
         deadline: PRUNE_SECONDS,
         grace: 30,
         failure_policy: None,
+        own_volumes: true,
         settings: &settings.pods,
     };
     job.into_job()
@@ -167,3 +169,7 @@ pub fn own_claim(
         status: None,
     }
 }
+
+#[cfg(test)]
+#[path = "pods_tests.rs"]
+mod tests;

@@ -58,6 +58,9 @@ pub struct PodJob<'a> {
     pub grace: i64,
     /// Which failures count.
     pub failure_policy: Option<k8s_openapi::api::batch::v1::PodFailurePolicy>,
+    /// Whether its volumes are given to our group: a new volume belongs to root alone. Never for a
+    /// pod with a work folder, which it would make setgid, and so folders in images.
+    pub own_volumes: bool,
     /// Settings of all pods.
     pub settings: &'a PodSettings,
 }
@@ -86,7 +89,13 @@ impl PodJob<'_> {
                 annotations: Some([(PLAN_ANNOTATION.to_owned(), self.plan)].into()),
                 ..ObjectMeta::default()
             }),
-            spec: Some(pod_spec(self.settings, self.containers, volumes, self.grace)),
+            spec: Some(PodSpec {
+                containers: self.containers,
+                volumes: Some(volumes),
+                termination_grace_period_seconds: Some(self.grace),
+                security_context: Some(pod_security(self.own_volumes)),
+                ..pod_spec(self.settings)
+            }),
         };
         Job {
             metadata: ObjectMeta {
@@ -112,12 +121,7 @@ impl PodJob<'_> {
     }
 }
 
-fn pod_spec(
-    settings: &PodSettings,
-    containers: Vec<Container>,
-    volumes: Vec<Volume>,
-    grace: i64,
-) -> PodSpec {
+fn pod_spec(settings: &PodSettings) -> PodSpec {
     PodSpec {
         restart_policy: Some("Never".to_owned()),
         service_account_name: Some(settings.build_service_account.clone()),
@@ -131,18 +135,20 @@ fn pod_spec(
             .image_pull_secret
             .clone()
             .map(|name| vec![LocalObjectReference { name }]),
-        termination_grace_period_seconds: Some(grace),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            // The group is set beside each container's user: containerd refuses a pod-level group
-            // without a user.
-            seccomp_profile: Some(seccomp()),
-            // No fsGroup: it would make the work folder setgid, and so folders in images.
-            ..PodSecurityContext::default()
-        }),
-        containers,
-        volumes: Some(volumes),
         ..PodSpec::default()
+    }
+}
+
+/// The group is set beside each container's user: containerd refuses a pod-level group without a
+/// user.
+fn pod_security(own_volumes: bool) -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        seccomp_profile: Some(seccomp()),
+        fs_group: own_volumes.then_some(GROUP),
+        // A full tree has 120,000 files: they are looked at once, not by every pod.
+        fs_group_change_policy: own_volumes.then(|| "OnRootMismatch".to_owned()),
+        ..PodSecurityContext::default()
     }
 }
 
