@@ -14,4 +14,5 @@ mod caches;
 mod catalogs;
 mod leaders;
 mod objects;
+mod process;
 mod world;

@@ -1,6 +1,6 @@
 //! One control plane, one database, one store, and operators that can be started and dropped.
 
-use std::{fmt::Debug, future::Future, path::Path, sync::Arc, time::Duration};
+use std::{fmt::Debug, future::Future, path::Path, time::Duration};
 
 use asu_core::{
     digest::Sha256Hex,
@@ -8,13 +8,8 @@ use asu_core::{
     result::{BuildResult, Built, RESULT_SCHEMA, StoredFile, StoredLog, store_keys},
 };
 use asu_crds::{FirmwareBuild, FirmwareBuildStatus, ImageBuilderCache, is_true, labels};
-use asu_operator::{
-    run::{Backends, RunError, run},
-    settings::Settings,
-};
-use asu_store::{PgStore, PoolSettings, artifacts::ArtifactStore};
+use asu_store::{PgStore, PoolSettings};
 use asu_tests::{cluster::ControlPlane, postgres::Postgres};
-use clap::Parser;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{batch::v1::Job, core::v1::Pod},
@@ -27,46 +22,15 @@ use kube::{
 };
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use super::objects::{cache, distribution};
+use super::{
+    objects::{cache, distribution},
+    process::Operator,
+};
 
 pub const NAMESPACE: &str = "default";
 /// Everything that is waited for comes within this time, or the test says what was missing.
-const PATIENCE: Duration = Duration::from_secs(45);
-
-#[derive(Parser)]
-struct Cli {
-    #[command(flatten)]
-    settings: Settings,
-}
-
-/// A running operator. Dropping it ends it as SIGKILL would: nothing is drained or released.
-pub struct Operator {
-    pub stop: CancellationToken,
-    task: JoinHandle<Result<(), RunError>>,
-}
-
-impl Operator {
-    /// Ends it as SIGTERM does.
-    pub async fn terminate(mut self) -> Result<(), RunError> {
-        self.stop.cancel();
-        (&mut self.task).await.expect("the operator does not panic")
-    }
-
-    /// Waits for its end.
-    pub async fn ended(&mut self) -> Result<(), RunError> {
-        let ended = tokio::time::timeout(PATIENCE, &mut self.task).await;
-        ended.expect("the operator ends").expect("the operator does not panic")
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
+pub const PATIENCE: Duration = Duration::from_secs(45);
 
 pub struct World {
     pub plane: ControlPlane,
@@ -123,31 +87,7 @@ impl World {
 
     /// Starts an operator of that name with more options.
     pub async fn operator(&self, name: &str, options: &[&str]) -> Operator {
-        let fixed = [
-            "test",
-            "--namespace=default",
-            "--cache-claim-mode=shared",
-            "--listen=127.0.0.1:0",
-            "--retry-pause=1s",
-            "--lease-duration=5s",
-            "--lease-renew-deadline=3s",
-            "--lease-retry=500ms",
-        ];
-        let pod = format!("--pod-name={name}");
-        let named = options.iter().any(|option| option.starts_with("--builder-image="));
-        let image = (!named).then_some("--builder-image=builder:1");
-        let all = fixed.into_iter().chain([pod.as_str()]).chain(image);
-        let all = all.chain(options.iter().copied());
-        let settings = Cli::parse_from(all).settings;
-        let url = format!("file://{}", self.store.path().display());
-        let backends = Backends {
-            client: self.plane.client().await.expect("a client"),
-            repositories: Arc::new(self.repositories()),
-            artifacts: ArtifactStore::open(&url).expect("a store"),
-        };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(run(settings, backends, stop.clone()));
-        Operator { stop, task }
+        Operator::start(self, name, options).await
     }
 
     /// Creates the cache of all test builds and fills it as its pod would.

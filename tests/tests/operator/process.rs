@@ -1,0 +1,87 @@
+//! An operator as a process of its own: everything that it spawned ends with it.
+
+use std::sync::Arc;
+
+use asu_operator::{
+    run::{Backends, RunError, run},
+    settings::Settings,
+};
+use asu_store::artifacts::ArtifactStore;
+use clap::Parser;
+use tokio::{runtime::Runtime, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::world::{PATIENCE, World};
+
+const FIXED: [&str; 8] = [
+    "test",
+    "--namespace=default",
+    "--cache-claim-mode=shared",
+    "--listen=127.0.0.1:0",
+    "--retry-pause=1s",
+    "--lease-duration=5s",
+    "--lease-renew-deadline=3s",
+    "--lease-retry=500ms",
+];
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// A running operator. Dropping it ends it as SIGKILL would: nothing is drained or released, and no
+/// task of it goes on.
+pub struct Operator {
+    pub stop: CancellationToken,
+    task: JoinHandle<Result<(), RunError>>,
+    runtime: Option<Runtime>,
+}
+
+impl Operator {
+    /// Starts one of that name, with more options.
+    pub async fn start(world: &World, name: &str, options: &[&str]) -> Self {
+        let pod = format!("--pod-name={name}");
+        let named = options.iter().any(|option| option.starts_with("--builder-image="));
+        let image = (!named).then_some("--builder-image=builder:1");
+        let all = FIXED.into_iter().chain([pod.as_str()]).chain(image);
+        let settings = Cli::parse_from(all.chain(options.iter().copied())).settings;
+        let url = format!("file://{}", world.store.path().display());
+        let config = world.plane.config().await.expect("a configuration");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let inside = runtime.enter();
+        let backends = Backends {
+            client: kube::Client::try_from(config).expect("a client"),
+            repositories: Arc::new(world.repositories()),
+            artifacts: ArtifactStore::open(&url).expect("a store"),
+        };
+        drop(inside);
+        let stop = CancellationToken::new();
+        let task = runtime.spawn(run(settings, backends, stop.clone()));
+        Self { stop, task, runtime: Some(runtime) }
+    }
+
+    /// Ends it as SIGTERM does.
+    pub async fn terminate(mut self) -> Result<(), RunError> {
+        self.stop.cancel();
+        self.ended().await
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> Result<(), RunError> {
+        let ended = tokio::time::timeout(PATIENCE, &mut self.task).await;
+        ended.expect("the operator ends").expect("the operator does not panic")
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
