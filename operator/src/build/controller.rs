@@ -236,8 +236,7 @@ impl Pass {
         let created = apply::create_build_cache(&self.context, &self.build, resolved).await;
         self.publish_queued().await?;
         if matches!(created, Err(Fault::NoDistribution)) {
-            let detail = "The version is no longer offered";
-            return self.fail(Failure::new(FailureReason::CacheFailed, detail)).await;
+            return self.fail(no_longer_offered()).await;
         }
         created?;
         Ok(Action::requeue(SAFETY))
@@ -257,7 +256,8 @@ impl Pass {
         let (CacheFact::Ready { place, image }, Some(distribution), Some(resolved)) =
             (self.facts.cache.clone(), distribution, resolved)
         else {
-            return Err(Fault::NoDistribution);
+            // It has a place in the queue, which it must not hold until a Distribution comes back.
+            return self.fail(no_longer_offered()).await;
         };
         let attempt = Attempt {
             build: &whole,
@@ -368,6 +368,10 @@ impl Pass {
         let ending = asu_store::model::Ending::Failed(failure);
         Finish { ending, log, millis }.run(self).await
     }
+}
+
+fn no_longer_offered() -> Failure {
+    Failure::new(FailureReason::CacheFailed, "The version is no longer offered")
 }
 
 /// A span as kube wants it, a little longer than whole seconds so that they are over.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use asu_core::failure::FailureReason;
-use asu_crds::{BuildPhase, FirmwareBuild, FirmwareBuildStatus, condition, labels};
+use asu_crds::{BuildPhase, Distribution, FirmwareBuild, FirmwareBuildStatus, condition, labels};
 use asu_store::{BuildRepository, model::Ending};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
@@ -14,7 +14,7 @@ use kube::{
 use tokio::sync::Mutex;
 
 use super::{
-    objects::{build, cache},
+    objects::{build, cache, distribution},
     world::World,
 };
 
@@ -238,6 +238,27 @@ async fn no_more_builds_run_than_allowed_and_the_next_begins_when_one_ends() {
     world.pod(&job, "publish", 0, None).await;
     world.complete(&job).await;
     world.job_of(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn builds_of_a_deleted_distribution_fail_and_hold_no_place_in_the_queue() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &["--max-builds=1"]).await;
+    world.ready_cache().await;
+    let distributions = world.api::<Distribution>();
+    distributions.delete("openwrt", &DeleteParams::default()).await.unwrap();
+    world
+        .until("the Distribution is gone", || async {
+            distributions.get_opt("openwrt").await.ok()?.is_none().then_some(())
+        })
+        .await;
+    for package in ["one", "two"] {
+        let status = world.archived(&world.create(&build(package)).await).await;
+        assert_eq!(reason(&status), FailureReason::CacheFailed.as_str());
+    }
+    world.create(&distribution()).await;
+    let offered = world.create(&build("three")).await;
+    world.job_of(&offered).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
