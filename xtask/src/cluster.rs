@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use asu_tests::cluster::{Cluster, ClusterConfig, Error, forward, self_test};
+use asu_tests::cluster::{Cluster, ClusterConfig, Error, Reach, forward, self_test};
 use asu_tests::progress::Progress;
 use clap::{Args, Subcommand};
 
@@ -22,6 +22,9 @@ enum Command {
         /// Number of nodes
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
         nodes: u8,
+        /// A host outside that its pods may reach; nothing else gets out. May be given more than once
+        #[arg(long, value_name = "HOST:PORT[=ADDRESS:PORT]")]
+        reach: Vec<Reach>,
     },
     /// Take the cluster down, with everything it made on this machine but the cache of built programs
     Down {
@@ -50,6 +53,16 @@ enum Command {
         #[arg(long = "port")]
         ports: Vec<u16>,
     },
+    /// Lead connections out of a network namespace to certain hosts; used by `up`
+    #[command(hide = true)]
+    Relay {
+        /// The network namespace
+        #[arg(long)]
+        netns: PathBuf,
+        /// Address and port inside, and host and port outside
+        #[arg(long = "route", value_name = "ADDRESS:PORT=HOST:PORT")]
+        routes: Vec<forward::Route>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -63,8 +76,8 @@ struct Name {
 pub(crate) async fn run(args: ClusterArgs) -> Result<(), Error> {
     let progress = Progress::new();
     match args.command {
-        Command::Up { name, nodes } => {
-            let config = ClusterConfig { nodes, ..ClusterConfig::new(name.name) };
+        Command::Up { name, nodes, reach } => {
+            let config = ClusterConfig { nodes, reach, ..ClusterConfig::new(name.name) };
             Cluster::up(&config, &progress).await.map(drop)
         }
         Command::Down { name } => {
@@ -91,9 +104,14 @@ pub(crate) async fn run(args: ClusterArgs) -> Result<(), Error> {
             }
             Ok(())
         }
-        // Its thread moves to another network namespace, so it must not be one of a runtime that does anything else.
+        // Their threads move to another network namespace, so they must not be those of a runtime that does
+        // anything else.
         Command::Forward { netns, ports } => {
-            let server = tokio::task::spawn_blocking(move || forward::serve(&netns, &ports));
+            let server = tokio::task::spawn_blocking(move || forward::inwards(&netns, &ports));
+            server.await.unwrap_or(Ok(()))
+        }
+        Command::Relay { netns, routes } => {
+            let server = tokio::task::spawn_blocking(move || forward::outwards(&netns, routes));
             server.await.unwrap_or(Ok(()))
         }
     }

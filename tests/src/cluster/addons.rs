@@ -8,6 +8,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::paths::Paths;
+use super::reach;
 use super::servers::DNS_SERVICE;
 use super::state::State;
 use super::wait::{Look, until};
@@ -26,6 +27,9 @@ const MANIFESTS: [&str; 3] = [
     include_str!("manifests/local-path.yaml"),
     include_str!("manifests/traefik.yaml"),
 ];
+
+/// Port at which CoreDNS listens in its pod.
+const DNS_PORT: u16 = 5353;
 
 /// All of them are ready within 15 s on a quiet machine.
 const READY: Duration = Duration::from_mins(2);
@@ -118,7 +122,8 @@ pub(super) async fn apply(paths: &Paths, state: &State, kubectl: &Path) -> Resul
             json!({ "node": node::name(*number), "paths": [folder] }).to_string()
         })
         .collect();
-    let content = content(&node_paths).await;
+    let reach = reach::dns(&state.reach, DNS_PORT);
+    let content = content(node_paths.iter().chain([&reach])).await;
     let port = state.ingress_port.to_string();
     let (node_paths, address) = (node_paths.join(", "), netns::address(1));
     let values = [
@@ -130,6 +135,7 @@ pub(super) async fn apply(paths: &Paths, state: &State, kubectl: &Path) -> Resul
         ("NODE_PATHS", &node_paths),
         ("NODE_ADDRESS", &address),
         ("INGRESS_PORT", &port),
+        ("REACH", &reach),
         ("CONTENT", &content),
     ];
     let file = paths.dir().join("addons.yaml");
@@ -143,13 +149,13 @@ pub(super) async fn apply(paths: &Paths, state: &State, kubectl: &Path) -> Resul
 
 /// Hash of settings and images. It is in the pods' template, because neither another ConfigMap nor another image
 /// under the same tag would replace running pods.
-async fn content(node_paths: &[String]) -> String {
+async fn content(settings: impl Iterator<Item = &String>) -> String {
     let mut hash = Sha256::new();
     for manifest in MANIFESTS {
         hash.update(manifest);
     }
-    for path in node_paths {
-        hash.update(path);
+    for setting in settings {
+        hash.update(setting);
     }
     for tag in [COREDNS, LOCAL_PATH, TRAEFIK] {
         hash.update(buildah::id(tag).await.unwrap_or_default());

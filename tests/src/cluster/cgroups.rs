@@ -26,9 +26,29 @@ fn hierarchies() -> Vec<PathBuf> {
         .collect()
 }
 
+/// Controllers that a kubelet wants in its cgroup of the second version, where the kernel has them.
+const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "memory", "pids", "hugetlb"];
+
+/// Hands the controllers down to the cgroups below the root of a host of the second version.
+fn hand_down(root: &Path) -> Result<(), Error> {
+    let Ok(available) = fs::read_to_string(root.join("cgroup.controllers")) else {
+        return Ok(());
+    };
+    let control = root.join("cgroup.subtree_control");
+    let enabled = fs::read_to_string(&control).map_err(Error::io(&control))?;
+    let has = |list: &str, name: &str| list.split_whitespace().any(|word| word == name);
+    for name in CONTROLLERS.into_iter().filter(|name| has(&available, name)) {
+        if !has(&enabled, name) {
+            fs::write(&control, format!("+{name}")).map_err(Error::io(&control))?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the cgroup in every hierarchy.
 pub(super) fn ensure(name: &str) -> Result<(), Error> {
     for hierarchy in hierarchies() {
+        hand_down(&hierarchy)?;
         let dir = hierarchy.join(name);
         files::make_dir(&dir)?;
         // A new cpuset of the first version is empty and takes no process until it has processors and memory.

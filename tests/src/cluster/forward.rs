@@ -1,58 +1,105 @@
-//! A listener on this machine's loopback that leads into the cluster's network namespace.
+//! Relays between this machine and the cluster's network namespace, which has no route out.
+//!
+//! A socket belongs to the namespace it was made in, whatever its thread does later.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener as StdListener};
+use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::str::FromStr;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Error;
 
-/// Serves until it is ended: a connection to a port of 127.0.0.1 out here becomes one to the same port in there.
-///
-/// A socket belongs to the namespace it was made in. So the listeners are made first, then this thread moves, and
-/// whatever it connects from then on is inside. It must be called from a thread that runs nothing else.
-pub fn serve(netns: &Path, ports: &[u16]) -> Result<(), Error> {
-    let mut listeners = Vec::new();
-    for port in ports {
-        let address = SocketAddr::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port));
-        let listener =
-            std::net::TcpListener::bind(address).map_err(Error::io(address.to_string()))?;
-        listener.set_nonblocking(true).map_err(Error::io(address.to_string()))?;
-        listeners.push((listener, address));
+/// Where a relay listens and where each connection leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Address of the listener.
+    pub listen: SocketAddr,
+    /// `HOST:PORT`; the name is looked up for each connection.
+    pub to: String,
+}
+
+impl FromStr for Route {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (listen, to) = text.split_once('=').ok_or("no ADDRESS:PORT=HOST:PORT")?;
+        let listen = listen.parse().map_err(|error| format!("{listen}: {error}"))?;
+        Ok(Self { listen, to: to.to_owned() })
     }
-    let namespace = std::fs::File::open(netns).map_err(Error::io(netns))?;
-    move_into_link_name_space(
-        std::os::fd::AsFd::as_fd(&namespace),
-        Some(LinkNameSpaceType::Network),
-    )
-    .map_err(|error| Error::io(netns)(error.into()))?;
-    // One thread only: others of a runtime would have to move too.
+}
+
+/// Serves until it is ended: a connection to a port of 127.0.0.1 out here becomes one to the same port in there.
+/// It must be called from a thread that runs nothing else.
+pub fn inwards(netns: &Path, ports: &[u16]) -> Result<(), Error> {
+    let loopback = |port: &u16| {
+        let listen = SocketAddr::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port));
+        Route { listen, to: listen.to_string() }
+    };
+    let listeners = bind(ports.iter().map(loopback))?;
+    enter(netns)?;
+    serve(listeners)
+}
+
+/// Serves until it is ended: a connection to an address in there becomes one to a host out here. It must be called
+/// from a thread that runs nothing else.
+pub fn outwards(netns: &Path, routes: Vec<Route>) -> Result<(), Error> {
+    let outside = Path::new("/proc/thread-self/ns/net");
+    let back = std::fs::File::open(outside).map_err(Error::io(outside))?;
+    enter(netns)?;
+    let listeners = bind(routes.into_iter())?;
+    enter_open(&back, outside)?;
+    serve(listeners)
+}
+
+fn bind(routes: impl Iterator<Item = Route>) -> Result<Vec<(StdListener, Route)>, Error> {
+    let bound = |route: Route| {
+        let address = || route.listen.to_string();
+        let listener = StdListener::bind(route.listen).map_err(Error::io(address()))?;
+        listener.set_nonblocking(true).map_err(Error::io(address()))?;
+        Ok((listener, route))
+    };
+    routes.map(bound).collect()
+}
+
+fn enter(netns: &Path) -> Result<(), Error> {
+    enter_open(&std::fs::File::open(netns).map_err(Error::io(netns))?, netns)
+}
+
+fn enter_open(namespace: &std::fs::File, path: &Path) -> Result<(), Error> {
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+        .map_err(|error| Error::io(path)(error.into()))
+}
+
+/// One thread only: others of a runtime would have to move too.
+fn serve(listeners: Vec<(StdListener, Route)>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(Error::io(netns))?;
+        .map_err(Error::io("runtime"))?;
     runtime.block_on(async {
-        let served = listeners.into_iter().map(|(listener, target)| accept(listener, target));
+        let served = listeners.into_iter().map(|(listener, route)| accept(listener, route.to));
         futures::future::try_join_all(served).await.map(drop)
     })
 }
 
-async fn accept(listener: std::net::TcpListener, target: SocketAddr) -> Result<(), Error> {
-    let listener = TcpListener::from_std(listener).map_err(Error::io(target.to_string()))?;
+async fn accept(listener: StdListener, to: String) -> Result<(), Error> {
+    let listener = TcpListener::from_std(listener).map_err(Error::io(&to))?;
     loop {
         match listener.accept().await {
-            Ok((outside, _)) => drop(tokio::spawn(connect(outside, target))),
+            Ok((near, _)) => drop(tokio::spawn(connect(near, to.clone()))),
             // Out of file descriptors: those in use come free again.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
     }
 }
 
-async fn connect(mut outside: TcpStream, target: SocketAddr) {
-    // When nobody listens inside, closing the connection says so.
-    if let Ok(mut inside) = TcpStream::connect(target).await {
-        let _ = (outside.set_nodelay(true), inside.set_nodelay(true));
-        let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+async fn connect(mut near: TcpStream, to: String) {
+    // When nobody listens there, closing the connection says so.
+    if let Ok(mut far) = TcpStream::connect(&to).await {
+        let _ = (near.set_nodelay(true), far.set_nodelay(true));
+        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
     }
 }

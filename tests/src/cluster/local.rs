@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::paths::Paths;
+use super::reach::Reach;
 use super::servers::Plane;
 use super::state::State;
 use super::{Error, Status, certs, kubeconfig, status, teardown, up};
@@ -23,7 +24,10 @@ pub struct ClusterConfig {
     pub state_dir: Option<PathBuf>,
     /// Number of nodes, at least one. A cluster that has more keeps them.
     pub nodes: u8,
-    /// Program that runs [`super::forward::serve`] when called as `PROGRAM cluster forward --netns PATH --port PORT…`.
+    /// Hosts outside that its pods may reach, beside those it has already.
+    pub reach: Vec<Reach>,
+    /// Program that runs [`super::forward::inwards`] when called as `PROGRAM cluster forward --netns PATH --port PORT…`,
+    /// and [`super::forward::outwards`] when called as `PROGRAM cluster relay --netns PATH --route ROUTE…`.
     /// `None` for the calling program itself, which suits `xtask`.
     pub forwarder: Option<PathBuf>,
 }
@@ -31,7 +35,7 @@ pub struct ClusterConfig {
 impl ClusterConfig {
     /// One node, at the usual place.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), state_dir: None, nodes: 1, forwarder: None }
+        Self { name: name.into(), state_dir: None, nodes: 1, reach: Vec::new(), forwarder: None }
     }
 
     pub(super) fn paths(&self) -> Result<Paths, Error> {

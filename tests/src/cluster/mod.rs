@@ -24,6 +24,7 @@ mod nodes;
 mod owned;
 mod paths;
 mod process;
+mod reach;
 pub mod self_test;
 mod servers;
 mod state;
@@ -37,6 +38,7 @@ pub use control_plane::{ControlPlane, ControlPlaneOptions};
 pub use error::Error;
 pub use leftovers::Snapshot;
 pub use local::{Cluster, ClusterConfig};
+pub use reach::{BadReach, Reach};
 pub use status::Status;
 
 use wait::Look;

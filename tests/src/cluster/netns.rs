@@ -8,6 +8,10 @@ use crate::exec;
 
 /// Network of the nodes; the first one is .1 and everyone's gateway.
 const NODE_PREFIX: &str = "192.168.77";
+/// Without it, pods of one node would reach each other's services past the rules of kube-proxy.
+const BRIDGE_FILTER: &str = "/proc/sys/net/bridge";
+/// Where iproute2 keeps the namespaces.
+const FOLDER: &str = "/run/netns";
 /// The bridge of the first node that carries its address and the other nodes' links.
 const BRIDGE: &str = "node0";
 
@@ -38,6 +42,10 @@ pub(super) async fn ensure(paths: &Paths, number: u8) -> Result<(), Error> {
         joined(paths, number).await?;
     }
     sysctl(&paths.netns_path(number), "net/ipv4/ip_forward").await?;
+    if !Path::new(BRIDGE_FILTER).exists() {
+        // Built into some kernels, a module of others.
+        let _ = exec::output("modprobe", ["br_netfilter"]).await;
+    }
     sysctl(&paths.netns_path(number), "net/bridge/bridge-nf-call-iptables").await
 }
 
@@ -50,6 +58,17 @@ async fn first(name: &str) -> Result<(), Error> {
     // Without any route, pods in the host's network get "network is unreachable" for service addresses before the
     // rules of kube-proxy are asked.
     run(name, words(&format!("route replace default dev {BRIDGE}"))).await
+}
+
+/// Gives the first node an address for each host outside that pods may reach.
+pub(super) async fn relay_addresses(
+    paths: &Paths,
+    addresses: impl Iterator<Item = std::net::Ipv4Addr>,
+) -> Result<(), Error> {
+    for address in addresses {
+        run(&paths.netns(1), words(&format!("address replace {address}/32 dev {BRIDGE}"))).await?;
+    }
+    Ok(())
 }
 
 /// Another node: a link whose far end is a port of the first node's bridge, and a route each way to the pods.
@@ -73,6 +92,19 @@ pub(super) async fn remove(paths: &Paths, number: u8) -> Result<(), Error> {
     let path = paths.netns_path(number);
     if is_mounted(&path)? || path.exists() {
         exec::output("ip", ["netns", "delete", &paths.netns(number)]).await?;
+    }
+    Ok(())
+}
+
+/// The first `ip netns add` of a machine mounts the folder of all namespaces onto itself, and nothing undoes that.
+/// With the last namespace the mount goes too: whoever adds one makes it again.
+pub(super) async fn forget_folder() -> Result<(), Error> {
+    let folder = Path::new(FOLDER);
+    let empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    if empty && is_mounted(folder)? {
+        exec::output("umount", [FOLDER]).await?;
+        // Fails when somebody added a namespace at this moment; then it is theirs.
+        let _ = std::fs::remove_dir(folder);
     }
     Ok(())
 }
@@ -106,10 +138,6 @@ async fn run(netns: &str, arguments: Vec<String>) -> Result<(), Error> {
 async fn sysctl(netns: &Path, name: &str) -> Result<(), Error> {
     let path = format!("/proc/sys/{name}");
     let net = format!("--net={}", netns.display());
-    exec::output(
-        "nsenter",
-        [net.as_str(), "sh", "-c", "test ! -e \"$0\" || echo 1 > \"$0\"", &path],
-    )
-    .await?;
+    exec::output("nsenter", [net.as_str(), "sh", "-c", "echo 1 > \"$0\"", &path]).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::paths::Paths;
+use super::reach::Reach;
 use super::{Error, files, net};
 
 /// Ports people know by heart are taken when they are free.
@@ -22,6 +23,9 @@ pub(super) struct State {
     pub(super) ingress_port: u16,
     /// Numbers of the nodes that were started.
     pub(super) nodes: Vec<u8>,
+    /// Hosts outside that its pods may reach.
+    #[serde(default)]
+    pub(super) reach: Vec<Reach>,
 }
 
 impl State {
@@ -47,7 +51,7 @@ impl State {
         } else {
             free
         };
-        let state = Self { api_port, ingress_port, nodes: vec![1] };
+        let state = Self { api_port, ingress_port, nodes: vec![1], reach: Vec::new() };
         state.save(paths)?;
         Ok(state)
     }

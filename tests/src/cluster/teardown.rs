@@ -32,6 +32,7 @@ pub(super) async fn run(paths: &Paths, progress: &Progress) -> Result<bool, Erro
     for number in netns::present(paths) {
         netns::remove(paths, number).await?;
     }
+    netns::forget_folder().await?;
     progress.step("files", remove(paths.dir().to_owned())).await?;
     buildah::unmount().await;
     lock.remove(paths)?;

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::local::{Cluster, ClusterConfig};
 use super::node::Node;
-use super::paths::Paths;
 use super::process::{Processes, Spec};
 use super::servers::Plane;
 use super::state::{Lock, State};
 use super::wait::until;
-use super::{Error, addons, files, image, netns};
+use super::{Error, addons, files, image, netns, reach};
 use crate::progress::Progress;
 use crate::toolchain::{Family, Toolchain, debian};
 
@@ -42,6 +41,7 @@ pub(super) async fn run(config: &ClusterConfig, progress: &Progress) -> Result<C
     state.nodes.extend(
         (1..=config.nodes).filter(|number| !state.nodes.contains(number)).collect::<Vec<_>>(),
     );
+    reach::merge(&mut state.reach, &config.reach);
     state.save(&paths)?;
     let cluster = Cluster { paths, state, toolchain };
     let plane = cluster.plane()?;
@@ -54,7 +54,9 @@ pub(super) async fn run(config: &ClusterConfig, progress: &Progress) -> Result<C
         [("etcd", "etcd", plane.etcd()), ("apiserver", "kube-apiserver", plane.apiserver())],
     )
     .await?;
-    forward(&cluster.paths, &cluster.state, &processes, config.forwarder.as_deref()).await?;
+    let forwarder = Forwarder::ensure(&cluster, &processes, config.forwarder.as_deref()).await?;
+    forwarder.inwards().await?;
+    forwarder.outwards().await?;
     for number in cluster.state.nodes.clone() {
         let node = cluster.node(&plane, number);
         let name = super::node::name(number);
@@ -128,30 +130,64 @@ async fn start<const N: usize>(
     Ok(())
 }
 
-/// Starts the listeners on this machine's loopback, from a copy of the program: the original may be rebuilt.
-async fn forward(
-    paths: &Paths,
-    state: &State,
-    processes: &Processes,
-    program: Option<&Path>,
-) -> Result<(), Error> {
-    let copy = paths.dir().join("bin").join("forward");
-    if !processes.is_alive("forward") {
-        let current = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
-        let program = program.unwrap_or(&current);
-        files::make_dir(&paths.dir().join("bin"))?;
-        let partial = copy.with_extension("partial");
-        std::fs::copy(program, &partial).map_err(Error::io(program))?;
-        std::fs::rename(&partial, &copy).map_err(Error::io(&copy))?;
+/// The program that leads connections into the namespace and out of it: a copy, because the original may be rebuilt.
+struct Forwarder<'a> {
+    cluster: &'a Cluster,
+    processes: &'a Processes,
+    program: PathBuf,
+}
+
+impl<'a> Forwarder<'a> {
+    async fn ensure(
+        cluster: &'a Cluster,
+        processes: &'a Processes,
+        program: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let copy = cluster.paths.dir().join("bin").join("forward");
+        let relays = cluster.state.reach.is_empty() || processes.is_alive("relay");
+        if !(processes.is_alive("forward") && relays && copy.is_file()) {
+            let current = std::env::current_exe().map_err(Error::io("/proc/self/exe"))?;
+            let program = program.unwrap_or(&current);
+            files::make_dir(&cluster.paths.dir().join("bin"))?;
+            let partial = copy.with_extension("partial");
+            std::fs::copy(program, &partial).map_err(Error::io(program))?;
+            std::fs::rename(&partial, &copy).map_err(Error::io(&copy))?;
+        }
+        Ok(Self { cluster, processes, program: copy })
     }
-    let mut arguments: Vec<OsString> = vec!["cluster".into(), "forward".into(), "--netns".into()];
-    arguments.push(paths.netns_path(1).into());
-    for port in [state.api_port, state.ingress_port] {
-        arguments.extend(["--port".into(), port.to_string().into()]);
+
+    /// Listeners on this machine's loopback: API server and ingress.
+    async fn inwards(&self) -> Result<(), Error> {
+        let state = &self.cluster.state;
+        let ports = [state.api_port, state.ingress_port];
+        let arguments =
+            ports.iter().flat_map(|port| ["--port".into(), port.to_string().into()]).collect();
+        self.start("forward", arguments).await
     }
-    let name = "forward".to_owned();
-    let spec = Spec { name, program: copy, arguments, environment: BTreeMap::new(), netns: None };
-    processes.ensure(&spec).await.map(drop)
+
+    /// Listeners inside, for the hosts that pods may reach.
+    async fn outwards(&self) -> Result<(), Error> {
+        let hosts = &self.cluster.state.reach;
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let addresses = reach::addresses(hosts).into_iter().map(|(_, address)| address);
+        netns::relay_addresses(&self.cluster.paths, addresses).await?;
+        let routes = reach::routes(hosts);
+        let arguments =
+            routes.into_iter().flat_map(|route| ["--route".into(), route.into()]).collect();
+        self.start("relay", arguments).await
+    }
+
+    async fn start(&self, command: &str, more: Vec<OsString>) -> Result<(), Error> {
+        let netns = self.cluster.paths.netns_path(1);
+        let mut arguments: Vec<OsString> =
+            vec!["cluster".into(), command.into(), "--netns".into(), netns.into()];
+        arguments.extend(more);
+        let (name, program) = (command.to_owned(), self.program.clone());
+        let spec = Spec { name, program, arguments, environment: BTreeMap::new(), netns: None };
+        self.processes.ensure(&spec).await.map(drop)
+    }
 }
 
 async fn api_ready(processes: &Processes, client: &kube::Client) -> Result<(), Error> {

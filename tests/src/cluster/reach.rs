@@ -1,0 +1,181 @@
+//! Hosts outside that a cluster may reach. Its network namespace has no route out; each of these hosts is instead an
+//! address inside at which a relay listens, and the cluster's DNS names that address. Nothing else gets out.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// First address of relays; nodes have the numbers below.
+const FIRST: u8 = 101;
+/// Most hosts of one cluster.
+const MOST: usize = 100;
+
+/// A host and port outside, `HOST:PORT`, or `HOST:PORT=ADDRESS:PORT` to be led to another place than DNS says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Reach {
+    /// Name by which pods know it.
+    pub host: String,
+    /// Port, the same inside and outside unless `target` says otherwise.
+    pub port: u16,
+    /// Where connections are led to instead of the host of that name.
+    pub target: Option<SocketAddr>,
+}
+
+/// Text that names no host outside.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no HOST:PORT or HOST:PORT=ADDRESS:PORT; HOST is a name with a dot, not an address"
+)]
+pub struct BadReach(String);
+
+impl Reach {
+    /// A host of the world by its name.
+    ///
+    /// # Errors
+    /// The name cannot be one of DNS, is an address, or is one of the cluster's own.
+    pub fn new(host: &str, port: u16) -> Result<Self, BadReach> {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let label = |label: &str| {
+            !label.is_empty()
+                && label.len() <= 63
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        };
+        let name = host.len() <= 253 && host.contains('.') && host.split('.').all(label);
+        let own = host.ends_with(".cluster.local") || host.ends_with(".svc");
+        if !name || own || host.parse::<IpAddr>().is_ok() {
+            return Err(BadReach(format!("{host}:{port}")));
+        }
+        Ok(Self { host, port, target: None })
+    }
+
+    /// Where the relay connects to.
+    fn destination(&self) -> String {
+        self.target.map_or_else(|| format!("{}:{}", self.host, self.port), |it| it.to_string())
+    }
+}
+
+impl FromStr for Reach {
+    type Err = BadReach;
+
+    fn from_str(text: &str) -> Result<Self, BadReach> {
+        let bad = || BadReach(text.to_owned());
+        let (name, target) = match text.split_once('=') {
+            Some((name, target)) => (name, Some(target.parse().map_err(|_| bad())?)),
+            None => (text, None),
+        };
+        let (host, port) = name.rsplit_once(':').ok_or_else(bad)?;
+        Ok(Self { target, ..Self::new(host, port.parse().map_err(|_| bad())?)? })
+    }
+}
+
+impl TryFrom<String> for Reach {
+    type Error = BadReach;
+
+    fn try_from(text: String) -> Result<Self, BadReach> {
+        text.parse()
+    }
+}
+
+impl From<Reach> for String {
+    fn from(reach: Reach) -> Self {
+        reach.to_string()
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)?;
+        self.target.map_or(Ok(()), |target| write!(f, "={target}"))
+    }
+}
+
+/// Adds hosts to those that a cluster has; one that is there already is led to its new target.
+pub(super) fn merge(known: &mut Vec<Reach>, more: &[Reach]) {
+    for reach in more {
+        known.retain(|it| (&it.host, it.port) != (&reach.host, reach.port));
+        known.push(reach.clone());
+    }
+    known.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
+}
+
+/// The hosts' names with the address of each inside.
+pub(super) fn addresses(all: &[Reach]) -> Vec<(&str, Ipv4Addr)> {
+    let mut hosts: Vec<&str> = all.iter().map(|reach| reach.host.as_str()).collect();
+    hosts.dedup();
+    hosts
+        .into_iter()
+        .take(MOST)
+        .zip(FIRST..)
+        .map(|(host, last)| (host, Ipv4Addr::new(192, 168, 77, last)))
+        .collect()
+}
+
+/// Routes of the relay, as arguments of its command line: where it listens and where that leads.
+pub(super) fn routes(all: &[Reach]) -> Vec<String> {
+    let addresses = addresses(all);
+    all.iter()
+        .filter_map(|reach| {
+            let (_, address) = addresses.iter().find(|(host, _)| *host == reach.host)?;
+            Some(format!("{address}:{}={}", reach.port, reach.destination()))
+        })
+        .collect()
+}
+
+/// A block of the DNS server's settings for each host: names of the world that exist here.
+pub(super) fn dns(all: &[Reach], port: u16) -> String {
+    addresses(all)
+        .into_iter()
+        .map(|(host, address)| {
+            format!(
+                "{host}:{port} {{\n        errors\n        hosts {{\n            {address} {host}\n        }}\n    }}\n    "
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_of_the_world_alone() {
+        for good in ["a.example:80", "a.example:80=127.0.0.1:8000", "A.Example.:443"] {
+            assert!(good.parse::<Reach>().is_ok(), "{good}");
+        }
+        let bad =
+            ["a.example", "localhost:80", "10.0.0.1:80", "x.svc:80", "x.y.svc.cluster.local:80"];
+        for bad in bad.into_iter().chain(["a b.example:80", "a.example:0x", "a.example:80=b:1", ""])
+        {
+            assert!(bad.parse::<Reach>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn text_and_value_are_the_same() {
+        for text in ["a.example:80", "a.example:80=127.0.0.1:8000"] {
+            assert_eq!(text.parse::<Reach>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn ports_of_one_host_share_its_address() {
+        let mut all = Vec::new();
+        let of = |text: &str| text.parse::<Reach>().unwrap();
+        merge(&mut all, &[of("b.example:443"), of("a.example:80"), of("b.example:80")]);
+        merge(&mut all, &[of("a.example:80=127.0.0.1:8000")]);
+        assert_eq!(
+            routes(&all),
+            [
+                "192.168.77.101:80=127.0.0.1:8000",
+                "192.168.77.102:80=b.example:80",
+                "192.168.77.102:443=b.example:443",
+            ]
+        );
+        assert_eq!(dns(&all, 53).matches("hosts {").count(), 2);
+    }
+}
