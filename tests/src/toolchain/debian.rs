@@ -66,6 +66,9 @@ pub async fn ensure(progress: &Progress) -> Result<(), Error> {
     if !rustix::process::geteuid().is_root() {
         return Err(listed());
     }
+    if missing.contains(&"postgresql") {
+        no_server_of_its_own()?;
+    }
     progress
         .step(&format!("installing {}", missing.join(" ")), async {
             apt(&["update"]).await?;
@@ -80,7 +83,19 @@ pub async fn ensure(progress: &Progress) -> Result<(), Error> {
     }
 }
 
-fn missing() -> Vec<&'static str> {
+/// The package would start a server on the port that everybody knows; the tests start their own.
+fn no_server_of_its_own() -> Result<(), Error> {
+    let settings = std::path::Path::new("/etc/postgresql-common/createcluster.conf");
+    if settings.exists() {
+        return Ok(());
+    }
+    let folder = settings.parent().unwrap_or(settings);
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    std::fs::write(settings, "create_main_cluster = false\n").map_err(Error::io(settings))
+}
+
+/// Names of the packages that are not there.
+pub(super) fn missing() -> Vec<&'static str> {
     PACKAGES
         .iter()
         .filter(|package| !package.shows.iter().any(|path| std::path::Path::new(path).exists()))
@@ -93,6 +108,8 @@ async fn apt(arguments: &[&str]) -> Result<(), Error> {
     // The lock of dpkg is waited for: another installation may be under way on a developer's machine.
     command
         .args(["-o", "DPkg::Lock::Timeout=300"])
+        // A settings file that is there already stays, without a question.
+        .args(["-o", "Dpkg::Options::=--force-confold"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive");
     exec::run(command).await.map(drop).map_err(|error| Error::Failed {

@@ -30,10 +30,24 @@ pub(super) async fn ensure(family: Family, progress: &Progress) -> Result<PathBu
 }
 
 async fn require_go() -> Result<(), Error> {
-    match exec::output("go", ["version"]).await {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::Missing(vec!["go (1.26 or newer)".to_owned()])),
-    }
+    missing().await.map_or(Ok(()), |what| Err(Error::Missing(vec![what])))
+}
+
+/// Oldest Go that builds every family: the highest that their modules ask for.
+const OLDEST: [u32; 2] = [1, 26];
+
+/// What to install, when there is no Go or one that is too old.
+pub(super) async fn missing() -> Option<String> {
+    let found = exec::output("go", ["version"]).await.unwrap_or_default();
+    let fits = version(&found).is_some_and(|version| version >= OLDEST);
+    (!fits).then(|| format!("go ({}.{} or newer)", OLDEST[0], OLDEST[1]))
+}
+
+/// Major and minor number in what `go version` prints.
+fn version(printed: &str) -> Option<[u32; 2]> {
+    let word = printed.split_whitespace().find_map(|word| word.strip_prefix("go1."))?;
+    let minor: String = word.chars().take_while(char::is_ascii_digit).collect();
+    Some([1, minor.parse().ok()?])
 }
 
 async fn build(family: Family, program: &Program, module: &Path, bin: &Path) -> Result<(), Error> {
@@ -113,5 +127,29 @@ async fn copy_module(module: &str, committed: &Path, copy: &Path) -> Result<(), 
 async fn drop_build_dir(family: Family, folder: &Path) {
     if family.missing_file().is_some() {
         let _ = fs::remove_dir_all(folder.join("src")).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_read_from_releases_candidates_and_development() {
+        assert_eq!(version("go version go1.26.8 linux/amd64"), Some([1, 26]));
+        assert_eq!(version("go version go1.27rc1 linux/amd64"), Some([1, 27]));
+        assert_eq!(version("go version devel go1.28-abc linux/amd64"), Some([1, 28]));
+        assert_eq!(version(""), None);
+    }
+
+    #[test]
+    fn no_module_asks_for_a_newer_go_than_is_demanded() {
+        for family in Family::ALL {
+            let file = cache::module_dir(*family).join("go.mod");
+            let text = std::fs::read_to_string(&file).expect("a go.mod");
+            let line = text.lines().find_map(|line| line.strip_prefix("go ")).expect("a go line");
+            let asked = version(&format!("go{line}")).expect("a version");
+            assert!(asked <= OLDEST, "{} asks for {line}", family.name());
+        }
     }
 }

@@ -50,6 +50,20 @@ impl Error {
     }
 }
 
+/// Makes sure of everything that the tests need beside Rust, before anything is started. As root, packages of Debian
+/// are installed.
+///
+/// # Errors
+/// [`Error::Missing`] with all that is missing, in one list.
+pub async fn ensure_machine(progress: &Progress) -> Result<(), Error> {
+    let mut missing: Vec<String> = go::missing().await.into_iter().collect();
+    if !rustix::process::geteuid().is_root() {
+        missing.insert(0, "root".to_owned());
+        missing.extend(debian::missing().into_iter().map(str::to_owned));
+    }
+    if missing.is_empty() { debian::ensure(progress).await } else { Err(Error::Missing(missing)) }
+}
+
 /// Built programs, by family; every path it hands out exists.
 #[derive(Debug, Clone)]
 pub struct Toolchain {

@@ -35,6 +35,11 @@ impl Level {
         }
     }
 
+    /// Whether it needs more of the machine than Rust.
+    pub fn needs_machine(self) -> bool {
+        self > Self::Unit
+    }
+
     fn of(file: &str) -> Option<Self> {
         let family = file.split('_').next().unwrap_or(file);
         match family {

@@ -5,7 +5,7 @@ mod runner;
 
 use std::collections::BTreeMap;
 
-use asu_tests::{cluster, progress::Progress, toolchain::debian};
+use asu_tests::{cluster, progress::Progress, toolchain};
 pub use level::Level;
 
 /// Arguments of `cargo xtask test`.
@@ -69,10 +69,13 @@ impl Error {
 /// The first level that does not pass.
 pub async fn run(args: TestArgs) -> Result<(), Error> {
     let progress = Progress::new();
-    debian::ensure(&progress).await.map_err(cluster::Error::from)?;
     let mut levels = if args.level.is_empty() { Level::ALL.to_vec() } else { args.level };
     levels.sort_unstable();
     levels.dedup();
+    let needs_machine = levels.iter().any(|level| level.needs_machine());
+    if needs_machine {
+        toolchain::ensure_machine(&progress).await.map_err(cluster::Error::from)?;
+    }
     let targets = level::test_targets()?;
     let mut counts = BTreeMap::new();
     for level in levels {
