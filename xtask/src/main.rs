@@ -6,6 +6,7 @@ mod crdgen;
 mod demo;
 mod generated;
 mod ib_conformance;
+mod images;
 mod manifests;
 mod test;
 
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// From nothing to a firmware image on a real Kubernetes.
     Demo(demo::DemoArgs),
+    /// Build the system's images and push them to a registry.
+    Images(images::ImagesArgs),
     /// Run every test there is.
     Test(test::TestArgs),
     /// Measure on the local cluster.
@@ -53,6 +56,9 @@ struct Check {
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Images(args) => {
+            images::run(args).await.map_err(|e| (e.exit_code(), e.to_string()))
+        }
         Command::Test(args) => test::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::Bench(args) => bench::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::IbConformance(args) => {

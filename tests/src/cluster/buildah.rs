@@ -51,7 +51,7 @@ pub async fn build(
 }
 
 /// Makes the Debian base image unless it is there.
-pub(super) async fn ensure_base(progress: &Progress) -> Result<(), Error> {
+pub async fn ensure_base(progress: &Progress) -> Result<(), Error> {
     if inspect(BASE).await.is_some() {
         return Ok(());
     }
@@ -94,14 +94,26 @@ pub(super) async fn export(tag: &str, archive: &Path) -> Result<(), Error> {
     exec::run(command).await.map(drop).map_err(Error::from)
 }
 
-/// Pushes an image to the registry that its name begins with.
+/// Pushes an image to the registry that its name begins with, whose credentials are where `buildah login` puts them.
+/// Only a registry on this machine itself is spoken to without TLS.
 pub async fn push(tag: &str, progress: &Progress) -> Result<(), Error> {
     let pushing = async {
         let mut command = buildah()?;
-        command.args(["push", "--quiet", "--tls-verify=false", tag]).arg(format!("docker://{tag}"));
+        command.args(["push", "--quiet"]);
+        if is_loopback(tag) {
+            command.arg("--tls-verify=false");
+        }
+        command.arg(tag).arg(format!("docker://{tag}"));
         exec::run(command).await.map(drop).map_err(Error::from)
     };
     progress.step(&format!("pushing {tag}"), pushing).await
+}
+
+/// Whether the registry of an image's name is this machine.
+fn is_loopback(tag: &str) -> bool {
+    let host = tag.split('/').next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback())
 }
 
 /// Gives back the mount that the storage makes of its folder onto itself. The system refuses while it is in use.
@@ -205,6 +217,16 @@ mod tests {
         let text =
             "# FROM no\nFROM scratch\nfrom --platform=linux/amd64 a:1 AS x\nRUN FROM\nFROM b\n";
         assert_eq!(bases(text).collect::<Vec<_>>(), ["a:1", "b"]);
+    }
+
+    #[test]
+    fn only_a_registry_of_this_machine_is_spoken_to_without_tls() {
+        for tag in ["localhost/a:1", "127.0.0.1:5000/a/b:1", "[::1]:5000/a:1"] {
+            assert!(is_loopback(tag), "{tag}");
+        }
+        for tag in ["registry.example:5000/a:1", "10.0.0.1:5000/a:1", "localhost.example/a:1"] {
+            assert!(!is_loopback(tag), "{tag}");
+        }
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use super::paths::Paths;
 use super::{Cluster, Error, buildah, files};
 use crate::progress::Progress;
 
-pub use super::buildah::{build, push};
+pub use super::buildah::{build, ensure_base, push};
 
 /// Brings a built image into every node of a cluster, unless this very image is there under this tag. Pods find it
 /// with `imagePullPolicy` `IfNotPresent` or `Never`. Returns the image's id.

@@ -6,15 +6,15 @@ use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use super::{Error, Site};
-use crate::{exec, progress::Progress};
+use crate::{cluster::image, exec, progress::Progress, toolchain::debian};
 
 /// Where the images of this checkout are.
 #[derive(Debug, Clone)]
-pub(super) struct Images {
+pub struct Images {
     /// Registry of all three.
-    pub(super) registry: String,
-    /// Tag of all three: a hash of the programs, so that a change reaches the pods.
-    pub(super) tag: String,
+    pub registry: String,
+    /// Tag of all three: a hash of the programs and of their Dockerfiles, so that a change reaches the pods.
+    pub tag: String,
 }
 
 /// The programs, by the ends of their names.
@@ -28,22 +28,53 @@ pub(super) async fn ensure(site: &Site, progress: &Progress) -> Result<Images, E
     let context = stage_programs()?;
     let images = Images { registry: site.registry().to_owned(), tag: tag(context.path())? };
     for program in PROGRAMS {
-        let file = crate::root().join(format!("images/{program}.Dockerfile"));
         let name = format!("{}/asu-{program}:{}", images.registry, images.tag);
-        site.provide(&file, context.path(), &name, progress).await?;
+        site.provide(&dockerfile(program), context.path(), &name, progress).await?;
     }
-    let postgres = crate::root().join("images");
-    site.provide(&postgres.join("postgres.Dockerfile"), &postgres, POSTGRES, progress).await?;
+    if site.cluster().is_some() {
+        // Other clusters pull the official image.
+        let postgres = crate::root().join("images");
+        site.provide(&dockerfile("postgres"), &postgres, POSTGRES, progress).await?;
+    }
     Ok(images)
 }
 
-/// Hash of all programs.
+/// Builds the programs and their images, and pushes them to a registry.
+///
+/// # Errors
+/// What cargo, buildah or the registry said.
+pub async fn publish(
+    registry: &str,
+    tag: Option<&str>,
+    progress: &Progress,
+) -> Result<Images, Error> {
+    debian::ensure(progress).await?;
+    image::ensure_base(progress).await?;
+    progress.step("build the programs", cargo_build()).await?;
+    let context = stage_programs()?;
+    let tag = tag.map_or_else(|| self::tag(context.path()), |tag| Ok(tag.to_owned()))?;
+    let images = Images { registry: registry.trim_end_matches('/').to_owned(), tag };
+    for program in PROGRAMS {
+        let name = format!("{}/asu-{program}:{}", images.registry, images.tag);
+        image::build(&dockerfile(program), context.path(), &name, progress).await?;
+        image::push(&name, progress).await?;
+    }
+    Ok(images)
+}
+
+fn dockerfile(program: &str) -> PathBuf {
+    crate::root().join(format!("images/{program}.Dockerfile"))
+}
+
+/// Hash of everything that is in the images.
 fn tag(context: &Path) -> Result<String, Error> {
     let mut hasher = Sha256::new();
     for program in PROGRAMS {
-        let path = context.join("target/release").join(format!("asu-{program}"));
-        let bytes = std::fs::read(&path).map_err(|source| Error::Io { path, source })?;
-        hasher.update(bytes);
+        let built = context.join("target/release").join(format!("asu-{program}"));
+        for path in [built, dockerfile(program)] {
+            let bytes = std::fs::read(&path).map_err(|source| Error::Io { path, source })?;
+            hasher.update(bytes);
+        }
     }
     Ok(hex::encode(hasher.finalize()).chars().take(16).collect())
 }

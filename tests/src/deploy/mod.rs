@@ -8,10 +8,12 @@ mod values;
 use std::{path::PathBuf, time::Duration};
 
 use asu_crds::Distribution;
-use kube::{Api, runtime::wait::await_condition};
+use kube::{Api, ResourceExt as _, runtime::wait::await_condition};
 use serde_json::Value;
 
+pub use images::{Images, publish as publish_images};
 pub use site::Site;
+pub use values::read_distribution;
 
 use crate::{cluster, exec, fixtures, progress::Progress, toolchain};
 
@@ -59,6 +61,11 @@ pub enum Error {
     /// The address of the API is not known.
     #[error("the ingress has no address; say where the API is with --url")]
     NoUrl,
+    /// Somebody else's system is there.
+    #[error(
+        "namespace {NAMESPACE} of this cluster is there already and no demo made it; nothing was changed"
+    )]
+    NotOurs,
     /// The catalog did not become ready.
     #[error("after {} s Distribution {name} is not ready: {missing}", .after.as_secs())]
     NotReady {
@@ -127,15 +134,20 @@ impl Deployment {
         options: &Options,
         progress: &Progress,
     ) -> Result<Self, Error> {
-        let images = images::ensure(site, progress).await?;
-        let distributions = if let Some(path) = &options.distribution {
-            values::distribution_file(path)?
-        } else {
-            let world = upstream::install(site, progress).await?;
-            values::fixture_distribution(&world)
-        };
+        let own = options.distribution.as_deref().map(values::distribution_file).transpose()?;
+        let fixture = own.is_none();
         create_namespace(site).await?;
-        let values = values::system(&images, &options.values);
+        let images = images::ensure(site, progress).await?;
+        let distributions = match own {
+            // A file may speak of the fixture's server too.
+            Some(distributions) if site.cluster().is_some() => {
+                upstream::install(site, progress).await?;
+                distributions
+            }
+            Some(distributions) => distributions,
+            None => values::fixture_distribution(&upstream::install(site, progress).await?),
+        };
+        let values = values::system(&images, fixture, &options.values);
         progress.step("install chart asu", helm(site, RELEASE, "charts/asu", &values)).await?;
         let offered = serde_json::json!({ "distributions": distributions });
         let chart = "charts/asu-distributions";
@@ -157,13 +169,22 @@ impl Deployment {
     }
 }
 
+/// Label of namespaces that are ours to change.
+const MADE: &str = "asu.dev/demo";
+
 async fn create_namespace(site: &Site) -> Result<(), Error> {
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(site.client().await?);
+    let found = namespaces.get_opt(NAMESPACE).await?;
+    let made = |it: &k8s_openapi::api::core::v1::Namespace| it.labels().contains_key(MADE);
+    if site.cluster().is_none() && found.is_some_and(|it| !made(&it)) {
+        return Err(Error::NotOurs);
+    }
     let manifest = serde_json::json!({
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {
             "name": NAMESPACE,
-            "labels": { "pod-security.kubernetes.io/enforce": "restricted" },
+            "labels": { "pod-security.kubernetes.io/enforce": "restricted", MADE: "true" },
         },
     });
     apply(site, &manifest).await

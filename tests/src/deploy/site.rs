@@ -1,17 +1,23 @@
 //! Where the system is installed: a local cluster, or a context of the user's own.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::process::Command;
 
 use super::Error;
 use crate::{
-    cluster::{self, Cluster, ClusterConfig, image},
+    cluster::{self, Cluster, ClusterConfig, Reach, image},
     exec,
     progress::Progress,
-    toolchain::{Family, Toolchain},
+    toolchain::{Family, Toolchain, debian},
 };
+
+/// How long an ingress controller may take to write its address into a new Ingress.
+const ADDRESS: Duration = Duration::from_mins(1);
 
 /// A cluster to install on.
 #[derive(Debug)]
@@ -37,8 +43,20 @@ impl Site {
     /// # Errors
     /// Why it could not be brought up.
     pub async fn local(name: &str, progress: &Progress) -> Result<Self, Error> {
-        let cluster = Cluster::up(&ClusterConfig::new(name), progress).await?;
-        Ok(Self::Local(Box::new(cluster)))
+        Self::local_with(name, Vec::new(), progress).await
+    }
+
+    /// The same, from which hosts outside are reached besides.
+    ///
+    /// # Errors
+    /// Why it could not be brought up.
+    pub async fn local_with(
+        name: &str,
+        reach: Vec<Reach>,
+        progress: &Progress,
+    ) -> Result<Self, Error> {
+        let config = ClusterConfig { reach, ..ClusterConfig::new(name) };
+        Ok(Self::Local(Box::new(Cluster::up(&config, progress).await?)))
     }
 
     /// A local cluster that was brought up before.
@@ -52,14 +70,16 @@ impl Site {
     /// A context of the user's kubeconfig, whose nodes can pull from `registry`.
     ///
     /// # Errors
-    /// kubectl and Helm could not be built.
+    /// What images are built with is missing, or kubectl and Helm could not be built.
     pub async fn context(
         name: &str,
         registry: &str,
         url: Option<String>,
         progress: &Progress,
     ) -> Result<Self, Error> {
+        debian::ensure(progress).await?;
         let toolchain = Toolchain::ensure(&[Family::Kubernetes, Family::Helm], progress).await?;
+        image::ensure_base(progress).await?;
         let (name, registry) = (name.to_owned(), registry.trim_end_matches('/').to_owned());
         Ok(Self::Context(Context { name, registry, url, toolchain }))
     }
@@ -142,10 +162,16 @@ impl Site {
             Self::Context(Context { url: Some(url), .. }) => Ok(url.clone()),
             Self::Context(_) => {
                 let path = "jsonpath={.items[0].status.loadBalancer.ingress[0]['ip','hostname']}";
-                let address =
-                    self.kubectl(&["get", "ingress", "-n", super::NAMESPACE, "-o", path]).await?;
-                let address = address.trim();
-                if address.is_empty() { Err(Error::NoUrl) } else { Ok(format!("http://{address}")) }
+                let look = ["get", "ingress", "-n", super::NAMESPACE, "-o", path];
+                let started = Instant::now();
+                while started.elapsed() < ADDRESS {
+                    let address = self.kubectl(&look).await.unwrap_or_default();
+                    if !address.trim().is_empty() {
+                        return Ok(format!("http://{}", address.trim()));
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(Error::NoUrl)
             }
         }
     }

@@ -9,8 +9,8 @@ use crate::{fixtures::World, progress::Progress, toolchain::cache_dir};
 pub const NAMESPACE: &str = "upstream";
 /// Base URL of the download server inside the cluster.
 pub const URL: &str = "http://upstream.upstream.svc.cluster.local";
-/// Image of the download server.
-const IMAGE: &str = "localhost/asu-fixture-upstream:dev";
+/// Port at which its pod listens.
+pub(super) const PORT: u16 = 8080;
 
 /// Makes the world, its image, and the server; waits until it serves.
 pub(super) async fn install(site: &Site, progress: &Progress) -> Result<World, Error> {
@@ -25,8 +25,10 @@ pub(super) async fn install(site: &Site, progress: &Progress) -> Result<World, E
         })
         .await?;
     let dockerfile = crate::root().join("tests/fixtures/upstream.Dockerfile");
-    site.provide(&dockerfile, &world.dir, IMAGE, progress).await?;
-    for manifest in manifests(&world.source_hash) {
+    let tag: String = world.source_hash.chars().take(16).collect();
+    let image = format!("{}/asu-fixture-upstream:{tag}", site.registry());
+    site.provide(&dockerfile, &world.dir, &image, progress).await?;
+    for manifest in manifests(&world.source_hash, &image) {
         apply(site, &manifest).await?;
     }
     let rollout = site.kubectl(&[
@@ -41,7 +43,7 @@ pub(super) async fn install(site: &Site, progress: &Progress) -> Result<World, E
     Ok(world)
 }
 
-fn manifests(world: &str) -> Vec<serde_json::Value> {
+fn manifests(world: &str, image: &str) -> Vec<serde_json::Value> {
     let labels = json!({ "app": "upstream" });
     vec![
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }),
@@ -56,10 +58,10 @@ fn manifests(world: &str) -> Vec<serde_json::Value> {
                     "spec": {
                         "automountServiceAccountToken": false,
                         "containers": [{
-                            "name": "upstream", "image": IMAGE, "imagePullPolicy": "IfNotPresent",
-                            "ports": [{ "containerPort": 8080 }],
+                            "name": "upstream", "image": image, "imagePullPolicy": "IfNotPresent",
+                            "ports": [{ "containerPort": PORT }],
                             "readinessProbe": {
-                                "httpGet": { "path": "/.versions.json", "port": 8080 },
+                                "httpGet": { "path": "/.versions.json", "port": PORT },
                                 "periodSeconds": 1,
                             },
                         }],
@@ -70,7 +72,7 @@ fn manifests(world: &str) -> Vec<serde_json::Value> {
         json!({
             "apiVersion": "v1", "kind": "Service",
             "metadata": { "name": "upstream", "namespace": NAMESPACE },
-            "spec": { "selector": labels, "ports": [{ "port": 80, "targetPort": 8080 }] },
+            "spec": { "selector": labels, "ports": [{ "port": 80, "targetPort": PORT }] },
         }),
     ]
 }

@@ -10,14 +10,22 @@ use crate::fixtures::World;
 
 /// Values of the chart `asu`: the images of this checkout, small volumes, any host; then the
 /// caller's.
-pub(super) fn system(images: &Images, overrides: &Value) -> Value {
+pub(super) fn system(images: &Images, fixture: bool, overrides: &Value) -> Value {
+    // Policies go by the ports of pods, not by those of services.
+    let ports = [80, 443, upstream::PORT];
     let mut values = json!({
         "images": { "registry": images.registry, "tag": images.tag },
         "store": { "size": "5Gi" },
-        "cache": { "size": "1Gi" },
         "postgres": { "size": "1Gi" },
-        "networkPolicy": { "builds": { "blocks": [{ "cidr": "0.0.0.0/0" }] } },
+        "networkPolicy": {
+            "upstream": { "ports": ports },
+            "builds": { "blocks": [{ "cidr": "0.0.0.0/0" }], "ports": ports },
+        },
     });
+    if fixture {
+        // Genuine ImageBuilders are larger: the chart's own size.
+        merge(&mut values, &json!({ "cache": { "size": "1Gi" } }));
+    }
     merge(&mut values, overrides);
     values
 }
@@ -72,13 +80,25 @@ pub(super) fn fixture_distribution(world: &World) -> Value {
     json!({ "openwrt": { "spec": spec } })
 }
 
-/// A Distribution of the user's, in the shape of the chart's values.
-pub(super) fn distribution_file(path: &Path) -> Result<Value, Error> {
+/// Reads a Distribution of the user's.
+///
+/// # Errors
+/// The file cannot be read, is none, or has no name.
+pub fn read_distribution(path: &Path) -> Result<asu_crds::Distribution, Error> {
     let problem = |problem: String| Error::Distribution { path: path.into(), problem };
     let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
     let object: asu_crds::Distribution =
         serde_yaml::from_str(&text).map_err(|error| problem(error.to_string()))?;
-    let name = object.metadata.name.ok_or_else(|| problem("it has no metadata.name".into()))?;
+    if object.metadata.name.is_none() {
+        return Err(problem("it has no metadata.name".into()));
+    }
+    Ok(object)
+}
+
+/// A Distribution of the user's, in the shape of the chart's values.
+pub(super) fn distribution_file(path: &Path) -> Result<Value, Error> {
+    let object = read_distribution(path)?;
+    let name = object.metadata.name.unwrap_or_default();
     // The chart offers OpenWrt unless told otherwise.
     let mut values = json!({ "openwrt": { "enabled": false } });
     merge(&mut values, &json!({ name: { "enabled": true, "spec": object.spec } }));

@@ -1,0 +1,169 @@
+//! `cargo xtask demo`: from nothing to a firmware image, the way operators and routers do it.
+
+mod follow;
+mod report;
+mod upstream;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use asu_tests::{
+    cluster::Reach,
+    deploy::{self, Deployment, Site},
+    progress::Progress,
+    router::{self, Image, Router},
+};
+use serde_json::Value;
+
+/// Name of the demo's cluster.
+const CLUSTER: &str = "local";
+/// A build has a cache to fill first, and then runs for as long as its Distribution allows.
+const WITHIN: Duration = Duration::from_mins(20);
+
+/// Arguments of `cargo xtask demo`.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Use this context of your kubeconfig instead of a local cluster.
+    #[arg(long, value_name = "NAME", requires = "registry")]
+    context: Option<String>,
+    /// Push the images to this registry, from which the nodes of --context can pull.
+    #[arg(long, value_name = "REF", requires = "context")]
+    registry: Option<String>,
+    /// Where the API is reached on that cluster; its ingress' own address when absent.
+    #[arg(long, value_name = "URL", requires = "context")]
+    url: Option<String>,
+    /// A Distribution (YAML) instead of the built-in one. A local cluster reaches the hosts that it
+    /// names, and nothing else outside.
+    #[arg(long, value_name = "FILE")]
+    distribution: Option<PathBuf>,
+    /// The ready-made Distribution of OpenWrt and its download server (a few hundred megabytes)
+    /// instead of the miniature one.
+    #[arg(long, conflicts_with = "distribution")]
+    openwrt: bool,
+    /// A build request (JSON, as routers send it) instead of the built-in one.
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// Another host that the pods of a local cluster may reach.
+    #[arg(long, value_name = "HOST:PORT[=ADDRESS:PORT]", conflicts_with = "context")]
+    reach: Vec<Reach>,
+    /// Folder for the image.
+    #[arg(long, value_name = "DIR", default_value = "target/demo")]
+    output: PathBuf,
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The installation.
+    #[error(transparent)]
+    Deploy(#[from] deploy::Error),
+    /// The build.
+    #[error(transparent)]
+    Router(#[from] router::Error),
+    /// The API server.
+    #[error("Kubernetes: {0}")]
+    Kube(#[from] Box<kube::Error>),
+    /// A file.
+    #[error("{path}: {problem}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A download server does not answer from here.
+    #[error("{host} is not reached from this machine: {problem}")]
+    Unreachable {
+        /// Name and port.
+        host: String,
+        /// What the system said.
+        problem: String,
+    },
+    /// The answer names no image.
+    #[error("the build succeeded but its answer names no image")]
+    NoImage,
+}
+
+impl Error {
+    /// 3 when the machine lacks something, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Deploy(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+
+    fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |error| Self::File { path, problem: error.to_string() }
+    }
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        Self::Kube(Box::new(error))
+    }
+}
+
+/// Runs the demo.
+///
+/// # Errors
+/// The step that failed.
+pub async fn run(args: DemoArgs) -> Result<(), Error> {
+    let progress = Progress::new();
+    let request = request(&args)?;
+    let upstream = upstream::Upstream::of(&args, &request)?;
+    progress.say(&format!("upstream is {}", upstream.says));
+    let site = match (&args.context, &args.registry) {
+        (Some(context), Some(registry)) => {
+            Site::context(context, registry, args.url.clone(), &progress).await?
+        }
+        _ => {
+            upstream.answers(&progress).await?;
+            Site::local_with(CLUSTER, upstream.reach.clone(), &progress).await?
+        }
+    };
+    let options = deploy::Options::for_demo(upstream.distribution());
+    Deployment::install(&site, &options, &progress).await?;
+    let url = site.url().await?;
+    let router = Router::new(&url);
+    progress.say(&format!("POST {url}/api/v1/build"));
+    let client = site.client().await?;
+    let state = |state: &str| progress.say(&format!("the API answers: {state}"));
+    let answer = tokio::select! {
+        answer = router.build(&request, WITHIN, state) => answer?,
+        never = follow::objects(&client, &progress) => match never? {},
+    };
+    let images = router.images(&answer).await?;
+    let paths = save(&args.output, &images)?;
+    report::Report { site: &site, context: args.context.as_deref(), url: &url, answer: &answer }
+        .print(&images, &paths)
+        .await
+}
+
+fn request(args: &DemoArgs) -> Result<Value, Error> {
+    let (path, text) = match &args.request {
+        Some(path) => (path.clone(), std::fs::read_to_string(path).map_err(Error::file(path))?),
+        None if args.openwrt => ("openwrt-request.json".into(), OPENWRT_REQUEST.to_owned()),
+        None => ("request.json".into(), REQUEST.to_owned()),
+    };
+    serde_json::from_str(&text).map_err(|error| Error::File { path, problem: error.to_string() })
+}
+
+const REQUEST: &str = include_str!("request.json");
+const OPENWRT_REQUEST: &str = include_str!("openwrt-request.json");
+
+/// Writes the images. A relative folder is one of the caller's own.
+fn save(folder: &Path, images: &[Image]) -> Result<Vec<PathBuf>, Error> {
+    std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
+    let folder = folder.canonicalize().map_err(Error::file(folder))?;
+    let mut paths = Vec::new();
+    for image in images {
+        let path = folder.join(&image.name);
+        std::fs::write(&path, &image.bytes).map_err(Error::file(&path))?;
+        paths.push(path);
+    }
+    if paths.is_empty() { Err(Error::NoImage) } else { Ok(paths) }
+}

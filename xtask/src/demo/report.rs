@@ -1,0 +1,67 @@
+//! What there is at the end, and how to go on.
+
+use std::path::PathBuf;
+
+use asu_tests::{
+    deploy::{NAMESPACE, Site},
+    router::{Answer, Image},
+};
+
+use super::Error;
+
+/// Everything that the last lines tell.
+pub(super) struct Report<'a> {
+    pub(super) site: &'a Site,
+    pub(super) context: Option<&'a str>,
+    pub(super) url: &'a str,
+    pub(super) answer: &'a Answer,
+}
+
+impl Report<'_> {
+    /// Prints it.
+    ///
+    /// # Errors
+    /// kubectl failed.
+    pub(super) async fn print(&self, images: &[Image], paths: &[PathBuf]) -> Result<(), Error> {
+        let kinds = ["get", "dist,ibc,fwb", "--namespace", NAMESPACE];
+        println!("\n{}", self.site.kubectl(&kinds).await?);
+        for (image, path) in images.iter().zip(paths) {
+            println!("image   {}", path.display());
+            println!(
+                "        {} bytes, sha256 {} (as the answer says)",
+                image.bytes.len(),
+                image.sha256
+            );
+        }
+        let (url, hash) = (self.url, self.answer.text("request_hash"));
+        println!("\nanswer  {url}/api/v1/build/{hash}");
+        println!("log     {url}/api/v1/build/{hash}/log");
+        println!("offers  {url}/json/v1/overview.json");
+        println!("OpenAPI {url}/openapi.json");
+        println!();
+        match self.context {
+            None => {
+                println!("look further:  eval \"$(cargo xtask cluster env)\"");
+                println!(
+                    "               kubectl get asu -n {NAMESPACE} -o wide; kubectl describe fwb -n {NAMESPACE}"
+                );
+                println!("tear down:     cargo xtask cluster down");
+            }
+            Some(context) => {
+                let flags = format!("--context {context} -n {NAMESPACE}");
+                println!("look further:  kubectl {flags} get asu -o wide");
+                println!("tear down:     kubectl {flags} delete fwb,ibc --all");
+                println!(
+                    "               helm uninstall --kube-context {context} -n {NAMESPACE} asu-distributions asu"
+                );
+                println!(
+                    "               kubectl --context {context} delete namespace {NAMESPACE} upstream --ignore-not-found"
+                );
+                println!(
+                    "               kubectl --context {context} get crd -o name | grep asu.dev | xargs -r kubectl --context {context} delete"
+                );
+            }
+        }
+        Ok(())
+    }
+}

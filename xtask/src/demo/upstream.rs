@@ -1,0 +1,172 @@
+//! Which download server the demo builds from, and whether it can be reached.
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use asu_crds::Distribution;
+use asu_tests::{cluster::Reach, deploy::read_distribution, progress::Progress};
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use super::{DemoArgs, Error};
+
+/// How long a download server may take to accept a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where ImageBuilders and packages come from.
+pub(super) struct Upstream {
+    /// What to tell the person.
+    pub(super) says: String,
+    /// Hosts outside that pods need.
+    pub(super) reach: Vec<Reach>,
+    file: Option<DistributionFile>,
+}
+
+/// A file of the user's, or one of ours that goes with the value.
+enum DistributionFile {
+    Theirs(PathBuf),
+    Ours(tempfile::NamedTempFile),
+}
+
+impl Upstream {
+    /// As the arguments say.
+    ///
+    /// # Errors
+    /// A Distribution that cannot be read.
+    pub(super) fn of(args: &DemoArgs, request: &Value) -> Result<Self, Error> {
+        let file = match &args.distribution {
+            Some(path) => Some(DistributionFile::Theirs(path.clone())),
+            None if args.openwrt => Some(DistributionFile::Ours(ready_made()?)),
+            None => None,
+        };
+        let mut reach = args.reach.clone();
+        let mut says = "the fixture: a miniature ImageBuilder and packages of our own".to_owned();
+        if let Some(file) = &file {
+            let urls = urls(&read_distribution(&file.path())?, request);
+            reach.extend(hosts(&urls).filter(|host| {
+                !args.reach.iter().any(|own| (&own.host, own.port) == (&host.host, host.port))
+            }));
+            says = urls.into_iter().next().unwrap_or_default();
+        }
+        Ok(Self { says, reach, file })
+    }
+
+    /// The Distribution to install instead of the fixture's.
+    pub(super) fn distribution(&self) -> Option<PathBuf> {
+        self.file.as_ref().map(DistributionFile::path)
+    }
+
+    /// Whether the hosts answer from this machine: waiting for a build to find out takes minutes.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub(super) async fn answers(&self, progress: &Progress) -> Result<(), Error> {
+        for host in &self.reach {
+            let problem = |problem: String| Error::Unreachable { host: host.to_string(), problem };
+            let connecting = async {
+                match host.target {
+                    Some(target) => TcpStream::connect(target).await,
+                    None => TcpStream::connect((host.host.as_str(), host.port)).await,
+                }
+            };
+            match tokio::time::timeout(PATIENCE, connecting).await {
+                Ok(Ok(_)) => progress.say(&format!("the cluster may reach {host}")),
+                Ok(Err(error)) => return Err(problem(error.to_string())),
+                Err(_) => return Err(problem(format!("no answer within {PATIENCE:?}"))),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DistributionFile {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Theirs(path) => path.clone(),
+            Self::Ours(file) => file.path().to_owned(),
+        }
+    }
+}
+
+/// The chart's own OpenWrt as a Distribution.
+fn ready_made() -> Result<tempfile::NamedTempFile, Error> {
+    let path = asu_tests::root().join("charts/asu-distributions/values.yaml");
+    let problem = |problem: String| Error::File { path: path.clone(), problem };
+    let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
+    let values: Value = serde_yaml::from_str(&text).map_err(|error| problem(error.to_string()))?;
+    let spec = values
+        .pointer("/distributions/openwrt/spec")
+        .ok_or_else(|| problem("it has no distributions.openwrt.spec".into()))?;
+    let object = serde_json::json!({
+        "apiVersion": "asu.dev/v1alpha1",
+        "kind": "Distribution",
+        "metadata": { "name": "openwrt" },
+        "spec": spec,
+    });
+    let file = tempfile::Builder::new().suffix(".json").tempfile();
+    let file = file.map_err(Error::file(&std::env::temp_dir()))?;
+    std::fs::write(file.path(), object.to_string()).map_err(Error::file(file.path()))?;
+    Ok(file)
+}
+
+/// Every URL that the updater, populate or a build of this request fetches from; the first is the
+/// one that the Distribution names first.
+fn urls(distribution: &Distribution, request: &Value) -> Vec<String> {
+    let upstream = &distribution.spec.upstream;
+    let repositories = request.get("repositories").and_then(Value::as_object);
+    upstream
+        .fetch_urls
+        .iter()
+        .chain(&upstream.package_base_url)
+        .cloned()
+        .chain(
+            repositories
+                .into_iter()
+                .flat_map(|it| it.values())
+                .filter_map(|url| Some(url.as_str()?.to_owned())),
+        )
+        .collect()
+}
+
+/// The hosts of URLs that are names of the world; others are the cluster's own, or cannot be led out.
+fn hosts(urls: &[String]) -> impl Iterator<Item = Reach> {
+    let found: BTreeSet<(String, u16)> = urls
+        .iter()
+        .filter_map(|url| {
+            let url = reqwest::Url::parse(url).ok()?;
+            Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+        })
+        .collect();
+    found.into_iter().filter_map(|(host, port)| Reach::new(&host, port).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ready_made_openwrt_is_a_distribution_and_needs_its_server_alone() {
+        let file = ready_made().unwrap();
+        let object = read_distribution(file.path()).unwrap();
+        let found: Vec<String> =
+            hosts(&urls(&object, &Value::Null)).map(|host| host.to_string()).collect();
+        assert_eq!(found, ["downloads.openwrt.org:443"]);
+    }
+
+    #[test]
+    fn the_request_for_openwrt_asks_for_what_the_ready_made_distribution_offers() {
+        let object = read_distribution(ready_made().unwrap().path()).unwrap();
+        let request: Value = serde_json::from_str(super::super::OPENWRT_REQUEST).unwrap();
+        let version = request.get("version").and_then(Value::as_str).unwrap();
+        let offered =
+            object.spec.branches.iter().any(|it| it.versions.iter().any(|v| v == version));
+        assert!(offered, "{version}");
+    }
+
+    #[test]
+    fn hosts_of_the_cluster_itself_are_not_led_out() {
+        let urls = ["http://a.b.svc.cluster.local", "http://10.0.0.1", "http://m.example:8080/x"];
+        let found: Vec<String> =
+            hosts(&urls.map(str::to_owned)).map(|host| host.to_string()).collect();
+        assert_eq!(found, ["m.example:8080"]);
+    }
+}

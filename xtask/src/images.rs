@@ -1,0 +1,26 @@
+//! `cargo xtask images`: builds the system's images and pushes them where a cluster can pull them.
+
+use asu_tests::{deploy, progress::Progress};
+
+/// Arguments of `cargo xtask images`.
+#[derive(Debug, clap::Args)]
+pub struct ImagesArgs {
+    /// Registry, with a folder if there is one, for example registry.example.org/asu. Credentials
+    /// are those of `buildah login`.
+    #[arg(long, value_name = "REF")]
+    registry: String,
+    /// Tag of the images; a hash of their content when absent.
+    #[arg(long)]
+    tag: Option<String>,
+}
+
+/// Builds and pushes.
+///
+/// # Errors
+/// The step that failed.
+pub async fn run(args: ImagesArgs) -> Result<(), deploy::Error> {
+    let progress = Progress::new();
+    let images = deploy::publish_images(&args.registry, args.tag.as_deref(), &progress).await?;
+    println!("--set images.registry={} --set images.tag={}", images.registry, images.tag);
+    Ok(())
+}
