@@ -117,7 +117,7 @@ pub struct Finished {
     imagebuilder_status: String,
     /// Names the request.
     request_hash: String,
-    /// Folder of the images below /store.
+    /// Folder of exactly these images below /store. Not the request hash.
     bin_dir: String,
     /// Canonical profile.
     id: String,

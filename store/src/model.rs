@@ -100,7 +100,7 @@ impl EventKind {
 pub struct BuildFacts {
     /// uid of the FirmwareBuild: one row each.
     pub uid: String,
-    /// Hash of `request`; the folder that clients are given (`bin_dir`).
+    /// Hash of `request`.
     pub request_hash: Sha256Hex,
     /// The canonical request: of a first-boot script only digest and length.
     pub request: Request,
@@ -179,11 +179,11 @@ pub struct ArtifactRecord {
     pub sha256: Sha256Hex,
     /// Key in the artifact store.
     pub object_key: String,
-    /// Hash of the request it was built for.
+    /// Request of the newest build that has it: its being served keeps the file for all of them.
     pub request_hash: Sha256Hex,
-    /// Whether a private first-boot script is in it.
+    /// Whether any build that has it has a private first-boot script.
     pub private: bool,
-    /// When its build ended, for `Last-Modified`.
+    /// When the first of its builds ended, for `Last-Modified`.
     pub finished_at: Timestamp,
 }
 

@@ -2,6 +2,8 @@
 //! raised on becoming leader, and is refused with [`StoreError::Fenced`] once another has raised
 //! it.
 
+use std::collections::BTreeSet;
+
 use asu_core::{
     catalog::{Offer, Version},
     digest::Sha256Hex,
@@ -11,11 +13,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
+    artifacts::ArtifactStore,
     error::StoreError,
     model::{
         ArchiveOutcome, ArtifactRecord, BuildEvent, BuildRecord, Catalog, CatalogWrite, Counter,
         LogDeletion, NewArchive,
     },
+    schema::SchemaState,
 };
 
 /// Archived builds.
@@ -38,16 +42,32 @@ pub trait BuildRepository: Send + Sync {
     /// The build of that uid.
     async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError>;
 
-    /// The file of that name of the newest build of `bin_dir` that still has it. `bin_dir` is the
-    /// request hash: clients learn no other folder.
+    /// The file of that name under a build key, while a build still has it. Only the build key
+    /// names bytes: a request that is built anew may get other ones under the same file name.
     async fn artifact(
         &self,
-        bin_dir: &Sha256Hex,
+        build_key: &Sha256Hex,
         name: &str,
     ) -> Result<Option<ArtifactRecord>, StoreError>;
 
     /// History of a build, oldest first.
     async fn events(&self, uid: &str) -> Result<Vec<BuildEvent>, StoreError>;
+}
+
+/// Archiving of builds whose files are in an artifact store.
+#[async_trait]
+pub trait ArchiveRepository: Send + Sync {
+    /// [`BuildRepository::archive`], if every file of a success is in `files` with its size. They
+    /// are looked at while retention is kept from deleting them.
+    ///
+    /// # Errors
+    /// Those of [`BuildRepository::archive`], and [`StoreError::FilesMissing`].
+    async fn archive_with(
+        &self,
+        build: &NewArchive,
+        files: &ArtifactStore,
+        epoch: i64,
+    ) -> Result<ArchiveOutcome, StoreError>;
 }
 
 /// Deletion of files whose time is over, in steps that may break anywhere: `begin`, delete the
@@ -69,7 +89,21 @@ pub trait RetentionRepository: Send + Sync {
         epoch: i64,
     ) -> Result<Option<Vec<String>>, StoreError>;
 
-    /// Deletions that were begun and not finished, with the objects to delete.
+    /// Begins the deletion of files that no build is archived with: until
+    /// [`Self::mark_files_deleted`] none can be. Gives false when one has been since they were found,
+    /// or their deletion was begun already.
+    async fn claim_orphan(
+        &self,
+        build_key: &Sha256Hex,
+        now: Timestamp,
+        epoch: i64,
+    ) -> Result<bool, StoreError>;
+
+    /// Which of these builds have a row.
+    async fn archived_uids(&self, uids: &[String]) -> Result<BTreeSet<String>, StoreError>;
+
+    /// Deletions that were begun and not finished, with the objects to delete. Of orphans no object
+    /// is known.
     async fn unfinished_deletions(&self) -> Result<Vec<(Sha256Hex, Vec<String>)>, StoreError>;
 
     /// The objects are gone.
@@ -134,6 +168,9 @@ pub trait EpochRepository: Send + Sync {
 
     /// The present one.
     async fn current(&self) -> Result<i64, StoreError>;
+
+    /// Whether the database's schema fits this program.
+    async fn schema(&self) -> Result<SchemaState, StoreError>;
 }
 
 /// What the API counts: the only rows it writes.

@@ -24,8 +24,9 @@ pub(super) fn body(facts: &BuildFacts, built: &Built) -> Value {
         "detail": "done",
         "imagebuilder_status": "done",
         "request_hash": facts.request_hash,
-        // Clients download from here; the folder of the store is nobody's business.
-        "bin_dir": facts.request_hash,
+        // Not the request hash: an answer must lead to its own files even after the same request
+        // was built anew.
+        "bin_dir": built.build_key,
         "id": facts.request.profile,
         "target": facts.request.target,
         "build_at": build_at,

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const NOT_FOUND: ApiError = ApiError::NotFound("Not found");
-/// The name of a file contains a hash of its build, and the ETag is that of its content.
+/// Below one build key a name has the same bytes for ever.
 const PUBLIC: &str = "public, max-age=31536000, immutable";
 const PRIVATE: &str = "private, no-store";
 
@@ -53,11 +53,11 @@ pub async fn file_get(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let bin_dir: Sha256Hex = bin_dir.parse().map_err(|_| NOT_FOUND)?;
+    let build_key: Sha256Hex = bin_dir.parse().map_err(|_| NOT_FOUND)?;
     if !is_plain_file_name(&file) {
         return Err(NOT_FOUND);
     }
-    let row = state.database.artifact(&bin_dir, &file).await?.ok_or(NOT_FOUND)?;
+    let row = state.database.artifact(&build_key, &file).await?.ok_or(NOT_FOUND)?;
     let facts = Facts::of(&row);
     if etag_matches(&headers, &facts.etag) {
         return Ok(facts.dress(StatusCode::NOT_MODIFIED.into_response()));
@@ -69,7 +69,7 @@ pub async fn file_get(
         Wanted::Unsatisfiable => Ok(unsatisfiable(row.size)),
         Wanted::Whole => {
             let body = open(&state, &row, 0..row.size).await?;
-            state.counters.add(CounterKind::Served, Some(&bin_dir), state.now());
+            state.counters.add(CounterKind::Served, Some(&row.request_hash), state.now());
             Ok(facts.with_length(Response::new(body), row.size))
         }
         Wanted::Part(part) => {
@@ -77,7 +77,7 @@ pub async fn file_get(
             let told = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), row.size);
             let mut response = Response::new(open(&state, &row, part).await?);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            state.counters.add(CounterKind::Served, Some(&bin_dir), state.now());
+            state.counters.add(CounterKind::Served, Some(&row.request_hash), state.now());
             set(&mut response, header::CONTENT_RANGE, &told);
             Ok(facts.with_length(response, length))
         }

@@ -126,7 +126,7 @@ impl BuildRepository for PgStore {
 
     async fn artifact(
         &self,
-        bin_dir: &Sha256Hex,
+        build_key: &Sha256Hex,
         name: &str,
     ) -> Result<Option<ArtifactRecord>, StoreError> {
         // Comes from a URL: what no file can be called is not worth a query.
@@ -135,13 +135,14 @@ impl BuildRepository for PgStore {
         }
         self.bounded(async {
             let row = sqlx::query!(
-                r#"select a.name, a.size, a.sha256, a.object_key, b.private,
-                          b.finished_at as "finished_at: PgTime"
+                r#"select a.name, a.size, a.sha256, a.object_key, b.request_hash,
+                          bool_or(b.private) over () as "private!",
+                          min(b.finished_at) over () as "finished_at!: PgTime"
                    from builds b join artifacts a on a.build_key = b.build_key
-                   where b.request_hash = $1 and a.name = $2 and b.files_deleted_at is null
+                   where b.build_key = $1 and a.name = $2 and b.files_deleted_at is null
                    order by b.finished_at desc, b.archived_at desc
                    limit 1"#,
-                bin_dir.as_str(),
+                build_key.as_str(),
                 name
             )
             .fetch_optional(self.pool())
@@ -151,8 +152,8 @@ impl BuildRepository for PgStore {
                 Ok(ArtifactRecord {
                     size: from_bigint(row.size),
                     sha256: column.digest(row.sha256)?,
+                    request_hash: column.named("request_hash").digest(row.request_hash)?,
                     name: row.name,
-                    request_hash: bin_dir.clone(),
                     private: row.private,
                     finished_at: row.finished_at.0,
                     object_key: row.object_key,

@@ -34,7 +34,7 @@ async fn without_the_database_each_route_answers_for_itself_and_readiness_stays(
     for path in [
         format!("/api/v1/build/{stored}"),
         format!("/api/v1/build/{stored}/log"),
-        format!("/store/{stored}/{IMAGE}"),
+        format!("/store/{}/{IMAGE}", samples::key()),
     ] {
         let answer = api.get(&path).await;
         assert_eq!((answer.status, answer.header("retry-after")), (503, "5"), "{path}");

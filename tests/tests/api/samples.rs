@@ -122,7 +122,17 @@ pub fn archive(uid: &str, hash: &Sha256Hex, request: Request, ending: Ending) ->
     }
 }
 
+/// Build key of [`success`].
+pub fn key() -> Sha256Hex {
+    Sha256Hex::of(b"key")
+}
+
 pub fn success() -> Ending {
+    success_of(&key(), IMAGE_BYTES)
+}
+
+/// A success with these bytes under this build key.
+pub fn success_of(key: &Sha256Hex, image: &[u8]) -> Ending {
     let profile = json!({
         "metadata_version": 1, "arch_packages": "mips_24kc", "target": "ath79/generic",
         "version_code": "r29197-ab4c7d6af7", "version_number": "24.10.7",
@@ -134,12 +144,12 @@ pub fn success() -> Ending {
         ],
     });
     Ending::Succeeded(Built {
-        build_key: Sha256Hex::of(b"key"),
+        build_key: key.clone(),
         shareable: true,
         files: vec![StoredFile {
             name: IMAGE.into(),
-            size: IMAGE_BYTES.len() as u64,
-            sha256: Sha256Hex::of(IMAGE_BYTES),
+            size: image.len() as u64,
+            sha256: Sha256Hex::of(image),
         }],
         manifest: [("luci".to_owned(), "1".to_owned())].into(),
         packages: vec!["luci".into(), "vim".into()],

@@ -4,7 +4,7 @@ use asu_core::{digest::Sha256Hex, request::DefaultsDigest, request_hash::request
 use serde_json::json;
 
 use crate::{
-    harness::{Answer, Replica, World, request},
+    harness::{Answer, Replica, World, request, wait},
     samples::{self, IMAGE, IMAGE_BYTES, body},
 };
 
@@ -30,7 +30,7 @@ async fn the_answer_of_an_image_has_what_every_client_reads() {
         ("detail", json!("done")),
         ("imagebuilder_status", json!("done")),
         ("request_hash", json!(hash)),
-        ("bin_dir", json!(hash)),
+        ("bin_dir", json!(samples::key())),
         ("id", json!("dev_a")),
         ("target", json!("ath79/generic")),
         ("version_number", json!("24.10.7")),
@@ -61,8 +61,8 @@ async fn the_answer_of_an_image_has_what_every_client_reads() {
     assert_eq!(head.header("content-length"), get.bytes.len().to_string());
 }
 
-async fn file(api: &Replica, hash: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut request = api.http.get(api.url(&format!("/store/{hash}/{IMAGE}")));
+async fn file(api: &Replica, headers: &[(&str, &str)]) -> Answer {
+    let mut request = api.http.get(api.url(&format!("/store/{}/{IMAGE}", samples::key())));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -71,9 +71,9 @@ async fn file(api: &Replica, hash: &str, headers: &[(&str, &str)]) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_comes_whole_in_part_or_not_again() {
-    let (_world, api, hash) = finished().await;
+    let (_world, api, _) = finished().await;
     let etag = format!("\"{}\"", Sha256Hex::of(IMAGE_BYTES));
-    let whole = file(&api, &hash, &[]).await;
+    let whole = file(&api, &[]).await;
     assert_eq!((whole.status, whole.bytes.as_slice()), (200, IMAGE_BYTES));
     for (name, value) in [
         ("content-length", IMAGE_BYTES.len().to_string().as_str()),
@@ -90,21 +90,22 @@ async fn a_file_comes_whole_in_part_or_not_again() {
     let modified = whole.header("last-modified").to_owned();
     assert!(modified.ends_with(" GMT"), "{modified}");
 
-    let part = file(&api, &hash, &[("range", "bytes=6-8")]).await;
+    let part = file(&api, &[("range", "bytes=6-8")]).await;
     assert_eq!((part.status, part.bytes.as_slice()), (206, b"ima".as_slice()));
     assert_eq!(part.header("content-range"), "bytes 6-8/11");
     assert_eq!(part.header("content-length"), "3");
-    let part = file(&api, &hash, &[("range", "bytes=6-"), ("if-range", &etag)]).await;
+    let part = file(&api, &[("range", "bytes=6-"), ("if-range", &etag)]).await;
     assert_eq!((part.status, part.bytes.as_slice()), (206, b"image".as_slice()));
-    let part = file(&api, &hash, &[("range", "bytes=6-"), ("if-range", &modified)]).await;
+    let part = file(&api, &[("range", "bytes=6-"), ("if-range", &modified)]).await;
     assert_eq!(part.status, 206);
-    let other = file(&api, &hash, &[("range", "bytes=6-"), ("if-range", "\"other\"")]).await;
+    let other = file(&api, &[("range", "bytes=6-"), ("if-range", "\"other\"")]).await;
     assert_eq!((other.status, other.bytes.as_slice()), (200, IMAGE_BYTES));
-    let beyond = file(&api, &hash, &[("range", "bytes=11-")]).await;
+    let beyond = file(&api, &[("range", "bytes=11-")]).await;
     assert_eq!((beyond.status, beyond.header("content-range")), (416, "bytes */11"));
-    let known = file(&api, &hash, &[("if-none-match", &etag)]).await;
+    let known = file(&api, &[("if-none-match", &etag)]).await;
     assert_eq!((known.status, known.bytes.len(), known.header("etag")), (304, 0, etag.as_str()));
-    let head = api.send(api.http.head(api.url(&format!("/store/{hash}/{IMAGE}")))).await;
+    let head =
+        api.send(api.http.head(api.url(&format!("/store/{}/{IMAGE}", samples::key())))).await;
     assert_eq!((head.status, head.header("content-length")), (200, "11"));
     assert_eq!(head.header("etag"), etag);
 }
@@ -112,27 +113,27 @@ async fn a_file_comes_whole_in_part_or_not_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_files_with_a_row_have_an_address() {
     let (world, api, hash) = finished().await;
-    let key = Sha256Hex::of(b"key");
+    let key = samples::key();
     world.put("results/uid-1.json", b"{}");
     world.put(&format!("artifacts/{key}/profiles.json"), b"{}");
     for path in [
-        format!("/store/{hash}"),
-        format!("/store/{hash}/"),
+        format!("/store/{key}"),
+        format!("/store/{key}/"),
         "/store".into(),
-        format!("/store/{key}/{IMAGE}"),
-        format!("/store/{hash}/profiles.json"),
-        format!("/store/{hash}/..%2f..%2fresults%2fuid-1.json"),
-        format!("/store/{hash}/%2e%2e/{IMAGE}"),
+        format!("/store/{hash}/{IMAGE}"),
+        format!("/store/{key}/profiles.json"),
+        format!("/store/{key}/..%2f..%2fresults%2fuid-1.json"),
+        format!("/store/{key}/%2e%2e/{IMAGE}"),
         "/store/results/uid-1.json".into(),
         "/store/logs/uid-1.zst".into(),
-        format!("/store/{}/{IMAGE}", &hash[..63]),
-        format!("/store/{hash}/%00{IMAGE}"),
-        format!("/store/{hash}/%ff"),
+        format!("/store/{}/{IMAGE}", &key.as_str()[..63]),
+        format!("/store/{key}/%00{IMAGE}"),
+        format!("/store/{key}/%ff"),
     ] {
         let answer = api.get(&path).await;
         assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
     }
-    assert_eq!(api.get(&format!("//store//{hash}//{IMAGE}?123")).await.status, 200);
+    assert_eq!(api.get(&format!("//store//{key}//{IMAGE}?123")).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,20 +148,46 @@ async fn a_private_image_is_never_kept_by_proxies_and_its_script_is_a_placeholde
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json["request"]["defaults"], asu_api::answers::PLACEHOLDER);
     assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(file(&api, &hash, &[]).await.header("cache-control"), "private, no-store");
-    let known = file(&api, &hash, &[("if-none-match", "*")]).await;
+    assert_eq!(file(&api, &[]).await.header("cache-control"), "private, no-store");
+    let known = file(&api, &[("if-none-match", "*")]).await;
     assert_eq!((known.status, known.header("cache-control")), (304, "private, no-store"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_and_files_are_counted() {
-    let (world, api, hash) = finished().await;
+    let (world, api, _) = finished().await;
     api.post(&body()).await;
     api.post(&body()).await;
-    file(&api, &hash, &[]).await;
+    file(&api, &[]).await;
     api.running.stop().await;
     let folded = asu_store::RetentionRepository::fold_served(&world.owner, world.epoch).await;
     assert_eq!(folded.unwrap(), 1);
     let record = asu_store::BuildRepository::build_by_uid(&world.owner, "uid-1").await.unwrap();
     assert!(record.unwrap().last_served.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_built_anew() {
+    let (world, api, hash) = finished().await;
+    let old = api.state(&hash).await.json;
+    let key = Sha256Hex::of(b"another key");
+    world
+        .archive_with("uid-2", &hash, samples::success_of(&key, b"other image bytes"), |it| {
+            it.facts.times.finished = samples::now();
+        })
+        .await;
+    world.put(&format!("artifacts/{key}/{IMAGE}"), b"other image bytes");
+    let new = wait("the newer answer", async || {
+        let answer = api.state(&hash).await.json;
+        (answer["bin_dir"] == json!(key)).then_some(answer)
+    })
+    .await;
+    assert_eq!(old["images"][0]["name"], new["images"][0]["name"]);
+    for answer in [old, new] {
+        let (folder, digest) =
+            (answer["bin_dir"].as_str().unwrap(), &answer["images"][0]["sha256"]);
+        let file = api.get(&format!("/store/{folder}/{IMAGE}")).await;
+        assert_eq!((file.status, &json!(Sha256Hex::of(&file.bytes))), (200, digest));
+        assert_eq!(file.header("etag"), format!("\"{}\"", digest.as_str().unwrap()));
+    }
 }

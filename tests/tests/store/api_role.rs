@@ -20,7 +20,7 @@ async fn the_api_role_reads_and_counts() {
     let (owner, api) = (database.store().unwrap(), database.api_store().unwrap());
     owner.archive(&success("u1", "k", 0), 0).await.unwrap();
     assert!(api.newest_by_hash(&hash("request")).await.unwrap().is_some());
-    assert!(api.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap().is_some());
+    assert!(api.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().is_some());
     assert_eq!(api.events("u1").await.unwrap().len(), 3);
     assert_eq!(api.load().await.unwrap().revision, 0);
     assert!(api.schema_state().await.unwrap().fits());

@@ -110,22 +110,48 @@ async fn the_newest_build_of_a_hash_answers() {
 }
 
 #[tokio::test]
-async fn files_are_found_by_request_hash_and_name_only() {
+async fn files_are_found_by_build_key_and_name_only() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let build = success("u1", "k", 0);
     store.archive(&build, 0).await.unwrap();
     store.archive(&failure("u2", 1), 0).await.unwrap();
-    let found = store.artifact(&hash("request"), "openwrt-sysupgrade.bin").await.unwrap().unwrap();
+    let found = store.artifact(&hash("k"), "openwrt-sysupgrade.bin").await.unwrap().unwrap();
     assert_eq!(found.size, 9);
     assert_eq!(found.object_key, format!("artifacts/{}/openwrt-sysupgrade.bin", hash("k")));
     assert_eq!(found.sha256, build.facts.ending.built().unwrap().files[1].sha256);
     assert_eq!((found.private, found.finished_at), (false, at(0)));
+    assert_eq!(found.request_hash, hash("request"));
     for name in ["openwrt", "../openwrt-sysupgrade.bin", "", "\0", "%"] {
-        let found = store.artifact(&hash("request"), name).await;
+        let found = store.artifact(&hash("k"), name).await;
         assert!(matches!(found, Ok(None)), "{name:?}: {found:?}");
     }
-    assert_eq!(store.artifact(&hash("k"), "openwrt-sysupgrade.bin").await.unwrap(), None);
+    assert_eq!(store.artifact(&hash("request"), "openwrt-sysupgrade.bin").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_request_that_was_built_anew_keeps_the_files_of_both_builds_apart() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let builds = [success("u1", "k1", 0), success("u2", "k2", 5)];
+    for (build, key) in builds.iter().zip(["k1", "k2"]) {
+        store.archive(build, 0).await.unwrap();
+        let file = &build.facts.ending.built().unwrap().files[0];
+        let found = store.artifact(&hash(key), &file.name).await.unwrap().unwrap();
+        assert_eq!((found.sha256, found.request_hash), (file.sha256.clone(), hash("request")));
+    }
+    assert!(store.artifact(&hash("k1"), "openwrt-factory.bin").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn files_of_several_builds_are_private_when_one_of_them_is_and_as_old_as_the_first() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    store.archive(&private_success("u1", "k", 0), 0).await.unwrap();
+    store.archive(&of_request(success("u2", "k", 5), "other"), 0).await.unwrap();
+    let found = store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().unwrap();
+    assert_eq!((found.private, found.finished_at), (true, at(0)));
+    assert_eq!(found.request_hash, hash("other"));
 }
 
 #[tokio::test]
@@ -136,7 +162,7 @@ async fn a_private_build_is_marked_and_keeps_only_the_digest_of_its_script() {
     store.archive(&build, 0).await.unwrap();
     let record = store.build_by_uid("u1").await.unwrap().unwrap();
     assert!(record.facts.is_private());
-    let found = store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap();
+    let found = store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap();
     assert!(found.unwrap().private);
 }
 

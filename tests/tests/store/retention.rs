@@ -41,7 +41,7 @@ async fn files_are_out_of_service_before_they_are_deleted() {
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let [deletion] = decide(&store, 40).await.try_into().unwrap();
     begin(&store, &deletion).await.unwrap();
-    let found = store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap();
+    let found = store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap();
     assert_eq!(found, None);
     let record = store.build_by_uid("u1").await.unwrap().unwrap();
     assert_eq!(record.files_deleted_at, Some(at(50)));
@@ -58,7 +58,7 @@ async fn a_build_that_came_since_the_decision_keeps_the_files() {
     let [deletion] = decide(&store, 40).await.try_into().unwrap();
     store.archive(&of_request(success("u2", "k", 39), "other"), 0).await.unwrap();
     assert_eq!(begin(&store, &deletion).await, None);
-    assert!(store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap().is_some());
+    assert!(store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn no_build_is_archived_with_files_that_are_being_deleted() {
     store.mark_files_deleted(&hash("k"), 0).await.unwrap();
     assert_eq!(store.unfinished_deletions().await.unwrap(), []);
     assert_eq!(store.archive(&late, 0).await.unwrap(), ArchiveOutcome::Archived);
-    assert!(store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap().is_some());
+    assert!(store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().is_some());
     let old = store.build_by_uid("u1").await.unwrap().unwrap();
     assert!(old.files_deleted_at.is_some());
 }
@@ -88,7 +88,7 @@ async fn marking_files_deleted_without_having_begun_does_nothing() {
     let store = database.store().unwrap();
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     store.mark_files_deleted(&hash("k"), 0).await.unwrap();
-    assert!(store.artifact(&hash("request"), "openwrt-factory.bin").await.unwrap().is_some());
+    assert!(store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().is_some());
 }
 
 #[tokio::test]
