@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache};
 use asu_store::{
-    BuildRepository, CatalogRepository, EpochRepository, RetentionRepository, StoreError,
-    artifacts::ArtifactStore,
+    ArchiveRepository, BuildRepository, CatalogRepository, EpochRepository, RetentionRepository,
+    StoreError, artifacts::ArtifactStore,
 };
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
@@ -23,12 +23,16 @@ use crate::{
 
 /// All that the operator asks of the database.
 pub trait Repositories:
-    BuildRepository + CatalogRepository + RetentionRepository + EpochRepository
+    ArchiveRepository + BuildRepository + CatalogRepository + RetentionRepository + EpochRepository
 {
 }
 
-impl<T: BuildRepository + CatalogRepository + RetentionRepository + EpochRepository> Repositories
-    for T
+impl<T> Repositories for T where
+    T: ArchiveRepository
+        + BuildRepository
+        + CatalogRepository
+        + RetentionRepository
+        + EpochRepository
 {
 }
 

@@ -52,6 +52,28 @@ pub struct Settings {
     #[arg(long, env = "ASU_STORE_PAUSE", default_value_t = 95,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub store_pause: u8,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub retention: RetentionSettings,
+}
+
+/// How long things are kept after their time.
+#[derive(Args, Clone, Debug)]
+pub struct RetentionSettings {
+    /// Time between the end of keeping a build and the deletion of its files, so that a download
+    /// that began in time ends.
+    #[arg(long, env = "ASU_RETENTION_GRACE", default_value = "1h", value_parser = duration)]
+    pub retention_grace: Duration,
+    /// Files are left alone for so long after one beside them was written: the build that wrote it
+    /// may not be recorded yet.
+    #[arg(long, env = "ASU_RETENTION_SPARE", default_value = "1h", value_parser = duration)]
+    pub retention_spare: Duration,
+    /// Files, logs and results that belong to no build are deleted at this age.
+    #[arg(long, env = "ASU_RETENTION_ORPHANS", default_value = "24h", value_parser = duration)]
+    pub retention_orphans: Duration,
+    /// How long the history of a build is kept after its files and its log are gone.
+    #[arg(long, env = "ASU_HISTORY", default_value = "365d", value_parser = duration)]
+    pub history: Duration,
 }
 
 /// Where the database is.

@@ -17,10 +17,17 @@ pub enum StoreError {
         /// Epoch in the database.
         current: i64,
     },
+    /// The schema is of a newer program, and this one must not touch it.
+    #[error("the database's schema {0} is too new for this program")]
+    SchemaTooNew(i32),
     /// The files of this build key are being deleted. Archive again once they are gone and the
     /// build's objects have been checked anew.
     #[error("the files of build key {0} are being deleted")]
     BeingDeleted(Sha256Hex),
+    /// Files that a committed result names are not in the artifact store. The result is worth
+    /// nothing.
+    #[error("files of the build are not in the store: {0}")]
+    FilesMissing(String),
     /// The same build key has other content, or the same uid another request.
     #[error("the database already holds something else: {0}")]
     Conflict(String),
@@ -48,6 +55,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether this process may not write any more, whatever it does.
+    pub fn ends_leading(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::SchemaTooNew(_))
+    }
+
     /// Whether the same call may succeed later, without anybody's doing.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))

@@ -17,5 +17,6 @@ mod time;
 pub use error::StoreError;
 pub use pg::{PgStore, PoolSettings};
 pub use repository::{
-    BuildRepository, CatalogRepository, CounterRepository, EpochRepository, RetentionRepository,
+    ArchiveRepository, BuildRepository, CatalogRepository, CounterRepository, EpochRepository,
+    RetentionRepository,
 };

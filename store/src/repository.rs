@@ -164,6 +164,9 @@ pub trait CatalogRepository: Send + Sync {
 #[async_trait]
 pub trait EpochRepository: Send + Sync {
     /// Raises it by one and gives the new one: every earlier leader is fenced from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::SchemaTooNew`]: nothing is written to such a database.
     async fn raise(&self) -> Result<i64, StoreError>;
 
     /// The present one.

@@ -1,4 +1,4 @@
-//! What is kept of a finished build: pure, but for looking whether its files are there.
+//! What is kept of a finished build: pure.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,11 @@ use asu_core::{
     failure::{Failure, FailureReason},
     lifetime::{Ending as LifeEnding, LifetimePolicy},
     request::Request,
-    result::{BuildResult, Built, StoredLog, store_keys},
+    result::{BuildResult, StoredLog, store_keys},
 };
 use asu_crds::{BuildSummary, FirmwareBuild};
-use asu_store::{
-    artifacts::{ArtifactError, ArtifactStore, Presence},
-    model::{BuildEvent, BuildFacts, BuildTimes, Ending, EventKind, LogRecord, NewArchive},
+use asu_store::model::{
+    BuildEvent, BuildFacts, BuildTimes, Ending, EventKind, LogRecord, NewArchive,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -62,28 +61,6 @@ pub fn log(uid: &str, attempt: Option<u32>, stored: Option<&StoredLog>) -> Optio
         text_bytes: log.text_bytes,
         truncated: log.truncated,
     })
-}
-
-/// The first file that is not in the store as the result says.
-///
-/// # Errors
-/// When the store does not answer.
-pub async fn missing_file(
-    store: &ArtifactStore,
-    built: &Built,
-) -> Result<Option<String>, ArtifactError> {
-    for file in &built.files {
-        let key = store_keys::artifact(&built.build_key, &file.name);
-        match store.presence(&key, file.size).await? {
-            Presence::Present => {}
-            Presence::Missing => return Ok(Some(format!("{} is not in the store", file.name))),
-            Presence::OtherSize(size) => {
-                let (name, said) = (&file.name, file.size);
-                return Ok(Some(format!("{name} has {size} bytes in the store instead of {said}")));
-            }
-        }
-    }
-    Ok(None)
 }
 
 /// The record.

@@ -80,12 +80,16 @@ impl reconcile::Fault for Fault {
 
     fn longest_pause(&self) -> Option<Duration> {
         // Clients wait for the record.
-        let away = matches!(self, Self::Store(error) if error.is_unavailable());
-        away.then_some(Duration::from_secs(10))
+        let soon = match self {
+            Self::Store(StoreError::BeingDeleted(_)) => true,
+            Self::Store(error) => error.is_unavailable(),
+            _ => false,
+        };
+        soon.then_some(Duration::from_secs(10))
     }
 
     fn is_fatal(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Fenced { .. }))
+        matches!(self, Self::Store(error) if error.ends_leading())
     }
 }
 
@@ -138,8 +142,7 @@ impl Pass {
         match lookup {
             Lookup::Validity => self.look_at_validity().await?,
             Lookup::Stored => {
-                let newest = self.facts.jobs.iter().map(|job| job.attempt).max();
-                let attempt = newest.max(self.facts.status.attempt).unwrap_or_default();
+                let attempt = self.attempts();
                 let whole = self.whole().await?;
                 let found = match own(&whole) {
                     Ok((_, hash)) => {
@@ -356,8 +359,7 @@ impl Pass {
     }
 
     async fn fail(&mut self, failure: Failure) -> Result<Action, Fault> {
-        let newest = self.facts.jobs.iter().map(|job| job.attempt).max();
-        let attempt = newest.max(self.facts.status.attempt).unwrap_or_default();
+        let attempt = self.attempts();
         let (log, millis) = match &self.facts.stored {
             Some(Stored::Attempt(result)) => {
                 let log = archive::log(&self.uid(), Some(attempt), result.log.as_ref());

@@ -6,17 +6,19 @@ use std::{collections::BTreeMap, time::Duration};
 use asu_core::{
     failure::{Failure, FailureReason},
     lifetime::LifetimePolicy,
+    result::store_keys,
 };
 use asu_store::{
     StoreError,
     model::{Ending, LogRecord},
 };
 use jiff::Timestamp;
-use kube::{Resource, runtime::controller::Action};
+use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
-    archive::{Ended, missing_file, record, summary},
+    archive::{Ended, record, summary},
     controller::{Fault, Pass},
+    decide::MAX_ATTEMPTS,
     dereference,
     status::End,
     validate::own,
@@ -37,14 +39,16 @@ impl Finish {
     /// Archives, then writes the final status.
     pub(super) async fn run(mut self, pass: &mut Pass) -> Result<Action, Fault> {
         pass.leave();
-        if let Ending::Succeeded(built) = &self.ending
-            && let Some(problem) = missing_file(&pass.context.artifacts, built).await?
-        {
-            self.ending = Ending::Failed(Failure::new(FailureReason::Internal, problem));
-        }
         let (started, finished) = times(pass);
         match self.write(pass, started, finished).await {
             Ok(()) => {}
+            Err(Fault::Store(StoreError::FilesMissing(what))) => {
+                if pass.attempts() < MAX_ATTEMPTS {
+                    return pass.drop_result(&what).await;
+                }
+                self.ending = Ending::Failed(Failure::new(FailureReason::Internal, &what));
+                self.write(pass, started, finished).await?;
+            }
             Err(Fault::Store(StoreError::Conflict(what))) if self.ending.built().is_some() => {
                 tracing::error!(what, "the result contradicts what is stored already");
                 let detail = "The same inputs gave other files than before";
@@ -91,7 +95,8 @@ impl Finish {
             finished,
         };
         let new = record(&ended, &LifetimePolicy::default(), pass.facts.now);
-        pass.context.repositories.archive(&new, epoch).await?;
+        let files = &pass.context.artifacts;
+        pass.context.repositories.archive_with(&new, files, epoch).await?;
         Ok(())
     }
 
@@ -130,6 +135,27 @@ impl Finish {
                 pass.context.events.warning(&on, reason, &failure.detail).await;
             }
         }
+    }
+}
+
+impl Pass {
+    /// Number of the newest attempt; 0 before the first.
+    pub(super) fn attempts(&self) -> u32 {
+        let newest = self.facts.jobs.iter().map(|job| job.attempt).max();
+        newest.max(self.facts.status.attempt).unwrap_or_default()
+    }
+
+    /// Drops a committed result whose files are gone, so that the build is tried again. Its verdict
+    /// is taken back first: without the result, it would stand for nothing.
+    async fn drop_result(&mut self, what: &str) -> Result<Action, Fault> {
+        tracing::warn!(build = self.build.name_any(), what, "its result is worth nothing");
+        let mut writer = self.writer();
+        writer.lost(what);
+        self.publish(writer.finish()).await?;
+        self.context.artifacts.delete(&store_keys::result(&self.uid())).await?;
+        let on = self.build.object_ref(&());
+        self.context.events.warning(&on, "FilesLost", what).await;
+        Ok(Action::requeue(Duration::from_secs(1)))
     }
 }
 

@@ -24,7 +24,8 @@ pub fn seed(context: &Context) {
         let status = build.status.clone().unwrap_or_default();
         let holds = |type_: BuildCondition| is_true(&status.conditions, type_.as_str());
         let Some(uid) = build.uid() else { continue };
-        if condition(&status.conditions, BuildCondition::Succeeded.as_str()).is_some() {
+        let verdict = condition(&status.conditions, BuildCondition::Succeeded.as_str());
+        if verdict.is_some_and(|verdict| verdict.status != "Unknown") {
             continue;
         }
         if holds(BuildCondition::Admitted) || busy.contains(&uid) {

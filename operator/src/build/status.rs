@@ -132,6 +132,18 @@ impl Writer {
         self.say(BuildPhase::Running, reason, message);
     }
 
+    /// Its result is worth nothing: what was said about its end is taken back.
+    pub fn lost(&mut self, what: &str) {
+        let times = self.times();
+        (times.started_at, times.finished_at) = (None, None);
+        self.set(C::Succeeded, ConditionStatus::Unknown, "FilesLost", what);
+        self.say(
+            BuildPhase::Running,
+            "FilesLost",
+            "its files are gone from the store; it is built again",
+        );
+    }
+
     /// It ended and was never accepted: there is nothing to record.
     pub fn refused(&mut self, message: &str) {
         let message: String = message.chars().take(1000).collect();

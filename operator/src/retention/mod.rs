@@ -1,11 +1,13 @@
 //! Deletes files whose time is over, makes room when the store fills up, and stops admission when
 //! it is nearly full. Every step may break off: deletions are marked first and finished later.
 
-use std::{collections::BTreeSet, sync::Arc};
+mod orphans;
+
+use std::{sync::Arc, time::Duration};
 
 use asu_core::{
     digest::Sha256Hex,
-    retention::{Deletion, RetentionPlan, RetentionPolicy, Space, orphans, plan},
+    retention::{Deletion, RetentionPlan, RetentionPolicy, Space, plan},
 };
 use asu_store::{StoreError, artifacts::ArtifactError};
 use futures::TryStreamExt;
@@ -15,10 +17,6 @@ use crate::{cache, context::Context};
 
 /// History rows that are deleted at a time.
 const ROWS: u32 = 1000;
-/// How long history is kept after the files are gone.
-const HISTORY: SignedDuration = SignedDuration::from_hours(365 * 24);
-/// A folder without a row is left alone for so long: a build writes its files before its row.
-const YOUNG: SignedDuration = SignedDuration::from_hours(24);
 
 /// A failed sweep; the next one goes on.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +39,7 @@ pub async fn run(context: Arc<Context>) {
         match context.stop.run_until_cancelled(sweep(&context)).await {
             None => return,
             Some(Ok(())) => {}
-            Some(Err(SweepError::Store(error @ StoreError::Fenced { .. }))) => {
+            Some(Err(SweepError::Store(error))) if error.ends_leading() => {
                 tracing::error!(%error, "a newer leader has taken over");
                 context.stop.cancel();
                 return;
@@ -77,22 +75,23 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
         delete_files(context, deletion, now, epoch).await?;
     }
     delete_logs(context, &plan, now, epoch).await?;
-    let found = old_folders(context, now).await?;
-    for key in orphans(&found, &holdings) {
-        tracing::info!(build_key = %key, "its files have no record: they are deleted");
-        delete_folder(context, &key).await?;
-    }
-    let before = now.checked_sub(HISTORY).unwrap_or(Timestamp::MIN);
+    orphans::sweep(context, &holdings, now, epoch).await?;
+    let history = span(context.settings.retention.history);
+    let before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
     repositories.delete_expired(before, ROWS, epoch).await?;
     Ok(())
 }
 
+fn span(time: Duration) -> SignedDuration {
+    SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
+}
+
 fn policy(context: &Context) -> RetentionPolicy {
     RetentionPolicy {
+        grace: span(context.settings.retention.retention_grace),
         high_water_percent: context.settings.store_high_water,
         low_water_percent: context.settings.store_low_water,
         pause_percent: context.settings.store_pause,
-        ..RetentionPolicy::default()
     }
 }
 
@@ -114,6 +113,10 @@ async fn delete_files(
     now: Timestamp,
     epoch: i64,
 ) -> Result<(), SweepError> {
+    let spare = span(context.settings.retention.retention_spare);
+    if !is_older(context, &deletion.build_key, now, spare).await? {
+        return Ok(());
+    }
     let begun = context.repositories.begin_files_deletion(deletion, now, epoch).await?;
     // A build that is kept longer has come to use them.
     let Some(objects) = begun else { return Ok(()) };
@@ -123,6 +126,7 @@ async fn delete_files(
     Ok(())
 }
 
+/// Deletes the objects that are known, and whatever else lies beside them.
 async fn finish(
     context: &Context,
     key: &Sha256Hex,
@@ -132,7 +136,32 @@ async fn finish(
     for object in objects {
         context.artifacts.delete(object).await?;
     }
+    let mut left = context.artifacts.list_prefix(&folder(key))?;
+    while let Some(object) = left.try_next().await? {
+        context.artifacts.delete(&object.key).await?;
+    }
     Ok(context.repositories.mark_files_deleted(key, epoch).await?)
+}
+
+fn folder(key: &Sha256Hex) -> String {
+    format!("artifacts/{key}")
+}
+
+/// Whether no file of a build key was written lately: a build writes its files, or finds that they
+/// are there and writes them again, before its record exists.
+async fn is_older(
+    context: &Context,
+    key: &Sha256Hex,
+    now: Timestamp,
+    age: SignedDuration,
+) -> Result<bool, ArtifactError> {
+    let mut objects = context.artifacts.list_prefix(&folder(key))?;
+    while let Some(object) = objects.try_next().await? {
+        if now.duration_since(object.modified) < age {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn delete_logs(
@@ -150,32 +179,4 @@ async fn delete_logs(
         }
     }
     Ok(context.repositories.mark_logs_deleted(&plan.logs, now, epoch).await?)
-}
-
-/// Folders of build keys of which no file was written lately.
-async fn old_folders(
-    context: &Context,
-    now: Timestamp,
-) -> Result<BTreeSet<Sha256Hex>, ArtifactError> {
-    let mut objects = context.artifacts.list_prefix("artifacts")?;
-    let (mut old, mut young) = (BTreeSet::new(), BTreeSet::new());
-    while let Some(object) = objects.try_next().await? {
-        let key = object.key.split('/').nth(1).and_then(|key| key.parse::<Sha256Hex>().ok());
-        let Some(key) = key else { continue };
-        let age = now.duration_since(object.modified);
-        if age < YOUNG {
-            young.insert(key)
-        } else {
-            old.insert(key)
-        };
-    }
-    Ok(old.difference(&young).cloned().collect())
-}
-
-async fn delete_folder(context: &Context, key: &Sha256Hex) -> Result<(), ArtifactError> {
-    let mut objects = context.artifacts.list_prefix(&format!("artifacts/{key}"))?;
-    while let Some(object) = objects.try_next().await? {
-        context.artifacts.delete(&object.key).await?;
-    }
-    Ok(())
 }

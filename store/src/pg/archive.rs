@@ -4,11 +4,13 @@ use asu_core::{
     failure::{Disposition, Failure},
     result::{Built, store_keys},
 };
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 
 use crate::{
+    artifacts::{ArtifactStore, Presence},
     error::StoreError,
     listen::BUILDS_CHANNEL,
     model::{ArchiveOutcome, BuildEvent, BuildFacts, Ending, NewArchive},
@@ -18,6 +20,7 @@ use crate::{
         json::{text, to_json},
         to_bigint,
     },
+    repository::ArchiveRepository,
     time::{PgTime, optional},
 };
 
@@ -41,9 +44,31 @@ impl Answer {
     }
 }
 
+#[async_trait]
+impl ArchiveRepository for PgStore {
+    async fn archive_with(
+        &self,
+        build: &NewArchive,
+        files: &ArtifactStore,
+        epoch: i64,
+    ) -> Result<ArchiveOutcome, StoreError> {
+        self.bounded(archive_on(self, build, Some(files), epoch)).await
+    }
+}
+
 pub(super) async fn archive(
     store: &PgStore,
     build: &NewArchive,
+    epoch: i64,
+) -> Result<ArchiveOutcome, StoreError> {
+    archive_on(store, build, None, epoch).await
+}
+
+/// `files` is where the files of a success must be; absent when the caller answers for them.
+async fn archive_on(
+    store: &PgStore,
+    build: &NewArchive,
+    files: Option<&ArtifactStore>,
     epoch: i64,
 ) -> Result<ArchiveOutcome, StoreError> {
     let facts = &build.facts;
@@ -54,6 +79,10 @@ pub(super) async fn archive(
     }
     if let Some(built) = facts.ending.built() {
         insert_files(&mut tx, built).await?;
+        // Only now: retention cannot take them away any more.
+        if let Some(files) = files {
+            are_there(files, built).await?;
+        }
     }
     if !insert_build(&mut tx, build, epoch).await? && is_archived(&mut tx, facts).await? {
         // Another call of the same leader was faster.
@@ -65,6 +94,21 @@ pub(super) async fn archive(
         .await?;
     tx.commit().await?;
     Ok(ArchiveOutcome::Archived)
+}
+
+async fn are_there(store: &ArtifactStore, built: &Built) -> Result<(), StoreError> {
+    for file in &built.files {
+        let key = store_keys::artifact(&built.build_key, &file.name);
+        let (name, said) = (&file.name, file.size);
+        let problem = match store.presence(&key, said).await {
+            Ok(Presence::Present) => continue,
+            Ok(Presence::Missing) => format!("{name} is not there"),
+            Ok(Presence::OtherSize(size)) => format!("{name} has {size} bytes instead of {said}"),
+            Err(error) => return Err(StoreError::Unavailable(error.to_string())),
+        };
+        return Err(StoreError::FilesMissing(problem));
+    }
+    Ok(())
 }
 
 async fn is_archived(tx: &mut PgConnection, facts: &BuildFacts) -> Result<bool, StoreError> {

@@ -3,26 +3,44 @@
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
-use crate::{error::StoreError, pg::PgStore, repository::EpochRepository};
+use crate::{
+    error::StoreError,
+    pg::PgStore,
+    repository::EpochRepository,
+    schema::{SCHEMA_VERSION, SchemaState},
+};
 
 /// Lets the transaction go on only for the present epoch, and keeps that present until its end: a
 /// new leader waits for it in [`EpochRepository::raise`].
 ///
 /// An epoch below ours means that the database is not the one in which ours was raised, for example
 /// a restored backup: another leader may hold the same number there, so that is refused as well.
+/// So is a schema that was migrated meanwhile to one that this program must not touch.
 pub(crate) async fn fence(tx: &mut PgConnection, ours: i64) -> Result<(), StoreError> {
-    let current =
-        sqlx::query_scalar!("select epoch from leader_epoch for share").fetch_one(tx).await?;
-    if current == ours { Ok(()) } else { Err(StoreError::Fenced { ours, current }) }
+    let row = sqlx::query!(
+        "select e.epoch, s.version, s.min_reader from leader_epoch e, schema_info s
+         for share of e"
+    )
+    .fetch_one(tx)
+    .await?;
+    if row.min_reader > SCHEMA_VERSION {
+        return Err(StoreError::SchemaTooNew(row.version));
+    }
+    if row.epoch == ours { Ok(()) } else { Err(StoreError::Fenced { ours, current: row.epoch }) }
 }
 
 #[async_trait]
 impl EpochRepository for PgStore {
     async fn raise(&self) -> Result<i64, StoreError> {
         self.bounded(async {
-            Ok(sqlx::query_scalar!("update leader_epoch set epoch = epoch + 1 returning epoch")
+            match self.schema_state().await? {
+                SchemaState::TooNew(version) => Err(StoreError::SchemaTooNew(version)),
+                _ => Ok(sqlx::query_scalar!(
+                    "update leader_epoch set epoch = epoch + 1 returning epoch"
+                )
                 .fetch_one(self.pool())
-                .await?)
+                .await?),
+            }
         })
         .await
     }
@@ -32,5 +50,9 @@ impl EpochRepository for PgStore {
             Ok(sqlx::query_scalar!("select epoch from leader_epoch").fetch_one(self.pool()).await?)
         })
         .await
+    }
+
+    async fn schema(&self) -> Result<SchemaState, StoreError> {
+        self.schema_state().await
     }
 }

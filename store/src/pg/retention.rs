@@ -1,5 +1,7 @@
 //! Deletion of what is no longer kept.
 
+use std::collections::BTreeSet;
+
 use asu_core::{
     digest::Sha256Hex,
     result::store_keys,
@@ -30,6 +32,39 @@ impl RetentionRepository for PgStore {
         epoch: i64,
     ) -> Result<Option<Vec<String>>, StoreError> {
         self.bounded(begin(self, deletion, now, epoch)).await
+    }
+
+    async fn claim_orphan(
+        &self,
+        build_key: &Sha256Hex,
+        now: Timestamp,
+        epoch: i64,
+    ) -> Result<bool, StoreError> {
+        self.bounded(async {
+            let mut tx = self.pool().begin().await?;
+            fence(&mut tx, epoch).await?;
+            let done = sqlx::query!(
+                "insert into file_sets (build_key, bytes, deleting_since) values ($1, 0, $2)
+                 on conflict do nothing",
+                build_key.as_str(),
+                PgTime(now) as _
+            )
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(done.rows_affected() == 1)
+        })
+        .await
+    }
+
+    async fn archived_uids(&self, uids: &[String]) -> Result<BTreeSet<String>, StoreError> {
+        self.bounded(async {
+            let rows = sqlx::query_scalar!("select uid from builds where uid = any($1)", uids)
+                .fetch_all(self.pool())
+                .await?;
+            Ok(rows.into_iter().collect())
+        })
+        .await
     }
 
     async fn unfinished_deletions(&self) -> Result<Vec<(Sha256Hex, Vec<String>)>, StoreError> {

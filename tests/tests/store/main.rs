@@ -6,6 +6,7 @@ mod archive;
 mod catalog;
 mod epoch;
 mod faults;
+mod files;
 mod offline;
 mod retention;
 mod samples;

@@ -1,0 +1,88 @@
+//! What lies in the store and belongs to nothing: files of build keys that no build has, and what
+//! builds without a record left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use asu_core::{
+    digest::Sha256Hex,
+    retention::{Holdings, orphans},
+};
+use asu_store::artifacts::ArtifactError;
+use futures::TryStreamExt;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::{SweepError, finish, is_older, span};
+use crate::context::Context;
+
+/// Folders whose objects are named by the uid of their build.
+const BY_UID: [&str; 3] = ["uploads", "results", "logs"];
+/// Builds that the database is asked for at a time.
+const BATCH: usize = 1000;
+
+/// One sweep. The holdings may be old by now: the database has the last word on each.
+pub(super) async fn sweep(
+    context: &Context,
+    holdings: &Holdings,
+    now: Timestamp,
+    epoch: i64,
+) -> Result<(), SweepError> {
+    let age = span(context.settings.retention.retention_orphans);
+    for key in orphans(&folders(context).await?, holdings) {
+        if !is_older(context, &key, now, age).await? {
+            continue;
+        }
+        if context.repositories.claim_orphan(&key, now, epoch).await? {
+            tracing::info!(build_key = %key, "its files have no record: they are deleted");
+            finish(context, &key, &[], epoch).await?;
+        }
+    }
+    for folder in BY_UID {
+        by_uid(context, folder, now, age).await?;
+    }
+    Ok(())
+}
+
+async fn folders(context: &Context) -> Result<BTreeSet<Sha256Hex>, ArtifactError> {
+    let mut objects = context.artifacts.list_prefix("artifacts")?;
+    let mut found = BTreeSet::new();
+    while let Some(object) = objects.try_next().await? {
+        found.extend(object.key.split('/').nth(1).and_then(|key| key.parse::<Sha256Hex>().ok()));
+    }
+    Ok(found)
+}
+
+/// Deletes what builds left that are neither alive nor recorded. Retention deletes what recorded
+/// ones have, but for unfinished uploads.
+async fn by_uid(
+    context: &Context,
+    folder: &str,
+    now: Timestamp,
+    age: SignedDuration,
+) -> Result<(), SweepError> {
+    let mut objects = context.artifacts.list_prefix(folder)?;
+    let mut old: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    while let Some(object) = objects.try_next().await? {
+        let name = object.key.split('/').nth(1).unwrap_or_default();
+        // `<uid>.json`, `<uid>.<attempt>.zst`, `<uid>.<attempt>/file`.
+        let uid = name.split('.').next().unwrap_or_default().to_owned();
+        if now.duration_since(object.modified) >= age {
+            old.entry(uid).or_default().push(object.key);
+        }
+    }
+    for build in context.stores.builds.state() {
+        old.remove(&build.uid().unwrap_or_default());
+    }
+    let uids: Vec<String> = old.keys().cloned().collect();
+    for batch in uids.chunks(BATCH) {
+        let recorded = context.repositories.archived_uids(batch).await?;
+        let kept = |uid: &String| folder != "uploads" && recorded.contains(uid);
+        for uid in batch.iter().filter(|uid| !kept(uid)) {
+            for key in old.get(uid).into_iter().flatten() {
+                tracing::info!(key, "it belongs to no build: it is deleted");
+                context.artifacts.delete(key).await?;
+            }
+        }
+    }
+    Ok(())
+}
