@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{CacheFact, Facts, JobFact, Stored};
 use crate::{
+    cache::NOT_OFFERED,
     pods::verdict::{JobState, Loss, PodState},
     queue::Turn,
 };
@@ -189,6 +190,11 @@ fn attempt(facts: &Facts) -> Option<Step> {
     if job.state == JobState::Active {
         return Some(running(facts, job));
     }
+    if job.state != JobState::Complete && facts.pods_alive {
+        // Kubernetes says that it is to fail before its pod has had its grace, in which `publish`
+        // stores the log.
+        return Some(Step::Wait(SOON));
+    }
     match &facts.stored {
         None => Some(Step::Look(Lookup::Stored)),
         Some(Stored::Final(result)) => Some(Step::Archive(result.clone())),
@@ -295,6 +301,10 @@ fn next_attempt(facts: &Facts) -> Step {
         CacheFact::Deleting => return Step::Queue { again: Some(SOON) },
         CacheFact::NotReady { failures, reason } if *failures >= CACHE_PATIENCE => {
             let detail = format!("The ImageBuilder could not be prepared: {reason}");
+            return Step::Fail(Failure::new(FailureReason::CacheFailed, detail));
+        }
+        CacheFact::NotReady { reason, .. } if reason == NOT_OFFERED => {
+            let detail = "The version is no longer offered";
             return Step::Fail(Failure::new(FailureReason::CacheFailed, detail));
         }
         CacheFact::NotReady { .. } => return Step::Queue { again: None },

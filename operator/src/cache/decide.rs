@@ -127,6 +127,10 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
             };
             Decision::Populating { job: job.name.clone(), problem }
         }
+        // It is to fail, and its pod has its grace: until then it writes into the tree.
+        (JobState::Failed | JobState::Deadline, _) if job.alive => {
+            Decision::Populating { job: job.name.clone(), problem: None }
+        }
         (JobState::Complete, Some(result)) if result.failure.is_none() => {
             Decision::Done { result: result.clone() }
         }

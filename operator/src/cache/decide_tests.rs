@@ -18,12 +18,21 @@ fn valid(tree: &str) -> Validated {
         place: CachePlace { claim_name: "c".into(), sub_path: tree.into() },
         own_claim: false,
         folder: Some("n".into()),
+        builder_image: "i".into(),
         plan: Some(plan),
     }
 }
 
 fn job(name: &str, state: JobState, result: Option<PopulateResult>) -> JobSeen {
-    JobSeen { name: name.into(), state, replaces: None, result, pod: None, ended: None }
+    JobSeen {
+        name: name.into(),
+        state,
+        replaces: None,
+        result,
+        pod: None,
+        alive: false,
+        ended: None,
+    }
 }
 
 fn at(place: &str) -> ImageBuilderCacheStatus {
@@ -61,6 +70,23 @@ fn another_builder_image_means_a_new_tree_beside_the_old() {
     let found = decided(&at("old"), &Observed::default());
     let job = job_name("n", "u", "new", 0);
     assert_eq!(found, Decision::Populate { job, replaces: Some("old".into()) });
+}
+
+#[test]
+fn a_tree_whose_version_went_while_it_was_filled_is_usable_all_the_same() {
+    let gone = Validated { plan: None, ..valid("new") };
+    let done = Decision::Done { result: ready_result() };
+    let old = ImageBuilderCacheStatus::default();
+    let new = crate::cache::status::status(&old, None, &gone, &done, None, NOW);
+    assert_eq!((new.place, new.builder_image.as_deref()), (Some(gone.place), Some("i")));
+}
+
+#[test]
+fn a_job_that_is_to_fail_has_not_ended_while_its_pod_has_its_grace() {
+    let name = job_name("n", "u", "new", 0);
+    let ending = JobSeen { alive: true, ..job(&name, JobState::Failed, None) };
+    let found = decided(&ImageBuilderCacheStatus::default(), &seen(ending));
+    assert_eq!(found, Decision::Populating { job: name, problem: None });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::pods::{CONTAINER, REPLACES_ANNOTATION, TREE_ANNOTATION, is_prune};
 use crate::{
     context::Context,
     pods::verdict::{
-        JobState, Loss, PodState, ended_at, job_state, pod_state, termination_message,
+        JobState, Loss, PodState, ended_at, is_over, job_state, pod_state, termination_message,
     },
 };
 
@@ -29,6 +29,8 @@ pub struct JobSeen {
     pub result: Option<PopulateResult>,
     /// State of its pod.
     pub pod: Option<PodState>,
+    /// Whether a pod of it may still run.
+    pub alive: bool,
     /// When its pod ended.
     pub ended: Option<Timestamp>,
 }
@@ -72,7 +74,7 @@ pub fn observe(context: &Context, cache: &ImageBuilderCache) -> Observed {
                 observed.mounted.insert(tree.clone());
             }
         } else if job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()) {
-            let seen = job_seen(&job, &pods_of(context, &job));
+            let seen = job_seen(&job, &pods_of(context, &job), context.now());
             let kind = if is_prune(&job) { &mut observed.prunes } else { &mut observed.populates };
             kind.push(seen);
         }
@@ -108,7 +110,7 @@ fn pods_of(context: &Context, job: &Job) -> Vec<Arc<Pod>> {
         .state_filter(|pod| pod.owner_references().iter().any(|owner| owner.uid == uid))
 }
 
-fn job_seen(job: &Job, pods: &[Arc<Pod>]) -> JobSeen {
+fn job_seen(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> JobSeen {
     let message = pods.iter().find_map(|pod| termination_message(pod, CONTAINER));
     let pod = pods.iter().max_by_key(|pod| pod.creation_timestamp());
     JobSeen {
@@ -118,6 +120,7 @@ fn job_seen(job: &Job, pods: &[Arc<Pod>]) -> JobSeen {
         // Hostile in form only: the container runs our own program on a hostile tarball.
         result: message.and_then(|text| serde_json::from_str(text).ok()),
         pod: pod.map(|pod| pod_state(pod)),
+        alive: pods.iter().any(|pod| !is_over(pod, now)),
         ended: pod.and_then(|pod| ended_at(pod)),
     }
 }

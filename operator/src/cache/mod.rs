@@ -12,3 +12,4 @@ mod validate;
 pub use controller::{Fault, UseClock, reconcile};
 pub use evict::evict;
 pub use pods::TREE_ANNOTATION;
+pub use status::NOT_OFFERED;

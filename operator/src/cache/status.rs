@@ -6,6 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{decide::Decision, validate::Validated};
 
+/// Reason of a cache that nothing can fill until a Distribution lists its version.
+pub const NOT_OFFERED: &str = "NotOffered";
+
 /// Number of builds that use a cache, and when one last began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Use {
@@ -55,7 +58,7 @@ pub fn status(
         }
         Decision::Done { result } => {
             status.place = Some(valid.place.clone());
-            status.builder_image = valid.plan.as_ref().map(|plan| plan.builder_image.clone());
+            status.builder_image = Some(valid.builder_image.clone());
             status.revision = Some(result.revision.chars().take(64).collect());
             status.bytes = i64::try_from(result.bytes).ok();
             settle(&mut status);
@@ -70,7 +73,7 @@ pub fn status(
         Decision::Waiting { .. } => return status,
         Decision::Orphaned => {
             let message = "no Distribution lists this version with the keys it needs";
-            (CachePhase::Failed, "NotOffered".to_owned(), message.to_owned())
+            (CachePhase::Failed, NOT_OFFERED.to_owned(), message.to_owned())
         }
     };
     let message: String = message.chars().take(1000).collect();

@@ -18,6 +18,8 @@ pub struct Validated {
     pub own_claim: bool,
     /// Folder of all its trees on the claim; absent when the claim is its own.
     pub folder: Option<String>,
+    /// Image that the tree at that place is warmed up in.
+    pub builder_image: String,
     /// What the populate pod does; absent when the Distribution or the version is gone. A tree
     /// that is there stays usable.
     pub plan: Option<PopulatePlan>,
@@ -60,7 +62,8 @@ pub fn validate(
         (CachePlace { claim_name, sub_path: format!("{name}/{tree}") }, Some(name))
     };
     let plan = distribution.and_then(|it| plan(cache, uid, sha256, it, settings));
-    Ok(Validated { place, own_claim, folder, plan })
+    let builder_image = settings.pods.builder_image.clone();
+    Ok(Validated { place, own_claim, folder, builder_image, plan })
 }
 
 /// Folder of a tree: another builder image means another tree.

@@ -128,8 +128,13 @@ fn object<'a, K>(change: &Change<'a, K>) -> &'a K {
 }
 
 impl Listener<Distribution> for Triggers {
-    fn changed(&self, _: &Stores, change: &Change<'_, Distribution>) {
-        self.distribution(&object(change).name_any());
+    fn changed(&self, stores: &Stores, change: &Change<'_, Distribution>) {
+        let name = object(change).name_any();
+        self.distribution(&name);
+        // Whether they can be filled depends on it.
+        for cache in stores.caches.state_filter(|cache| cache.spec.distribution == name) {
+            self.cache(&cache.name_any());
+        }
     }
 }
 
