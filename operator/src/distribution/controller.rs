@@ -54,7 +54,7 @@ impl reconcile::Fault for Fault {
     }
 
     fn is_fatal(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Fenced { .. }))
+        matches!(self, Self::Store(error) if error.ends_leading())
     }
 }
 
@@ -94,6 +94,9 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
             Ok(Action::requeue(pause))
         }
         Err(fault) => {
+            // The status is about the present spec from now on; the time until the next reading was
+            // set for the former one.
+            context.catalogs.clear_due(&name);
             let reason = reconcile::Fault::reason(&fault);
             // Without the error's own text, which differs from one attempt to the next.
             let message = match &fault {

@@ -49,6 +49,11 @@ impl Memories {
         self.lock().due.insert(distribution.to_owned(), at);
     }
 
+    /// A distribution is read whenever it is asked for.
+    pub fn clear_due(&self, distribution: &str) {
+        self.lock().due.remove(distribution);
+    }
+
     /// Forgets a distribution.
     pub fn forget(&self, distribution: &str) {
         let mut known = self.lock();
