@@ -1,0 +1,64 @@
+//! What the documents say of charts and programs.
+
+use std::collections::BTreeSet;
+
+use asu_tests::root;
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The metrics that a source registers, as they are exposed.
+fn registered(path: &str, prefix: &str) -> BTreeSet<String> {
+    let text = read(path);
+    let (text, _) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
+    let mut names = BTreeSet::new();
+    for call in text.split("registry.register").skip(1) {
+        let name = call.split('"').nth(1).unwrap();
+        let unit = if call.contains("Unit::Seconds") {
+            "_seconds"
+        } else if call.contains("Unit::Bytes") {
+            "_bytes"
+        } else {
+            ""
+        };
+        names.insert(format!("{prefix}{name}{unit}"));
+    }
+    names
+}
+
+#[test]
+fn every_metric_is_in_the_operations_manual() {
+    let text = read("docs/OPERATIONS.md");
+    let mut named = BTreeSet::new();
+    for part in text.split('`').filter(|part| !part.contains(' ')) {
+        if part.starts_with("asu_api_") || part.starts_with("asu_operator_") {
+            let name = part.split('{').next().unwrap();
+            named.insert(name.trim_end_matches("_total").to_owned());
+        }
+    }
+    let mut all = registered("api/src/metrics.rs", "asu_api_");
+    all.extend(registered("operator/src/runtime/metrics.rs", "asu_operator_"));
+    assert!(all.len() > 20, "{all:?}");
+    assert_eq!(named, all);
+}
+
+#[test]
+fn each_release_has_one_name_everywhere() {
+    for path in ["README.md", "docs/OPERATIONS.md", "charts/asu/templates/NOTES.txt"] {
+        let text = read(path);
+        let mut seen = 0;
+        for (before, after) in
+            text.match_indices("charts/asu").map(|(at, _)| (text.split_at(at).0, &text[at..]))
+        {
+            let chart = after.split_whitespace().next().unwrap().trim_start_matches("charts/");
+            let mut words = before.split_whitespace().rev();
+            let (release, verb) = (words.next().unwrap(), words.next().unwrap());
+            if ["install", "upgrade"].contains(&verb) {
+                assert_eq!(release, chart, "{path}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 0, "{path}");
+    }
+}
