@@ -8,8 +8,8 @@ use kube::{
 };
 
 use super::{
-    controller::Fault,
     dereference,
+    fault::Fault,
     job::{Attempt, job},
 };
 use crate::{

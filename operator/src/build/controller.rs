@@ -7,7 +7,7 @@ use asu_core::{
     stage::Stage,
 };
 use asu_crds::{FirmwareBuild, FirmwareBuildStatus, Resolved, labels};
-use asu_store::{StoreError, artifacts::ArtifactError};
+use jiff::Timestamp;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
@@ -15,8 +15,9 @@ use super::{
     decide::{Lookup, Step, decide},
     dereference,
     facts::{CacheFact, Facts, Stored},
+    fault::Fault,
     finish::Finish,
-    job::{Attempt, BadAttempt},
+    job::Attempt,
     line::entry,
     status::Writer,
     validate::{Refused, needs_catalog, own, validate},
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     context::Context,
     pods::verdict::{PodState, pod_state},
-    runtime::{patch::write_status, reconcile},
+    runtime::patch::write_status,
     stages,
     watches::Slim,
 };
@@ -34,64 +35,6 @@ const LOOKS: usize = 10;
 /// How often a build is looked at although no watch reported anything: watches miss nothing in
 /// normal work.
 const SAFETY: Duration = Duration::from_mins(10);
-
-/// A failed pass.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The API server refused or is away.
-    #[error("the API server: {0}")]
-    Kube(#[from] kube::Error),
-    /// The database refused or is away.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The artifact store failed.
-    #[error(transparent)]
-    Artifacts(#[from] ArtifactError),
-    /// No Job can be made.
-    #[error(transparent)]
-    Attempt(#[from] BadAttempt),
-    /// The object was replaced by another of its name.
-    #[error("the object was replaced meanwhile")]
-    Replaced,
-    /// The Distribution, version or target is no longer offered.
-    #[error("what the build was validated with is no longer offered")]
-    NoDistribution,
-    /// Other objects' Jobs have all the names.
-    #[error("other objects' Jobs have the names of this build's Jobs")]
-    NamesTaken,
-    /// The decision asks for the same fact again and again: a fault of ours.
-    #[error("no decision was reached")]
-    Undecided,
-}
-
-impl reconcile::Fault for Fault {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Kube(_) => "KubernetesError",
-            Self::Store(error) if error.is_unavailable() => "DatabaseUnavailable",
-            Self::Store(_) => "DatabaseError",
-            Self::Artifacts(_) => "StoreError",
-            Self::Attempt(_) | Self::Undecided => "Internal",
-            Self::Replaced => "Replaced",
-            Self::NoDistribution => "NotOffered",
-            Self::NamesTaken => "NamesTaken",
-        }
-    }
-
-    fn longest_pause(&self) -> Option<Duration> {
-        // Clients wait for the record.
-        let soon = match self {
-            Self::Store(StoreError::BeingDeleted(_)) => true,
-            Self::Store(error) => error.is_unavailable(),
-            _ => false,
-        };
-        soon.then_some(Duration::from_secs(10))
-    }
-
-    fn is_fatal(&self) -> bool {
-        matches!(self, Self::Store(error) if error.ends_leading())
-    }
-}
 
 /// Brings one build closer to its end.
 ///
@@ -210,8 +153,14 @@ impl Pass {
                 return Ok(Action::requeue(again.map_or(SAFETY, after)));
             }
             Step::CreateJob { attempt } => return self.create_job(attempt).await,
-            Step::Running { job, attempt, again } => {
-                return self.running(&job, attempt, again.map(after)).await;
+            Step::Running { job, attempt, problem, again } => {
+                return self.running(&job, attempt, problem.as_deref(), again.map(after)).await;
+            }
+            Step::Failed { attempt, failure, stop, next } => {
+                self.tell_failed(attempt, &failure, next).await?;
+                apply::delete_jobs(&context, stop.as_slice()).await?;
+                // The decision about what follows goes by what was told.
+                return Ok(Action::requeue(Duration::from_millis(50)));
             }
             Step::Wait(span) => return Ok(Action::requeue(after(span))),
             Step::StopJobs(jobs) => {
@@ -275,7 +224,7 @@ impl Pass {
         };
         let (job, number) = apply::create_job(&self.context, attempt).await?;
         tracing::info!(build = self.build.name_any(), job, attempt = number, "its Job is created");
-        let action = self.running(&job, number, None).await?;
+        let action = self.running(&job, number, None, None).await?;
         let on = self.build.object_ref(&());
         let note = format!("attempt {number} runs as Job {job}");
         self.context.events.normal(&on, "Admitted", &note).await;
@@ -286,10 +235,11 @@ impl Pass {
         &mut self,
         job: &str,
         attempt: u32,
+        problem: Option<&str>,
         again: Option<Duration>,
     ) -> Result<Action, Fault> {
         let mut writer = self.writer();
-        writer.running(job, attempt);
+        writer.running(job, attempt, problem);
         self.publish(writer.finish()).await?;
         let pods = dereference::pods(&self.context, &self.build);
         let live = pods.iter().find(|pod| pod_state(pod) == PodState::Running);
@@ -299,6 +249,26 @@ impl Pass {
             stages::follow(&self.context, &name, &uid, &pod.name_any(), known);
         }
         Ok(Action::requeue(again.unwrap_or(SAFETY)))
+    }
+
+    /// Says that an attempt failed, once.
+    pub(super) async fn tell_failed(
+        &mut self,
+        attempt: u32,
+        failure: &Failure,
+        next: Option<Timestamp>,
+    ) -> Result<(), Fault> {
+        let mut writer = self.writer();
+        writer.failed_attempt(attempt, failure, next);
+        let new = writer.finish();
+        if new == self.facts.status {
+            return Ok(());
+        }
+        self.publish(new).await?;
+        let on = self.build.object_ref(&());
+        let note = format!("attempt {attempt} failed: {}", failure.detail);
+        self.context.events.warning(&on, failure.reason.as_str(), &note).await;
+        Ok(())
     }
 
     async fn publish_queued(&mut self) -> Result<(), Fault> {

@@ -8,10 +8,14 @@ use asu_core::{
 use asu_crds::{BuildCondition, condition, is_true};
 use jiff::{SignedDuration, Timestamp};
 
-use super::facts::{CacheFact, Facts, JobFact, Stored};
+use super::{
+    facts::{CacheFact, Facts, JobFact, Stored},
+    loss::{no_result, not_started, start_problem},
+    status::told,
+};
 use crate::{
     cache::NOT_OFFERED,
-    pods::verdict::{JobState, Loss, PodState},
+    pods::verdict::{JobState, PodState},
     queue::Turn,
 };
 
@@ -60,8 +64,21 @@ pub enum Step {
         job: String,
         /// Its number.
         attempt: u32,
+        /// Why its pod does not start.
+        problem: Option<String>,
         /// When to look again.
         again: Option<SignedDuration>,
+    },
+    /// An attempt failed: that is told, and another follows unless it was the last.
+    Failed {
+        /// Its number.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// Its Job, when that still runs and is to be deleted.
+        stop: Option<String>,
+        /// When the next one begins, if that is known.
+        next: Option<Timestamp>,
     },
     /// Wait for what no watch reports.
     Wait(SignedDuration),
@@ -84,6 +101,8 @@ pub enum Step {
 }
 
 const SOON: SignedDuration = SignedDuration::from_secs(2);
+/// A pod that does not start for so long is said to: for a moment none does.
+const SETTLED: SignedDuration = SignedDuration::from_secs(5);
 
 /// Decides.
 pub fn decide(facts: &Facts) -> Step {
@@ -220,6 +239,9 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
         (Some(_), None) => Some(Step::Look(Lookup::UnseenJob)),
         (Some(_), Some(true)) => Some(Step::Wait(SOON)),
         (Some(_), Some(false)) if facts.pods_alive => Some(Step::Wait(SOON)),
+        (Some(Stored::Attempt(result)), Some(false)) if result.failure.is_some() => {
+            failed(facts, attempt, None, result.failure.clone()?)
+        }
         (Some(_), Some(false)) => {
             let gone = Failure::new(FailureReason::PodFailed, "Its Job was deleted");
             failed(facts, attempt, None, gone)
@@ -228,74 +250,62 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
 }
 
 fn running(facts: &Facts, job: &JobFact) -> Step {
-    let left = facts.policy.start_timeout.saturating_sub(facts.now.duration_since(job.created));
-    match &job.pod {
-        None | Some(PodState::Starting { .. }) if !left.is_positive() => {
-            // Deleting the Job loses its state; the pod's state is what the next pass decides on.
-            match &facts.stored {
-                None => Step::Look(Lookup::Stored),
-                Some(Stored::Final(result)) => Step::Archive(result.clone()),
-                Some(_) => Step::Fail(not_started(job)),
-            }
-        }
-        None | Some(PodState::Starting { .. }) => {
-            Step::Running { job: job.name.clone(), attempt: job.attempt, again: Some(left) }
-        }
-        Some(_) => Step::Running { job: job.name.clone(), attempt: job.attempt, again: None },
-    }
-}
-
-fn not_started(job: &JobFact) -> Failure {
-    let why = match &job.pod {
-        Some(PodState::Starting { problem: Some(problem) }) => problem.reason.clone(),
-        _ => "no reason is known".to_owned(),
+    let age = facts.now.duration_since(job.created);
+    let left = facts.policy.start_timeout.saturating_sub(age);
+    let problem = match &job.pod {
+        None => None,
+        Some(PodState::Starting { problem }) => problem.as_ref(),
+        Some(_) => return run(job, None, None),
     };
-    Failure::new(FailureReason::PodFailed, format!("The pod did not start in time: {why}"))
+    if left.is_positive() {
+        let unsettled = SETTLED.saturating_sub(age);
+        return match problem {
+            Some(_) if unsettled.is_positive() => run(job, None, Some(unsettled.min(left))),
+            problem => run(job, problem.map(start_problem), Some(left)),
+        };
+    }
+    match &facts.stored {
+        None => Step::Look(Lookup::Stored),
+        Some(Stored::Final(result)) => Step::Archive(result.clone()),
+        // The Job's state is lost with it: the reason has to be written down first.
+        Some(_) => Step::Failed {
+            attempt: job.attempt,
+            failure: not_started(problem),
+            stop: Some(job.name.clone()),
+            next: None,
+        },
+    }
 }
 
-/// The pod's own verdict, when there is no result.
-fn no_result(job: &JobFact) -> Failure {
-    let lost = |detail: &str| Failure::new(FailureReason::PodFailed, detail);
-    match &job.pod {
-        Some(PodState::Lost(Loss::Evicted(why))) => {
-            let reason = if why.contains("ephemeral") || why.contains("emptyDir") {
-                FailureReason::NoSpace
-            } else {
-                FailureReason::PodFailed
-            };
-            Failure::new(reason, format!("The pod was evicted: {why}"))
-        }
-        Some(PodState::Lost(Loss::Disrupted(why))) => lost(&format!("The pod was ended: {why}")),
-        Some(PodState::Lost(Loss::OutOfMemory(container))) => Failure::new(
-            FailureReason::BuilderDied,
-            format!("The container {container} was killed for want of memory"),
-        ),
-        Some(PodState::Lost(Loss::Deadline)) => lost("The pod ran into its deadline"),
-        _ if job.state == JobState::Deadline => lost("The pod ran into its deadline"),
-        Some(PodState::Ended { codes }) => {
-            let codes: Vec<String> =
-                codes.iter().map(|(name, code)| format!("{name} {code}")).collect();
-            Failure::new(
-                FailureReason::Internal,
-                format!("The pod left no result; exit codes: {}", codes.join(", ")),
-            )
-        }
-        _ => lost("The pod is gone and left no result"),
-    }
+fn run(job: &JobFact, problem: Option<String>, again: Option<SignedDuration>) -> Step {
+    Step::Running { job: job.name.clone(), attempt: job.attempt, problem, again }
 }
 
 /// Another attempt after a pause, or the end.
 fn failed(facts: &Facts, attempt: u32, ended: Option<Timestamp>, failure: Failure) -> Option<Step> {
+    let told = told(&facts.status, attempt);
+    let failure = told.clone().unwrap_or(failure);
     if !failure.reason.is_retried() || attempt >= MAX_ATTEMPTS {
         return Some(Step::Fail(failure));
     }
     let doublings = attempt.saturating_sub(1).min(8);
     let pause = facts.policy.retry_pause.checked_mul(1 << doublings)?;
-    let left = pause.saturating_sub(facts.now.duration_since(ended?));
+    let next = ended.and_then(|ended| ended.checked_add(pause).ok());
+    if told.is_none() {
+        return Some(Step::Failed { attempt, failure, stop: None, next });
+    }
+    let left = next?.duration_since(facts.now);
     left.is_positive().then_some(Step::Wait(left))
 }
 
 fn next_attempt(facts: &Facts) -> Step {
+    if facts.private {
+        match facts.secret {
+            None => return Step::Look(Lookup::Secret),
+            Some(false) => return without_secret(facts),
+            Some(true) => {}
+        }
+    }
     match &facts.cache {
         CacheFact::Absent => return Step::CreateCache,
         CacheFact::Deleting => return Step::Queue { again: Some(SOON) },
@@ -310,13 +320,6 @@ fn next_attempt(facts: &Facts) -> Step {
         CacheFact::NotReady { .. } => return Step::Queue { again: None },
         CacheFact::Ready { .. } => {}
     }
-    if facts.private {
-        match facts.secret {
-            None => return Step::Look(Lookup::Secret),
-            Some(false) => return without_secret(facts),
-            Some(true) => {}
-        }
-    }
     match (facts.turn, &facts.stored) {
         (None, _) => Step::Look(Lookup::Turn),
         (Some(Turn::Waits | Turn::Paused), _) => Step::Queue { again: None },
@@ -330,9 +333,13 @@ fn next_attempt(facts: &Facts) -> Step {
     }
 }
 
+/// The script's time runs while a cache is filled, too.
 fn without_secret(facts: &Facts) -> Step {
     if facts.now.duration_since(facts.created) < facts.policy.defaults_timeout {
-        return Step::Queue { again: Some(SOON) };
+        return match facts.cache {
+            CacheFact::Absent => Step::CreateCache,
+            _ => Step::Queue { again: Some(SOON) },
+        };
     }
     let detail = "The first-boot script did not arrive";
     Step::Fail(Failure::new(FailureReason::DefaultsMissing, detail))
@@ -341,3 +348,7 @@ fn without_secret(facts: &Facts) -> Step {
 #[cfg(test)]
 #[path = "decide_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "decide_laws.rs"]
+mod laws;

@@ -7,18 +7,17 @@ use asu_crds::{
     set_condition,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use proptest::prelude::*;
 
 use super::*;
-use crate::build::facts::Policy;
+use crate::{build::facts::Policy, pods::verdict::Loss};
 
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn seconds(n: i64) -> SignedDuration {
+pub(super) fn seconds(n: i64) -> SignedDuration {
     SignedDuration::from_secs(n)
 }
 
-fn facts() -> Facts {
+pub(super) fn facts() -> Facts {
     Facts {
         deleted: false,
         cancel: false,
@@ -52,7 +51,7 @@ fn facts() -> Facts {
     }
 }
 
-fn with(
+pub(super) fn with(
     mut status: FirmwareBuildStatus,
     type_: &'static str,
     ok: bool,
@@ -68,7 +67,7 @@ fn with(
     status
 }
 
-fn job(attempt: u32, state: JobState, pod: Option<PodState>) -> JobFact {
+pub(super) fn job(attempt: u32, state: JobState, pod: Option<PodState>) -> JobFact {
     JobFact {
         name: format!("j-{attempt}"),
         attempt,
@@ -80,7 +79,7 @@ fn job(attempt: u32, state: JobState, pod: Option<PodState>) -> JobFact {
     }
 }
 
-fn result(failure: Option<FailureReason>) -> Box<BuildResult> {
+pub(super) fn result(failure: Option<FailureReason>) -> Box<BuildResult> {
     let built = Built {
         build_key: Sha256Hex::of(b"k"),
         shareable: true,
@@ -106,6 +105,19 @@ fn reason(step: &Step) -> FailureReason {
         Step::Fail(failure) => failure.reason,
         other => panic!("{other:?}"),
     }
+}
+
+/// Does what `Step::Failed` asks for.
+fn tell(it: &mut Facts) {
+    let Step::Failed { attempt, failure, next, .. } = decide(it) else { panic!("{it:?}") };
+    let mut writer = super::super::status::Writer::new(&it.status, None, it.now);
+    writer.failed_attempt(attempt, &failure, next);
+    it.status = writer.finish();
+}
+
+fn runs(problem: Option<&str>, again: Option<SignedDuration>) -> Step {
+    let problem = problem.map(str::to_owned);
+    Step::Running { job: "j-1".into(), attempt: 1, problem, again }
 }
 
 #[test]
@@ -147,6 +159,7 @@ fn a_job_that_the_watch_does_not_show_yet_is_not_made_twice() {
     it.unseen_job = Some(true);
     assert!(matches!(decide(&it), Step::Wait(_)));
     it.unseen_job = Some(false);
+    tell(&mut it);
     assert_eq!(decide(&it), Step::CreateJob { attempt: 2 });
 }
 
@@ -156,7 +169,7 @@ fn an_active_job_is_never_joined_by_another() {
     it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
     it.turn = Some(Turn::Admitted);
     it.stored = Some(Stored::Nothing);
-    assert_eq!(decide(&it), Step::Running { job: "j-1".into(), attempt: 1, again: None });
+    assert_eq!(decide(&it), runs(None, None));
 }
 
 #[test]
@@ -165,10 +178,12 @@ fn infrastructure_failures_are_tried_again_after_a_pause_at_most_twice() {
     it.turn = Some(Turn::Admitted);
     it.stored = Some(Stored::Attempt(result(Some(FailureReason::DownloadFailed))));
     it.jobs = vec![job(1, JobState::Failed, None)];
+    tell(&mut it);
     assert_eq!(decide(&it), Step::Wait(seconds(10)));
     it.now = NOW + seconds(10);
     assert_eq!(decide(&it), Step::CreateJob { attempt: 2 });
     it.jobs.push(job(2, JobState::Failed, None));
+    tell(&mut it);
     assert_eq!(decide(&it), Step::Wait(seconds(10)));
     it.now = NOW + seconds(20);
     assert_eq!(decide(&it), Step::CreateJob { attempt: 3 });
@@ -201,7 +216,7 @@ fn the_pods_own_verdict_says_why_there_is_no_result() {
 }
 
 #[test]
-fn a_pod_that_does_not_start_in_time_fails_the_build() {
+fn a_pod_that_does_not_start_is_told_and_in_the_end_tried_again() {
     let problem = crate::pods::verdict::StartProblem {
         reason: "Unschedulable".into(),
         message: String::new(),
@@ -209,10 +224,18 @@ fn a_pod_that_does_not_start_in_time_fails_the_build() {
     let mut it = facts();
     it.stored = Some(Stored::Nothing);
     it.jobs = vec![job(1, JobState::Active, Some(PodState::Starting { problem: Some(problem) }))];
-    let again = Some(seconds(600));
-    assert_eq!(decide(&it), Step::Running { job: "j-1".into(), attempt: 1, again });
+    assert_eq!(decide(&it), runs(None, Some(seconds(5))));
+    it.now = NOW + seconds(5);
+    assert_eq!(decide(&it), runs(Some("Unschedulable: "), Some(seconds(595))));
     it.now = NOW + seconds(600);
-    assert_eq!(reason(&decide(&it)), FailureReason::PodFailed);
+    let Step::Failed { failure, stop, .. } = decide(&it) else { panic!() };
+    assert_eq!((failure.reason, stop.as_deref()), (FailureReason::PodFailed, Some("j-1")));
+    tell(&mut it);
+    it.status.attempt = Some(1);
+    it.jobs.clear();
+    it.unseen_job = Some(false);
+    it.turn = Some(Turn::Admitted);
+    assert_eq!(decide(&it), Step::CreateJob { attempt: 2 });
 }
 
 #[test]
@@ -244,6 +267,10 @@ fn a_first_boot_script_that_never_comes_fails_the_build_without_a_turn() {
     it.private = true;
     assert_eq!(decide(&it), Step::Look(Lookup::Secret));
     it.secret = Some(false);
+    assert!(matches!(decide(&it), Step::Queue { again: Some(_) }));
+    it.cache = CacheFact::Absent;
+    assert_eq!(decide(&it), Step::CreateCache);
+    it.cache = CacheFact::NotReady { failures: 0, reason: "Populating".into() };
     assert!(matches!(decide(&it), Step::Queue { again: Some(_) }));
     it.now = NOW + seconds(120);
     assert_eq!(reason(&decide(&it)), FailureReason::DefaultsMissing);
@@ -302,91 +329,35 @@ fn a_refused_build_is_never_built_and_goes_when_deleted() {
     assert_eq!(decide(&it), Step::LetGo);
 }
 
-fn job_states() -> impl Strategy<Value = JobState> {
-    prop_oneof![
-        Just(JobState::Active),
-        Just(JobState::Complete),
-        Just(JobState::Failed),
-        Just(JobState::Deadline)
-    ]
-}
-
-fn stores() -> impl Strategy<Value = Option<Stored>> {
-    prop_oneof![
-        Just(None),
-        Just(Some(Stored::Nothing)),
-        Just(Some(Stored::Final(result(None)))),
-        Just(Some(Stored::Attempt(result(Some(FailureReason::NoSpace))))),
-        Just(Some(Stored::Bad("bad".into()))),
-    ]
-}
-
-prop_compose! {
-    fn any_facts()(
-        flags in proptest::array::uniform5(any::<bool>()),
-        jobs in proptest::collection::vec(job_states(), 0..4),
-        stored in stores(),
-        turn in prop_oneof![Just(None), Just(Some(Turn::Waits)), Just(Some(Turn::Admitted))],
-        attempt in proptest::option::of(0_u32..4),
-        archived: bool,
-        now in 0_i64..100_000,
-    ) -> Facts {
-        let [deleted, cancel, abandon, finalizer, pods_alive] = flags;
-        let mut it = Facts { deleted, cancel, abandon, finalizer, pods_alive, stored, turn, ..facts() };
-        it.jobs = (1..).zip(jobs).map(|(n, state)| job(n, state, None)).collect();
-        it.status.attempt = attempt;
-        it.now = NOW + seconds(now);
-        if archived {
-            it.status = with(it.status, "Archived", true, "Archived");
-        }
-        it
+#[test]
+fn a_job_that_is_to_fail_is_waited_for_while_its_pod_has_its_grace() {
+    for state in [JobState::Failed, JobState::Deadline] {
+        let mut it = facts();
+        it.jobs = vec![job(MAX_ATTEMPTS, state, Some(PodState::Running))];
+        it.pods_alive = true;
+        assert!(matches!(decide(&it), Step::Wait(_)), "its log is not there yet");
+        it.pods_alive = false;
+        assert_eq!(decide(&it), Step::Look(Lookup::Stored));
     }
 }
 
-proptest! {
-    #[test]
-    fn there_are_never_two_active_jobs(it in any_facts()) {
-        if matches!(decide(&it), Step::CreateJob { .. }) {
-            let newest = it.jobs.iter().max_by_key(|job| job.attempt);
-            prop_assert!(newest.is_none_or(|job| job.state != JobState::Active));
-            prop_assert!(!it.deleted && !it.cancel);
-            prop_assert_eq!(it.turn, Some(Turn::Admitted));
-            prop_assert!(!matches!(it.stored, None | Some(Stored::Final(_))));
-        }
-    }
+#[test]
+fn what_is_known_of_the_last_attempt_is_why_the_build_failed() {
+    let mut it = facts();
+    it.stored = Some(Stored::Nothing);
+    it.jobs = vec![job(MAX_ATTEMPTS, JobState::Active, None)];
+    it.now = NOW + seconds(600);
+    tell(&mut it);
+    it.status.attempt = Some(MAX_ATTEMPTS);
+    it.jobs.clear();
+    it.unseen_job = Some(false);
+    let Step::Fail(failure) = decide(&it) else { panic!() };
+    assert_eq!(failure.detail, "The pod did not start in time: no reason is known");
+}
 
-    #[test]
-    fn an_archived_build_is_never_built_or_archived_again(it in any_facts()) {
-        if is_true(&it.status.conditions, "Archived") {
-            let step = decide(&it);
-            let tidies = matches!(
-                step,
-                Step::DeleteJobs(_) | Step::LetGo | Step::Wait(_) | Step::DeleteObject | Step::Rest
-            );
-            prop_assert!(tidies, "{step:?}");
-        }
-    }
-
-    #[test]
-    fn nothing_is_let_go_without_a_record(it in any_facts()) {
-        if decide(&it) == Step::LetGo {
-            prop_assert!(it.deleted);
-            prop_assert!(is_true(&it.status.conditions, "Archived") || it.abandon);
-        }
-    }
-
-    #[test]
-    fn every_question_is_answered_once(mut it in any_facts()) {
-        for _ in 0..8 {
-            match decide(&it) {
-                Step::Look(Lookup::Stored) => it.stored = Some(Stored::Nothing),
-                Step::Look(Lookup::Turn) => it.turn = Some(Turn::Admitted),
-                Step::Look(Lookup::Secret) => it.secret = Some(true),
-                Step::Look(Lookup::UnseenJob) => it.unseen_job = Some(false),
-                Step::Look(Lookup::Validity) => it.validity = Some(Ok(Resolved::default())),
-                _ => return Ok(()),
-            }
-        }
-        prop_assert!(false, "it asks for ever");
-    }
+#[test]
+fn a_build_that_waits_for_a_version_that_is_gone_fails() {
+    let mut it = facts();
+    it.cache = CacheFact::NotReady { failures: 0, reason: NOT_OFFERED.into() };
+    assert_eq!(reason(&decide(&it)), FailureReason::CacheFailed);
 }

@@ -17,9 +17,10 @@ use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     archive::{Ended, record, summary},
-    controller::{Fault, Pass},
+    controller::Pass,
     decide::MAX_ATTEMPTS,
     dereference,
+    fault::Fault,
     status::End,
     validate::own,
 };
@@ -149,12 +150,10 @@ impl Pass {
     /// is taken back first: without the result, it would stand for nothing.
     async fn drop_result(&mut self, what: &str) -> Result<Action, Fault> {
         tracing::warn!(build = self.build.name_any(), what, "its result is worth nothing");
-        let mut writer = self.writer();
-        writer.lost(what);
-        self.publish(writer.finish()).await?;
+        let detail = format!("Its files are gone from the store: {what}");
+        let lost = Failure::new(FailureReason::Internal, detail);
+        self.tell_failed(self.attempts(), &lost, None).await?;
         self.context.artifacts.delete(&store_keys::result(&self.uid())).await?;
-        let on = self.build.object_ref(&());
-        self.context.events.warning(&on, "FilesLost", what).await;
         Ok(Action::requeue(Duration::from_secs(1)))
     }
 }

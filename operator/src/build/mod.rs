@@ -6,11 +6,14 @@ mod controller;
 mod decide;
 mod dereference;
 mod facts;
+mod fault;
 mod finish;
 mod job;
 mod line;
+mod loss;
 mod status;
 mod validate;
 
-pub use controller::{Fault, reconcile};
+pub use controller::reconcile;
+pub use fault::Fault;
 pub use line::{forget, seed};

@@ -1,9 +1,12 @@
 //! What the status says: pure. Conditions are the facts; phase and reason are derived for people.
 
-use asu_core::{failure::FailureReason, stage::Stage};
+use asu_core::{
+    failure::{Failure, FailureReason},
+    stage::Stage,
+};
 use asu_crds::{
     BuildCondition as C, BuildPhase, BuildSummary, BuildTimes, ConditionFacts, ConditionStatus,
-    FirmwareBuildStatus, Resolved, set_condition,
+    FirmwareBuildStatus, Resolved, condition, set_condition,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -83,9 +86,7 @@ impl Writer {
         let now = Time(self.now);
         self.times().queued_at.get_or_insert(now);
         let (reason, message) = match (cache, turn, secret) {
-            (CacheFact::Ready { .. }, _, Some(false)) => {
-                ("WaitingForDefaults", "its first-boot script has not arrived")
-            }
+            (_, _, Some(false)) => ("WaitingForDefaults", "its first-boot script has not arrived"),
             (CacheFact::Ready { .. }, Some(Turn::Paused), _) => {
                 ("Paused", "the store is nearly full: no build starts")
             }
@@ -112,7 +113,7 @@ impl Writer {
     }
 
     /// An attempt runs.
-    pub fn running(&mut self, job: &str, attempt: u32) {
+    pub fn running(&mut self, job: &str, attempt: u32, problem: Option<&str>) {
         let now = Time(self.now);
         let times = self.times();
         times.queued_at.get_or_insert_with(|| now.clone());
@@ -125,23 +126,29 @@ impl Writer {
         }
         self.set(C::CacheReady, ConditionStatus::True, "Ready", "");
         self.set(C::Admitted, ConditionStatus::True, "Admitted", "");
-        let (reason, message) = match attempt {
-            0 | 1 => ("Building", "its pod runs"),
+        if fresh {
+            // What is known of the attempt before is over.
+            self.status.conditions.retain(|it| it.type_ != C::Succeeded.as_str());
+        }
+        let (reason, message) = match (problem, attempt) {
+            (Some(problem), _) => ("NotStarted", problem),
+            (None, 0 | 1) => ("Building", "its pod runs"),
             _ => ("BuildingAgain", "its pod runs, after a failure of the surroundings"),
         };
         self.say(BuildPhase::Running, reason, message);
     }
 
-    /// Its result is worth nothing: what was said about its end is taken back.
-    pub fn lost(&mut self, what: &str) {
+    /// An attempt failed. What was said about its end, should it be a success whose files are gone,
+    /// is taken back.
+    pub fn failed_attempt(&mut self, attempt: u32, failure: &Failure, next: Option<Timestamp>) {
         let times = self.times();
         (times.started_at, times.finished_at) = (None, None);
-        self.set(C::Succeeded, ConditionStatus::Unknown, "FilesLost", what);
-        self.say(
-            BuildPhase::Running,
-            "FilesLost",
-            "its files are gone from the store; it is built again",
-        );
+        let (reason, detail) = (failure.reason.as_str(), failure.detail.as_str());
+        let message = format!("{}{detail}", prefix(attempt));
+        self.set(C::Succeeded, ConditionStatus::Unknown, reason, &message);
+        let next = next.map(|at| format!("; the next begins at {at}")).unwrap_or_default();
+        let message = format!("attempt {attempt} failed ({reason}): {detail}{next}");
+        self.say(BuildPhase::Running, "AttemptFailed", &message);
     }
 
     /// It ended and was never accepted: there is nothing to record.
@@ -185,4 +192,17 @@ impl Writer {
         };
         self.say(phase, reason, message);
     }
+}
+
+/// What the condition `Succeeded` says before the reason of a failed attempt.
+fn prefix(attempt: u32) -> String {
+    format!("Attempt {attempt}: ")
+}
+
+/// What the status says about the failure of an attempt that was not the end.
+pub fn told(status: &FirmwareBuildStatus, attempt: u32) -> Option<Failure> {
+    let verdict = condition(&status.conditions, C::Succeeded.as_str())?;
+    let detail = verdict.message.strip_prefix(&prefix(attempt))?;
+    let reason = FailureReason::parse(&verdict.reason).filter(|_| verdict.status == "Unknown")?;
+    Some(Failure::new(reason, detail))
 }

@@ -1,0 +1,66 @@
+//! Why a pass over a FirmwareBuild breaks off.
+
+use std::time::Duration;
+
+use asu_store::{StoreError, artifacts::ArtifactError};
+
+use super::job::BadAttempt;
+use crate::runtime::reconcile;
+
+/// A failed pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The API server refused or is away.
+    #[error("the API server: {0}")]
+    Kube(#[from] kube::Error),
+    /// The database refused or is away.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The artifact store failed.
+    #[error(transparent)]
+    Artifacts(#[from] ArtifactError),
+    /// No Job can be made.
+    #[error(transparent)]
+    Attempt(#[from] BadAttempt),
+    /// The object was replaced by another of its name.
+    #[error("the object was replaced meanwhile")]
+    Replaced,
+    /// The Distribution, version or target is no longer offered.
+    #[error("what the build was validated with is no longer offered")]
+    NoDistribution,
+    /// Other objects' Jobs have all the names.
+    #[error("other objects' Jobs have the names of this build's Jobs")]
+    NamesTaken,
+    /// The decision asks for the same fact again and again: a fault of ours.
+    #[error("no decision was reached")]
+    Undecided,
+}
+
+impl reconcile::Fault for Fault {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Kube(_) => "KubernetesError",
+            Self::Store(error) if error.is_unavailable() => "DatabaseUnavailable",
+            Self::Store(_) => "DatabaseError",
+            Self::Artifacts(_) => "StoreError",
+            Self::Attempt(_) | Self::Undecided => "Internal",
+            Self::Replaced => "Replaced",
+            Self::NoDistribution => "NotOffered",
+            Self::NamesTaken => "NamesTaken",
+        }
+    }
+
+    fn longest_pause(&self) -> Option<Duration> {
+        // Clients wait for the record.
+        let soon = match self {
+            Self::Store(StoreError::BeingDeleted(_)) => true,
+            Self::Store(error) => error.is_unavailable(),
+            _ => false,
+        };
+        soon.then_some(Duration::from_secs(10))
+    }
+
+    fn is_fatal(&self) -> bool {
+        matches!(self, Self::Store(error) if error.ends_leading())
+    }
+}
