@@ -24,7 +24,7 @@ use crate::{
         reconcile,
     },
     settings::{NoDatabase, Settings},
-    watches::{Stores, Triggers, WatchEnded},
+    watches::{Kind, Stores, Triggers, WatchEnded},
 };
 
 /// Why the process ends with an error.
@@ -164,12 +164,12 @@ impl Follower {
         start_controllers(&context);
         let kept = leadership.keep(&leading).await;
         self.metrics.leads(false);
-        // Whoever lost the Lease may not finish what it began: the process ends at once.
-        kept?;
         let fenced = !stop.is_cancelled();
         self.triggers.close();
         leading.cancel();
         tasks.close();
+        // Whoever lost the Lease may not finish what it began: the process ends at once.
+        kept?;
         let patience = self.settings.lease.lease_duration;
         // The Lease is not renewed any more: draining must end before it could be taken.
         let drained = tokio::time::timeout(patience / 2, tasks.wait()).await.is_ok();
@@ -213,9 +213,16 @@ fn start_controllers(context: &Arc<Context>) {
     build::seed(context);
     let (triggers, stores, tasks) = (&context.triggers, &context.stores, &context.tasks);
     let forgetful = Arc::downgrade(context);
-    triggers.on_build_gone(move |uid| {
-        if let Some(context) = forgetful.upgrade() {
-            build::forget(&context, uid);
+    triggers.on_gone(move |kind, uid| {
+        let Some(context) = forgetful.upgrade() else { return };
+        context.backoffs.forget(uid);
+        match kind {
+            Kind::Distribution => context.recent_distributions.forget(uid),
+            Kind::Cache => {
+                context.recent_caches.forget(uid);
+                context.cache_use.forget(uid);
+            }
+            Kind::Build => build::forget(&context, uid),
         }
     });
     let shared = || context.clone();

@@ -39,7 +39,6 @@ pub fn seed(context: &Context) {
 /// Forgets a build that is gone, and wakes whose turn it is.
 pub fn forget(context: &Context, uid: &str) {
     context.followers.stop(uid);
-    context.backoffs.forget(uid);
     context.recent_builds.forget(uid);
     for name in context.queue.leave(uid, context.now()) {
         context.triggers.build(&name);

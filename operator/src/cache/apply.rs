@@ -1,13 +1,17 @@
 //! Makes and deletes the Jobs and claims of a cache.
 
 use asu_crds::{ImageBuilderCache, labels};
-use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::PersistentVolumeClaim},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     ResourceExt,
     api::{DeleteParams, PostParams},
 };
 
 use super::{
+    controller::Fault,
     decide::job_name,
     pods::{own_claim, populate_job, prune_job},
     validate::Validated,
@@ -21,26 +25,39 @@ fn params() -> PostParams {
     PostParams { field_manager: Some(labels::CACHE_MANAGER.to_owned()), ..PostParams::default() }
 }
 
-/// Starts filling a tree, with its claim when that is ours to make. What is there already counts:
-/// all names tell what the object is for.
+/// Starts filling a tree, with its claim when that is ours to make. A Job that is there already
+/// counts: its name tells what it is for. A claim only if it is this very object's: one that is left
+/// of a former object of the name goes with that.
 pub async fn populate(
     context: &Context,
     cache: &ImageBuilderCache,
     valid: &Validated,
     job: &str,
     replaces: Option<&str>,
-) -> Result<(), kube::Error> {
+) -> Result<(), Fault> {
     let Some(plan) = &valid.plan else { return Ok(()) };
     if valid.own_claim {
         let claims = context.api::<PersistentVolumeClaim>();
-        if claims.get_metadata_opt(&valid.place.claim_name).await?.is_none() {
-            let claim = own_claim(cache, &valid.place, &context.settings);
-            ignore_conflict(claims.create(&params(), &claim).await)?;
+        let name = &valid.place.claim_name;
+        match claims.get_metadata_opt(name).await? {
+            Some(there) if belongs(&there.metadata, cache) => {}
+            Some(_) => return Err(Fault::Claim(name.clone())),
+            None => {
+                let claim = own_claim(cache, &valid.place, &context.settings);
+                ignore_conflict(claims.create(&params(), &claim).await)?;
+            }
         }
     }
     let job = populate_job(job, cache, &valid.place, plan, replaces, &context.settings)
         .map_err(kube::Error::SerdeError)?;
-    ignore_conflict(context.api::<Job>().create(&params(), &job).await)
+    Ok(ignore_conflict(context.api::<Job>().create(&params(), &job).await)?)
+}
+
+fn belongs(claim: &ObjectMeta, cache: &ImageBuilderCache) -> bool {
+    let uid = cache.uid();
+    let owners = claim.owner_references.iter().flatten();
+    claim.deletion_timestamp.is_none()
+        && owners.into_iter().any(|owner| Some(&owner.uid) == uid.as_ref())
 }
 
 /// Starts removing a folder of the cache's claim.

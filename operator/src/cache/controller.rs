@@ -33,6 +33,9 @@ pub enum Fault {
     /// The API server refused or is away.
     #[error("the API server: {0}")]
     Kube(#[from] kube::Error),
+    /// Another object's claim has the name.
+    #[error("the claim {0} is another object's, or is being deleted")]
+    Claim(String),
     /// The object cannot be worked with.
     #[error(transparent)]
     Bad(#[from] BadCache),
@@ -42,6 +45,7 @@ impl reconcile::Fault for Fault {
     fn reason(&self) -> &'static str {
         match self {
             Self::Kube(_) => "KubernetesError",
+            Self::Claim(_) => "ClaimTaken",
             Self::Bad(_) => "Refused",
         }
     }
@@ -53,6 +57,11 @@ impl reconcile::Fault for Fault {
 pub struct UseClock(Mutex<HashMap<String, Instant>>);
 
 impl UseClock {
+    /// Forgets a cache that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
     /// Whether the use is to be written now; otherwise when.
     fn due(&self, uid: &str, differs: bool, interval: Duration) -> Result<(), Duration> {
         let mut clock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,12 +126,12 @@ async fn act(
     cache: &ImageBuilderCache,
     valid: &Validated,
     decision: &Decision,
-) -> Result<(), kube::Error> {
+) -> Result<(), Fault> {
     match decision {
         Decision::Populate { job, replaces } => {
             apply::populate(context, cache, valid, job, replaces.as_deref()).await
         }
-        Decision::Failed { job, .. } => apply::delete_job(context, job).await,
+        Decision::Failed { job, .. } => Ok(apply::delete_job(context, job).await?),
         Decision::Ready { tidy, .. } => {
             for item in tidy {
                 match item {

@@ -25,7 +25,7 @@ use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
 
 pub use recent::Recent;
 pub use slim::Slim;
-pub use trigger::{Trigger, Triggers};
+pub use trigger::{Kind, Trigger, Triggers};
 
 /// Everything that is watched.
 #[derive(Clone)]

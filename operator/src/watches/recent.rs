@@ -23,10 +23,16 @@ impl<K: Resource> Recent<K> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers the answer to a write.
+    /// Remembers the answer to a write. A write that let a deleted object go is its end: the watch
+    /// may have told that already, and nobody would forget it any more.
     pub fn wrote(&self, object: K) {
-        if let Some(uid) = object.uid() {
-            self.lock().insert(uid, Arc::new(object));
+        let Some(uid) = object.uid() else { return };
+        let gone = object.meta().deletion_timestamp.is_some() && object.finalizers().is_empty();
+        let mut recent = self.lock();
+        if gone {
+            recent.remove(&uid);
+        } else {
+            recent.insert(uid, Arc::new(object));
         }
     }
 
@@ -76,6 +82,17 @@ mod tests {
             },
             ..ConfigMap::default()
         }
+    }
+
+    #[test]
+    fn what_our_write_let_go_is_not_remembered() {
+        let recent = Recent::default();
+        recent.wrote(object("10"));
+        let mut gone = object("11");
+        gone.metadata.deletion_timestamp =
+            Some(serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap());
+        recent.wrote(gone);
+        assert!(recent.lock().is_empty());
     }
 
     #[test]

@@ -43,8 +43,19 @@ impl<K: Resource<DynamicType = ()>> Trigger<K> {
     }
 }
 
-/// Told the uid of a build that is gone.
-type Gone = Box<dyn Fn(&str) + Send + Sync>;
+/// Kinds of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Distribution.
+    Distribution,
+    /// ImageBuilderCache.
+    Cache,
+    /// FirmwareBuild.
+    Build,
+}
+
+/// Told the kind and uid of an object that is gone.
+type Gone = Box<dyn Fn(Kind, &str) + Send + Sync>;
 
 /// The queues of all controllers, and what wakes whom.
 pub struct Triggers {
@@ -70,9 +81,17 @@ impl Triggers {
         }
     }
 
-    /// Sets what is told of builds that are gone, however that came.
-    pub fn on_build_gone(&self, told: impl Fn(&str) + Send + Sync + 'static) {
+    /// Sets what is told of objects that are gone, however that came.
+    pub fn on_gone(&self, told: impl Fn(Kind, &str) + Send + Sync + 'static) {
         *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(told));
+    }
+
+    /// Tells of an object that is gone. Gives whether it is, and somebody was told.
+    fn tell_gone<K: ResourceExt>(&self, kind: Kind, change: &Change<'_, K>) -> bool {
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Change::Gone(object), Some(told)) = (change, &*gone) else { return false };
+        told(kind, &object.uid().unwrap_or_default());
+        true
     }
 
     /// Closes all queues; controllers end when their running reconciliations have.
@@ -130,6 +149,7 @@ fn object<'a, K>(change: &Change<'a, K>) -> &'a K {
 impl Listener<Distribution> for Triggers {
     fn changed(&self, stores: &Stores, change: &Change<'_, Distribution>) {
         let name = object(change).name_any();
+        self.tell_gone(Kind::Distribution, change);
         self.distribution(&name);
         // Whether they can be filled depends on it.
         for cache in stores.caches.state_filter(|cache| cache.spec.distribution == name) {
@@ -141,6 +161,7 @@ impl Listener<Distribution> for Triggers {
 impl Listener<ImageBuilderCache> for Triggers {
     fn changed(&self, stores: &Stores, change: &Change<'_, ImageBuilderCache>) {
         let name = object(change).name_any();
+        self.tell_gone(Kind::Cache, change);
         self.cache(&name);
         let waits = |build: &FirmwareBuild| {
             build.status.as_ref().is_some_and(|status| {
@@ -157,10 +178,8 @@ impl Listener<ImageBuilderCache> for Triggers {
 
 impl Listener<FirmwareBuild> for Triggers {
     fn changed(&self, _: &Stores, change: &Change<'_, FirmwareBuild>) {
-        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        match (change, &*gone) {
-            (Change::Gone(build), Some(told)) => told(&build.uid().unwrap_or_default()),
-            _ => self.build(&object(change).name_any()),
+        if !self.tell_gone(Kind::Build, change) {
+            self.build(&object(change).name_any());
         }
     }
 }
