@@ -8,7 +8,8 @@ use crate::digest::Sha256Hex;
 
 /// Most packages one request may name. The largest lists that clients send have about 400 names.
 pub const MAX_PACKAGES: usize = 1000;
-/// Longest package name, in bytes.
+/// Longest package name, in bytes, a leading minus included: the objects of the cluster have the
+/// same bound.
 pub const MAX_PACKAGE_NAME: usize = 128;
 /// Most third-party repositories of one request.
 pub const MAX_REPOSITORIES: usize = 16;
@@ -195,7 +196,9 @@ fn word(text: &str, max: usize, extra: &str) -> bool {
 /// nothing that make or a shell would expand.
 pub fn is_package(name: &str) -> bool {
     let bare = name.strip_prefix('-').unwrap_or(name);
-    word(bare, MAX_PACKAGE_NAME, ".+-") && !bare.starts_with(['-', '.', '+'])
+    name.len() <= MAX_PACKAGE_NAME
+        && word(bare, MAX_PACKAGE_NAME, ".+-")
+        && !bare.starts_with(['-', '.', '+'])
 }
 
 /// Whether `text` is a version, branch or revision: `[A-Za-z0-9_.-]`, not beginning with a dot.
@@ -341,6 +344,13 @@ pub(crate) mod tests {
         for good in ["luci", "-ppp", "libstdc++6", "kmod-usb2", "libubox20240329"] {
             assert!(is_package(good), "{good:?}");
         }
+    }
+
+    #[test]
+    fn the_minus_of_a_removal_counts_as_a_part_of_the_name() {
+        let name = "a".repeat(MAX_PACKAGE_NAME);
+        assert!(is_package(&name) && !is_package(&format!("-{name}")));
+        assert!(is_package(&format!("-{}", &name[1..])));
     }
 
     proptest! {
