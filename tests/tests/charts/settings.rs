@@ -54,12 +54,16 @@ fn left_to_extra_env(program: &str) -> &'static [&'static str] {
             "ASU_CACHE_USE_INTERVAL",
             "ASU_DATABASE_URL_FILE",
             "ASU_DEFAULTS_TIMEOUT",
+            "ASU_HISTORY",
             // The ServiceAccount of builds names the Secrets.
             "ASU_IMAGE_PULL_SECRET",
             "ASU_LEASE_DURATION",
             "ASU_LEASE_RENEW_DEADLINE",
             "ASU_LEASE_RETRY",
+            "ASU_RETENTION_GRACE",
             "ASU_RETENTION_INTERVAL",
+            "ASU_RETENTION_ORPHANS",
+            "ASU_RETENTION_SPARE",
             "ASU_RETRY_PAUSE",
         ],
         "api" => &[
