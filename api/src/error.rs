@@ -13,7 +13,7 @@ use serde_json::json;
 const RETRY_AFTER_SECONDS: u64 = 5;
 
 /// An answer that is an error.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ApiError {
     /// There is no such thing.
     #[error("{0}")]
@@ -33,6 +33,9 @@ pub enum ApiError {
     /// The request asks for what is not offered.
     #[error("{0}")]
     Refused(String),
+    /// There is no room for this request among those that are being worked on.
+    #[error("too many requests at a time, try again later")]
+    Busy,
     /// Too many builds wait.
     #[error("server overload, queue contains too many build requests: {0}")]
     Overload(usize),
@@ -53,7 +56,7 @@ impl ApiError {
             Self::Body | Self::Refused(_) => 400,
             Self::Fields(_) => 422,
             Self::Overload(_) => 529,
-            Self::Away(_) => 503,
+            Self::Away(_) | Self::Busy => 503,
             Self::Internal => 500,
         }
     }

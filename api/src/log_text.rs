@@ -1,10 +1,16 @@
-//! Stored logs as text. They are compressed with zstd, and a few bytes may stand for very many: how
-//! many are written out is bounded here, whatever the file says.
+//! Stored logs as text. They are compressed with zstd, and a few bytes may stand for very many: a
+//! log is unpacked piece by piece, and how many bytes are written out is bounded here, whatever
+//! the file says.
 
-use std::io::Read as _;
+use std::io;
 
-use asu_store::{artifacts::ArtifactError, model::BuildRecord};
-use bytes::Bytes;
+use asu_store::{
+    artifacts::{ArtifactError, ArtifactStore},
+    model::BuildRecord,
+};
+use bytes::{Buf as _, Bytes};
+use futures::{StreamExt as _, stream::BoxStream};
+use zstd::stream::raw::{DParameter, Decoder, Operation as _};
 
 use crate::{error::ApiError, error::STORE, state::AppState};
 
@@ -12,79 +18,178 @@ use crate::{error::ApiError, error::STORE, state::AppState};
 const MOST_STORED: u64 = 16 << 20;
 /// Most bytes of text. Builds keep 8 MiB.
 const MOST_TEXT: u64 = 32 << 20;
+/// Bytes of one piece of text.
+const PIECE: usize = 64 * 1024;
+/// Most that a decoder looks back, as a power of two. Logs are written with 21; a file may ask for
+/// 27, which is 128 MiB of memory.
+const WINDOW: u32 = 23;
 
-/// The whole log of a build; nothing when it has none.
-///
-/// # Errors
-/// When the store is away or the log is damaged.
-pub async fn whole(state: &AppState, record: &BuildRecord) -> Result<Option<Vec<u8>>, ApiError> {
-    let Some(log) = record.facts.log.as_ref().filter(|_| record.log_deleted_at.is_none()) else {
-        return Ok(None);
-    };
-    let _place = state.logs.acquire().await.map_err(|_| ApiError::Internal)?;
-    match state.artifacts.get_bounded(&log.key, MOST_STORED).await {
-        Ok(Some(stored)) => unpack(stored).await.map(Some),
-        Ok(None) => Ok(None),
-        Err(ArtifactError::TooLarge { .. }) => Err(ApiError::Internal),
-        Err(error) => Err(error.into()),
+/// A log that is being read. In memory are a piece of it and what its decoder looks back at.
+pub struct LogText {
+    stored: BoxStream<'static, io::Result<Bytes>>,
+    decoder: Decoder<'static>,
+    input: Bytes,
+    left: u64,
+    whole: bool,
+}
+
+impl LogText {
+    /// Opens the log of a build; nothing when it has none.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn open(
+        artifacts: &ArtifactStore,
+        record: &BuildRecord,
+    ) -> Result<Option<Self>, ApiError> {
+        let Some(log) = record.facts.log.as_ref().filter(|_| record.log_deleted_at.is_none())
+        else {
+            return Ok(None);
+        };
+        if log.size > MOST_STORED {
+            return Err(ApiError::Internal);
+        }
+        match artifacts.read_range(&log.key, 0..log.size).await {
+            Ok(stored) => Self::of(stored).map(Some).map_err(|_| ApiError::Internal),
+            Err(ArtifactError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn of(stored: BoxStream<'static, io::Result<Bytes>>) -> io::Result<Self> {
+        let mut decoder = Decoder::new()?;
+        decoder.set_parameter(DParameter::WindowLogMax(WINDOW))?;
+        Ok(Self { stored, decoder, input: Bytes::new(), left: MOST_TEXT, whole: false })
+    }
+
+    /// The next piece; nothing after the last.
+    ///
+    /// # Errors
+    /// When the store is away or the log is damaged.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        self.unpack().await.map_err(|error| {
+            tracing::error!(%error, "a stored log is damaged");
+            ApiError::Away(STORE)
+        })
+    }
+
+    async fn unpack(&mut self) -> io::Result<Option<Bytes>> {
+        let mut text = vec![0; PIECE];
+        while self.left > 0 {
+            let done = self.decoder.run_on_buffers(&self.input, &mut text)?;
+            self.input.advance(done.bytes_read);
+            if done.bytes_written > 0 {
+                text.truncate(usize::try_from(self.left).map_or(PIECE, |left| left.min(PIECE)));
+                text.truncate(done.bytes_written);
+                self.left = self.left.saturating_sub(text.len() as u64);
+                self.whole = done.remaining == 0;
+                return Ok(Some(text.into()));
+            }
+            if done.bytes_read > 0 {
+                self.whole = done.remaining == 0;
+            } else if !self.input.is_empty() {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            if self.input.is_empty() {
+                match self.stored.next().await {
+                    Some(more) => self.input = more?,
+                    None if self.whole => break,
+                    None => return Err(io::ErrorKind::UnexpectedEof.into()),
+                }
+            }
+        }
+        Ok(None)
     }
 }
 
 /// The last `most` bytes of a log, from the beginning of a line.
 ///
 /// # Errors
-/// As [`whole`].
+/// When the store is away or the log is damaged.
 pub async fn tail(state: &AppState, record: &BuildRecord, most: usize) -> Result<String, ApiError> {
-    let text = whole(state, record).await?.unwrap_or_default();
-    Ok(last(&text, most))
-}
-
-async fn unpack(stored: Bytes) -> Result<Vec<u8>, ApiError> {
-    let unpacked = tokio::task::spawn_blocking(move || {
-        let mut text = Vec::new();
-        zstd::Decoder::new(stored.as_ref())?.take(MOST_TEXT).read_to_end(&mut text)?;
-        Ok::<_, std::io::Error>(text)
-    });
-    match unpacked.await {
-        Ok(Ok(text)) => Ok(text),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "a stored log is damaged");
-            Err(ApiError::Away(STORE))
-        }
-        Err(_) => Err(ApiError::Internal),
+    let _place = state.tails.acquire().await.map_err(|_| ApiError::Internal)?;
+    match LogText::open(&state.artifacts, record).await? {
+        Some(log) => last(log, most).await,
+        None => Ok(String::new()),
     }
 }
 
-fn last(text: &[u8], most: usize) -> String {
-    let start = text.len().saturating_sub(most);
-    let end = text.get(start..).unwrap_or_default();
-    let line =
-        if start == 0 { 0 } else { end.iter().position(|b| *b == b'\n').map_or(0, |n| n + 1) };
-    String::from_utf8_lossy(end.get(line..).unwrap_or_default()).into_owned()
+async fn last(mut log: LogText, most: usize) -> Result<String, ApiError> {
+    let (mut end, mut cut) = (Vec::new(), false);
+    while let Some(piece) = log.next().await? {
+        end.extend_from_slice(&piece);
+        if let Some(more) = end.len().checked_sub(most).filter(|more| *more > 0) {
+            end.drain(..more);
+            cut = true;
+        }
+    }
+    let line = if cut { end.iter().position(|b| *b == b'\n').map_or(0, |n| n + 1) } else { 0 };
+    Ok(String::from_utf8_lossy(end.get(line..).unwrap_or_default()).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use futures::stream;
+
     use super::*;
 
-    #[test]
-    fn the_end_of_a_log_begins_with_a_whole_line() {
-        assert_eq!(last(b"one\ntwo\nthree\n", 8), "three\n");
-        assert_eq!(last(b"one\ntwo\n", 100), "one\ntwo\n");
-        assert_eq!(last(b"one long line", 4), "line");
-        assert_eq!(last(b"", 4), "");
+    fn log(stored: &[u8]) -> LogText {
+        // In small pieces, as a slow store gives them.
+        let pieces: Vec<_> = stored.chunks(7).map(|it| Ok(Bytes::copy_from_slice(it))).collect();
+        LogText::of(stream::iter(pieces).boxed()).unwrap()
+    }
+
+    fn packed(text: &[u8]) -> Vec<u8> {
+        zstd::encode_all(text, 3).unwrap()
+    }
+
+    async fn tail_of(text: &str, most: usize) -> String {
+        last(log(&packed(text.as_bytes())), most).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_log_begins_with_a_whole_line() {
+        assert_eq!(tail_of("one\ntwo\nthree\n", 8).await, "three\n");
+        assert_eq!(tail_of("one\ntwo\n", 100).await, "one\ntwo\n");
+        assert_eq!(tail_of("one long line", 4).await, "line");
+        assert_eq!(tail_of("", 4).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_log_comes_whole_in_small_pieces() {
+        let lines: String = (0..40_000).map(|n| format!("line {n}\n")).collect();
+        let (mut log, mut read) = (log(&packed(lines.as_bytes())), Vec::new());
+        while let Some(piece) = log.next().await.unwrap() {
+            assert!(piece.len() <= PIECE);
+            read.extend_from_slice(&piece);
+        }
+        assert_eq!(read, lines.as_bytes());
     }
 
     #[tokio::test]
     async fn a_log_that_unpacks_to_more_than_any_build_keeps_is_cut() {
-        let zeros = vec![0_u8; usize::try_from(MOST_TEXT).unwrap() + 5];
-        let bomb = zstd::encode_all(zeros.as_slice(), 3).unwrap();
+        let bomb = packed(&vec![0_u8; usize::try_from(MOST_TEXT).unwrap() + 5]);
         assert!(bomb.len() < 100_000);
-        assert_eq!(unpack(bomb.into()).await.unwrap().len() as u64, MOST_TEXT);
+        let (mut log, mut read) = (log(&bomb), 0);
+        while let Some(piece) = log.next().await.unwrap() {
+            read += piece.len() as u64;
+        }
+        assert_eq!(read, MOST_TEXT);
     }
 
     #[tokio::test]
-    async fn a_damaged_log_is_an_error_and_no_empty_text() {
-        assert!(unpack(Bytes::from_static(b"not zstd")).await.is_err());
+    async fn a_damaged_log_is_an_error_and_no_shorter_text() {
+        assert!(last(log(b"not zstd"), 10).await.is_err());
+        let whole = packed(b"some text of a build");
+        assert!(last(log(&whole[..whole.len() - 1]), 10).await.is_err());
+        assert!(last(log(b""), 10).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_log_that_wants_to_look_back_further_than_logs_do_is_refused() {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.window_log(WINDOW + 1).unwrap();
+        io::Write::write_all(&mut encoder, b"text").unwrap();
+        assert!(last(log(&encoder.finish().unwrap()), 10).await.is_err());
     }
 }

@@ -11,6 +11,7 @@ use asu_store::{
     BuildRepository as _,
     model::{BuildRecord, Ending},
 };
+use futures::FutureExt as _;
 use jiff::Timestamp;
 
 use crate::{
@@ -31,24 +32,62 @@ pub enum Found {
     Nothing(Option<Entry>),
 }
 
-/// Looks a hash up for a client that wants `ask`.
+/// Looks a hash up for a client that wants `ask`. Who asks for the same at once shares the look.
 ///
 /// # Errors
 /// When a dependency that has to be asked is away: never a wrong "no".
 pub async fn look_up(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Found, ApiError> {
+    if let Some(found) = in_memory(state, hash, ask) {
+        return Ok(found);
+    }
+    let look = || {
+        let (state, hash) = (state.clone(), hash.clone());
+        async move { look_further(&state, &hash, ask).await }.boxed()
+    };
+    state.flights.join(hash, ask, look).await
+}
+
+/// The same by oneself: sees what happened since others began to look.
+///
+/// # Errors
+/// As [`look_up`].
+pub async fn look_up_alone(
+    state: &AppState,
+    hash: &Sha256Hex,
+    ask: Ask,
+) -> Result<Found, ApiError> {
+    match in_memory(state, hash, ask) {
+        Some(found) => Ok(found),
+        None => look_further(state, hash, ask).await,
+    }
+}
+
+fn in_memory(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Option<Found> {
+    let stored = || state.answers.get(hash, ask, state.now());
+    match state.cluster.watch.get(hash).filter(|entry| !entry.archived) {
+        Some(entry) if entry.doubted => {
+            stored().filter(|stored| stored.uid == entry.uid).map(Found::Stored)
+        }
+        Some(entry) => Some(Found::Alive(entry)),
+        None => stored().map(Found::Stored),
+    }
+}
+
+async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Found, ApiError> {
     let now = state.now();
     let object = state.cluster.watch.get(hash);
     if let Some(entry) = object.as_ref().filter(|entry| !entry.archived) {
-        return Ok(Found::Alive(entry.clone()));
-    }
-    if let Some(stored) = state.answers.get(hash, now) {
-        return Ok(Found::Stored(stored));
+        return Ok(ended_or_alive(state, entry, ask, now).await);
     }
     match in_history(state, hash, ask, now).await? {
-        Some(History { stored, counts: true }) => Ok(Found::Stored(stored)),
-        Some(History { stored, counts: false }) => {
-            Ok(newer(state, hash).await?.map_or(Found::Stored(stored), Found::Alive))
-        }
+        Some(History { stored, counts: true, .. }) => Ok(Found::Stored(stored)),
+        Some(History { stored, keep_until, .. }) => match newer(state, hash).await? {
+            Some(newer) => Ok(Found::Alive(newer)),
+            None => {
+                state.answers.put_stale(hash.clone(), stored.clone(), keep_until, now);
+                Ok(Found::Stored(stored))
+            }
+        },
         None if ask == Ask::Build => Ok(Found::Nothing(object)),
         None => match state.cluster.read(hash).await? {
             Some(entry) if !entry.archived => Ok(Found::Alive(entry)),
@@ -59,6 +98,18 @@ pub async fn look_up(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fou
             None => Ok(Found::Nothing(None)),
         },
     }
+}
+
+/// Somebody said that a build of this hash was archived, and the watch does not show it: history
+/// decides, if it has this very build. What it says of others is older.
+async fn ended_or_alive(state: &AppState, entry: &Entry, ask: Ask, now: Timestamp) -> Found {
+    if entry.doubted
+        && let Ok(Some(found)) = in_history(state, &entry.hash, ask, now).await
+        && found.stored.uid == entry.uid
+    {
+        return Found::Stored(found.stored);
+    }
+    Found::Alive(entry.clone())
 }
 
 /// A stale answer may have been overtaken by a build that the watch has not shown yet.
@@ -75,6 +126,7 @@ struct History {
     stored: Arc<Rendered>,
     /// Whether it is given again without another look.
     counts: bool,
+    keep_until: Timestamp,
 }
 
 /// The answer of the newest archived build, if it has one.
@@ -97,7 +149,7 @@ async fn in_history(
     if counts {
         state.answers.put(hash.clone(), stored.clone(), ended.fresh_until, now);
     }
-    Ok(Some(History { stored, counts }))
+    Ok(Some(History { stored, counts, keep_until: ended.keep_until }))
 }
 
 fn ended(record: &BuildRecord) -> Ended {

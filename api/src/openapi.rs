@@ -169,6 +169,10 @@ pub struct Failed {
     imagebuilder_status: String,
     /// Names the request.
     request_hash: String,
+    /// When it was asked for.
+    enqueued_at: String,
+    /// The request in canonical form.
+    request: serde_json::Value,
     /// End of the log.
     stdout: String,
     /// Empty.
@@ -181,6 +185,8 @@ pub struct Failed {
 pub struct Error {
     /// HTTP status.
     status: u16,
+    /// Heading, where clients show one.
+    title: Option<String>,
     /// One sentence.
     detail: String,
 }

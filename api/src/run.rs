@@ -32,6 +32,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 const ASK_WITHIN: Duration = Duration::from_secs(8);
 /// Connections of probes and metrics.
 const ADMIN_CONNECTIONS: usize = 64;
+/// Longest wait for creations whose clients are gone. Pods are given 30 s, 20 of which may be over.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// Time between two looks at a schema that does not fit yet.
 const SCHEMA_LOOK: Duration = Duration::from_secs(1);
 
@@ -133,12 +135,20 @@ pub async fn start(settings: Settings, client: Client) -> Result<Running, RunErr
     let serving = serve(clients, front, connections, stop.clone());
     tasks.spawn(async move {
         serving.await;
+        finish_creations(&state).await;
         counters::write(&state).await;
         state.database.close().await;
     });
     tasks.close();
     tracing::info!(%address, %admin_address, "serving");
     Ok(Running { address, admin_address, stop, tasks })
+}
+
+async fn finish_creations(state: &AppState) {
+    state.creating.close();
+    if tokio::time::timeout(FINISH_WITHIN, state.creating.wait()).await.is_err() {
+        tracing::warn!(creations = state.creating.len(), "creations are given up");
+    }
 }
 
 type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;

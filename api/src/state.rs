@@ -9,10 +9,11 @@ use asu_core::digest::Sha256Hex;
 use asu_store::{PgStore, artifacts::ArtifactStore};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     answers::AnswerCache, catalog::CatalogCache, cluster::Cluster, config::Settings,
-    counters::Counters, error::ApiError, metrics::Metrics,
+    counters::Counters, error::ApiError, flights::Flights, metrics::Metrics,
 };
 
 /// Shared by all handlers; clones are cheap.
@@ -33,12 +34,22 @@ pub struct Inner {
     pub catalog: CatalogCache,
     /// Finished answers.
     pub answers: AnswerCache,
+    /// Look-ups on their way.
+    pub flights: Flights,
     /// What is counted.
     pub counters: Counters,
     /// What is measured.
     pub metrics: Metrics,
-    /// Places for decompressing logs.
-    pub logs: Semaphore,
+    /// Places for reading the ends of logs.
+    pub tails: Semaphore,
+    /// Places for sending logs.
+    pub log_readers: Arc<Semaphore>,
+    /// Places for sending files.
+    pub downloads: Arc<Semaphore>,
+    /// Bytes of request bodies that may be held.
+    pub bodies: Arc<Semaphore>,
+    /// Creations on their way, which go on without their clients.
+    pub creating: TaskTracker,
     schema_fits: AtomicBool,
 }
 
@@ -50,8 +61,15 @@ impl std::ops::Deref for AppState {
     }
 }
 
-/// Logs that are decompressed at a time: each takes up to its own size in memory.
-const LOGS_AT_A_TIME: usize = 4;
+/// Ends of logs that are read at a time: each decoder may take 8 MiB.
+const TAILS_AT_A_TIME: usize = 4;
+/// Logs that are sent at a time: as much, for as long as the client likes.
+const LOG_READERS: usize = 8;
+/// One request in so many may be a download, each of which holds some 200 KiB.
+const REQUESTS_PER_DOWNLOAD: usize = 4;
+/// Bytes of request bodies that may be held: what is made of a body takes as much again, twice,
+/// and a pod has 256 MiB in all. The largest that clients send have about 40 KiB.
+const BODY_BYTES: usize = 16 << 20;
 
 impl AppState {
     /// Puts the parts together.
@@ -64,9 +82,16 @@ impl AppState {
         Self(Arc::new(Inner {
             catalog: CatalogCache::new(&settings),
             answers: AnswerCache::new(settings.answer_cache_bytes),
+            flights: Flights::default(),
             counters: Counters::default(),
             metrics: Metrics::new(),
-            logs: Semaphore::new(LOGS_AT_A_TIME),
+            tails: Semaphore::new(TAILS_AT_A_TIME),
+            log_readers: Arc::new(Semaphore::new(LOG_READERS)),
+            downloads: Arc::new(Semaphore::new(
+                settings.max_requests.div_ceil(REQUESTS_PER_DOWNLOAD),
+            )),
+            bodies: Arc::new(Semaphore::new(BODY_BYTES)),
+            creating: TaskTracker::new(),
             schema_fits: AtomicBool::new(false),
             settings,
             database,

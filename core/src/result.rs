@@ -2,6 +2,8 @@
 //! commits to the store, and the result of `populate`. All are read back as hostile data: bounded
 //! and checked.
 
+pub mod settle;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

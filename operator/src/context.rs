@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use asu_core::retention::Space;
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache};
 use asu_store::{
     ArchiveRepository, BuildRepository, CatalogRepository, EpochRepository, RetentionRepository,
-    StoreError, artifacts::ArtifactStore,
+    StoreError,
+    artifacts::{ArtifactError, ArtifactStore},
 };
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
@@ -36,6 +38,9 @@ impl<T> Repositories for T where
 {
 }
 
+/// Tells how full the store is.
+pub type Room = Arc<dyn Fn() -> Result<Option<Space>, ArtifactError> + Send + Sync>;
+
 /// Shared by all controllers for the time that this process leads.
 pub struct Context {
     /// Kubernetes.
@@ -50,6 +55,8 @@ pub struct Context {
     pub repositories: Arc<dyn Repositories>,
     /// The files.
     pub artifacts: ArtifactStore,
+    /// How full the store is.
+    pub room: Room,
     /// Fences writes to the database; absent until the database could be asked for it.
     pub epoch: watch::Receiver<Option<i64>>,
     /// The queue of builds.

@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     build, cache,
-    context::{Context, Repositories},
+    context::{Context, Repositories, Room},
     distribution,
     leader::{LeaderError, Leadership, acquire},
     queue::Queue,
@@ -67,6 +67,8 @@ pub struct Backends {
     pub repositories: Arc<dyn Repositories>,
     /// The files.
     pub artifacts: ArtifactStore,
+    /// How full their store is.
+    pub room: Room,
 }
 
 impl Backends {
@@ -77,10 +79,13 @@ impl Backends {
     pub async fn open(settings: &Settings) -> Result<Self, RunError> {
         let url = settings.database.url()?;
         let store = PgStore::connect(&url, &PoolSettings::default(), "asu-operator")?;
+        let artifacts = ArtifactStore::open(&settings.store_url)?;
+        let volume = artifacts.clone();
         Ok(Self {
             client: Client::try_default().await?,
             repositories: Arc::new(store),
-            artifacts: ArtifactStore::open(&settings.store_url)?,
+            artifacts,
+            room: Arc::new(move || volume.space()),
         })
     }
 }
@@ -114,10 +119,15 @@ pub async fn run(
         None => Ok(()),
         Some(Err(error)) => Err(error.into()),
         Some(Ok(())) => {
-            readiness.ready();
             tracing::info!("the watches are complete");
-            let follower = Follower { settings, backends, stores, triggers, metrics };
-            follower.wait_and_lead(&stop).await
+            let fits = schema_fits(&*backends.repositories);
+            if stop.run_until_cancelled(fits).await.is_some() {
+                readiness.ready();
+                let follower = Follower { settings, backends, stores, triggers, metrics };
+                follower.wait_and_lead(&stop).await
+            } else {
+                Ok(())
+            }
         }
     };
     last.cancel();
@@ -159,6 +169,10 @@ impl Follower {
         let (epoch, epoch_seen) = watch::channel(None);
         let context = Arc::new(self.context(epoch_seen, leading.clone()));
         let tasks = context.tasks.clone();
+        // Before any build asks for its turn: none starts before it is known that there is room.
+        if let Err(error) = retention::admission(&context) {
+            tracing::warn!(%error, "no build starts until the store says how full it is");
+        }
         tasks.spawn(raise_epoch(context.clone(), epoch));
         tasks.spawn(retention::run(context.clone()));
         start_controllers(&context);
@@ -193,6 +207,7 @@ impl Follower {
             triggers: self.triggers.clone(),
             repositories: self.backends.repositories.clone(),
             artifacts: self.backends.artifacts.clone(),
+            room: self.backends.room.clone(),
             epoch,
             queue,
             recent_builds: crate::watches::Recent::default(),
@@ -250,6 +265,18 @@ fn start_controllers(context: &Arc<Context>) {
     triggers.everything(stores);
 }
 
+/// Waits for a schema that this program may use: whoever leads writes to it.
+async fn schema_fits(repositories: &dyn Repositories) {
+    loop {
+        match repositories.schema().await {
+            Ok(state) if state.fits() => return,
+            Ok(state) => tracing::warn!(?state, "it waits for a schema that fits"),
+            Err(error) => tracing::warn!(%error, "it waits for the database"),
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+}
+
 /// Raises the epoch, which fences every earlier leader. The database may be away: builds go on
 /// meanwhile, and their records wait.
 async fn raise_epoch(context: Arc<Context>, epoch: watch::Sender<Option<i64>>) {
@@ -261,6 +288,11 @@ async fn raise_epoch(context: Arc<Context>, epoch: watch::Sender<Option<i64>>) {
                 epoch.send_replace(Some(raised));
                 // What failed for want of an epoch is tried at once.
                 context.triggers.everything(&context.stores);
+                return;
+            }
+            Some(Err(error)) if error.ends_leading() => {
+                tracing::error!(%error, "this process may not lead");
+                context.stop.cancel();
                 return;
             }
             Some(Err(error)) => tracing::warn!(%error, "the epoch cannot be raised yet"),

@@ -18,8 +18,8 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use url::Url;
 
 /// Bytes that a stream from a volume gives at a time: large enough that the hand-over to a thread,
-/// once a piece, does not count.
-const PIECE: usize = 256 * 1024;
+/// once a piece, hardly counts, and small enough that hundreds of slow readers fit into a pod.
+const PIECE: usize = 64 * 1024;
 
 /// A failed call of the artifact store.
 #[derive(Debug, thiserror::Error)]

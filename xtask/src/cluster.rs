@@ -30,6 +30,9 @@ enum Command {
     Down {
         #[command(flatten)]
         name: Name,
+        /// All clusters, those of interrupted tests as well
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
     },
     /// Print addresses, nodes and the health of all parts; exit code 1 when something is wrong
     Status {
@@ -80,9 +83,12 @@ pub(crate) async fn run(args: ClusterArgs) -> Result<(), Error> {
             let config = ClusterConfig { nodes, reach, ..ClusterConfig::new(name.name) };
             Cluster::up(&config, &progress).await.map(drop)
         }
-        Command::Down { name } => {
-            if !Cluster::down(&name.name, &progress).await? {
-                progress.say("there is no such cluster");
+        Command::Down { name, all } => {
+            let names = if all { Cluster::names() } else { vec![name.name] };
+            for name in names {
+                if !Cluster::down(&name, &progress).await? {
+                    progress.say(&format!("there is no cluster {name}"));
+                }
             }
             Ok(())
         }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use asu_core::digest::Sha256Hex;
+use asu_core::{answer::Ask, digest::Sha256Hex};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Rendered;
@@ -13,6 +13,9 @@ use super::Rendered;
 /// Longest time without another look into history: retention may have taken the files since, and
 /// its hint may have been lost.
 const TRUSTED: SignedDuration = SignedDuration::from_secs(30);
+/// The same for an answer that another build may overtake at any time: enough that clients who
+/// poll do not cost a look each.
+const OVERTAKEN: SignedDuration = SignedDuration::from_secs(5);
 /// What an entry costs besides its body.
 const OVERHEAD: usize = 256;
 
@@ -36,6 +39,8 @@ struct Held {
 struct Entry {
     number: u64,
     until: Timestamp,
+    /// Whether it keeps a POST from creating a build.
+    counts: bool,
     answer: Arc<Rendered>,
 }
 
@@ -45,13 +50,15 @@ impl AnswerCache {
         Self { bytes, held: Mutex::default() }
     }
 
-    /// The answer of a hash, while it is fresh.
-    pub fn get(&self, hash: &Sha256Hex, now: Timestamp) -> Option<Arc<Rendered>> {
+    /// The answer of a hash for who wants `ask`, while it is trusted.
+    pub fn get(&self, hash: &Sha256Hex, ask: Ask, now: Timestamp) -> Option<Arc<Rendered>> {
         let held = self.lock();
-        held.entries.get(hash).filter(|entry| now < entry.until).map(|entry| entry.answer.clone())
+        let entry = held.entries.get(hash)?;
+        let fits = now < entry.until && (entry.counts || ask == Ask::Look);
+        fits.then(|| entry.answer.clone())
     }
 
-    /// Puts a fresh answer in.
+    /// Puts an answer in that counts until `fresh_until`.
     pub fn put(
         &self,
         hash: Sha256Hex,
@@ -59,12 +66,34 @@ impl AnswerCache {
         fresh_until: Timestamp,
         now: Timestamp,
     ) {
+        self.insert(hash, answer, fresh_until, true, now);
+    }
+
+    /// Puts an answer in that is only for who looks, and only until `keep_until`.
+    pub fn put_stale(
+        &self,
+        hash: Sha256Hex,
+        answer: Arc<Rendered>,
+        keep_until: Timestamp,
+        now: Timestamp,
+    ) {
+        self.insert(hash, answer, keep_until, false, now);
+    }
+
+    fn insert(
+        &self,
+        hash: Sha256Hex,
+        answer: Arc<Rendered>,
+        end: Timestamp,
+        counts: bool,
+        now: Timestamp,
+    ) {
         let size = answer.body.len().saturating_add(OVERHEAD);
         if size > self.bytes {
             return;
         }
-        let until =
-            now.checked_add(TRUSTED).map_or(fresh_until, |trusted| trusted.min(fresh_until));
+        let trusted = if counts { TRUSTED } else { OVERTAKEN };
+        let until = now.checked_add(trusted).map_or(end, |trusted| trusted.min(end));
         let mut held = self.lock();
         held.remove(&hash);
         while held.bytes.saturating_add(size) > self.bytes && held.drop_oldest() {}
@@ -72,7 +101,7 @@ impl AnswerCache {
         held.next = number.saturating_add(1);
         held.bytes = held.bytes.saturating_add(size);
         held.order.push_back((number, hash.clone()));
-        held.entries.insert(hash, Entry { number, until, answer });
+        held.entries.insert(hash, Entry { number, until, counts, answer });
     }
 
     /// Forgets the answer of a hash.
@@ -123,7 +152,12 @@ mod tests {
     use super::*;
 
     fn answer(size: usize) -> Arc<Rendered> {
-        Arc::new(Rendered { status: StatusCode::OK, stage: "done", body: vec![b'x'; size].into() })
+        Arc::new(Rendered {
+            status: StatusCode::OK,
+            stage: "done",
+            uid: "uid".into(),
+            body: vec![b'x'; size].into(),
+        })
     }
 
     fn at(second: i64) -> Timestamp {
@@ -135,8 +169,8 @@ mod tests {
         let cache = AnswerCache::new(10_000);
         let hash = Sha256Hex::of(b"a");
         cache.put(hash.clone(), answer(10), at(20), at(0));
-        assert!(cache.get(&hash, at(19)).is_some());
-        assert!(cache.get(&hash, at(20)).is_none());
+        assert!(cache.get(&hash, Ask::Build, at(19)).is_some());
+        assert!(cache.get(&hash, Ask::Build, at(20)).is_none());
     }
 
     #[test]
@@ -144,8 +178,20 @@ mod tests {
         let cache = AnswerCache::new(10_000);
         let hash = Sha256Hex::of(b"a");
         cache.put(hash.clone(), answer(10), at(1_000_000), at(0));
-        assert!(cache.get(&hash, at(29)).is_some());
-        assert!(cache.get(&hash, at(30)).is_none());
+        assert!(cache.get(&hash, Ask::Build, at(29)).is_some());
+        assert!(cache.get(&hash, Ask::Build, at(30)).is_none());
+    }
+
+    #[test]
+    fn a_stale_answer_is_for_who_looks_and_for_a_few_seconds() {
+        let cache = AnswerCache::new(10_000);
+        let hash = Sha256Hex::of(b"a");
+        cache.put_stale(hash.clone(), answer(10), at(1_000_000), at(0));
+        assert!(cache.get(&hash, Ask::Look, at(4)).is_some());
+        assert!(cache.get(&hash, Ask::Build, at(4)).is_none());
+        assert!(cache.get(&hash, Ask::Look, at(5)).is_none());
+        cache.put_stale(hash.clone(), answer(10), at(2), at(0));
+        assert!(cache.get(&hash, Ask::Look, at(2)).is_none());
     }
 
     proptest! {
@@ -157,10 +203,10 @@ mod tests {
             for (key, size, forget) in puts {
                 let hash = Sha256Hex::of(&[key]);
                 cache.put(hash.clone(), answer(size), at(9), at(0));
-                prop_assert!(cache.get(&hash, at(0)).is_some());
+                prop_assert!(cache.get(&hash, Ask::Build, at(0)).is_some());
                 if forget {
                     cache.forget(&hash);
-                    prop_assert!(cache.get(&hash, at(0)).is_none());
+                    prop_assert!(cache.get(&hash, Ask::Build, at(0)).is_none());
                 }
                 let held = cache.lock();
                 let real: usize = held.entries.values().map(|it| it.answer.body.len() + OVERHEAD).sum();

@@ -33,6 +33,8 @@ pub struct Rendered {
     pub status: StatusCode,
     /// Value of [`STATUS_HEADER`].
     pub stage: &'static str,
+    /// uid of the build that it is about.
+    pub uid: String,
     /// JSON.
     pub body: Bytes,
 }
@@ -51,15 +53,18 @@ impl Rendered {
 
 /// The answer of an archived build.
 pub async fn stored(state: &AppState, record: &BuildRecord) -> Rendered {
+    let uid = record.facts.uid.clone();
     match &record.facts.ending {
         Ending::Succeeded(built) => Rendered {
             status: StatusCode::OK,
             stage: "done",
+            uid,
             body: bytes(&success::body(&record.facts, built)),
         },
         Ending::Failed(failure) => Rendered {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             stage: "failed",
+            uid,
             body: bytes(&failed::body(state, record, failure).await),
         },
     }

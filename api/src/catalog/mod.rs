@@ -136,6 +136,7 @@ pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>) {
             Hint::Changed { channel, payload } if channel != CATALOG_CHANNEL => {
                 if let Ok(hash) = payload.parse::<Sha256Hex>() {
                     state.answers.forget(&hash);
+                    state.cluster.watch.doubt(&hash);
                 }
             }
             Hint::Check | Hint::Changed { .. } => reload(&state).await,

@@ -24,6 +24,8 @@ pub struct Entry {
     pub admitted: bool,
     /// Whether it ended and its record is in the database.
     pub archived: bool,
+    /// Whether somebody said since the last news of it that its record is in the database.
+    pub doubted: bool,
     /// How far it is.
     pub stage: Stage,
     /// Secret of its first-boot script, when it has one.
@@ -51,6 +53,7 @@ impl Entry {
             },
             admitted: holds(BuildCondition::Admitted),
             archived: holds(BuildCondition::Archived),
+            doubted: false,
             stage: stage.unwrap_or_default(),
             secret: build.spec.request.defaults.as_ref().map(|it| it.secret_name.clone()),
         })
@@ -77,6 +80,7 @@ pub(crate) mod tests {
             priority: 1,
             admitted: false,
             archived: false,
+            doubted: false,
             stage: Stage::Init,
             secret: None,
         }

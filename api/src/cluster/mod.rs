@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 pub use create::{Created, NewBuild};
 pub use entry::Entry;
-pub use watch::{Waiting, Watch};
+pub use watch::{Reservation, Waiting, Watch};
 
 use crate::error::{ApiError, CLUSTER};
 

@@ -47,6 +47,13 @@ impl Recent {
         (now.duration_since(*put) < REMEMBERED).then_some(entry)
     }
 
+    /// Marks the entry of a hash as one that may have ended.
+    pub(super) fn doubt(&mut self, hash: &Sha256Hex) {
+        if let Some((_, entry)) = self.entries.get_mut(hash) {
+            entry.doubted = true;
+        }
+    }
+
     /// Every recent entry.
     pub(super) fn iter(&self, now: Instant) -> impl Iterator<Item = &Entry> {
         self.entries

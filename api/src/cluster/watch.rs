@@ -2,9 +2,9 @@
 //! exist all the same.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
-        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
@@ -47,9 +47,67 @@ struct Index {
     /// Filled while the objects are listed anew.
     listing: Option<HashMap<Sha256Hex, Entry>>,
     recent: Recent,
+    /// Builds that are about to be created.
+    reserved: HashSet<Sha256Hex>,
+}
+
+impl Index {
+    /// The build of a hash, as far as known here.
+    fn get(&self, hash: &Sha256Hex) -> Option<&Entry> {
+        let seen = self.builds.get(hash);
+        match seen {
+            Some(entry) if !entry.archived => Some(entry),
+            _ => self
+                .recent
+                .get(hash, Instant::now())
+                .filter(|recent| seen.is_none_or(|seen| seen.uid != recent.uid))
+                .or(seen),
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        let unseen = |entry: &&Entry| {
+            let seen = self.builds.get(&entry.hash);
+            entry.waits() && seen.is_none_or(|it| it.archived && it.uid != entry.uid)
+        };
+        let seen = self.builds.values().filter(|entry| entry.waits()).count();
+        let unseen = self.recent.iter(Instant::now()).filter(unseen).count();
+        // What was created is counted as what it is.
+        let coming = |hash: &&Sha256Hex| self.get(hash).is_none_or(|it| it.archived);
+        let coming = self.reserved.iter().filter(coming).count();
+        seen.saturating_add(unseen).saturating_add(coming)
+    }
+}
+
+/// A place among the builds that wait, for one that is about to be created: counted until this is
+/// dropped, or until the build is known.
+pub struct Reservation {
+    watch: Arc<Watch>,
+    hash: Sha256Hex,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.watch.write().reserved.remove(&self.hash);
+    }
 }
 
 impl Watch {
+    /// Takes a place for a new build, unless more than `most` builds wait. One look and one act:
+    /// however many ask at once, no more than that get one.
+    ///
+    /// # Errors
+    /// The number of builds that wait.
+    pub fn reserve(self: &Arc<Self>, hash: &Sha256Hex, most: usize) -> Result<Reservation, usize> {
+        let mut index = self.write();
+        let waiting = index.waiting();
+        if waiting > most {
+            return Err(waiting);
+        }
+        index.reserved.insert(hash.clone());
+        Ok(Reservation { watch: self.clone(), hash: hash.clone() })
+    }
+
     pub(super) async fn follow(&self, builds: Api<FirmwareBuild>) {
         let config = watcher::Config::default().page_size(PAGE);
         let events = watcher::watcher(builds, config).default_backoff();
@@ -112,30 +170,23 @@ impl Watch {
         self.write().recent.put(entry, Instant::now());
     }
 
-    /// The build of a hash, as far as known here.
-    pub fn get(&self, hash: &Sha256Hex) -> Option<Entry> {
-        let index = self.read();
-        let seen = index.builds.get(hash);
-        match seen {
-            Some(entry) if !entry.archived => Some(entry.clone()),
-            _ => index
-                .recent
-                .get(hash, Instant::now())
-                .filter(|recent| seen.is_none_or(|seen| seen.uid != recent.uid))
-                .or(seen)
-                .cloned(),
+    /// Marks the build of a hash as one that may have ended, until there is news of it.
+    pub fn doubt(&self, hash: &Sha256Hex) {
+        let mut index = self.write();
+        if let Some(entry) = index.builds.get_mut(hash) {
+            entry.doubted = true;
         }
+        index.recent.doubt(hash);
     }
 
-    /// Number of builds that wait for their turn.
+    /// The build of a hash, as far as known here.
+    pub fn get(&self, hash: &Sha256Hex) -> Option<Entry> {
+        self.read().get(hash).cloned()
+    }
+
+    /// Number of builds that wait for their turn, those that are being created included.
     pub fn waiting(&self) -> usize {
-        let index = self.read();
-        let unseen = |entry: &&Entry| {
-            let seen = index.builds.get(&entry.hash);
-            entry.waits() && seen.is_none_or(|it| it.archived && it.uid != entry.uid)
-        };
-        let unseen = index.recent.iter(Instant::now()).filter(unseen);
-        index.builds.values().filter(|entry| entry.waits()).count().saturating_add(unseen.count())
+        self.read().waiting()
     }
 
     /// Number of builds that are known.
@@ -203,6 +254,46 @@ mod tests {
         watch.note(new.clone());
         assert_eq!(watch.get(&old.hash), Some(new));
         assert_eq!(watch.waiting(), 1);
+    }
+
+    #[test]
+    fn places_are_given_to_no_more_builds_than_may_wait_and_come_back() {
+        let watch = Arc::new(watch(&[entry("a", 0)]));
+        let hash = |text: &str| Sha256Hex::of(text.as_bytes());
+        let first = watch.reserve(&hash("b"), 2).unwrap();
+        let second = watch.reserve(&hash("c"), 2).unwrap();
+        assert_eq!(watch.reserve(&hash("d"), 2).err(), Some(3));
+        // Created: counted once, with and without its reservation.
+        watch.note(entry("b", 1));
+        assert_eq!(watch.waiting(), 3);
+        drop(first);
+        assert_eq!(watch.waiting(), 3);
+        // Failed.
+        drop(second);
+        assert_eq!(watch.waiting(), 2);
+        assert!(watch.reserve(&hash("d"), 2).is_ok());
+    }
+
+    #[test]
+    fn a_place_for_a_build_that_replaces_an_archived_one_counts() {
+        let old = Entry { archived: true, ..entry("a", 0) };
+        let watch = Arc::new(watch(std::slice::from_ref(&old)));
+        let _place = watch.reserve(&old.hash, 0).unwrap();
+        assert_eq!(watch.waiting(), 1);
+    }
+
+    #[test]
+    fn a_build_is_doubted_until_there_is_news_of_it() {
+        let (seen, noted) = (entry("a", 0), entry("b", 0));
+        let watch = watch(std::slice::from_ref(&seen));
+        watch.note(noted.clone());
+        for build in [&seen, &noted] {
+            assert!(!watch.get(&build.hash).unwrap().doubted);
+            watch.doubt(&build.hash);
+            assert!(watch.get(&build.hash).unwrap().doubted);
+        }
+        watch.note(noted.clone());
+        assert!(!watch.get(&noted.hash).unwrap().doubted);
     }
 
     #[test]

@@ -9,17 +9,16 @@ use axum::{
 };
 use futures::FutureExt as _;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use tokio::{
-    sync::{Semaphore, TryAcquireError},
-    time::Instant,
-};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{sync::Semaphore, time::Instant};
 use tower::ServiceExt as _;
 
-use super::{path, router};
+use super::{path, router, ticket::Ticket};
 use crate::{
     error::{ApiError, error_response},
     metrics::Route,
     state::AppState,
+    v1::body,
 };
 
 /// Longest time to the head of an answer: a client waits 15 s (auc). The bytes of a file may take
@@ -33,13 +32,23 @@ pub struct Front {
     state: AppState,
     router: Router,
     places: Arc<Semaphore>,
+    answer_within: Duration,
 }
 
 impl Front {
     /// Over every route.
     pub fn new(state: AppState) -> Self {
+        Self::over(router::router(state.clone()), state, ANSWER_WITHIN)
+    }
+
+    fn over(router: Router, state: AppState, answer_within: Duration) -> Self {
         let places = Arc::new(Semaphore::new(state.settings.max_requests));
-        Self { router: router::router(state.clone()), state, places }
+        Self { state, router, places, answer_within }
+    }
+
+    #[cfg(test)]
+    pub(super) fn working(&self) -> &Gauge {
+        &self.state.metrics.in_flight
     }
 
     /// Answers one request, whatever happens.
@@ -53,7 +62,7 @@ impl Front {
         let mut response = if request.method() == Method::OPTIONS {
             preflight()
         } else {
-            self.bounded(request).await
+            self.bounded(request, route).await
         };
         response
             .headers_mut()
@@ -62,21 +71,12 @@ impl Front {
         response
     }
 
-    async fn bounded(&self, request: Request<Body>) -> Response {
-        let _place = match self.places.try_acquire() {
-            Ok(place) => place,
-            Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
-                self.state.metrics.shed.inc();
-                return error_response(503, None, "too many requests at a time, try again later");
-            }
-        };
-        self.state.metrics.in_flight.inc();
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.router.clone().oneshot(request));
-        let outcome = AssertUnwindSafe(answer).catch_unwind().await;
-        self.state.metrics.in_flight.dec();
-        match outcome {
+    async fn bounded(&self, request: Request<Body>, route: Route) -> Response {
+        let _working = Working::new(&self.state.metrics.in_flight);
+        let answer = tokio::time::timeout(self.answer_within, self.handled(request, route));
+        match AssertUnwindSafe(answer).catch_unwind().await {
             Ok(Ok(Ok(response))) => in_json(response),
-            Ok(Ok(Err(never))) => match never {},
+            Ok(Ok(Err(error))) => error.into_response(),
             Ok(Err(_)) => error_response(503, None, "no answer in time, try again later"),
             Err(_) => {
                 self.state.metrics.panics.inc();
@@ -84,6 +84,53 @@ impl Front {
                 ApiError::Internal.into_response()
             }
         }
+    }
+
+    /// A body is read before a place is taken: clients that send slowly must not take the places of
+    /// those that ask how far their build is, and give up when they are refused.
+    async fn handled(&self, request: Request<Body>, route: Route) -> Result<Response, ApiError> {
+        let (mut request, share) = match route {
+            Route::BuildPost => {
+                let (head, body) = request.into_parts();
+                let held = body::read(body, &self.state.bodies).await.inspect_err(|error| {
+                    if matches!(error, ApiError::Busy) {
+                        self.state.metrics.shed.inc();
+                    }
+                })?;
+                (Request::from_parts(head, Body::from(held.bytes)), held.share)
+            }
+            _ => (request, None),
+        };
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            self.state.metrics.shed.inc();
+            return Err(ApiError::Busy);
+        };
+        let ticket = Ticket::new(place, share);
+        request.extensions_mut().insert(ticket.clone());
+        let answered = self.router.clone().oneshot(request).await;
+        // Until the head of the answer, whatever the handler does with its copy.
+        drop(ticket);
+        match answered {
+            Ok(response) => Ok(response),
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Counts a request for as long as it is worked on, however that ends: a client that hangs up takes
+/// the future with it.
+struct Working<'a>(&'a Gauge);
+
+impl<'a> Working<'a> {
+    fn new(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -113,3 +160,7 @@ fn in_json(response: Response) -> Response {
     }
     clean
 }
+
+#[cfg(test)]
+#[path = "front_tests.rs"]
+pub(super) mod tests;

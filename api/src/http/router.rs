@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     catalog::{branches_get, latest_get, overview_get},
     error::{ApiError, error_response},
-    openapi, root,
+    openapi, openapi_headers, root,
     state::AppState,
     store, v1,
 };
@@ -34,15 +34,20 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(root::root_get))
 }
 
+fn parts() -> (Router<AppState>, utoipa::openapi::OpenApi) {
+    let (router, mut document) = routes().split_for_parts();
+    openapi_headers::add(&mut document);
+    (router, document)
+}
+
 /// The document as JSON.
 pub fn document() -> String {
-    let (_, document) = routes().split_for_parts();
-    document.to_pretty_json().unwrap_or_default()
+    parts().1.to_pretty_json().unwrap_or_default()
 }
 
 /// Every route, without what [`super::front`] adds.
 pub fn router(state: AppState) -> Router {
-    let (router, document) = routes().split_for_parts();
+    let (router, document) = parts();
     let document = document.to_json().unwrap_or_default();
     router
         .fallback(not_found)

@@ -13,12 +13,17 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use super::front::Front;
+use super::{front::Front, idle::WriteIdle};
 
 /// Longest time for the head of a request, idle connections included: an ingress keeps them open.
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// Longest wait for running requests when the process ends. Pods are given 30 s.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
+/// Longest time for which a client takes nothing of its answer.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
+/// Bytes that a connection reads ahead, and about as many that it holds for sending. Without it
+/// hyper takes 400 KiB of each.
+const BUFFER: usize = 64 * 1024;
 /// Pause after the machine has no socket left.
 const NO_SOCKET: Duration = Duration::from_millis(100);
 
@@ -61,7 +66,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((socket, _)) => {
-                let connection = connection(socket, answering.clone(), stop.clone());
+                let connection = connection(socket, answering.clone(), stop.clone(), TAKEN_WITHIN);
                 running.spawn(async move {
                     connection.await;
                     drop(place);
@@ -79,15 +84,21 @@ pub async fn serve(
     }
 }
 
-async fn connection(socket: TcpStream, answering: Answering, stop: CancellationToken) {
+async fn connection(
+    socket: TcpStream,
+    answering: Answering,
+    stop: CancellationToken,
+    taken_within: Duration,
+) {
     // Answers are written whole: waiting for more to send would only delay them.
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request| answering.clone().answer(request));
+    // Never with `pipeline_flush`: hyper then takes a whole file into memory for a slow reader.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(socket), service);
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(WriteIdle::new(socket, taken_within)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -100,3 +111,7 @@ async fn connection(socket: TcpStream, answering: Answering, stop: CancellationT
         tracing::debug!(%error, "a connection broke");
     }
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -13,6 +13,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::fmt::rfc2822;
 
@@ -44,7 +45,7 @@ const PRIVATE: &str = "private, no-store";
         (status = 304, description = "`If-None-Match` names this file"),
         (status = 404, description = "No such file", body = openapi::Error),
         (status = 416, description = "The file has no such bytes", body = openapi::Error),
-        (status = 503, description = "A dependency is away, see `Retry-After`", body = openapi::Error),
+        (status = 503, description = "A dependency is away or too many files are being sent, see `Retry-After`", body = openapi::Error),
     )
 )]
 pub async fn file_get(
@@ -85,8 +86,12 @@ pub async fn file_get(
 }
 
 async fn open(state: &AppState, row: &ArtifactRecord, part: Range<u64>) -> Result<Body, ApiError> {
+    // Held until the last byte was taken: how fast that goes is up to the client.
+    let place = state.downloads.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
     match state.artifacts.read_range(&row.object_key, part).await {
-        Ok(bytes) => Ok(Body::from_stream(bytes)),
+        Ok(bytes) => Ok(Body::from_stream(bytes.inspect(move |_| {
+            let _held = &place;
+        }))),
         Err(ArtifactError::NotFound(key)) => {
             tracing::error!(key, "a file that the database knows is not in the store");
             Err(NOT_FOUND)

@@ -1,8 +1,11 @@
 //! Reading a request body within bounds.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 
@@ -12,12 +15,23 @@ pub const MOST: usize = 256 * 1024;
 /// when the connection closes never sees the answer.
 const DRAINED: usize = 4 << 20;
 
-/// The whole body, chunked or not.
+/// A body, and its share of what all bodies together may take.
+#[derive(Debug)]
+pub struct Held {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// Given back when the request is answered: what was made of the bytes is as large.
+    pub share: Option<OwnedSemaphorePermit>,
+}
+
+/// The whole body, chunked or not. Only what has arrived counts against `budget`, in bytes: what a
+/// client merely announces costs nothing.
 ///
 /// # Errors
-/// [`ApiError::TooLarge`], or [`ApiError::Body`] when it ends early.
-pub async fn read(mut body: Body) -> Result<Bytes, ApiError> {
-    let mut held = BytesMut::new();
+/// [`ApiError::TooLarge`], [`ApiError::Busy`] when the budget is used up, or [`ApiError::Body`]
+/// when the body ends early.
+pub async fn read(mut body: Body, budget: &Arc<Semaphore>) -> Result<Held, ApiError> {
+    let (mut held, mut share) = (BytesMut::new(), None::<OwnedSemaphorePermit>);
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| ApiError::Body)?;
@@ -26,18 +40,33 @@ pub async fn read(mut body: Body) -> Result<Bytes, ApiError> {
         if seen > DRAINED {
             break;
         }
-        if seen <= MOST {
-            held.extend_from_slice(data);
+        if seen > MOST {
+            (held, share) = (BytesMut::new(), None);
+            continue;
         }
+        let more = u32::try_from(data.len()).map_err(|_| ApiError::TooLarge(MOST))?;
+        let more = budget.clone().try_acquire_many_owned(more).map_err(|_| ApiError::Busy)?;
+        match &mut share {
+            Some(share) => share.merge(more),
+            None => share = Some(more),
+        }
+        held.extend_from_slice(data);
     }
-    if seen > MOST { Err(ApiError::TooLarge(MOST)) } else { Ok(held.freeze()) }
+    if seen > MOST {
+        return Err(ApiError::TooLarge(MOST));
+    }
+    Ok(Held { bytes: held.freeze(), share })
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::stream;
+    use futures::{StreamExt as _, stream};
 
     use super::*;
+
+    fn budget() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(2 * MOST))
+    }
 
     fn chunks(number: usize, size: usize) -> Body {
         let chunk = Bytes::from(vec![b'x'; size]);
@@ -48,15 +77,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_exactly_the_bound_is_read_and_one_byte_more_is_413() {
-        assert_eq!(read(chunks(1024, 256)).await.unwrap().len(), MOST);
-        let error = read(chunks(1, MOST + 1)).await.unwrap_err();
+        let budget = budget();
+        assert_eq!(read(chunks(1024, 256), &budget).await.unwrap().bytes.len(), MOST);
+        let error = read(chunks(1, MOST + 1), &budget).await.unwrap_err();
         assert_eq!(error.status(), 413);
     }
 
     #[tokio::test]
-    async fn an_endless_body_ends_in_413() {
+    async fn an_endless_body_ends_in_413_and_holds_nothing() {
+        let budget = budget();
         let endless =
             stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 4096])));
-        assert_eq!(read(Body::from_stream(endless)).await.unwrap_err().status(), 413);
+        let error = read(Body::from_stream(endless), &budget).await.unwrap_err();
+        assert_eq!((error.status(), budget.available_permits()), (413, 2 * MOST));
+    }
+
+    #[tokio::test]
+    async fn all_bodies_together_are_bounded_and_one_that_has_no_room_is_503() {
+        let budget = budget();
+        let first = read(chunks(1, MOST), &budget).await.unwrap();
+        let second = read(chunks(1, MOST), &budget).await.unwrap();
+        let refused = read(chunks(2, 1), &budget).await.unwrap_err();
+        assert_eq!(refused.status(), 503);
+        drop((first, second));
+        assert_eq!(read(chunks(2, 1), &budget).await.unwrap().bytes.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_announced_and_does_not_come_takes_no_share() {
+        let budget = budget();
+        let some = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
+        let stalled = Body::from_stream(some.chain(stream::pending()));
+        let mut reading = Box::pin(read(stalled, &budget));
+        assert!(futures::poll!(&mut reading).is_pending());
+        assert_eq!(budget.available_permits(), 2 * MOST - 1);
+        drop(reading);
+        assert_eq!(budget.available_permits(), 2 * MOST);
     }
 }

@@ -7,14 +7,17 @@ use asu_core::{
     request_hash::request_hash,
 };
 use asu_store::model::CounterKind;
-use axum::{body::Body, extract::State, response::Response};
+use axum::{Extension, extract::State, response::Response};
+use bytes::Bytes;
+use tokio::task::JoinHandle;
 
-use super::{body, parse};
+use super::parse;
 use crate::{
     answers,
     cluster::{Created, Entry, NewBuild},
     error::ApiError,
-    lookup::{Found, look_up},
+    http::ticket::Ticket,
+    lookup::{Found, look_up, look_up_alone},
     openapi,
     state::AppState,
 };
@@ -39,20 +42,44 @@ use crate::{
         (status = 529, description = "Too many builds wait", body = openapi::Error),
     )
 )]
-pub async fn build_post(State(state): State<AppState>, body: Body) -> Result<Response, ApiError> {
-    let body = body::read(body).await?;
+pub async fn build_post(
+    State(state): State<AppState>,
+    Extension(ticket): Extension<Ticket>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     let asked = parse::parse(&body)?;
+    drop(body);
     let admission = admit(&state, &asked)?;
     let hash = request_hash(&admission.request);
     state.counters.add(CounterKind::Request, None, state.now());
-    let script = asked.asked.defaults.as_deref();
+    let script = asked.asked.defaults;
     match look_up(&state, &hash, Ask::Build).await? {
         Found::Stored(stored) => {
             state.counters.add(CounterKind::CacheHit, Some(&hash), state.now());
             Ok(stored.response())
         }
-        Found::Alive(entry) => attach(&state, &entry, script).await,
-        Found::Nothing(_) => create(&state, &hash, admission, script).await,
+        Found::Alive(entry) => attach(&state, &entry, script.as_deref()).await,
+        Found::Nothing(_) => {
+            let creating = state.creating.clone();
+            let task = creating.spawn(async move {
+                let created = create(&state, &hash, admission, script.as_deref()).await;
+                drop(ticket);
+                created
+            });
+            finished(task).await
+        }
+    }
+}
+
+/// Waits for a task that goes on when the waiting ends: a client that hangs up, or an answer that
+/// takes too long, must not leave a build without its first-boot script.
+async fn finished(task: JoinHandle<Result<Response, ApiError>>) -> Result<Response, ApiError> {
+    match task.await {
+        Ok(answer) => answer,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(ApiError::Internal),
+        },
     }
 }
 
@@ -90,15 +117,13 @@ async fn create(
     let basis = admission.verdict?;
     let _alone = state.cluster.alone(hash).await;
     // Somebody may have been faster, here or at another replica.
-    let old = match look_up(state, hash, Ask::Build).await? {
+    let old = match look_up_alone(state, hash, Ask::Build).await? {
         Found::Stored(stored) => return Ok(stored.response()),
         Found::Alive(entry) => return attach(state, &entry, script).await,
         Found::Nothing(old) => old,
     };
-    let waiting = state.cluster.watch.waiting();
-    if waiting > state.settings.max_pending {
-        return Err(ApiError::Overload(waiting));
-    }
+    let most = state.settings.max_pending;
+    let _place = state.cluster.watch.reserve(hash, most).map_err(ApiError::Overload)?;
     let now = state.now();
     let new = NewBuild { hash, request: &admission.request, basis: &basis, now };
     if let Some(old) = old {
@@ -118,7 +143,7 @@ async fn create_anew(
     old: &Entry,
     script: Option<&str>,
 ) -> Result<Response, ApiError> {
-    if let Found::Stored(stored) = look_up(state, new.hash, Ask::Build).await? {
+    if let Found::Stored(stored) = look_up_alone(state, new.hash, Ask::Build).await? {
         return Ok(stored.response());
     }
     state.cluster.clear(old).await?;

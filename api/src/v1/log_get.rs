@@ -2,16 +2,25 @@
 
 use asu_store::BuildRepository as _;
 use axum::{
+    body::Body,
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use http::header;
 
 use crate::{
+    cluster::Entry,
     error::ApiError,
-    log_text, openapi,
+    log_text::LogText,
+    openapi,
     state::{AppState, parse_hash},
 };
+
+/// Not the log of an older build of the same request.
+const NOT_YET: ApiError = ApiError::NotFound("this build has no log yet");
+const NO_LOG: ApiError = ApiError::NotFound("this build has no log");
 
 /// Log of a build
 ///
@@ -32,14 +41,31 @@ pub async fn log_get(
     Path(hash): Path<String>,
 ) -> Result<Response, ApiError> {
     let hash = parse_hash(&hash)?;
-    let record = state.database.newest_by_hash(&hash).await?.ok_or(ApiError::UnknownHash)?;
-    let text = log_text::whole(&state, &record)
-        .await?
-        .ok_or(ApiError::NotFound("this build has no log"))?;
+    if is_alive(state.cluster.watch.get(&hash)) {
+        return Err(NOT_YET);
+    }
+    let Some(record) = state.database.newest_by_hash(&hash).await? else {
+        // The watch may lag.
+        let alive = is_alive(state.cluster.read(&hash).await?);
+        return Err(if alive { NOT_YET } else { ApiError::UnknownHash });
+    };
+    // Held until the last byte was taken: how fast that goes is up to the client.
+    let place = state.log_readers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let mut log = LogText::open(&state.artifacts, &record).await?.ok_or(NO_LOG)?;
+    // A log that cannot be read is an error, not an answer that breaks off.
+    let first = log.next().await?.unwrap_or_default();
+    let rest = stream::try_unfold((log, place), |(mut log, place)| async move {
+        Ok(log.next().await?.map(|piece| (piece, (log, place))))
+    });
+    let first = stream::once(async { Ok::<Bytes, ApiError>(first) });
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    Ok((headers, text).into_response())
+    Ok((headers, Body::from_stream(first.chain(rest))).into_response())
+}
+
+fn is_alive(entry: Option<Entry>) -> bool {
+    entry.is_some_and(|entry| !entry.archived && !entry.doubted)
 }

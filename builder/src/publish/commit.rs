@@ -8,9 +8,23 @@ use object_store::{
     ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path as Key,
 };
 
-use super::{EXIT_INFRASTRUCTURE, EXIT_REQUEST, EXIT_SUCCESS, Publish, PublishError};
+use super::{EXIT_INFRASTRUCTURE, EXIT_NOTHING, EXIT_REQUEST, EXIT_SUCCESS, Publish, PublishError};
 
 impl Publish<'_> {
+    /// The exit code of a final result that is there already: then nothing that it speaks of may be
+    /// touched again.
+    pub(super) async fn committed(&self) -> Result<Option<u8>, PublishError> {
+        let key = Key::from(store_keys::result(&self.plan.uid));
+        match self.store.get(&key).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            other => {
+                let stored: BuildResult = serde_json::from_slice(&other?.bytes().await?)?;
+                println!("publish: a result of this build is there already");
+                Ok(Some(exit_code(&stored)))
+            }
+        }
+    }
+
     /// Puts the result. A final one is never replaced: when there is one, it stands.
     pub(super) async fn commit(
         &self,
@@ -28,10 +42,7 @@ impl Publish<'_> {
         match self.store.put_opts(&key, bytes, create).await {
             Ok(_) => Ok(exit_code(result)),
             Err(object_store::Error::AlreadyExists { .. }) => {
-                let stored = self.store.get(&key).await?.bytes().await?;
-                let stored: BuildResult = serde_json::from_slice(&stored)?;
-                println!("publish: a result of this build is there already");
-                Ok(exit_code(&stored))
+                Ok(self.committed().await?.unwrap_or(EXIT_NOTHING))
             }
             Err(error) => Err(error.into()),
         }

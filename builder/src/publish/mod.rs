@@ -3,6 +3,7 @@
 
 mod commit;
 mod log;
+mod settle;
 mod takeover;
 mod upload;
 mod wait;
@@ -13,7 +14,7 @@ use asu_core::{
     digest::Sha256Hex,
     failure::{Disposition, Failure, FailureReason},
     plan::{BuildPlan, PLAN_SCHEMA, paths as names},
-    result::{BuildResult, Built, MAX_OUTCOME_BYTES, Outcome, RESULT_SCHEMA},
+    result::{BuildResult, MAX_OUTCOME_BYTES, Outcome, RESULT_SCHEMA},
 };
 use object_store::{ObjectStore, local::LocalFileSystem};
 
@@ -23,6 +24,7 @@ use crate::{
     paths::Paths,
 };
 
+use takeover::Taken;
 pub use wait::Stop;
 use wait::{Ended, Watch};
 
@@ -106,6 +108,9 @@ impl Publish<'_> {
         ended: Ended,
         log: Option<std::fs::File>,
     ) -> Result<u8, PublishError> {
+        if let Some(code) = self.committed().await? {
+            return Ok(code);
+        }
         let mut millis = BTreeMap::new();
         let verdict = match self.verdict(ended, &mut millis).await {
             Ok(verdict) => verdict,
@@ -113,7 +118,13 @@ impl Publish<'_> {
             Err(error) => Err(Failure::new(FailureReason::Internal, error.to_string())),
         };
         let last_word = match &verdict {
-            Ok(built) => format!("stored {} files under {}", built.files.len(), built.build_key),
+            Ok(Taken { built, note }) => {
+                if let Some(note) = note {
+                    println!("publish: {note}");
+                }
+                let note = note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+                format!("stored {} files under {}{note}", built.files.len(), built.build_key)
+            }
             Err(failure) => format!("{}: {}", failure.reason, failure.detail),
         };
         let text = log::read(self.work, log, self.plan.limits.log_bytes, &last_word);
@@ -123,7 +134,7 @@ impl Publish<'_> {
         };
         let stored = self.put_log(&text, final_result).await?;
         let (built, failure) = match verdict {
-            Ok(built) => (Some(built), None),
+            Ok(taken) => (Some(taken.built), None),
             Err(failure) => (None, Some(failure)),
         };
         let result = BuildResult {
@@ -143,7 +154,7 @@ impl Publish<'_> {
         &self,
         ended: Ended,
         millis: &mut BTreeMap<String, u64>,
-    ) -> Result<Result<Built, Failure>, PublishError> {
+    ) -> Result<Result<Taken, Failure>, PublishError> {
         let failure = |reason, detail: &str| Ok(Err(Failure::new(reason, detail)));
         match ended {
             Ended::Stopped => return failure(FailureReason::PodFailed, "The pod was stopped"),

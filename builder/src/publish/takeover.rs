@@ -4,9 +4,9 @@
 use asu_core::{
     failure::{Failure, FailureReason},
     plan::{Marker, paths as names},
-    result::{Built, Outcome, StoredFile, store_keys},
+    result::{Built, Outcome, StoredFile},
 };
-use object_store::{ObjectStoreExt as _, path::Path as Key};
+use object_store::path::Path as Key;
 
 use super::{Publish, PublishError, bad_handover, upload::Copied};
 use crate::{
@@ -21,12 +21,19 @@ use crate::{
 /// later attempt or the operator can remove what a killed one left.
 pub const UPLOADS: &str = "uploads";
 
+/// What was taken over.
+pub(super) struct Taken {
+    pub(super) built: Built,
+    /// What the log says about it.
+    pub(super) note: Option<String>,
+}
+
 impl Publish<'_> {
     /// The files of the output, under their final keys.
     pub(super) async fn take_over(
         &self,
         outcome: &Outcome,
-    ) -> Result<Result<Built, Failure>, PublishError> {
+    ) -> Result<Result<Taken, Failure>, PublishError> {
         let (effective, output, profile, names) = match self.inspect() {
             Ok(all) => all,
             Err(failure) => return Ok(Err(failure)),
@@ -36,15 +43,15 @@ impl Publish<'_> {
             let left = Key::from(format!("{UPLOADS}/{}.{attempt}", self.plan.uid));
             self.remove_below(&left).await?;
         }
-        let built = match self.copy_all(&output, &names, &uploads).await? {
+        let taken = match self.copy_all(&output, &names, &uploads).await? {
             Err(failure) => Err(failure),
             Ok(files) => match named_images_are_there(&profile, &files) {
                 Err(failure) => Err(failure),
-                Ok(()) => self.settle(outcome, &effective, profile, files, &uploads).await?,
+                Ok(()) => Ok(self.taken(outcome, &effective, profile, files, &uploads).await?),
             },
         };
         self.remove_below(&uploads).await?;
-        Ok(built)
+        Ok(taken)
     }
 
     /// Everything that can be said without copying.
@@ -96,56 +103,32 @@ impl Publish<'_> {
         Ok(Ok(files))
     }
 
-    /// Moves the files to their keys. Files that are there already with the same content are what
-    /// was wanted; other content under one key is a fault, and is never overwritten.
-    async fn settle(
+    /// Puts the files in their places and says what was built.
+    async fn taken(
         &self,
         outcome: &Outcome,
         effective: &Effective,
         profile: Profile,
-        mut files: Vec<StoredFile>,
+        files: Vec<StoredFile>,
         uploads: &Key,
-    ) -> Result<Result<Built, Failure>, PublishError> {
+    ) -> Result<Taken, PublishError> {
         let build_key = effective.build_key(self.plan, &outcome.indexes);
-        for file in &mut files {
-            let from = uploads.clone().join(file.name.as_str());
-            let to = Key::from(store_keys::artifact(&build_key, &file.name));
-            match self.store.rename_if_not_exists(&from, &to).await {
-                Err(object_store::Error::AlreadyExists { .. }) => {}
-                other => {
-                    other?;
-                    continue;
-                }
-            }
-            let (sha256, size) = self.digest(&to).await?;
-            if sha256 == file.sha256 {
-                continue;
-            }
-            if !may_differ(&file.name) {
-                return Ok(Err(Failure::new(
-                    FailureReason::Internal,
-                    format!("{} is stored already with other content", file.name),
-                )));
-            }
-            (file.sha256, file.size) = (sha256, size);
-        }
+        let settled = self.settle(build_key.clone(), files, uploads).await?;
+        let note = settled
+            .is_own
+            .then(|| format!("other files of the same build are stored under {build_key}"));
         let output = self.paths.output().to_string_lossy().into_owned();
-        Ok(Ok(Built {
-            build_key,
-            shareable: !outcome.indexes_changed,
-            files,
+        let built = Built {
+            build_key: settled.key,
+            shareable: !outcome.indexes_changed && !settled.is_own,
+            files: settled.files,
             manifest: outcome.manifest.clone(),
             packages: effective.packages.clone(),
             commands: effective.commands(self.plan, &output),
             profile: profile.facts,
-        }))
+        };
+        Ok(Taken { built, note })
     }
-}
-
-/// Files in which ImageBuilders write the time of the build: the bill of materials, and the sums
-/// that cover it. The stored ones stay.
-fn may_differ(name: &str) -> bool {
-    name.ends_with(".bom.cdx.json") || name == "sha256sums"
 }
 
 /// The success rule, on the bytes that were copied.

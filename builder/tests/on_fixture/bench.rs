@@ -284,6 +284,13 @@ impl Pod {
         self.run_with(|_, _| {})
     }
 
+    /// Makes it the pod of another build of the same plan, with the same store.
+    pub(crate) fn next(&mut self, uid: &str) {
+        self.plan.uid = uid.into();
+        fs::remove_dir_all(self.path("work")).expect("an old work folder");
+        volume(&self.path("work"), BUILD_USER, 0o2777);
+    }
+
     /// Runs both; `meanwhile` may disturb them.
     pub(crate) fn run_with(&self, meanwhile: impl FnOnce(&Child, &Child)) -> Ended {
         let (build, publish) = self.start();

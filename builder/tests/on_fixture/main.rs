@@ -10,3 +10,4 @@ mod faults;
 mod good;
 mod hostile;
 mod populating;
+mod settled;

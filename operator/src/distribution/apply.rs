@@ -56,6 +56,19 @@ pub async fn pinned(
     Ok(())
 }
 
+/// Makes the caches of ImageBuilders that are to take over.
+pub async fn successors(
+    context: &Context,
+    wanted: &BTreeMap<String, ImageBuilderCacheSpec>,
+) -> Result<(), kube::Error> {
+    for (name, spec) in wanted {
+        if !context.stores.caches.state().iter().any(|cache| cache.name_any() == *name) {
+            create_cache(context, name, spec).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn pin(context: &Context, name: &str, pinned: bool) -> Result<(), kube::Error> {
     let patch = Patch::Merge(json!({ "spec": { "pinned": pinned } }));
     let params = PatchParams {

@@ -85,6 +85,7 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
         Ok(None) => Ok(Action::await_change()),
         Ok(Some((decision, revision))) => {
             apply::pinned(&context, &name, &decision.pinned).await?;
+            apply::successors(&context, &decision.successors).await?;
             let facts = Facts::Written { decision: &decision, revision };
             publish(&object, &context, &facts).await?;
             let interval = context.settings.catalog_interval;
@@ -118,14 +119,10 @@ async fn catalog(
 ) -> Result<Option<(Decision, i64)>, Fault> {
     let read = dereference::read(name, valid, &context.catalogs, &context.stop).await?;
     let Some(read) = read else { return Ok(None) };
-    let incomplete = read.iter().any(|it| it.read.is_err() || !it.problems.is_empty());
-    let last = if incomplete {
-        let catalog = context.repositories.load().await?;
-        catalog.distributions.into_iter().find(|it| it.name == name)
-    } else {
-        None
-    };
-    let decision = decide(name, &object.spec, read, last.as_ref());
+    let last = context.repositories.load().await?;
+    let last = last.distributions.into_iter().find(|it| it.name == name);
+    let ready = dereference::ready_caches(context, name);
+    let decision = decide(name, &object.spec, read, last.as_ref(), &ready);
     let revision = apply::catalog(context, name, &decision).await?;
     Ok(Some((decision, revision)))
 }

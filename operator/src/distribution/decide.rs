@@ -1,8 +1,8 @@
 //! What the catalog becomes: pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use asu_core::catalog::{Branch, Distribution, Offer, PackageChange, Version};
+use asu_core::catalog::{Branch, Distribution, Offer, PackageChange, Target, Version};
 use asu_crds::{BranchStatus, CatalogCounts, DistributionSpec, ImageBuilderCacheSpec, cache_name};
 
 use super::{dereference::VersionRead, validate::target_path};
@@ -21,15 +21,19 @@ pub struct Decision {
     pub problems: Vec<BranchStatus>,
     /// Caches that are fetched ahead, by name.
     pub pinned: BTreeMap<String, ImageBuilderCacheSpec>,
+    /// Caches of ImageBuilders that take over once they are ready, by name.
+    pub successors: BTreeMap<String, ImageBuilderCacheSpec>,
 }
 
 /// Merges what was read with the last good catalog: what could not be read stays as it was, and
-/// is reported.
+/// is reported. So does a target whose ImageBuilder was replaced upstream, as long as the former one
+/// serves (`ready` holds the names of usable caches) and its successor does not yet.
 pub fn decide(
     name: &str,
     spec: &DistributionSpec,
     read: Vec<VersionRead>,
     last: Option<&Distribution>,
+    ready: &BTreeSet<String>,
 ) -> Decision {
     let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut versions = Vec::new();
@@ -53,6 +57,26 @@ pub fn decide(
         }
     }
     versions.iter_mut().for_each(settle_titles);
+    let mut successors = BTreeMap::new();
+    for version in &mut versions {
+        let Some(before) = last.and_then(|last| last.version(&version.name)) else { continue };
+        for (target, found) in &mut version.ready {
+            let old =
+                before.ready.get(target).filter(|old| is_held(name, before, old, found, ready));
+            let (Some(old), Some(path)) = (old, target_path(spec, &before.name, target)) else {
+                continue;
+            };
+            let next = cache_spec(name, &before.name, found, path);
+            let id = cache_name(name, &next.version, &next.target, &next.sha256);
+            let problem = format!(
+                "{} {target}: the former ImageBuilder serves until {id} is ready",
+                before.name
+            );
+            problems.entry(version.branch.clone()).or_default().push(problem);
+            successors.insert(id, next);
+            *found = old.clone();
+        }
+    }
     let mut pinned = BTreeMap::new();
     for pin in &spec.pinned_caches {
         if let Some(cache) = pinned_cache(name, spec, &versions, &pin.version, &pin.target) {
@@ -64,7 +88,13 @@ pub fn decide(
             problems.entry(branch).or_default().push(problem);
         }
     }
-    Decision { offer: offer(spec, &versions), versions, problems: statuses(problems), pinned }
+    Decision {
+        offer: offer(spec, &versions),
+        versions,
+        problems: statuses(problems),
+        pinned,
+        successors,
+    }
 }
 
 /// The database gives back the keys of JSON objects in an order of its own. Without one fixed order
@@ -104,15 +134,40 @@ fn pinned_cache(
     target: &str,
 ) -> Option<ImageBuilderCacheSpec> {
     let found = versions.iter().find(|found| found.name == version)?.ready.get(target)?;
-    Some(ImageBuilderCacheSpec {
+    let path = target_path(spec, version, target)?;
+    Some(ImageBuilderCacheSpec { pinned: true, ..cache_spec(distribution, version, found, path) })
+}
+
+fn cache_spec(
+    distribution: &str,
+    version: &str,
+    target: &Target,
+    target_path: String,
+) -> ImageBuilderCacheSpec {
+    ImageBuilderCacheSpec {
         distribution: distribution.to_owned(),
         version: version.to_owned(),
-        target: target.to_owned(),
-        sha256: found.image_builder.sha256.to_string(),
-        file: found.image_builder.file.clone(),
-        target_path: target_path(spec, version, target)?,
-        pinned: true,
-    })
+        target: target.name.clone(),
+        sha256: target.image_builder.sha256.to_string(),
+        file: target.image_builder.file.clone(),
+        target_path,
+        pinned: false,
+    }
+}
+
+/// Whether the former ImageBuilder of a target goes on serving: it can, and the new one cannot yet.
+fn is_held(
+    distribution: &str,
+    version: &Version,
+    old: &Target,
+    new: &Target,
+    ready: &BTreeSet<String>,
+) -> bool {
+    let usable = |target: &Target| {
+        let sha256 = target.image_builder.sha256.to_string();
+        ready.contains(&cache_name(distribution, &version.name, &target.name, &sha256))
+    };
+    old.image_builder.sha256 != new.image_builder.sha256 && usable(old) && !usable(new)
 }
 
 fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {

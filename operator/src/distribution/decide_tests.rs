@@ -61,7 +61,7 @@ fn failed(name: &str, branch: &str) -> VersionRead {
 }
 
 fn last() -> Distribution {
-    let none = decide("d", &spec(), vec![], None);
+    let none = decide("d", &spec(), vec![], None, &none_ready());
     let versions = vec![version("24.10.1", "24.10", Some("r1"))];
     Distribution { name: "d".into(), revision: 1, offer: none.offer, versions }
 }

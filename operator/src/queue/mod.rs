@@ -51,10 +51,12 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// An empty queue with room for `running` builds.
+    /// An empty queue with room for `running` builds. It admits none before [`Self::pause`] says
+    /// that the store has room.
     pub fn new(running: usize, metrics: Metrics) -> Self {
         let limits = QueueLimits { running, ageing: AGEING };
-        Self { state: Mutex::default(), limits, metrics }
+        let state = State { paused: true, ..State::default() };
+        Self { state: Mutex::new(state), limits, metrics }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -134,6 +136,12 @@ mod tests {
 
     use super::*;
 
+    fn open(running: usize) -> Queue {
+        let queue = Queue::new(running, Metrics::default());
+        queue.pause(false, NOW);
+        queue
+    }
+
     fn entry(uid: &str, second: i64) -> Entry {
         let since = Timestamp::from_second(second).unwrap();
         let waiting = Waiting { uid: uid.into(), priority: Priority::Normal, since };
@@ -144,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_place_that_becomes_free_wakes_the_oldest() {
-        let queue = Queue::new(1, Metrics::default());
+        let queue = open(1);
         assert_eq!(queue.ask(entry("a", 0), NOW).0, Turn::Admitted);
         assert_eq!(queue.ask(entry("c", 2), NOW).0, Turn::Waits);
         assert_eq!(queue.ask(entry("b", 1), NOW).0, Turn::Waits);
@@ -154,7 +162,7 @@ mod tests {
 
     #[test]
     fn asking_again_takes_no_second_place() {
-        let queue = Queue::new(2, Metrics::default());
+        let queue = open(2);
         for _ in 0..3 {
             assert_eq!(queue.ask(entry("a", 0), NOW).0, Turn::Admitted);
         }
@@ -164,23 +172,22 @@ mod tests {
 
     #[test]
     fn builds_that_ran_before_a_restart_count() {
-        let queue = Queue::new(1, Metrics::default());
+        let queue = open(1);
         queue.resume("old");
         assert_eq!(queue.ask(entry("new", 0), NOW).0, Turn::Waits);
         assert_eq!(queue.ask(entry("old", 0), NOW).0, Turn::Admitted);
     }
 
     #[test]
-    fn a_pause_ends_with_waking() {
+    fn nothing_starts_before_the_first_look_at_the_store_which_wakes_what_waits() {
         let queue = Queue::new(1, Metrics::default());
-        queue.pause(true, NOW);
         assert_eq!(queue.ask(entry("a", 0), NOW).0, Turn::Paused);
         assert_eq!(queue.pause(false, NOW), ["n-a"]);
     }
 
     #[test]
     fn leaving_without_a_place_wakes_nobody() {
-        let queue = Queue::new(1, Metrics::default());
+        let queue = open(1);
         assert!(queue.leave("x", NOW).is_empty());
     }
 }

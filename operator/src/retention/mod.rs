@@ -59,8 +59,7 @@ pub async fn run(context: Arc<Context>) {
 /// What broke it off.
 pub async fn sweep(context: &Context) -> Result<(), SweepError> {
     let policy = policy(context);
-    let space = context.artifacts.space()?;
-    admission(context, space, &policy);
+    let space = admission(context)?;
     cache::evict(context).await?;
     let epoch = context.epoch()?;
     let repositories = &context.repositories;
@@ -75,6 +74,8 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
         delete_files(context, deletion, now, epoch).await?;
     }
     delete_logs(context, &plan, now, epoch).await?;
+    // Builds wait for nothing else.
+    admission(context)?;
     orphans::sweep(context, &holdings, now, epoch).await?;
     let history = span(context.settings.retention.history);
     let before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
@@ -95,16 +96,22 @@ fn policy(context: &Context) -> RetentionPolicy {
     }
 }
 
-fn admission(context: &Context, space: Option<Space>, policy: &RetentionPolicy) {
+/// Looks how full the store is, and stops or resumes admission.
+///
+/// # Errors
+/// When the store does not tell: admission stays as it is, and before the first look stopped.
+pub fn admission(context: &Context) -> Result<Option<Space>, ArtifactError> {
+    let space = (context.room)()?;
     let now = context.now();
     let nothing = asu_core::retention::Holdings::default();
-    let paused = plan(&nothing, space, policy, now).admission_paused;
+    let paused = plan(&nothing, space, &policy(context), now).admission_paused;
     for name in context.queue.pause(paused, now) {
         context.triggers.build(&name);
     }
     if let Some(space) = space {
         context.metrics.store(space.used, space.capacity);
     }
+    Ok(space)
 }
 
 async fn delete_files(

@@ -55,7 +55,10 @@ async fn readyz(State((readiness, _)): State<(Readiness, Metrics)>) -> impl Into
     if readiness.is_ready() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the watches are not complete yet\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the watches are not complete, or the database has no schema that fits\n",
+        )
     }
 }
 

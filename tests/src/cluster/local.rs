@@ -76,6 +76,18 @@ impl Cluster {
         teardown::run(&Paths::new(name)?, progress).await
     }
 
+    /// Names of the clusters that there are, or are left of, at the usual place.
+    pub fn names() -> Vec<String> {
+        let entries = std::fs::read_dir(super::paths::base()).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| Paths::new(name).is_ok())
+            .collect();
+        names.sort();
+        names
+    }
+
     /// The same for a cluster with a folder of its own.
     pub async fn down_at(config: &ClusterConfig, progress: &Progress) -> Result<bool, Error> {
         teardown::run(&config.paths()?, progress).await
@@ -161,6 +173,12 @@ impl Cluster {
     /// Path of the network namespace of the control plane and the first node.
     pub fn netns(&self) -> PathBuf {
         self.paths.netns_path(1)
+    }
+
+    /// Numbers of the processes in all pods.
+    pub fn processes_of_pods(&self) -> Vec<i32> {
+        let cgroups = self.state.nodes.iter().map(|number| self.paths.cgroup(*number));
+        cgroups.flat_map(|cgroup| super::cgroups::processes(&cgroup)).collect()
     }
 
     /// A command that runs a program inside that namespace, with the cluster's kubeconfig.

@@ -46,7 +46,11 @@ impl Reach {
                 && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
         };
         let name = host.len() <= 253 && host.contains('.') && host.split('.').all(label);
-        let own = host.ends_with(".cluster.local") || host.ends_with(".svc");
+        // The cluster's own names: SERVICE.NAMESPACE.svc, with or without the cluster's domain.
+        let own = matches!(
+            host.rsplit('.').collect::<Vec<_>>().as_slice(),
+            ["local", "cluster", ..] | ["svc", ..]
+        );
         if !name || own || host.parse::<IpAddr>().is_ok() {
             return Err(BadReach(format!("{host}:{port}")));
         }
@@ -128,14 +132,12 @@ pub(super) fn routes(all: &[Reach]) -> Vec<String> {
 
 /// A block of the DNS server's settings for each host: names of the world that exist here.
 pub(super) fn dns(all: &[Reach], port: u16) -> String {
-    addresses(all)
-        .into_iter()
-        .map(|(host, address)| {
-            format!(
-                "{host}:{port} {{\n        errors\n        hosts {{\n            {address} {host}\n        }}\n    }}\n    "
-            )
-        })
-        .collect()
+    let block = |(host, address): (&str, Ipv4Addr)| {
+        format!(
+            "{host}:{port} {{\n        errors\n        hosts {{\n            {address} {host}\n        }}\n    }}\n    "
+        )
+    };
+    addresses(all).into_iter().map(block).collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]

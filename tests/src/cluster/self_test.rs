@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt as _;
+
 use super::wait::{Look, until};
-use super::{Cluster, ClusterConfig, Error, Snapshot, image, template};
+use super::{Cluster, ClusterConfig, Error, Reach, Snapshot, image, template};
 use crate::progress::Progress;
 
 const IMAGE: &str = "localhost/asu-self-test:local";
@@ -18,13 +20,31 @@ const SOON: Duration = Duration::from_mins(1);
 /// be brought up or down on this machine meanwhile.
 pub async fn run(config: &ClusterConfig, progress: &Progress) -> Result<Vec<&'static str>, Error> {
     let before = Snapshot::take().await?;
+    let (outside, reach) = outside().await?;
+    let config = &ClusterConfig { reach: vec![reach], ..config.clone() };
     let result = shown(config, &before, progress).await;
     let down = Cluster::down_at(config, progress).await;
+    outside.abort();
     let mut shown = result?;
     down?;
     clean(&before).await?;
     shown.push("taking a running cluster down leaves nothing behind");
     Ok(shown)
+}
+
+/// A server on this machine's loopback, and the host by which pods know it.
+async fn outside() -> Result<(tokio::task::JoinHandle<()>, Reach), Error> {
+    let listener =
+        tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(Error::io("127.0.0.1"))?;
+    let target = listener.local_addr().map_err(Error::io("127.0.0.1"))?;
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // A pod that does not read any more has what it wanted.
+            let _ = stream.write_all(b"from outside\n").await;
+        }
+    });
+    let reach = Reach { host: "outside.example".to_owned(), port: 8099, target: Some(target) };
+    Ok((server, reach))
 }
 
 async fn shown(
@@ -45,6 +65,7 @@ async fn shown(
     shown.push("volume, service and ingress lead to a pod");
     job(&cluster, "first", "node1").await?;
     shown.push("a restricted Job in a user namespace resolves names and reaches services");
+    shown.push("of the hosts outside, a pod reaches the one that was named");
     let number = cluster.add_node(progress).await?;
     let node = format!("node{number}");
     job(&cluster, "second", &node).await?;

@@ -54,7 +54,7 @@ pub(super) async fn run(config: &ClusterConfig, progress: &Progress) -> Result<C
         [("etcd", "etcd", plane.etcd()), ("apiserver", "kube-apiserver", plane.apiserver())],
     )
     .await?;
-    let forwarder = Forwarder::ensure(&cluster, &processes, config.forwarder.as_deref()).await?;
+    let forwarder = Forwarder::ensure(&cluster, &processes, config.forwarder.as_deref())?;
     forwarder.inwards().await?;
     forwarder.outwards().await?;
     for number in cluster.state.nodes.clone() {
@@ -138,7 +138,7 @@ struct Forwarder<'a> {
 }
 
 impl<'a> Forwarder<'a> {
-    async fn ensure(
+    fn ensure(
         cluster: &'a Cluster,
         processes: &'a Processes,
         program: Option<&Path>,

@@ -139,37 +139,60 @@ async fn more_waiting_builds_than_allowed_refuse_new_requests_but_answer_known_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn different_requests_at_once_get_no_more_places_than_there_are() {
+    let world = World::new().await;
+    let api = world.replica_with(world.client.clone(), &["--max-pending=3"]).await;
+    api.ready().await;
+    let bodies: Vec<_> = (0..20).map(|n| with("packages", json!([format!("p{n}")]))).collect();
+    let answers = futures::future::join_all(bodies.iter().map(|body| api.post(body))).await;
+    let number = |status| answers.iter().filter(|answer| answer.status == status).count();
+    // Refused when more than three wait.
+    assert_eq!((number(202), number(529)), (4, 16));
+    assert_eq!(world.objects().await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn package_names_up_to_the_bound_are_taken_by_the_cluster_and_longer_ones_are_422() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    for (name, status) in [
+        ("a".repeat(128), 202),
+        (format!("-{}", "a".repeat(127)), 202),
+        ("a".repeat(129), 422),
+        (format!("-{}", "a".repeat(128)), 422),
+    ] {
+        let answer = api.post(&with("packages", json!([name]))).await;
+        assert_eq!(answer.status, status, "{name}: {}", answer.json);
+        let versioned = with("packages_versions", json!({name: "1".repeat(128)}));
+        assert_eq!(api.post(&versioned).await.status, status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_on_its_way_has_no_log_even_when_an_older_one_has() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let log = async |hash: &str| api.get(&format!("/api/v1/build/{hash}/log")).await;
+    let hash = api.post(&body()).await.hash();
+    let none = log(&hash).await;
+    assert_eq!((none.status, &none.json["detail"]), (404, &json!("this build has no log yet")));
+    world
+        .archive_with("older", &hash, samples::success(), |it| {
+            it.facts.fresh_until = in_minutes(-1);
+        })
+        .await;
+    assert_eq!(log(&hash).await.json["detail"], "this build has no log yet");
+    let unknown = log(&"0".repeat(64)).await;
+    assert_eq!(unknown.json["detail"], "could not find provided request hash");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replica_whose_watch_is_held_back_reads_the_object_before_it_says_404() {
     let world = World::new().await;
     let ahead = world.replica().await;
-    // May read and create, but neither list nor watch.
-    world
-        .plane
-        .kubectl(&[
-            "-n",
-            &world.namespace,
-            "create",
-            "role",
-            "blind",
-            "--verb=get,create",
-            "--resource=firmwarebuilds.asu.dev",
-        ])
-        .await
-        .unwrap();
-    world
-        .plane
-        .kubectl(&[
-            "-n",
-            &world.namespace,
-            "create",
-            "rolebinding",
-            "blind",
-            "--role=blind",
-            "--user=blind",
-        ])
-        .await
-        .unwrap();
-    let behind = world.replica_with(world.plane.client_as("blind").await.unwrap(), &[]).await;
+    // Neither lists nor watches.
+    let blind = world.client_who_may("blind", "get,create").await;
+    let behind = world.replica_with(blind, &[]).await;
     let hash = ahead.post(&body()).await.hash();
     assert_eq!(behind.state(&hash).await.status, 202);
     assert_eq!(behind.state(&"0".repeat(64)).await.status, 404);

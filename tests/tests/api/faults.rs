@@ -96,3 +96,25 @@ async fn without_the_cluster_finished_images_are_served_and_nothing_is_ever_a_wr
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_ended_behind_a_stalled_watch_is_answered_from_history() {
+    let plane = Arc::new(own_plane().await);
+    let (_postgres, owner, url) = own_database().await;
+    let world = World::on(plane, owner, url).await;
+    let api = world.replica().await;
+    let hash = api.post(&body()).await.hash();
+    let uid = world.object(&hash).await.metadata.uid.unwrap();
+    assert_eq!(api.state(&hash).await.status, 202);
+    world.plane.freeze().unwrap();
+    // Of an earlier build: says nothing about the one on its way.
+    world.archive("earlier", &hash, samples::success()).await;
+    assert_eq!(api.state(&hash).await.status, 202);
+    let ended = world.archive_with(&uid, &hash, samples::success(), |it| {
+        it.facts.times.finished = samples::now();
+    });
+    ended.await;
+    wait("the stored image", async || (api.state(&hash).await.status == 200).then_some(())).await;
+    assert_eq!(api.post(&body()).await.status, 200);
+    world.plane.thaw().unwrap();
+}

@@ -213,6 +213,21 @@ impl World {
         Replica { running, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
+    /// A client of a user who may do this to FirmwareBuilds, and nothing else.
+    pub async fn client_who_may(&self, user: &str, verbs: &str) -> Client {
+        let namespace = self.namespace.as_str();
+        let (verbs, who) = (format!("--verb={verbs}"), format!("--user={user}"));
+        let (role, resource) = (format!("--role={user}"), "--resource=firmwarebuilds.asu.dev");
+        for arguments in [
+            ["create", "role", user, verbs.as_str(), resource],
+            ["create", "rolebinding", user, role.as_str(), who.as_str()],
+        ] {
+            let arguments = [&["-n", namespace], arguments.as_slice()].concat();
+            self.plane.kubectl(&arguments).await.unwrap();
+        }
+        self.plane.client_as(user).await.unwrap()
+    }
+
     pub fn builds(&self) -> Api<FirmwareBuild> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }

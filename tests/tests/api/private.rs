@@ -1,5 +1,7 @@
 //! First-boot scripts: their text goes into their Secret and nowhere else.
 
+use std::sync::Arc;
+
 use asu_crds::BuildCondition;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -7,9 +9,10 @@ use kube::{
     api::{DeleteParams, ListParams},
 };
 use serde_json::json;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
-    harness::{World, wait},
+    harness::{World, own_plane, wait},
     samples::{self, body, with},
 };
 
@@ -66,6 +69,57 @@ async fn a_secret_that_was_never_written_is_written_by_the_next_equal_request() 
     secrets(&world).delete(&name, &DeleteParams::default()).await.unwrap();
     assert_eq!(api.post(&request).await.status, 202);
     assert!(secrets(&world).get_opt(&name).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_dies_between_the_two_writes_leaves_what_the_next_one_heals() {
+    let world = World::new().await;
+    let request = with("defaults", json!(SCRIPT));
+    let client = world.client_who_may("halfway", "get,list,watch,create,delete").await;
+    let dying = world.replica_with(client, &[]).await;
+    dying.ready().await;
+    let failed = dying.post(&request).await;
+    assert_eq!((failed.status, failed.header("retry-after")), (503, "5"));
+    dying.running.stop().await;
+    let [build] = world.objects().await.try_into().unwrap();
+    let name = build.spec.request.defaults.unwrap().secret_name;
+    assert!(secrets(&world).get_opt(&name).await.unwrap().is_none());
+    let healthy = world.replica().await;
+    assert_eq!(healthy.post(&request).await.status, 202);
+    let secret = secrets(&world).get(&name).await.unwrap();
+    assert_eq!(secret.metadata.owner_references.unwrap()[0].uid, build.metadata.uid.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_between_the_two_writes_leaves_both_objects() {
+    let plane = Arc::new(own_plane().await);
+    let database = asu_tests::postgres::TestDatabase::new().await.unwrap();
+    let owner = database.store().unwrap();
+    let world = World::on(plane, owner, database.api_url.clone()).await;
+    let api = world.replica().await;
+    world.plane.freeze().unwrap();
+    let body = with("defaults", json!(SCRIPT)).to_string();
+    let mut socket = TcpStream::connect(api.running.address).await.unwrap();
+    let head = format!("POST /api/v1/build HTTP/1.1\r\nHost: x\r\nContent-Length: {}", body.len());
+    socket.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+    wait("the creation to begin", async || {
+        let metrics = api.http.get(api.admin("/metrics")).send().await.ok()?.text().await.ok()?;
+        metrics.contains("asu_api_builds_waiting 1\n").then_some(())
+    })
+    .await;
+    drop(socket);
+    wait("the client to be gone", async || {
+        let metrics = api.http.get(api.admin("/metrics")).send().await.ok()?.text().await.ok()?;
+        metrics.contains("asu_api_requests_in_flight 0\n").then_some(())
+    })
+    .await;
+    world.plane.thaw().unwrap();
+    wait("the Secret", async || {
+        let secrets = secrets(&world).list(&ListParams::default()).await.ok()?.items;
+        (secrets.len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(world.objects().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! Finished images: their answers and their files.
 
-use asu_core::{digest::Sha256Hex, request::DefaultsDigest, request_hash::request_hash};
+use asu_core::{
+    digest::Sha256Hex, failure::FailureReason, request::DefaultsDigest, request_hash::request_hash,
+};
 use serde_json::json;
 
 use crate::{
@@ -190,4 +192,53 @@ async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_buil
         assert_eq!((file.status, &json!(Sha256Hex::of(&file.bytes))), (200, digest));
         assert_eq!(file.header("etag"), format!("\"{}\"", digest.as_str().unwrap()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_downloads_than_there_are_places_for_are_told_to_come_back() {
+    let world = World::new().await;
+    // A quarter of the requests may be downloads.
+    let api = world.replica_with(world.client.clone(), &["--max-requests=4"]).await;
+    api.ready().await;
+    // More than sockets hold.
+    let (key, bytes) = (Sha256Hex::of(b"large"), vec![7; 24 << 20]);
+    let hash = request_hash(&request()).to_string();
+    world.archive("uid-1", &hash, samples::success_of(&key, &bytes)).await;
+    world.put(&format!("artifacts/{key}/{IMAGE}"), &bytes);
+    let path = format!("/store/{key}/{IMAGE}");
+    let slow = api.http.get(api.url(&path)).send().await.unwrap();
+    assert_eq!(slow.status(), 200);
+    let refused = api.get(&path).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "5"));
+    assert_eq!(api.send(api.http.head(api.url(&path))).await.status, 200);
+    assert_eq!(api.state(&hash).await.status, 200);
+    drop(slow);
+    wait("the place of the client that hung up", async || {
+        (api.get(&path).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_holds_its_place_until_it_was_taken() {
+    let (world, api, hash) = finished().await;
+    let log = samples::zstd_of(&"a line of a long log\n".repeat(1_200_000));
+    world
+        .archive_with("uid-2", &hash, samples::failure(FailureReason::BuildFailed), |it| {
+            it.facts.times.finished = samples::now();
+            it.facts.log.as_mut().unwrap().size = log.len() as u64;
+        })
+        .await;
+    world.put("logs/uid-2.zst", &log);
+    let path = format!("/api/v1/build/{hash}/log");
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        slow.push(api.http.get(api.url(&path)).send().await.unwrap());
+    }
+    let refused = api.get(&path).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "5"));
+    // The end of the log in a stored failure has places of its own.
+    assert_eq!(api.state(&hash).await.status, 500);
+    drop(slow);
+    wait("a place", async || (api.get(&path).await.status == 200).then_some(())).await;
 }

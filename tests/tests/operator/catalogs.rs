@@ -120,3 +120,27 @@ async fn a_signature_of_nobody_is_reported_and_nothing_is_offered() {
         .unwrap_or_default();
     assert_eq!(ready, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_first_reading_fails_is_read_again_long_before_the_interval_is_over() {
+    let cache = asu_tests::target_dir().join("fixtures");
+    let fixture = Fixture::ensure(&cache).expect("the fixture world");
+    let upstream = Upstream::start(&fixture).expect("the download server");
+    let mut world = World::new().await;
+    let _operator = world.operator("a", &["--catalog-interval=1h"]).await;
+    let mut object = distribution(&fixture, &upstream, "testarch/small");
+    object.spec.pinned_caches.clear();
+    world.create(&object).await;
+    status(&world, "the catalog", |it| reason(it) == "UpToDate").await;
+    world.postgres.server().stop().unwrap();
+    let change = Patch::Merge(json!({"spec": {"limits": {"maxRootfsSizeMb": 77}}}));
+    let api = world.api::<Distribution>();
+    api.patch("fixture", &PatchParams::default(), &change).await.unwrap();
+    status(&world, "the failure", |it| reason(it) == "DatabaseUnavailable").await;
+    world.postgres.server().resume().await.unwrap();
+    world
+        .until("the change is offered", || async {
+            (catalogued(&world).await?.offer.max_rootfs_size_mb == 77).then_some(())
+        })
+        .await;
+}

@@ -4,6 +4,11 @@ use asu_operator::run::RunError;
 use asu_store::EpochRepository;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 
 use super::world::World;
 
@@ -45,4 +50,70 @@ async fn a_leader_whose_lease_is_taken_ends_with_an_error() {
     let api = world.api::<Lease>();
     api.patch("asu-operator", &PatchParams::default(), &taken).await.unwrap();
     assert!(matches!(operator.ended().await, Err(RunError::Leader(_))));
+}
+
+/// Longer than anything here is waited for.
+const LONG_LEASE: [&str; 3] =
+    ["--lease-duration=100s", "--lease-renew-deadline=90s", "--lease-retry=500ms"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_ends_gives_its_lease_back_long_before_it_is_over() {
+    let world = World::new().await;
+    let first = world.operator("first", &LONG_LEASE).await;
+    world
+        .until("the first leads", || async { (holder(&world).await? == "first").then_some(()) })
+        .await;
+    let _second = world.operator("second", &LONG_LEASE).await;
+    first.terminate().await.unwrap();
+    world
+        .until("the second leads", || async { (holder(&world).await? == "second").then_some(()) })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_a_newer_epoch_fences_ends_with_an_error() {
+    let world = World::new().await;
+    let mut operator = world.operator("first", &["--retention-interval=300ms"]).await;
+    world
+        .until("its epoch", || async {
+            world.repositories().current().await.ok().filter(|epoch| *epoch > 0)
+        })
+        .await;
+    world.repositories().raise().await.unwrap();
+    assert!(matches!(operator.ended().await, Err(RunError::Fenced)));
+}
+
+/// Status line of `/readyz`.
+async fn readyz(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+    let request = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    answer.lines().next().map(str::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_leads_or_is_ready_while_the_schema_is_too_new() {
+    let world = World::new().await;
+    let mut database = PgConnection::connect(&world.postgres.url(&world.database)).await.unwrap();
+    database.execute("update schema_info set version = 99, min_reader = 99").await.unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    drop(socket);
+    let _operator = world.operator("a", &[&format!("--listen=127.0.0.1:{port}")]).await;
+    world
+        .until("it says that it is not ready", || async {
+            readyz(port).await.filter(|line| line.contains("503"))
+        })
+        .await;
+    assert_eq!(world.repositories().current().await.unwrap(), 0);
+    let mended = jiff::Timestamp::now();
+    database.execute("update schema_info set version = 1, min_reader = 1").await.unwrap();
+    world.until("it leads", || async { (holder(&world).await? == "a").then_some(()) }).await;
+    let lease = world.api::<Lease>().get("asu-operator").await.unwrap().spec.unwrap();
+    assert!(lease.acquire_time.unwrap().0 >= mended, "it led before");
+    world
+        .until("it is ready", || async { readyz(port).await.filter(|line| line.contains("200")) })
+        .await;
 }

@@ -14,5 +14,7 @@ mod caches;
 mod catalogs;
 mod leaders;
 mod objects;
+mod private;
 mod process;
+mod retention;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use asu_core::retention::Space;
 use asu_operator::{
     run::{Backends, RunError, run},
     settings::Settings,
@@ -13,10 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::world::{PATIENCE, World};
 
-const FIXED: [&str; 8] = [
-    "test",
+/// How full the store is said to be.
+pub type Fill = Arc<dyn Fn() -> Space + Send + Sync>;
+
+/// What a test does not set itself.
+const USUAL: [&str; 8] = [
     "--namespace=default",
     "--cache-claim-mode=shared",
+    "--builder-image=builder:1",
     "--listen=127.0.0.1:0",
     "--retry-pause=1s",
     "--lease-duration=5s",
@@ -40,12 +45,13 @@ pub struct Operator {
 
 impl Operator {
     /// Starts one of that name, with more options.
-    pub async fn start(world: &World, name: &str, options: &[&str]) -> Self {
+    pub async fn start(world: &World, name: &str, options: &[&str], fill: Option<Fill>) -> Self {
         let pod = format!("--pod-name={name}");
-        let named = options.iter().any(|option| option.starts_with("--builder-image="));
-        let image = (!named).then_some("--builder-image=builder:1");
-        let all = FIXED.into_iter().chain([pod.as_str()]).chain(image);
-        let settings = Cli::parse_from(all.chain(options.iter().copied())).settings;
+        let key = |option: &str| option.split('=').next().map(str::to_owned);
+        let given = |usual: &&str| options.iter().any(|option| key(option) == key(usual));
+        let usual = USUAL.into_iter().filter(|usual| !given(usual));
+        let all = ["test", pod.as_str()].into_iter().chain(usual).chain(options.iter().copied());
+        let settings = Cli::parse_from(all).settings;
         let url = format!("file://{}", world.store.path().display());
         let config = world.plane.config().await.expect("a configuration");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -54,10 +60,16 @@ impl Operator {
             .build()
             .expect("a runtime");
         let inside = runtime.enter();
+        let artifacts = ArtifactStore::open(&url).expect("a store");
+        let volume = artifacts.clone();
         let backends = Backends {
             client: kube::Client::try_from(config).expect("a client"),
             repositories: Arc::new(world.repositories()),
-            artifacts: ArtifactStore::open(&url).expect("a store"),
+            artifacts,
+            room: match fill {
+                Some(fill) => Arc::new(move || Ok(Some(fill()))),
+                None => Arc::new(move || volume.space()),
+            },
         };
         drop(inside);
         let stop = CancellationToken::new();

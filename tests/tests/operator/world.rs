@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use super::{
     objects::{cache, distribution},
-    process::Operator,
+    process::{Fill, Operator},
 };
 
 pub const NAMESPACE: &str = "default";
@@ -87,7 +87,12 @@ impl World {
 
     /// Starts an operator of that name with more options.
     pub async fn operator(&self, name: &str, options: &[&str]) -> Operator {
-        Operator::start(self, name, options).await
+        Operator::start(self, name, options, None).await
+    }
+
+    /// One that is told how full the store is.
+    pub async fn operator_with(&self, name: &str, options: &[&str], fill: Fill) -> Operator {
+        Operator::start(self, name, options, Some(fill)).await
     }
 
     /// Creates the cache of all test builds and fills it as its pod would.
@@ -245,7 +250,7 @@ impl World {
         self.put(key, &serde_json::to_vec(result).expect("JSON"));
     }
 
-    fn put(&self, key: &str, bytes: &[u8]) {
+    pub fn put(&self, key: &str, bytes: &[u8]) {
         let path = self.store.path().join(key);
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).expect("a folder");
         std::fs::write(path, bytes).expect("a file");

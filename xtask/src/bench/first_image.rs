@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use asu_crds::FirmwareBuild;
+use super::{Error, bare_job, load, memory, phases, writes};
 use asu_tests::{
     deploy::{Deployment, Options, Site},
     progress::Progress,
     scenario::System,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
-use super::{Error, bare_job, load, writes};
 
 /// Longest build that is waited for.
 const WITHIN: Duration = Duration::from_mins(5);
@@ -30,7 +27,7 @@ struct Round {
     ours: Duration,
     bare: bare_job::Times,
     writes: writes::Counts,
-    build: Option<FirmwareBuild>,
+    phases: phases::Phases,
 }
 
 /// Measures.
@@ -53,24 +50,30 @@ pub async fn run(args: Args) -> Result<(), Error> {
         rounds.push(round(&system, &place, number).await?);
     }
     report(&rounds);
-    load::run(&system, &warm, args.load_seconds).await
+    let idle = memory::Resident::read(&system).await?;
+    load::run(&system, &warm, args.load_seconds).await?;
+    println!("\nresident memory, MiB\n  before the load: {idle}");
+    println!("  after the load:  {}", memory::Resident::read(&system).await?);
+    Ok(())
 }
 
 async fn round(system: &System, place: &bare_job::Place, number: u32) -> Result<Round, Error> {
     let before = writes::Counts::read(system).await?;
-    let started = Instant::now();
-    let answer = system.router.build(&system.request(&["fixture-hello"]), WITHIN, |_| {}).await?;
+    let (started, mut phases) = (Instant::now(), phases::Phases::default());
+    let request = system.request(&["fixture-hello"]);
+    let answer = system.router.build(&request, WITHIN, |state| phases.saw(state)).await?;
     let ours = started.elapsed();
+    phases.saw("answered");
     let build = system
         .until_build("the build is Ready", &answer, WITHIN, |build| {
             let status = build.status.as_ref();
             status.is_some_and(|status| asu_crds::is_true(&status.conditions, "Ready"))
         })
-        .await
-        .ok();
+        .await?;
     let writes = writes::Counts::read(system).await?.since(&before);
+    phases.inside(system, &build).await?;
     let bare = bare_job::run(system, place, number).await?;
-    Ok(Round { ours, bare, writes, build })
+    Ok(Round { ours, bare, writes, phases })
 }
 
 fn report(rounds: &[Round]) {
@@ -92,36 +95,22 @@ fn report(rounds: &[Round]) {
     let ratios =
         rounds.iter().map(|round| round.ours.as_secs_f64() / round.bare.total.as_secs_f64());
     println!("median ratio {:.2}", median(ratios.collect()));
-    println!("\nphases (seconds since the object was created)");
+    let without_copy = rounds
+        .iter()
+        .map(|round| round.ours.as_secs_f64() / (round.bare.total - round.bare.copy).as_secs_f64());
+    println!(
+        "median ratio {:.2} to a bare Job that need not copy the tree",
+        median(without_copy.collect())
+    );
+    println!(
+        "\nphases of each round: as the router sees them, then the steps inside the pod, in ms"
+    );
     for round in rounds {
-        if let Some(build) = &round.build {
-            println!("  {}", phases(build));
-        }
+        println!("  {}", round.phases);
     }
     if let Some(round) = rounds.last() {
         println!("\nwrites to the API server of the last build\n{}", round.writes);
     }
-}
-
-fn phases(build: &FirmwareBuild) -> String {
-    let created = build.metadata.creation_timestamp.as_ref();
-    let Some(times) = build.status.as_ref().and_then(|status| status.times.as_ref()) else {
-        return "no times".to_owned();
-    };
-    let since = |time: &Option<Time>| match (created, time) {
-        (Some(created), Some(time)) => {
-            format!("{:.0}", time.0.duration_since(created.0).as_secs_f64())
-        }
-        _ => "-".to_owned(),
-    };
-    format!(
-        "queued {} admitted {} started {} finished {} archived {}",
-        since(&times.queued_at),
-        since(&times.admitted_at),
-        since(&times.started_at),
-        since(&times.finished_at),
-        since(&times.archived_at),
-    )
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -8,7 +8,7 @@ use super::Error;
 /// Connections that are open at the same time.
 const CONNECTIONS: u32 = 16;
 
-/// Measures GET and POST of a finished build.
+/// Measures GET and POST of a finished build, and the overview.
 ///
 /// # Errors
 /// wrk is missing or failed.
@@ -28,7 +28,12 @@ pub async fn run(system: &System, finished: &Answer, seconds: u32) -> Result<(),
     {
         let get = format!("{base}/api/v1/build/{hash}");
         let post = format!("{base}/api/v1/build");
-        let runs = [("GET", get, None), ("POST", post, Some(script_path.as_str()))];
+        let overview = format!("{base}/json/v1/overview.json");
+        let runs = [
+            ("GET  build", get, None),
+            ("POST build", post, Some(script_path.as_str())),
+            ("GET  overview", overview, None),
+        ];
         for (method, url, script) in runs {
             let mut command = cluster.nsenter_command("wrk");
             command.args(["--threads", "1", "--latency"]);
@@ -39,7 +44,7 @@ pub async fn run(system: &System, finished: &Answer, seconds: u32) -> Result<(),
             }
             command.arg(url);
             let output = exec::run(command).await?;
-            println!("  {method:<4} via {via}: {}", summary(&output));
+            println!("  {method:<13} via {via:<7}: {}", summary(&output));
         }
     }
     Ok(())

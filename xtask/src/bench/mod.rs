@@ -4,6 +4,8 @@
 mod bare_job;
 mod first_image;
 mod load;
+mod memory;
+mod phases;
 mod writes;
 
 use asu_tests::{cluster, deploy, exec, router, scenario};

@@ -25,7 +25,7 @@ impl Counts {
         for line in text.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
             let (verb, resource) = (label(line, "verb"), label(line, "resource"));
             let part = label(line, "subresource");
-            let written = ["POST", "PUT", "PATCH", "DELETE"].contains(&verb);
+            let written = ["POST", "PUT", "PATCH", "APPLY", "DELETE"].contains(&verb);
             let refused = label(line, "code").starts_with(['4', '5']);
             let value = line.rsplit(' ').next().and_then(|number| number.parse::<f64>().ok());
             if let (true, false, Some(value)) = (written, refused, value) {
@@ -52,11 +52,14 @@ impl Counts {
         Self(added.collect())
     }
 
-    /// Writes of the API and the operator: everything on FirmwareBuilds, on Jobs themselves, and on
-    /// Secrets. Pods, and the status of Jobs, are written by Kubernetes.
+    /// Writes of the API and the operator: everything on our own kinds, on Jobs themselves, and on
+    /// Secrets. Pods, and the status of Jobs, are written by Kubernetes. When a cache was last used
+    /// is written at most once a minute, whatever the number of builds.
     pub fn ours(&self) -> u64 {
         let ours = |key: &&String| {
-            key.contains(" firmwarebuilds") || key.ends_with(" jobs") || key.ends_with(" secrets")
+            [" firmwarebuilds", " imagebuildercaches"].iter().any(|kind| key.contains(kind))
+                || key.ends_with(" jobs")
+                || key.ends_with(" secrets")
         };
         self.0.keys().filter(ours).filter_map(|key| self.0.get(key)).sum()
     }

@@ -9,7 +9,9 @@ exec 3<>/dev/tcp/kubernetes.default.svc/443
 exec 4<>/dev/tcp/web.self-test.svc.cluster.local/80
 printf 'GET /from-pod HTTP/1.0\r\n\r\n' >&4
 grep -q 'from the volume' <&4
-# Names of the world end at once.
+exec 5<>/dev/tcp/outside.example/8099
+grep -q 'from outside' <&5
+# Other names of the world end at once.
 SECONDS=0
 ! getent hosts nothing.example.org
 test "$SECONDS" -le 2

@@ -1,0 +1,132 @@
+//! Look-ups that equal requests share, so that a thousand clients who ask for the same at once cost
+//! the database one query.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use asu_core::{answer::Ask, digest::Sha256Hex};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared, WeakShared},
+};
+
+use crate::{error::ApiError, lookup::Found};
+
+type Outcome = Result<Found, ApiError>;
+type Flight = BoxFuture<'static, Outcome>;
+type Key = (Sha256Hex, bool);
+type Running = HashMap<Key, WeakShared<Flight>>;
+
+/// See the module. Clones are of the same.
+#[derive(Clone, Default)]
+pub struct Flights(Arc<Mutex<Running>>);
+
+impl Flights {
+    /// Joins the look-up that is on its way, or begins `look`. It goes on for as long as anybody
+    /// waits for it.
+    pub async fn join(
+        &self,
+        hash: &Sha256Hex,
+        ask: Ask,
+        look: impl FnOnce() -> Flight,
+    ) -> Result<Found, ApiError> {
+        let key = (hash.clone(), ask == Ask::Build);
+        let shared = {
+            let mut running = self.lock();
+            // One that is over says what was true before this was asked.
+            let joined = running.get(&key).and_then(WeakShared::upgrade);
+            joined.filter(|flight| flight.peek().is_none()).unwrap_or_else(|| {
+                let begun = look().shared();
+                if let Some(weak) = begun.downgrade() {
+                    running.insert(key.clone(), weak);
+                }
+                begun
+            })
+        };
+        let mut waiting = Waiting { flights: self, key, shared: Some(shared) };
+        match &mut waiting.shared {
+            Some(shared) => shared.await,
+            None => Err(ApiError::Internal),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the look-up away with the last who waits for it.
+struct Waiting<'a> {
+    flights: &'a Flights,
+    key: Key,
+    shared: Option<Shared<Flight>>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut running = self.flights.lock();
+        drop(self.shared.take());
+        if running.get(&self.key).is_some_and(|flight| flight.upgrade().is_none()) {
+            running.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    fn hash() -> Sha256Hex {
+        Sha256Hex::of(b"a")
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_the_same_at_once_shares_one_look_up_and_the_next_begins_another() {
+        let (flights, looks, go) =
+            (Flights::default(), Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let ask = || {
+            let (looks, go) = (looks.clone(), go.clone());
+            let look = move || {
+                looks.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    go.notified().await;
+                    Ok(Found::Nothing(None))
+                }
+                .boxed()
+            };
+            let flights = flights.clone();
+            Box::pin(async move { flights.join(&hash(), Ask::Look, look).await })
+        };
+        let mut first = ask();
+        let mut second = ask();
+        assert!(
+            futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending()
+        );
+        // Whoever began it may go.
+        drop(first);
+        go.notify_one();
+        assert!(second.await.is_ok());
+        assert_eq!(looks.load(Ordering::Relaxed), 1);
+        assert!(flights.lock().is_empty());
+        go.notify_one();
+        assert!(ask().await.is_ok());
+        assert_eq!(looks.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_nobody_waits_for_any_more_is_forgotten() {
+        let (flights, hash) = (Flights::default(), hash());
+        let mut only =
+            Box::pin(flights.join(&hash, Ask::Look, || futures::future::pending().boxed()));
+        assert!(futures::poll!(&mut only).is_pending());
+        assert_eq!(flights.lock().len(), 1);
+        drop(only);
+        assert!(flights.lock().is_empty());
+    }
+}

@@ -1,0 +1,53 @@
+use axum::routing::get;
+use futures::stream;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+use crate::http::front::tests::{front, routes};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A client's end of a connection, and the task that serves it.
+async fn connect(front: Front, taken_within: Duration) -> (TcpStream, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (socket, _) = listener.accept().await.unwrap();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(connection(socket, Answering::Front(front), stop, taken_within));
+    (client, task)
+}
+
+async fn until(gauge: &Gauge, value: i64) {
+    let reached = async {
+        while gauge.get() != value {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reached).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_is_not_counted_any_more() {
+    let front = front(routes(), 8, LONG);
+    let working = front.working().clone();
+    let (mut client, task) = connect(front, LONG).await;
+    client.write_all(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    until(&working, 1).await;
+    drop(client);
+    until(&working, 0).await;
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
+    let endless = async || {
+        Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(vec![0_u8; 65536])))
+    };
+    let front = front(Router::new().route("/", get(endless)), 8, LONG);
+    let (mut client, task) = connect(front, Duration::from_millis(100)).await;
+    client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut begin = [0; 1000];
+    client.read_exact(&mut begin).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), task).await.unwrap().unwrap();
+}

@@ -1,0 +1,171 @@
+//! Puts the files of a build under the key of what was built, or under a key of the build's own when
+//! that one holds other content (see [`asu_core::result::settle`]).
+
+use std::collections::BTreeSet;
+
+use asu_core::{
+    digest::Sha256Hex,
+    result::{
+        StoredFile,
+        settle::{MAX_ADOPTED, SUMS, Settlement, own_key, settle},
+        store_keys,
+    },
+};
+use futures::TryStreamExt as _;
+use object_store::{Error, ObjectStoreExt as _, path::Path as Key};
+
+use super::{Publish, PublishError};
+
+/// How often putting a file is tried while retention deletes the one in its place.
+const TRIES: usize = 3;
+
+/// Where the files are now.
+pub(super) struct Settled {
+    /// Their key.
+    pub(super) key: Sha256Hex,
+    /// What is stored there, sorted by name.
+    pub(super) files: Vec<StoredFile>,
+    /// Whether it is not the key of what was built.
+    pub(super) is_own: bool,
+}
+
+fn place(key: &Sha256Hex, file: &str) -> Key {
+    Key::from(store_keys::artifact(key, file))
+}
+
+fn is_gone(error: &PublishError) -> bool {
+    matches!(error, PublishError::Store(Error::NotFound { .. }))
+}
+
+impl Publish<'_> {
+    /// Puts every file in its place. The uploads stay: they are needed when another build takes the
+    /// key meanwhile.
+    pub(super) async fn settle(
+        &self,
+        build_key: Sha256Hex,
+        mut files: Vec<StoredFile>,
+        uploads: &Key,
+    ) -> Result<Settled, PublishError> {
+        // The sums come last: where they are, all the others are.
+        files.sort_by(|a, b| (a.name == SUMS, &a.name).cmp(&(b.name == SUMS, &b.name)));
+        if let Some(mut files) = self.put_shared(&build_key, &files, uploads).await? {
+            files.sort_by(|a, b| a.name.cmp(&b.name));
+            return Ok(Settled { key: build_key, files, is_own: false });
+        }
+        let key = own_key(&build_key, &self.plan.uid);
+        // Only a killed attempt of this very build can have left anything here.
+        self.remove_below(&Key::from(format!("artifacts/{key}"))).await?;
+        for file in &files {
+            self.store
+                .copy(&uploads.clone().join(file.name.as_str()), &place(&key, &file.name))
+                .await?;
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Settled { key, files, is_own: true })
+    }
+
+    /// Puts the files under the build key, unless they may not be there.
+    async fn put_shared(
+        &self,
+        key: &Sha256Hex,
+        made: &[StoredFile],
+        uploads: &Key,
+    ) -> Result<Option<Vec<StoredFile>>, PublishError> {
+        let stored = self.stored(key, made).await?;
+        let sums = self.sums(key, &stored).await?;
+        let Settlement::Shared { adopted } = settle(made, &stored, &sums) else {
+            return Ok(None);
+        };
+        let adopted: BTreeSet<String> = adopted.into_iter().collect();
+        let mut files = Vec::new();
+        for file in made {
+            let known = stored.iter().find(|known| known.name == file.name);
+            let (file, put) = match known.filter(|_| adopted.contains(&file.name)) {
+                Some(known) => (known, self.refresh(&place(key, &known.name)).await?),
+                None => (file, self.put_file(key, file, uploads).await?),
+            };
+            if !put {
+                return Ok(None);
+            }
+            files.push(file.clone());
+        }
+        Ok(Some(files))
+    }
+
+    /// What lies under a key. Of files that we did not make only the names matter.
+    async fn stored(
+        &self,
+        key: &Sha256Hex,
+        made: &[StoredFile],
+    ) -> Result<Vec<StoredFile>, PublishError> {
+        let prefix = Key::from(format!("artifacts/{key}"));
+        let found: Vec<_> = self.store.list(Some(&prefix)).try_collect().await?;
+        let mut stored = Vec::new();
+        for object in found {
+            let Some(name) = object.location.filename().map(str::to_owned) else { continue };
+            let known = made.iter().any(|file| file.name == name);
+            let (sha256, size) = match self.digest_if(known, &object.location).await {
+                // Retention deleted it meanwhile.
+                Err(error) if is_gone(&error) => continue,
+                other => other?,
+            };
+            stored.push(StoredFile { name, size, sha256 });
+        }
+        Ok(stored)
+    }
+
+    async fn digest_if(&self, known: bool, key: &Key) -> Result<(Sha256Hex, u64), PublishError> {
+        if known { self.digest(key).await } else { Ok((Sha256Hex::of(b""), 0)) }
+    }
+
+    /// Text of the stored sums; nothing when there are none, or more than sums can be.
+    async fn sums(&self, key: &Sha256Hex, stored: &[StoredFile]) -> Result<String, PublishError> {
+        if !stored.iter().any(|file| file.name == SUMS && file.size <= MAX_ADOPTED) {
+            return Ok(String::new());
+        }
+        match self.store.get(&place(key, SUMS)).await {
+            Err(Error::NotFound { .. }) => Ok(String::new()),
+            other => Ok(String::from_utf8_lossy(&other?.bytes().await?).into_owned()),
+        }
+    }
+
+    /// Writes a stored file again, as it is: retention spares what was written lately, and the
+    /// operator has not yet recorded that this build needs it.
+    async fn refresh(&self, key: &Key) -> Result<bool, PublishError> {
+        let stored = match self.store.get(key).await {
+            Err(Error::NotFound { .. }) => return Ok(false),
+            other => other?,
+        };
+        let bytes = stored.bytes().await?;
+        self.store.put(key, bytes.into()).await?;
+        Ok(true)
+    }
+
+    /// Puts one file under the key. One that is there with the same content is replaced by the fresh
+    /// copy, for the reason of [`Self::refresh`]; other content is left alone: then another build
+    /// came first.
+    async fn put_file(
+        &self,
+        key: &Sha256Hex,
+        file: &StoredFile,
+        uploads: &Key,
+    ) -> Result<bool, PublishError> {
+        let (from, to) = (uploads.clone().join(file.name.as_str()), place(key, &file.name));
+        for _ in 0..TRIES {
+            match self.store.copy_if_not_exists(&from, &to).await {
+                Err(Error::AlreadyExists { .. }) => {}
+                other => return Ok(other.map(|()| true)?),
+            }
+            let sha256 = match self.digest(&to).await {
+                Err(error) if is_gone(&error) => continue,
+                other => other?.0,
+            };
+            if sha256 == file.sha256 {
+                self.store.copy(&from, &to).await?;
+                return Ok(true);
+            }
+            return Ok(false);
+        }
+        Ok(false)
+    }
+}

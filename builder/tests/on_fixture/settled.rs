@@ -1,0 +1,151 @@
+//! Where files go when files are stored under their key already.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use asu_core::{digest::Sha256Hex, result::Built};
+
+use crate::bench::Pod;
+
+/// Longer ago than any test takes.
+const LONG_AGO: Duration = Duration::from_hours(2);
+
+fn built(pod: &Pod) -> Built {
+    pod.run();
+    let result = pod.result();
+    assert_eq!(result.failure, None, "{}", pod.log());
+    result.built.expect("a built image")
+}
+
+fn place(pod: &Pod, built: &Built, name: &str) -> PathBuf {
+    pod.path(&format!("store/artifacts/{}/{name}", built.build_key))
+}
+
+fn named(built: &Built, ending: &str) -> String {
+    let file = built.files.iter().find(|file| file.name.ends_with(ending));
+    file.unwrap_or_else(|| panic!("no {ending}")).name.clone()
+}
+
+/// Every stored file is the one that the result names, and the sums speak of them.
+fn is_whole(pod: &Pod, built: &Built) {
+    let read = |name: &str| fs::read(place(pod, built, name)).expect("a stored file");
+    let sums = String::from_utf8(read("sha256sums")).expect("text");
+    for file in &built.files {
+        let bytes = read(&file.name);
+        assert_eq!((Sha256Hex::of(&bytes), bytes.len() as u64), (file.sha256.clone(), file.size));
+        let line = format!("{} *{}", file.sha256, file.name);
+        assert!(file.name == "sha256sums" || sums.lines().any(|found| found == line), "{line}");
+    }
+}
+
+/// Makes everything that is stored look old, as retention sees it.
+fn age(pod: &Pod) {
+    for name in pod.stored() {
+        let file = fs::File::options().write(true).open(pod.path("store").join(name));
+        file.and_then(|file| file.set_modified(SystemTime::now() - LONG_AGO)).expect("an old file");
+    }
+}
+
+fn is_young(pod: &Pod, built: &Built) {
+    for file in &built.files {
+        let info = fs::metadata(place(pod, built, &file.name)).expect("a stored file");
+        let age = info.modified().expect("a time").elapsed().unwrap_or_default();
+        assert!(age < LONG_AGO / 2, "{} looks old", file.name);
+    }
+}
+
+#[test]
+fn a_build_that_came_out_otherwise_gets_a_key_of_its_own_and_the_first_stays() {
+    let mut pod = Pod::new(&["fixture-dated"]);
+    let first = built(&pod);
+    assert!(first.shareable);
+    pod.next("uid-2");
+    let second = built(&pod);
+    assert_ne!(second.build_key, first.build_key);
+    assert!(!second.shareable, "a key of its own predicts nothing");
+    for built in [&first, &second] {
+        is_whole(&pod, built);
+    }
+    let image = named(&first, "-sysupgrade.bin");
+    let read = |built: &Built| fs::read(place(&pod, built, &image)).expect("an image");
+    assert_ne!(read(&first), read(&second), "the images have the same time in them");
+    let said = format!("other files of the same build are stored under {}", first.build_key);
+    assert!(pod.log().contains(&said), "{}", pod.log());
+    assert!(pod.stored().iter().all(|name| !name.starts_with("uploads")), "{:?}", pod.stored());
+}
+
+#[test]
+fn the_same_files_are_shared_and_written_again() {
+    let mut pod = Pod::new(&["fixture-hello"]);
+    let first = built(&pod);
+    age(&pod);
+    pod.next("uid-2");
+    let second = built(&pod);
+    assert_eq!((second.build_key.clone(), second.shareable), (first.build_key, true));
+    assert_eq!(second.files, first.files);
+    is_whole(&pod, &second);
+    is_young(&pod, &second);
+}
+
+#[test]
+fn a_stored_bill_of_materials_of_another_time_is_taken_with_its_sums() {
+    let mut pod = Pod::new(&["fixture-hello"]);
+    let first = built(&pod);
+    let (bom, sums) = (named(&first, ".bom.cdx.json"), place(&pod, &first, "sha256sums"));
+    let before = first.files.iter().find(|file| file.name == bom).expect("the bill");
+    let other = b"{\"metadata\":{\"timestamp\":\"then\"}}\n";
+    fs::write(place(&pod, &first, &bom), other).expect("another bill");
+    let text = fs::read_to_string(&sums).expect("the sums");
+    let listed = text.replace(before.sha256.as_str(), Sha256Hex::of(other).as_str());
+    fs::write(&sums, listed).expect("other sums");
+    age(&pod);
+    pod.next("uid-2");
+    let second = built(&pod);
+    assert_eq!(second.build_key, first.build_key);
+    assert_eq!(fs::read(place(&pod, &second, &bom)).expect("the bill"), other);
+    is_whole(&pod, &second);
+    is_young(&pod, &second);
+}
+
+/// A pod that died while it put its files in their places left some of them.
+#[test]
+fn what_a_killed_pod_left_is_completed_or_left_alone() {
+    let mut pod = Pod::new(&["fixture-hello"]);
+    let first = built(&pod);
+    let bom = named(&first, ".bom.cdx.json");
+    let lose = |names: &[&str]| {
+        for name in names {
+            fs::remove_file(place(&pod, &first, name)).expect("a file that is not there");
+        }
+    };
+    lose(&["profiles.json", "sha256sums"]);
+    pod.next("uid-2");
+    let second = built(&pod);
+    assert_eq!((&second.build_key, second.shareable), (&first.build_key, true));
+    is_whole(&pod, &second);
+
+    fs::remove_file(place(&pod, &first, "sha256sums")).expect("a file that is not there");
+    fs::write(place(&pod, &first, &bom), "of another time").expect("another bill");
+    pod.next("uid-3");
+    let third = built(&pod);
+    assert_ne!(third.build_key, first.build_key);
+    is_whole(&pod, &third);
+}
+
+#[test]
+fn what_a_committed_result_speaks_of_is_not_touched_again() {
+    let mut pod = Pod::new(&["fixture-dated"]);
+    let first = built(&pod);
+    let stored = |pod: &Pod| -> Vec<(String, Vec<u8>)> {
+        let read = |name: String| (name.clone(), fs::read(pod.path("store").join(name)));
+        pod.stored().into_iter().map(read).map(|(n, b)| (n, b.expect("a file"))).collect()
+    };
+    let before = stored(&pod);
+    pod.next("uid-1");
+    let again = built(&pod);
+    assert_eq!(again, first);
+    assert!(stored(&pod) == before, "something was written");
+}

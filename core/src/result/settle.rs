@@ -1,0 +1,145 @@
+//! Under which key the files of a build go when files are stored under its key already.
+//!
+//! The key says what went in, and the same input should give the same bytes. Genuine ImageBuilders
+//! break that: `profiles.json` lists images in the order of a folder, the bill of materials and some
+//! vendors' images carry a date. A stored file is never replaced by another one, because earlier
+//! answers promised its digest. So a build that came out otherwise gets a key of its own.
+
+use super::StoredFile;
+use crate::digest::{FieldHasher, Sha256Hex};
+
+/// The file with the digests of all others. It is stored last, and tells a whole set from one that a
+/// killed pod left.
+pub const SUMS: &str = "sha256sums";
+/// Largest stored file that is taken instead of our own: taking it means to read it.
+pub const MAX_ADOPTED: u64 = 16 << 20;
+
+/// Where the files of a build go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// Under the build key. What is stored there with other content is taken instead of our own.
+    Shared {
+        /// Names of the files of which the stored one is taken.
+        adopted: Vec<String>,
+    },
+    /// Under a key of the build's own.
+    Own,
+}
+
+/// Decides from what was made, what is stored under the build key, and the stored [`SUMS`].
+pub fn settle(made: &[StoredFile], stored: &[StoredFile], sums: &str) -> Settlement {
+    let other =
+        |file: &&StoredFile| stored.iter().any(|known| known.name == file.name && known != *file);
+    let differing: Vec<&StoredFile> = made.iter().filter(other).collect();
+    if differing.iter().any(|file| !may_differ(&file.name)) {
+        return Settlement::Own;
+    }
+    let whole = stored.iter().any(|file| file.name == SUMS);
+    // A part of a set is completed with our files, which must be those that our sums speak of.
+    let fits = if whole { same_names(made, stored) } else { differing.is_empty() };
+    let good = |file: &StoredFile| {
+        is_listed(file, sums) && (!may_differ(&file.name) || file.size <= MAX_ADOPTED)
+    };
+    if !fits || (!differing.is_empty() && !stored.iter().all(good)) {
+        return Settlement::Own;
+    }
+    Settlement::Shared { adopted: differing.into_iter().map(|file| file.name.clone()).collect() }
+}
+
+/// Files that say when they were made, and that nobody flashes: the stored ones are as good.
+fn may_differ(name: &str) -> bool {
+    name.ends_with(".bom.cdx.json") || name == SUMS
+}
+
+fn same_names(made: &[StoredFile], stored: &[StoredFile]) -> bool {
+    made.len() == stored.len()
+        && made.iter().all(|file| stored.iter().any(|known| known.name == file.name))
+}
+
+/// Whether the sums speak of this very file; they do not speak of themselves.
+fn is_listed(file: &StoredFile, sums: &str) -> bool {
+    let line = format!("{} *{}", file.sha256, file.name);
+    file.name == SUMS || sums.lines().any(|found| found == line)
+}
+
+/// The key of a build's own for files that may not lie under `build_key`.
+pub fn own_key(build_key: &Sha256Hex, uid: &str) -> Sha256Hex {
+    let mut hasher = FieldHasher::new("asu.dev/own-build-key/v1");
+    hasher.field(build_key.as_str()).field(uid);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, content: &str) -> StoredFile {
+        let sha256 = Sha256Hex::of(content.as_bytes());
+        StoredFile { name: name.into(), size: content.len() as u64, sha256 }
+    }
+
+    /// A set of files and the text of its sums.
+    fn set(image: &str, bom: &str) -> (Vec<StoredFile>, String) {
+        let mut files = vec![file("x.bin", image), file("x.bom.cdx.json", bom)];
+        let line = |file: &StoredFile| format!("{} *{}\n", file.sha256, file.name);
+        let sums: String = files.iter().map(line).collect();
+        files.push(file(SUMS, &sums));
+        (files, sums)
+    }
+
+    fn shared(adopted: &[&str]) -> Settlement {
+        Settlement::Shared { adopted: adopted.iter().map(ToString::to_string).collect() }
+    }
+
+    #[test]
+    fn nothing_and_the_same_content_are_no_obstacle() {
+        let (made, sums) = set("image", "bom");
+        assert_eq!(settle(&made, &[], ""), shared(&[]));
+        assert_eq!(settle(&made, &made, &sums), shared(&[]));
+    }
+
+    #[test]
+    fn another_image_leads_to_a_key_of_its_own() {
+        let (made, _) = set("image", "bom");
+        let (stored, sums) = set("another", "bom");
+        assert_eq!(settle(&made, &stored, &sums), Settlement::Own);
+    }
+
+    #[test]
+    fn a_whole_set_that_says_another_time_is_taken() {
+        let (made, _) = set("image", "now");
+        let (stored, sums) = set("image", "then");
+        assert_eq!(settle(&made, &stored, &sums), shared(&["x.bom.cdx.json", SUMS]));
+    }
+
+    #[test]
+    fn part_of_a_set_is_completed_only_by_the_same_files() {
+        let (made, _) = set("image", "now");
+        assert_eq!(settle(&made, &made[..2], ""), shared(&[]));
+        let (other, _) = set("image", "then");
+        assert_eq!(settle(&made, &other[..2], ""), Settlement::Own);
+    }
+
+    #[test]
+    fn a_stored_set_whose_sums_speak_of_other_files_is_not_taken() {
+        let (made, _) = set("image", "now");
+        let (mut stored, sums) = set("image", "then");
+        stored[1] = file("x.bom.cdx.json", "later");
+        assert_eq!(settle(&made, &stored, &sums), Settlement::Own);
+    }
+
+    #[test]
+    fn a_whole_set_of_other_names_is_not_taken() {
+        let (made, sums) = set("image", "bom");
+        let mut stored = made.clone();
+        stored.push(file("y.bin", "more"));
+        assert_eq!(settle(&made, &stored, &sums), Settlement::Own);
+    }
+
+    #[test]
+    fn each_build_has_another_key_of_its_own() {
+        let key = Sha256Hex::of(b"key");
+        assert_ne!(own_key(&key, "a"), own_key(&key, "b"));
+        assert_ne!(own_key(&key, "a"), key);
+    }
+}

@@ -1,0 +1,102 @@
+//! Builds with a first-boot script, and builds that nobody waits for any more.
+
+use asu_core::{
+    digest::Sha256Hex,
+    failure::FailureReason,
+    request_hash::{object_name, request_hash},
+};
+use asu_crds::{BuildPhase, DefaultsSpec, FirmwareBuild, is_true, labels};
+use asu_store::BuildRepository;
+use kube::{
+    ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{objects::build, world::World};
+
+fn private() -> FirmwareBuild {
+    let mut build = build("luci");
+    build.spec.request.defaults = Some(DefaultsSpec {
+        sha256: Sha256Hex::of(b"uci set x=y").to_string(),
+        length: 11,
+        secret_name: "defaults".into(),
+    });
+    let hash = request_hash(&build.spec.request.to_request().unwrap());
+    build.spec.request_hash = hash.to_string();
+    build.metadata.name = Some(object_name(&hash));
+    build
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_that_never_comes_fails_the_build_although_its_cache_is_being_filled() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &["--defaults-timeout=2s", "--ttl-failed=2s"]).await;
+    let cache = world.create(&super::objects::cache()).await;
+    world.job(&format!("{}={}", labels::CACHE, cache.name_any())).await;
+    let build = world.create(&private()).await;
+    let status = world.archived(&build).await;
+    assert_eq!(status.reason.as_deref(), Some(FailureReason::DefaultsMissing.as_str()));
+    assert!(world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await.is_empty());
+    // Its own time to live is over soon.
+    world.gone(&build).await;
+    let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap();
+    assert!(record.is_some(), "history stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_that_is_abandoned_goes_although_the_database_is_away() {
+    let mut world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    world.job_of(&build).await;
+    world.postgres.server().stop().unwrap();
+    world.succeed(&build).await;
+    world
+        .status(&build, "its record is missing", |it| {
+            it.reason.as_deref() == Some("DatabaseUnavailable")
+        })
+        .await;
+    world.delete(&build).await;
+    let api = world.api::<FirmwareBuild>();
+    let held = api.get(&build.name_any()).await.unwrap();
+    assert!(!is_true(&held.status.unwrap().conditions, "Archived"));
+    let annotation = json!({"metadata": {"annotations": {labels::ABANDON_RECORD: "true"}}});
+    let patch = Patch::Merge(annotation);
+    api.patch(&build.name_any(), &PatchParams::default(), &patch).await.unwrap();
+    world.gone(&build).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_that_cannot_start_says_why_and_is_tried_again() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &["--build-start-timeout=8s"]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    let job = world.job_of(&build).await;
+    let pod = world.started_pod(&job).await;
+    let status = json!({"status": {"phase": "Pending", "conditions": [{
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": "0/1 nodes are available"
+    }]}});
+    world.patch_status::<k8s_openapi::api::core::v1::Pod>(&pod.name_any(), &status).await;
+    let told = world
+        .status(&build, "why it does not start", |it| it.reason.as_deref() == Some("NotStarted"))
+        .await;
+    assert_eq!(told.message.as_deref(), Some("Unschedulable: 0/1 nodes are available"));
+    let failed = world
+        .status(&build, "the failed attempt", |it| it.reason.as_deref() == Some("AttemptFailed"))
+        .await;
+    assert!(failed.message.unwrap().contains("did not start in time: Unschedulable"));
+    let pods = world.api::<k8s_openapi::api::core::v1::Pod>();
+    // Nobody else ends it: no kubelet runs.
+    let now = kube::api::DeleteParams::default().grace_period(0);
+    let _ = pods.delete(&pod.name_any(), &now).await;
+    let again = world
+        .status(&build, "the next attempt", |it| {
+            it.attempt == Some(2) && it.phase == Some(BuildPhase::Running)
+        })
+        .await;
+    assert_eq!(again.reason.as_deref(), Some("BuildingAgain"));
+}

@@ -1,0 +1,223 @@
+//! What is no longer kept goes, and builds wait while there is no room.
+
+use std::{
+    fs::File,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use asu_core::{
+    digest::Sha256Hex,
+    request::Request,
+    result::{Built, StoredFile, store_keys},
+    retention::Space,
+};
+use asu_crds::{BuildPhase, ImageBuilderCache};
+use asu_store::{
+    BuildRepository, RetentionRepository,
+    model::{BuildFacts, BuildTimes, Ending, LogRecord, NewArchive},
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::{objects::build, world::World};
+
+const SHORT: [&str; 4] = [
+    "--retention-interval=300ms",
+    "--retention-grace=1s",
+    "--retention-orphans=1h",
+    "--history=1s",
+];
+
+fn days(n: i64) -> Timestamp {
+    Timestamp::now() + SignedDuration::from_hours(24 * n)
+}
+
+fn request() -> Request {
+    build("luci").spec.request.to_request().unwrap()
+}
+
+/// A build that was archived, with a file of 400 bytes that is two hours old.
+async fn archived(world: &World, uid: &str, ended: Timestamp, keep_until: Timestamp) -> Sha256Hex {
+    let key = Sha256Hex::of(uid.as_bytes());
+    let file = StoredFile { name: "i.bin".into(), size: 400, sha256: Sha256Hex::of(b"i") };
+    put_old(world, &store_keys::artifact(&key, &file.name), 2);
+    put_old(world, &store_keys::log(uid), 2);
+    let built = Built {
+        build_key: key.clone(),
+        shareable: true,
+        files: vec![file],
+        manifest: [].into(),
+        packages: vec![],
+        commands: vec![],
+        profile: serde_json::Map::new(),
+    };
+    let times =
+        BuildTimes { created: ended, queued: None, admitted: None, started: None, finished: ended };
+    let facts = BuildFacts {
+        uid: uid.into(),
+        request_hash: Sha256Hex::of(format!("request of {uid}").as_bytes()),
+        request: request(),
+        version_code: "r1".into(),
+        catalog_revision: 1,
+        attempt: 1,
+        ending: Ending::Succeeded(built),
+        times,
+        fresh_until: ended,
+        keep_until,
+        log: Some(LogRecord {
+            key: store_keys::log(uid),
+            size: 400,
+            text_bytes: 400,
+            truncated: false,
+        }),
+        millis: [].into(),
+    };
+    let new = NewArchive { facts, events: vec![], archived_at: ended };
+    world.repositories().archive(&new, 0).await.unwrap();
+    key
+}
+
+fn put_old(world: &World, key: &str, hours: u64) {
+    world.put(key, &[0; 400]);
+    let file = File::options().write(true).open(world.store.path().join(key)).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+}
+
+fn there(world: &World, key: &str) -> bool {
+    world.store.path().join(key).exists()
+}
+
+fn artifact(key: &Sha256Hex) -> String {
+    store_keys::artifact(key, "i.bin")
+}
+
+async fn until_gone(world: &World, key: &str) {
+    world.until(&format!("{key} is gone"), || async { (!there(world, key)).then_some(()) }).await;
+}
+
+fn used(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(it) if it.is_dir() => used(&entry.path()),
+        Ok(it) => it.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_log_and_history_go_after_their_time_and_no_sooner() {
+    let world = World::new().await;
+    let over = archived(&world, "over", days(-3), days(-2)).await;
+    let kept = archived(&world, "kept", days(-3), days(2)).await;
+    put_old(&world, "uploads/dead.1/i.bin", 2);
+    put_old(&world, "results/dead.1.json", 2);
+    put_old(&world, "logs/young.zst", 0);
+    let orphan = Sha256Hex::of(b"orphan");
+    put_old(&world, &artifact(&orphan), 2);
+    let _operator = world.operator("a", &SHORT).await;
+    until_gone(&world, &artifact(&over)).await;
+    for key in ["uploads/dead.1/i.bin", "results/dead.1.json", "logs/over.zst"] {
+        until_gone(&world, key).await;
+    }
+    until_gone(&world, &artifact(&orphan)).await;
+    world
+        .until("the row is gone", || async {
+            world.repositories().build_by_uid("over").await.ok()?.is_none().then_some(())
+        })
+        .await;
+    assert!(there(&world, &artifact(&kept)) && there(&world, "logs/kept.zst"));
+    assert!(there(&world, "logs/young.zst"), "its build may not be seen yet");
+    assert_eq!(world.repositories().unfinished_deletions().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_were_written_lately_stay_until_their_build_is_recorded() {
+    let world = World::new().await;
+    let shared = archived(&world, "over", days(-3), days(-2)).await;
+    let other = archived(&world, "other", days(-3), days(-2)).await;
+    // Another build has just found the same files, and written them again.
+    world.put(&artifact(&shared), &[0; 400]);
+    let _operator = world.operator("a", &SHORT).await;
+    until_gone(&world, &artifact(&other)).await;
+    assert!(there(&world, &artifact(&shared)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn above_the_high_water_mark_what_was_served_least_recently_goes() {
+    let world = World::new().await;
+    let long_ago = archived(&world, "long-ago", days(-9), days(9)).await;
+    let lately = archived(&world, "lately", days(-2), days(9)).await;
+    let folder = world.store.path().join("artifacts");
+    let fill = Arc::new(move || Space { used: used(&folder), capacity: 1000 });
+    let options = [&SHORT[..], &["--store-high-water=70", "--store-low-water=50"]].concat();
+    let _operator = world.operator_with("a", &options, fill).await;
+    until_gone(&world, &artifact(&long_ago)).await;
+    assert!(there(&world, &artifact(&lately)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn builds_wait_while_the_store_is_nearly_full_and_go_on_afterwards() {
+    let world = World::new().await;
+    let percent = Arc::new(AtomicU64::new(96));
+    let said = percent.clone();
+    let fill = Arc::new(move || Space { used: said.load(Ordering::Relaxed), capacity: 100 });
+    let _operator = world.operator_with("a", &SHORT, fill).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    let paused =
+        world.status(&build, "it is paused", |it| it.reason.as_deref() == Some("Paused")).await;
+    assert_eq!(paused.phase, Some(BuildPhase::Queued));
+    percent.store(50, Ordering::Relaxed);
+    world.job_of(&build).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cache_that_nothing_uses_is_deleted() {
+    let world = World::new().await;
+    let options = [&SHORT[..], &["--cache-max-idle=2s"]].concat();
+    let _operator = world.operator("a", &options).await;
+    let cache = world.create(&super::objects::cache()).await;
+    world
+        .until("the cache is being deleted, or gone", || async {
+            let found = world.api::<ImageBuilderCache>().get_opt(&cache.name_any()).await.ok()?;
+            found.is_none_or(|it| it.metadata.deletion_timestamp.is_some()).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_success_whose_files_are_gone_is_built_again() {
+    let world = World::new().await;
+    let operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    let job = world.job_of(&build).await;
+    world.status(&build, "it runs", |it| it.phase == Some(BuildPhase::Running)).await;
+    drop(operator);
+    let result = world.commit(&build, "k");
+    let key = store_keys::artifact(&result.built.unwrap().build_key, "i.bin");
+    std::fs::remove_file(world.store.path().join(key)).unwrap();
+    world.pod(&job, "publish", 0, None).await;
+    world.complete(&job).await;
+    let _second = world.operator("b", &[]).await;
+    let selector = format!("{}={}", asu_crds::labels::BUILD, build.name_any());
+    let again = world
+        .until("another attempt", || async {
+            let jobs = world.jobs(&selector).await;
+            jobs.into_iter().find(|it| it.name_any().ends_with("-2"))
+        })
+        .await;
+    let left = store_keys::result(&build.uid().unwrap());
+    assert!(!there(&world, &left), "the result is dropped");
+    world.commit(&build, "k");
+    world.pod(&again, "publish", 0, None).await;
+    world.complete(&again).await;
+    let status = world.archived(&build).await;
+    assert_eq!((status.phase, status.attempt), (Some(BuildPhase::Succeeded), Some(2)));
+}
