@@ -1,7 +1,7 @@
 //! Reads what the spec refers to: the download server.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -10,9 +10,21 @@ use asu_core::catalog::Version;
 use asu_upstream::{
     CatalogRead, ClientOptions, Memory, ReadRequest, Upstream, UpstreamError, read_catalog,
 };
+use kube::ResourceExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::validate::{ValidBranch, Validated};
+use crate::context::Context;
+
+/// Names of the caches of a distribution that builds can use.
+pub fn ready_caches(context: &Context, distribution: &str) -> BTreeSet<String> {
+    let caches = context.stores.caches.state();
+    let usable = caches.iter().filter(|cache| {
+        let placed = cache.status.as_ref().is_some_and(|status| status.place.is_some());
+        cache.spec.distribution == distribution && placed
+    });
+    usable.map(|cache| cache.name_any()).collect()
+}
 
 /// What the last reading of each version of each distribution remembers, to skip what is unchanged,
 /// and when the next reading is due.
