@@ -157,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_comes_whole_in_small_pieces() {
-        let lines: String = (0..40_000).map(|n| format!("line {n}\n")).collect();
+        let lines = (0..40_000).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
         let (mut log, mut read) = (log(&packed(lines.as_bytes())), Vec::new());
         while let Some(piece) = log.next().await.unwrap() {
             assert!(piece.len() <= PIECE);

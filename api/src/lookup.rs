@@ -81,13 +81,13 @@ async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fo
     }
     match in_history(state, hash, ask, now).await? {
         Some(History { stored, counts: true, .. }) => Ok(Found::Stored(stored)),
-        Some(History { stored, keep_until, .. }) => match newer(state, hash).await? {
-            Some(newer) => Ok(Found::Alive(newer)),
-            None => {
-                state.answers.put_stale(hash.clone(), stored.clone(), keep_until, now);
-                Ok(Found::Stored(stored))
+        Some(History { stored, keep_until, .. }) => {
+            if let Some(newer) = newer(state, hash).await? {
+                return Ok(Found::Alive(newer));
             }
-        },
+            state.answers.put_stale(hash.clone(), stored.clone(), keep_until, now);
+            Ok(Found::Stored(stored))
+        }
         None if ask == Ask::Build => Ok(Found::Nothing(object)),
         None => match state.cluster.read(hash).await? {
             Some(entry) if !entry.archived => Ok(Found::Alive(entry)),

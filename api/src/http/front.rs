@@ -92,12 +92,12 @@ impl Front {
         let (mut request, share) = match route {
             Route::BuildPost => {
                 let (head, body) = request.into_parts();
-                let held = body::read(body, &self.state.bodies).await.inspect_err(|error| {
+                let read = body::read(body, &self.state.bodies).await.inspect_err(|error| {
                     if matches!(error, ApiError::Busy) {
                         self.state.metrics.shed.inc();
                     }
                 })?;
-                (Request::from_parts(head, Body::from(held.bytes)), held.share)
+                (Request::from_parts(head, Body::from(read.bytes)), read.share)
             }
             _ => (request, None),
         };

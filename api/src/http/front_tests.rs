@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::{cluster::Cluster, config::Settings};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Of a process whose dependencies are all away.
 fn state(max_requests: usize) -> AppState {

@@ -20,7 +20,7 @@ const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// Longest wait for running requests when the process ends. Pods are given 30 s.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
 /// Longest time for which a client takes nothing of its answer.
-const TAKEN_WITHIN: Duration = Duration::from_secs(60);
+const TAKEN_WITHIN: Duration = Duration::from_mins(1);
 /// Bytes that a connection reads ahead, and about as many that it holds for sending. Without it
 /// hyper takes 400 KiB of each.
 const BUFFER: usize = 64 * 1024;

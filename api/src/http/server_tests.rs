@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::*;
 use crate::http::front::tests::{front, routes};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// A client's end of a connection, and the task that serves it.
 async fn connect(front: Front, taken_within: Duration) -> (TcpStream, tokio::task::JoinHandle<()>) {

@@ -57,26 +57,7 @@ pub fn decide(
         }
     }
     versions.iter_mut().for_each(settle_titles);
-    let mut successors = BTreeMap::new();
-    for version in &mut versions {
-        let Some(before) = last.and_then(|last| last.version(&version.name)) else { continue };
-        for (target, found) in &mut version.ready {
-            let old =
-                before.ready.get(target).filter(|old| is_held(name, before, old, found, ready));
-            let (Some(old), Some(path)) = (old, target_path(spec, &before.name, target)) else {
-                continue;
-            };
-            let next = cache_spec(name, &before.name, found, path);
-            let id = cache_name(name, &next.version, &next.target, &next.sha256);
-            let problem = format!(
-                "{} {target}: the former ImageBuilder serves until {id} is ready",
-                before.name
-            );
-            problems.entry(version.branch.clone()).or_default().push(problem);
-            successors.insert(id, next);
-            *found = old.clone();
-        }
-    }
+    let successors = hold_back(name, spec, &mut versions, last, ready, &mut problems);
     let mut pinned = BTreeMap::new();
     for pin in &spec.pinned_caches {
         if let Some(cache) = pinned_cache(name, spec, &versions, &pin.version, &pin.target) {
@@ -153,6 +134,38 @@ fn cache_spec(
         target_path,
         pinned: false,
     }
+}
+
+/// Puts the former ImageBuilders back that go on serving. Gives the caches that take over.
+fn hold_back(
+    name: &str,
+    spec: &DistributionSpec,
+    versions: &mut [Version],
+    last: Option<&Distribution>,
+    ready: &BTreeSet<String>,
+    problems: &mut BTreeMap<String, Vec<String>>,
+) -> BTreeMap<String, ImageBuilderCacheSpec> {
+    let mut successors = BTreeMap::new();
+    for version in versions {
+        let Some(before) = last.and_then(|last| last.version(&version.name)) else { continue };
+        for (target, found) in &mut version.ready {
+            let old =
+                before.ready.get(target).filter(|old| is_held(name, before, old, found, ready));
+            let (Some(old), Some(path)) = (old, target_path(spec, &before.name, target)) else {
+                continue;
+            };
+            let next = cache_spec(name, &before.name, found, path);
+            let id = cache_name(name, &next.version, &next.target, &next.sha256);
+            let problem = format!(
+                "{} {target}: the former ImageBuilder serves until {id} is ready",
+                before.name
+            );
+            problems.entry(version.branch.clone()).or_default().push(problem);
+            successors.insert(id, next);
+            *found = old.clone();
+        }
+    }
+    successors
 }
 
 /// Whether the former ImageBuilder of a target goes on serving: it can, and the new one cannot yet.
