@@ -18,11 +18,11 @@ fn artifacts(folder: &TempDir) -> ArtifactStore {
     ArtifactStore::open(&format!("file://{}", folder.path().display())).unwrap()
 }
 
-fn put(folder: &Path, build: &NewArchive) {
-    let built = build.facts.ending.built().unwrap();
-    let folder = folder.join(format!("artifacts/{}", built.build_key));
+fn put(folder: &Path, archive: &NewArchive) {
+    let result = archive.facts.ending.built().unwrap();
+    let folder = folder.join(format!("artifacts/{}", result.build_key));
     fs::create_dir_all(&folder).unwrap();
-    for file in &built.files {
+    for file in &result.files {
         fs::write(folder.join(&file.name), vec![0; usize::try_from(file.size).unwrap()]).unwrap();
     }
 }
