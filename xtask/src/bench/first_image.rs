@@ -95,9 +95,9 @@ fn report(rounds: &[Round]) {
     let ratios =
         rounds.iter().map(|round| round.ours.as_secs_f64() / round.bare.total.as_secs_f64());
     println!("median ratio {:.2}", median(ratios.collect()));
-    let without_copy = rounds
-        .iter()
-        .map(|round| round.ours.as_secs_f64() / (round.bare.total - round.bare.copy).as_secs_f64());
+    let without_copy = rounds.iter().map(|round| {
+        round.ours.as_secs_f64() / round.bare.total.saturating_sub(round.bare.copy).as_secs_f64()
+    });
     println!(
         "median ratio {:.2} to a bare Job that need not copy the tree",
         median(without_copy.collect())

@@ -39,12 +39,12 @@ async fn look(client: &Client) -> Result<BTreeMap<String, String>, Error> {
     let mut found = BTreeMap::new();
     for build in api::<FirmwareBuild>(client).list(&all).await? {
         let status = build.status.clone().unwrap_or_default();
-        let words = [phase(&status.phase), status.reason.clone(), status.message.clone()];
+        let words = [phase(status.phase.as_ref()), status.reason.clone(), status.message.clone()];
         found.insert(format!("FirmwareBuild {}", short(&build.name_any())), joined(words));
     }
     for cache in api::<ImageBuilderCache>(client).list(&all).await? {
         let status = cache.status.clone().unwrap_or_default();
-        let words = [phase(&status.phase), status.reason.clone(), status.message.clone()];
+        let words = [phase(status.phase.as_ref()), status.reason.clone(), status.message.clone()];
         found.insert(format!("ImageBuilderCache {}", cache.name_any()), joined(words));
     }
     for job in api::<Job>(client).list(&ours).await? {
@@ -73,8 +73,8 @@ where
 }
 
 /// The word that the API has for a phase.
-fn phase<T: serde::Serialize>(phase: &Option<T>) -> Option<String> {
-    let value = serde_json::to_value(phase.as_ref()?).ok()?;
+fn phase<T: serde::Serialize>(phase: Option<&T>) -> Option<String> {
+    let value = serde_json::to_value(phase?).ok()?;
     value.as_str().map(str::to_owned)
 }
 

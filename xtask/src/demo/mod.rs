@@ -116,14 +116,11 @@ pub async fn run(args: DemoArgs) -> Result<(), Error> {
     let request = request(&args)?;
     let upstream = upstream::Upstream::of(&args, &request)?;
     progress.say(&format!("upstream is {}", upstream.says));
-    let site = match (&args.context, &args.registry) {
-        (Some(context), Some(registry)) => {
-            Site::context(context, registry, args.url.clone(), &progress).await?
-        }
-        _ => {
-            upstream.answers(&progress).await?;
-            Site::local_with(CLUSTER, upstream.reach.clone(), &progress).await?
-        }
+    let site = if let (Some(context), Some(registry)) = (&args.context, &args.registry) {
+        Site::context(context, registry, args.url.clone(), &progress).await?
+    } else {
+        upstream.answers(&progress).await?;
+        Site::local_with(CLUSTER, upstream.reach.clone(), &progress).await?
     };
     let options = deploy::Options::for_demo(upstream.distribution());
     Deployment::install(&site, &options, &progress).await?;
