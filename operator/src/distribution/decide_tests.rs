@@ -69,7 +69,7 @@ fn last() -> Distribution {
 #[test]
 fn a_target_that_cannot_be_read_stays_as_it_was_and_is_reported() {
     let found =
-        decide("d", &spec(), vec![read("24.10.1", "24.10", None, &BTreeSet::new())], Some(&last()));
+        decide("d", &spec(), vec![read("24.10.1", "24.10", None)], Some(&last()), &BTreeSet::new());
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r1");
     assert_eq!(found.problems[0].name, "24.10");
     assert_eq!(found.problems[0].problems, ["24.10.1 a/b: bad signature"]);
