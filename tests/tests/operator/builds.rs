@@ -269,5 +269,6 @@ async fn a_build_can_be_cancelled_by_its_spec_while_it_waits() {
     let cancel = kube::api::Patch::Merge(serde_json::json!({"spec": {"cancel": true}}));
     let api = world.api::<FirmwareBuild>();
     api.patch(&build.name_any(), &kube::api::PatchParams::default(), &cancel).await.unwrap();
-    assert_eq!(world.archived(&build).await.phase, Some(BuildPhase::Cancelled));
+    let status = world.archived(&build).await;
+    assert_eq!(status.phase, Some(BuildPhase::Cancelled), "{status:?}");
 }
