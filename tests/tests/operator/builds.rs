@@ -265,6 +265,8 @@ async fn builds_of_a_deleted_distribution_fail_and_hold_no_place_in_the_queue() 
 async fn a_build_can_be_cancelled_by_its_spec_while_it_waits() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
+    // It waits for an ImageBuilder that nobody fills.
+    world.create(&cache()).await;
     let build = world.create(&build("luci")).await;
     let cancel = kube::api::Patch::Merge(serde_json::json!({"spec": {"cancel": true}}));
     let api = world.api::<FirmwareBuild>();
