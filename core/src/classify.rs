@@ -50,7 +50,7 @@ macro_rules! pattern {
 
 pattern!(
     NO_SPACE,
-    r"No space left on device|Disk quota exceeded|verify_pkg_installable: Only have \d+kb available|FATAL ERROR: Failed to write to output filesystem"
+    r"No space left on device|Disk quota exceeded|verify_pkg_installable: Only have \d+kb available|wget returned 3\.|FATAL ERROR: Failed to write to output filesystem"
 );
 pattern!(READ_ONLY, r"Read-only file system|staging_dir/.*: Permission denied");
 pattern!(INDEX_URL, r"^Downloading (\S+)/Packages(?:\.gz|\.sig)?$");
@@ -80,7 +80,7 @@ pattern!(
 );
 pattern!(
     SCRIPT_ROOTFS,
-    r"(?:post|pre)inst script \S*/([A-Za-z0-9_.+-]+) has failed with exit code"
+    r"(?:post|pre)inst script \S*/([A-Za-z0-9_.+~=-]+) has failed with exit code"
 );
 pattern!(MISSING_OPKG, r"Cannot install package ([A-Za-z0-9_.+=~-]+?)\.(?:\s|$)");
 pattern!(MISSING_APK, r"^\s+([A-Za-z0-9_.+=~:-]+) \(no such package\)");

@@ -111,6 +111,15 @@ fn a_failing_script_names_its_package() {
     let apk =
         "postinst script ./lib/apk/db/bad-one-1.0-r1.post-install has failed with exit code 3\n";
     assert_eq!(detail(apk), "A script of the package failed: bad-one");
+    // Versions with a tilde, and apk 3 that appends a digest to the version.
+    let apk = "postinst script ./lib/apk/db/x-2024.10.20~ef3ab8bc-r1.0123abcd.post-install has failed with exit code 3\n";
+    assert_eq!(detail(apk), "A script of the package failed: x");
+}
+
+#[test]
+fn a_file_that_wget_cannot_write_is_want_of_space() {
+    let opkg = " * opkg_download: Failed to download http://m/a.ipk, wget returned 3.\n";
+    assert_eq!(reason(opkg), FailureReason::NoSpace);
 }
 
 #[test]

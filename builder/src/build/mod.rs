@@ -25,7 +25,7 @@ use asu_core::{
 use crate::{
     confine::{Confinement, choose_cpus},
     effective::Effective,
-    files::{make_fresh_folder, put, read_json},
+    files::{make_fresh_folder, put, read_json, remove_tree},
     paths::Paths,
     run::{Bounds, Log, Runner, become_subreaper},
     tree, workspace,
@@ -39,6 +39,9 @@ pub const EXIT_SUCCESS: u8 = 0;
 pub const EXIT_INFRASTRUCTURE: u8 = 1;
 /// Exit code: the request is at fault. The Job's `podFailurePolicy` knows the number.
 pub const EXIT_REQUEST: u8 = 42;
+
+/// wget waits 15 minutes for a silent server and tries 20 times, which is longer than any build.
+const WGET_SETTINGS: &[u8] = b"timeout = 60\ntries = 3\n";
 
 /// One build on its way.
 struct Build<'a> {
@@ -79,6 +82,9 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
             let runner = runner(paths, builder, &plan, started, stop, Arc::clone(&log))?;
             let outcome = build(paths, &plan, &runner);
             if let Some(failure) = &outcome.failure {
+                if failure.reason == FailureReason::NoSpace {
+                    make_room(paths);
+                }
                 log.note(&format!("{}: {}", failure.reason, failure.detail));
             }
             log.finish();
@@ -87,8 +93,23 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
         Ok(plan) => outcome::internal(&format!("the plan has format {}", plan.schema)),
         Err(error) => outcome::internal(&error.to_string()),
     };
-    outcome::leave(&work, &outcome)?;
+    if let Err(error) = outcome::leave(&work, &outcome) {
+        if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Err(error.into());
+        }
+        make_room(paths);
+        outcome::leave(&work, &outcome)?;
+    }
     Ok(exit_code(outcome.failure.as_ref()))
+}
+
+/// Gives a full disk back what a failed build took: without room even the outcome, which says that
+/// there was none, and the end of the log are lost.
+fn make_room(paths: &Paths) {
+    for folder in [paths.work().join("ws"), paths.output()] {
+        // What cannot be removed takes room; then leaving the outcome says so.
+        let _ = remove_tree(&folder);
+    }
 }
 
 /// The exit code for a failure, or for none.
@@ -124,6 +145,7 @@ fn runner(
 ) -> io::Result<Runner> {
     let home = paths.work().join("home");
     make_fresh_folder(&home)?;
+    put(&home.join(".wgetrc"), WGET_SETTINGS)?;
     Ok(Runner {
         builder: builder.to_owned(),
         confinement: Confinement { cpus: choose_cpus(), no_network: false },

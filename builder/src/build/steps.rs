@@ -161,17 +161,22 @@ impl Build<'_> {
         // What we killed may have left something half done, which is nobody's attack.
         let or_hostile = |failure| self.hostile_output().unwrap_or(failure);
         let failure = match (done.ended, classifier.infrastructure()) {
-            (Ended::Exit(_), Some(failure)) => failure,
+            // A mirror that fails or hangs is not the request's fault, even when time ran out over it.
+            (Ended::Exit(_) | Ended::TimedOut | Ended::Signal(_), Some(failure)) => failure,
             (Ended::Exit(0), None) => return Ok(done),
             (Ended::Exit(_), None) => or_hostile(classifier.failure()),
-            (Ended::TimedOut, _) => Failure::new(
+            (Ended::Stalled, _) => Failure::new(
+                FailureReason::DownloadFailed,
+                "A download did not end within the time of the build",
+            ),
+            (Ended::TimedOut, None) => Failure::new(
                 FailureReason::TimedOut,
                 format!("The build took longer than {} s", self.plan.limits.seconds),
             ),
             (Ended::NoSpace, _) => {
                 Failure::new(FailureReason::NoSpace, "The build ran out of scratch space")
             }
-            (Ended::Signal(signal), _) => or_hostile(Failure::new(
+            (Ended::Signal(signal), None) => or_hostile(Failure::new(
                 FailureReason::BuilderDied,
                 format!("make was killed by signal {signal}"),
             )),

@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, OpenOptions},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     sync::Arc,
     time::Instant,
@@ -113,8 +114,25 @@ fn commands(
     }
     if tree::has_keys_goal(what.tree) {
         make(&["-s", tree::KEYS_GOAL])?;
+        open_keys(what.tree).map_err(PopulateError::io("open", what.tree))?;
     }
     Ok(info)
+}
+
+/// Builds run as another user and copy the keys, which openssl writes for their owner alone. They
+/// are thrown away with the tree and vouch for nothing outside it.
+fn open_keys(tree: &Path) -> std::io::Result<()> {
+    let own = fs::read_dir(tree)?.chain(fs::read_dir(tree.join("keys")).into_iter().flatten());
+    for entry in own {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_key =
+            entry.path().parent() != Some(tree) || name.to_string_lossy().starts_with("key-build");
+        if is_key && entry.file_type()?.is_file() {
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o644))?;
+        }
+    }
+    Ok(())
 }
 
 fn last_lines(log_file: &Path) -> String {

@@ -42,6 +42,8 @@ pub enum Ended {
     Signal(i32),
     /// We killed it: too late.
     TimedOut,
+    /// Likewise, and at that moment it was downloading something.
+    Stalled,
     /// We killed it: too many bytes below the work folder.
     NoSpace,
     /// We killed it: we were told to stop.
@@ -169,7 +171,8 @@ impl Runner {
             if self.bounds.stop.load(Ordering::Relaxed) {
                 verdict = Some(Ended::Stopped);
             } else if now >= self.bounds.deadline {
-                verdict = Some(Ended::TimedOut);
+                let stalled = processes::is_downloading();
+                verdict = Some(if stalled { Ended::Stalled } else { Ended::TimedOut });
             } else if now >= measure_at {
                 verdict = self.is_full().then_some(Ended::NoSpace);
                 // Measuring a large folder takes its time; it must not take all of it.
@@ -195,6 +198,7 @@ impl Runner {
             Ended::Exit(code) => self.log.note(&format!("exit code {code}")),
             Ended::Signal(signal) => self.log.note(&format!("ended by signal {signal}")),
             Ended::TimedOut => self.log.note("killed: it took too long"),
+            Ended::Stalled => self.log.note("killed: a download took too long"),
             Ended::NoSpace => self.log.note("killed: it used too much space"),
             Ended::Stopped => self.log.note("killed: the pod is being stopped"),
         }

@@ -39,6 +39,14 @@ pub(super) fn kill_descendants() {
     }
 }
 
+/// Whether anything below this process is fetching something, as far as its name says: a script can
+/// take that name, and gains another attempt of its build by it.
+pub(super) fn is_downloading() -> bool {
+    descendants().into_iter().any(|pid| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "wget\n")
+    })
+}
+
 fn descendants() -> Vec<i32> {
     let parents = parents();
     let own = rustix::process::getpid().as_raw_nonzero().get();

@@ -206,6 +206,16 @@ pub(crate) struct Ended {
     pub(crate) publish: Output,
 }
 
+/// A mounted file system, which goes with the value.
+pub(crate) struct SmallDisk(PathBuf);
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let status = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        assert!(status.is_ok_and(|status| status.success()), "{} stays", self.0.display());
+    }
+}
+
 impl Pod {
     /// A pod for a request of packages for the first router.
     pub(crate) fn new(packages: &[&str]) -> Self {
@@ -271,6 +281,16 @@ impl Pod {
 
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.place.path().join("asu").join(path)
+    }
+
+    /// Makes the work folder a file system of its own of this size, until the value is dropped.
+    pub(crate) fn on_a_small_disk(&self, size: &str) -> SmallDisk {
+        let work = self.path("work");
+        let options = format!("size={size},mode=2777,uid={BUILD_USER},gid={GROUP}");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "asu-test"]).arg(&work);
+        assert!(mount.status().expect("mount").success(), "run this test as root");
+        SmallDisk(work)
     }
 
     /// Starts both containers together.

@@ -173,3 +173,19 @@ fn a_script_that_is_not_the_requests_is_never_used() {
     let detail = failed(&pod, Reason::DefaultsMissing);
     assert!(!detail.contains("echo"), "{detail}");
 }
+
+#[test]
+fn a_mirror_that_hangs_is_not_the_requests_fault() {
+    let mut pod = Pod::new(&["fixture-huge"]);
+    pod.plan.limits.seconds = 12;
+    let slow = [("*/fixture-huge_*".to_owned(), 1)].into();
+    fail(&pod.upstream, &Faults { slow, ..Faults::default() });
+    failed(&pod, Reason::DownloadFailed);
+}
+
+#[test]
+fn a_disk_that_is_full_is_said_to_be_full() {
+    let pod = Pod::new(&["fixture-diskfull"]);
+    let _disk = pod.on_a_small_disk("24m");
+    failed(&pod, Reason::NoSpace);
+}
