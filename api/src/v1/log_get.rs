@@ -11,7 +11,6 @@ use futures::{StreamExt as _, stream};
 use http::header;
 
 use crate::{
-    cluster::Entry,
     error::ApiError,
     log_text::LogText,
     openapi,
@@ -41,12 +40,16 @@ pub async fn log_get(
     Path(hash): Path<String>,
 ) -> Result<Response, ApiError> {
     let hash = parse_hash(&hash)?;
-    if is_alive(state.cluster.watch.get(&hash)) {
+    let coming = state.cluster.watch.get(&hash).filter(|entry| !entry.archived);
+    if coming.as_ref().is_some_and(|entry| !entry.doubted) {
         return Err(NOT_YET);
     }
-    let Some(record) = state.database.newest_by_hash(&hash).await? else {
+    let record = state.database.newest_by_hash(&hash).await?;
+    // Somebody said that a build of this hash was archived: it may have been another than this one.
+    let is_its_own = |uid: &str| coming.as_ref().is_none_or(|entry| entry.uid == uid);
+    let Some(record) = record.filter(|record| is_its_own(&record.facts.uid)) else {
         // The watch may lag.
-        let alive = is_alive(state.cluster.read(&hash).await?);
+        let alive = state.cluster.read(&hash).await?.is_some_and(|entry| !entry.archived);
         return Err(if alive { NOT_YET } else { ApiError::UnknownHash });
     };
     // Held until the last byte was taken: how fast that goes is up to the client.
@@ -64,8 +67,4 @@ pub async fn log_get(
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     Ok((headers, Body::from_stream(first.chain(rest))).into_response())
-}
-
-fn is_alive(entry: Option<Entry>) -> bool {
-    entry.is_some_and(|entry| !entry.archived && !entry.doubted)
 }
