@@ -261,3 +261,51 @@ async fn a_tarball_that_was_mended_upstream_makes_a_cache() {
     remove(&system, "mended").await;
     assert_eq!(ready.unwrap().reason.as_deref(), Some("Ready"));
 }
+
+/// Reads the Distribution again, as its next turn would: a change of its title.
+async fn read_again(system: &System, title: &str) {
+    let api: kube::Api<asu_crds::Distribution> =
+        kube::Api::namespaced(system.client.clone(), asu_tests::deploy::NAMESPACE);
+    let patch = kube::api::Patch::Merge(serde_json::json!({ "spec": { "title": title } }));
+    api.patch("openwrt", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    system
+        .until("the Distribution is read", WITHIN, || async {
+            let object = api.get("openwrt").await?;
+            let status = object.status.unwrap_or_default();
+            let read = status.observed_generation == object.metadata.generation;
+            Ok(if read { Ok(()) } else { Err(format!("{status:?}")) })
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_new_image_builder_leaves_the_former_one_in_use() {
+    let system = System::attach().await.unwrap();
+    system.reset_faults().await.unwrap();
+    // There is a cache of the present one.
+    assert_eq!(usable_cache_serves(&system).await, 200);
+    let world = World::ensure(&cache_dir()).unwrap();
+    let place = format!("/{}/", world.target_path("testarch/small").trim_matches('/'));
+    let substitute = [(place, "bad/truncated".to_owned())].into();
+    system.set_faults(&Faults { substitute, ..Faults::default() }).await.unwrap();
+    read_again(&system, "OpenWrt (truncated)").await;
+    let broken = spec(&world, "truncated").sha256;
+    let successor = system
+        .until("the successor failed", WITHIN, || async {
+            let caches = system.caches().list(&ListParams::default()).await?;
+            let found = caches.items.into_iter().find(|cache| cache.spec.sha256 == broken);
+            let failed = found.filter(|cache| {
+                cache.status.as_ref().is_some_and(|status| status.failures >= Some(1))
+            });
+            Ok(failed.ok_or_else(|| "no cache of its digest has failed".to_owned()))
+        })
+        .await;
+    let built = usable_cache_serves(&system).await;
+    system.reset_faults().await.unwrap();
+    read_again(&system, "OpenWrt (fixture)").await;
+    let successor = successor.unwrap();
+    system.caches().delete(&successor.name_any(), &DeleteParams::default()).await.unwrap();
+    assert_eq!(built, 200, "the former ImageBuilder did not serve");
+    assert_eq!(successor.status.unwrap().reason.as_deref(), Some("BadArchive"));
+}

@@ -51,9 +51,12 @@ impl Report<'_> {
                 let flags = format!("--context {context} -n {NAMESPACE}");
                 println!("look further:  kubectl {flags} get asu -o wide");
                 println!("tear down:     kubectl {flags} delete fwb,ibc --all");
-                println!(
-                    "               helm uninstall --kube-context {context} -n {NAMESPACE} asu-distributions asu"
-                );
+                // The operator takes its finalizers off what goes first.
+                for release in ["asu-distributions --wait", "asu"] {
+                    println!(
+                        "               helm uninstall --kube-context {context} -n {NAMESPACE} {release}"
+                    );
+                }
                 println!(
                     "               kubectl --context {context} delete namespace {NAMESPACE} upstream --ignore-not-found"
                 );
