@@ -59,6 +59,10 @@ impl Stage {
     }
 }
 
+/// The line that `publish` prints when the result is in the store: its pod's end is noticed a second
+/// or two later.
+pub const COMMITTED_LINE: &str = "asu-result: committed";
+
 /// What a stage line begins with.
 pub const STAGE_LINE_PREFIX: &str = "asu-stage: ";
 

@@ -3,6 +3,7 @@
 use asu_core::{
     failure::{Disposition, FailureReason},
     result::{BuildResult, store_keys},
+    stage::COMMITTED_LINE,
 };
 use object_store::{
     ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path as Key,
@@ -39,7 +40,11 @@ impl Publish<'_> {
         }
         let key = Key::from(store_keys::result(&self.plan.uid));
         let create = PutOptions::from(PutMode::Create);
-        match self.store.put_opts(&key, bytes, create).await {
+        let put = self.store.put_opts(&key, bytes, create).await;
+        if matches!(put, Ok(_) | Err(object_store::Error::AlreadyExists { .. })) {
+            println!("{COMMITTED_LINE}");
+        }
+        match put {
             Ok(_) => Ok(exit_code(result)),
             Err(object_store::Error::AlreadyExists { .. }) => {
                 Ok(self.committed().await?.unwrap_or(EXIT_NOTHING))

@@ -207,7 +207,12 @@ fn attempt(facts: &Facts) -> Option<Step> {
         return unseen(facts, known);
     };
     if job.state == JobState::Active {
-        return Some(running(facts, job));
+        return Some(match &facts.stored {
+            // A result is final whatever Kubernetes has noticed of its pod.
+            None if facts.committed => Step::Look(Lookup::Stored),
+            Some(Stored::Final(result)) => Step::Archive(result.clone()),
+            _ => running(facts, job),
+        });
     }
     if job.state != JobState::Complete && facts.pods_alive {
         // Kubernetes says that it is to fail before its pod has had its grace, in which `publish`

@@ -30,6 +30,7 @@ pub(super) fn facts() -> Facts {
         },
         jobs: vec![],
         pods_alive: false,
+        committed: false,
         private: false,
         cache: CacheFact::Ready {
             place: CachePlace { claim_name: "c".into(), sub_path: "t".into() },
@@ -360,4 +361,18 @@ fn a_build_that_waits_for_a_version_that_is_gone_fails() {
     let mut it = facts();
     it.cache = CacheFact::NotReady { failures: 0, reason: NOT_OFFERED.into() };
     assert_eq!(reason(&decide(&it)), FailureReason::CacheFailed);
+}
+
+#[test]
+fn a_committed_result_is_archived_before_its_pods_end_is_noticed() {
+    let mut it = facts();
+    it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
+    assert!(matches!(decide(&it), Step::Running { .. }));
+    it.committed = true;
+    assert_eq!(decide(&it), Step::Look(Lookup::Stored));
+    it.stored = Some(Stored::Final(result(None)));
+    assert!(matches!(decide(&it), Step::Archive(_)));
+    // What the pod says alone is nothing.
+    it.stored = Some(Stored::Nothing);
+    assert!(matches!(decide(&it), Step::Running { .. }));
 }

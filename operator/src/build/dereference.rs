@@ -35,6 +35,7 @@ pub fn facts(context: &Context, build: &FirmwareBuild) -> Facts {
         created: build.creation_timestamp().map_or(now, |time| time.0),
         jobs: jobs(context, build),
         pods_alive: pods(context, build).iter().any(|pod| !is_over(pod, now)),
+        committed: context.followers.is_committed(&build.uid().unwrap_or_default()),
         private: build.spec.request.defaults.is_some(),
         cache: cache.unwrap_or(CacheFact::Absent),
         status,

@@ -84,6 +84,8 @@ pub struct Facts {
     pub jobs: Vec<JobFact>,
     /// Whether a pod of it may still run.
     pub pods_alive: bool,
+    /// Whether its pod said that the result is in the store.
+    pub committed: bool,
     /// Whether it has a private first-boot script.
     pub private: bool,
     /// Its cache, once it is resolved.

@@ -1,12 +1,13 @@
 //! Follows the container `publish` of running builds, which prints a line when a stage begins, and
-//! writes at most two stages of a build: more writes would help nobody.
+//! writes at most two stages of a build: more writes would help nobody. When it says that the result
+//! is in the store, the build is looked at without waiting for its pod's end to be noticed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use asu_core::stage::Stage;
+use asu_core::stage::{COMMITTED_LINE, Stage};
 use asu_crds::{FirmwareBuild, labels};
 use futures::{AsyncBufRead, AsyncBufReadExt};
 use k8s_openapi::api::core::v1::Pod;
@@ -23,26 +24,47 @@ const MAX_LINE: usize = 256;
 
 /// Which builds are followed.
 #[derive(Debug, Default)]
-pub struct Followers(Mutex<HashMap<String, CancellationToken>>);
+pub struct Followers(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    following: HashMap<String, CancellationToken>,
+    committed: HashSet<String>,
+}
 
 impl Followers {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self, uid: &str, stop: &CancellationToken) -> Option<CancellationToken> {
-        let mut all = self.lock();
-        if all.contains_key(uid) {
+        let mut known = self.lock();
+        if known.following.contains_key(uid) {
             return None;
         }
         let token = stop.child_token();
-        all.insert(uid.to_owned(), token.clone());
+        known.following.insert(uid.to_owned(), token.clone());
         Some(token)
     }
 
-    /// Ends following a build.
+    fn end(&self, uid: &str) {
+        self.lock().following.remove(uid);
+    }
+
+    fn committed(&self, uid: &str) {
+        self.lock().committed.insert(uid.to_owned());
+    }
+
+    /// Whether a build's pod said that its result is in the store. The store is what counts.
+    pub fn is_committed(&self, uid: &str) -> bool {
+        self.lock().committed.contains(uid)
+    }
+
+    /// Ends following a build and forgets it.
     pub fn stop(&self, uid: &str) {
-        if let Some(token) = self.lock().remove(uid) {
+        let mut known = self.lock();
+        known.committed.remove(uid);
+        if let Some(token) = known.following.remove(uid) {
             token.cancel();
         }
     }
@@ -54,17 +76,18 @@ pub fn follow(context: &Arc<Context>, build: &str, uid: &str, pod: &str, known: 
     let (shared, build, uid, pod) =
         (context.clone(), build.to_owned(), uid.to_owned(), pod.to_owned());
     context.tasks.spawn(async move {
-        let following = read_stages(&shared, &build, &pod, known);
+        let following = read_stages(&shared, &build, &uid, &pod, known);
         if let Some(Err(error)) = stop.run_until_cancelled(following).await {
             tracing::debug!(build, pod, %error, "its log cannot be followed");
         }
-        shared.followers.stop(&uid);
+        shared.followers.end(&uid);
     });
 }
 
 async fn read_stages(
     context: &Context,
     build: &str,
+    uid: &str,
     pod: &str,
     known: Option<Stage>,
 ) -> Result<(), kube::Error> {
@@ -74,6 +97,10 @@ async fn read_stages(
     let mut log = std::pin::pin!(log);
     let mut last = known;
     while let Some(line) = next_line(&mut log).await {
+        if line.trim_end() == COMMITTED_LINE && !context.followers.is_committed(uid) {
+            context.followers.committed(uid);
+            context.triggers.build(build);
+        }
         let Some(stage) = Stage::from_log_line(&line) else { continue };
         // Forward only, whatever the pod prints.
         if WRITTEN.contains(&stage) && last.is_none_or(|last| stage > last) {
