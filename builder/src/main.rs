@@ -92,6 +92,7 @@ fn publish(paths: &Paths) -> Result<ExitCode, AnyError> {
     let code = runtime()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let (sender, stop) = watch::channel(false);
+        #[expect(clippy::disallowed_methods, reason = "it ends with the process")]
         tokio::spawn(async move {
             terminate.recv().await;
             // Nobody waits any more when the receiver is gone.

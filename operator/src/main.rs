@@ -85,6 +85,7 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
             let stop = CancellationToken::new();
             let cancel = stop.clone();
             let mut terminate = signal(SignalKind::terminate())?;
+            #[expect(clippy::disallowed_methods, reason = "it waits for the signal that ends all")]
             tokio::spawn(async move {
                 tokio::select! {
                     _ = terminate.recv() => {}

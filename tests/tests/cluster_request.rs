@@ -51,6 +51,47 @@ async fn the_text_of_a_first_boot_script_is_in_no_object_log_or_table() {
         assert!(!text.contains(secret), "{what} tells the script");
     }
     assert!(!answer.body.to_string().contains(secret), "the answer tells the script");
+    stored_tells_nothing(&system, &answer, secret).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_build_that_fails_tells_its_script_to_nobody() {
+    let system = System::attach().await.unwrap();
+    let secret = "swordfish-0c77e2";
+    let mut request = system.request(&["fixture-badpostinst"]);
+    request["defaults"] = json!(format!("echo {secret} > /etc/secret\n"));
+    let ended = system.end(&request, WITHIN).await.unwrap();
+    assert_eq!((ended.answer.status, ended.reason()), (500, "PackageScript"));
+    for (what, text) in everything(&system).await {
+        assert!(!text.contains(secret), "{what} tells the script");
+    }
+    assert!(!ended.answer.body.to_string().contains(secret), "the answer tells the script");
+    stored_tells_nothing(&system, &ended.answer, secret).await;
+}
+
+/// Neither the log nor any file of the store but the images, into which it belongs, has the secret.
+async fn stored_tells_nothing(system: &System, answer: &Answer, secret: &str) {
+    let (status, log) = system.log_of(answer.text("request_hash")).await.unwrap();
+    assert_eq!(status, 200);
+    assert!(!log.contains(secret), "the log tells the script");
+    let folder = system.folder_of_claim("asu-store").await.unwrap();
+    let results = folder.join("results");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&results).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!text.contains(secret), "a result tells the script");
+        seen += 1;
+    }
+    assert!(seen > 0, "{} has no result", results.display());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_slashes_lead_through_the_ingress_to_the_same_route() {
+    let system = System::attach().await.unwrap();
+    let answer = built(&system, &system.request(&["fixture-hello"])).await;
+    let path = format!("//api/v1/build/{}", answer.text("request_hash"));
+    let same = system.router.ask(Method::GET, &path, None).await.unwrap();
+    assert_eq!((same.status, same.text("bin_dir")), (200, answer.text("bin_dir")));
 }
 
 /// Texts in which nothing private may be.

@@ -121,7 +121,7 @@ impl Watch {
     }
 
     fn take(&self, event: Event<FirmwareBuild>) {
-        self.heard.store(Timestamp::now().as_second(), Ordering::Relaxed);
+        self.heard.store(seconds_now(), Ordering::Relaxed);
         let mut index = self.write();
         match event {
             Event::Init => index.listing = Some(HashMap::new()),
@@ -162,7 +162,7 @@ impl Watch {
     /// Seconds since the last news; nothing before the first.
     pub fn silent_seconds(&self) -> Option<i64> {
         let heard = self.heard.load(Ordering::Relaxed);
-        (heard > 0).then(|| Timestamp::now().as_second().saturating_sub(heard))
+        (heard > 0).then(|| seconds_now().saturating_sub(heard))
     }
 
     /// Notes what was created or read directly, until the watch has it.
@@ -219,6 +219,11 @@ impl Watch {
     fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "when news came is measured where they come")]
+fn seconds_now() -> i64 {
+    Timestamp::now().as_second()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::http::front::tests::{front, routes};
 const LONG: Duration = Duration::from_mins(1);
 
 /// A client's end of a connection, and the task that serves it.
+#[expect(clippy::disallowed_methods, reason = "the test itself waits for it")]
 async fn connect(front: Front, taken_within: Duration) -> (TcpStream, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

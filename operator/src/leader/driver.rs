@@ -84,6 +84,7 @@ impl Leadership {
     }
 
     /// Gives the Lease back, so that another takes over at once.
+    #[expect(clippy::disallowed_methods, reason = "a Lease tells the time of its holder's clock")]
     pub async fn release(mut self) {
         let Some(mut lease) = self.candidate.lease.take() else { return };
         if let Some(spec) = &mut lease.spec {
@@ -145,6 +146,7 @@ impl Candidate {
 
     /// The Lease in our name. It keeps the resourceVersion that it was read at, which makes the
     /// write conflict when anybody wrote since.
+    #[expect(clippy::disallowed_methods, reason = "a Lease tells the time of its holder's clock")]
     fn desired(&self, found: Option<Lease>, takeover: bool) -> Lease {
         let now = MicroTime(jiff::Timestamp::now());
         let mut lease = found.unwrap_or_else(|| Lease {

@@ -1,6 +1,9 @@
 //! Breaks parts of the deployed system, and puts them back.
 
-use std::{panic::AssertUnwindSafe, path::Path};
+use std::{
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+};
 
 use futures::FutureExt as _;
 use k8s_openapi::api::{
@@ -184,6 +187,17 @@ impl System {
     /// # Errors
     /// The claim has no such volume.
     pub async fn files_of_claim(&self, claim: &str) -> Result<Vec<String>, Error> {
+        let folder = self.folder_of_claim(claim).await?;
+        let mut found = Vec::new();
+        list(&folder, "", &mut found).map_err(|_| Error::Volume(claim.to_owned()))?;
+        Ok(found)
+    }
+
+    /// Folder of this machine that is a claim's volume.
+    ///
+    /// # Errors
+    /// The claim has no such volume.
+    pub async fn folder_of_claim(&self, claim: &str) -> Result<PathBuf, Error> {
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), NAMESPACE);
         let missing = || Error::Volume(claim.to_owned());
         let bound = claims.get(claim).await?.spec.and_then(|spec| spec.volume_name);
@@ -191,10 +205,7 @@ impl System {
         let volume = volumes.get(&bound.ok_or_else(missing)?).await?;
         let spec = volume.spec.ok_or_else(missing)?;
         let host = spec.host_path.map(|it| it.path).or_else(|| spec.local.map(|it| it.path));
-        let folder = host.ok_or_else(missing)?;
-        let mut found = Vec::new();
-        list(Path::new(&folder), "", &mut found).map_err(|_| missing())?;
-        Ok(found)
+        host.map(PathBuf::from).ok_or_else(missing)
     }
 }
 
