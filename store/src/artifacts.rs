@@ -14,6 +14,7 @@ use object_store::{
     GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, ObjectStore,
     ObjectStoreExt as _, local::LocalFileSystem, path::Path,
 };
+use rustix::fs::StatVfs;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use url::Url;
 
@@ -204,11 +205,16 @@ impl ArtifactStore {
         };
         let stat = rustix::fs::statvfs(folder)
             .map_err(|error| ArtifactError::Failed(error.to_string()))?;
-        // What only root may use is in use.
-        let capacity = stat.f_blocks.saturating_mul(stat.f_frsize);
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        Ok(Some(Space { used: capacity.saturating_sub(free), capacity }))
+        Ok(Some(space_of(&stat)))
     }
+}
+
+/// As `df` counts: blocks that only root may use are neither in use nor a part of the capacity, or
+/// a volume that keeps many of them back would look full while it is empty.
+fn space_of(stat: &StatVfs) -> Space {
+    let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    Space { used: bytes(used), capacity: bytes(used.saturating_add(stat.f_bavail)) }
 }
 
 /// Streams a result. The crate's own stream of a file reads 8 KiB at a time.

@@ -101,6 +101,16 @@ async fn a_volume_knows_its_space() {
 }
 
 #[test]
+fn blocks_that_only_root_may_use_do_not_make_a_volume_look_full() {
+    let mut stat = rustix::fs::statvfs("/").unwrap();
+    stat.f_frsize = 10;
+    (stat.f_blocks, stat.f_bfree, stat.f_bavail) = (100, 80, 20);
+    assert_eq!(space_of(&stat), Space { used: 200, capacity: 400 });
+    (stat.f_bfree, stat.f_bavail) = (60, 0);
+    assert_eq!(space_of(&stat), Space { used: 400, capacity: 400 });
+}
+
+#[test]
 fn only_file_urls_with_an_existing_folder_open() {
     for url in ["s3://bucket", "/asu/store", "http://x/", "file://host/x"] {
         assert!(matches!(ArtifactStore::open(url), Err(ArtifactError::Url)), "{url}");

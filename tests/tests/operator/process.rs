@@ -45,7 +45,7 @@ pub struct Operator {
 
 impl Operator {
     /// Starts one of that name, with more options.
-    pub async fn start(world: &World, name: &str, options: &[&str], fill: Option<Fill>) -> Self {
+    pub async fn start(world: &World, name: &str, options: &[&str], fill: Fill) -> Self {
         let pod = format!("--pod-name={name}");
         let key = |option: &str| option.split('=').next().map(str::to_owned);
         let given = |usual: &&str| options.iter().any(|option| key(option) == key(usual));
@@ -61,15 +61,11 @@ impl Operator {
             .expect("a runtime");
         let inside = runtime.enter();
         let artifacts = ArtifactStore::open(&url).expect("a store");
-        let volume = artifacts.clone();
         let backends = Backends {
             client: kube::Client::try_from(config).expect("a client"),
             repositories: Arc::new(world.repositories()),
             artifacts,
-            room: match fill {
-                Some(fill) => Arc::new(move || Ok(Some(fill()))),
-                None => Arc::new(move || volume.space()),
-            },
+            room: Arc::new(move || Ok(Some(fill()))),
         };
         drop(inside);
         let stop = CancellationToken::new();

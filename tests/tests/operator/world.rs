@@ -1,11 +1,12 @@
 //! One control plane, one database, one store, and operators that can be started and dropped.
 
-use std::{fmt::Debug, future::Future, path::Path, time::Duration};
+use std::{fmt::Debug, future::Future, path::Path, sync::Arc, time::Duration};
 
 use asu_core::{
     digest::Sha256Hex,
     failure::{Failure, FailureReason},
     result::{BuildResult, Built, RESULT_SCHEMA, StoredFile, StoredLog, store_keys},
+    retention::Space,
 };
 use asu_crds::{FirmwareBuild, FirmwareBuildStatus, ImageBuilderCache, is_true, labels};
 use asu_store::{PgStore, PoolSettings};
@@ -85,14 +86,16 @@ impl World {
             .expect("a URL")
     }
 
-    /// Starts an operator of that name with more options.
+    /// Starts an operator of that name with more options. Its store is nearly empty, however full
+    /// this machine is.
     pub async fn operator(&self, name: &str, options: &[&str]) -> Operator {
-        Operator::start(self, name, options, None).await
+        let nearly_empty = Arc::new(|| Space { used: 1, capacity: 100 });
+        self.operator_with(name, options, nearly_empty).await
     }
 
     /// One that is told how full the store is.
     pub async fn operator_with(&self, name: &str, options: &[&str], fill: Fill) -> Operator {
-        Operator::start(self, name, options, Some(fill)).await
+        Operator::start(self, name, options, fill).await
     }
 
     /// Creates the cache of all test builds and fills it as its pod would.
