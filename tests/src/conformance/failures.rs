@@ -1,12 +1,11 @@
 //! Behaviours of builds that fail: whose fault it is must be told from the output.
 
-use std::net::TcpListener;
-
 use asu_core::{classify::Classifier, failure::FailureReason};
 
 use super::{
     behaviours::{Ask, Checked, Suite, expected, not_here},
-    io, tree,
+    place::closed_port,
+    tree,
 };
 use crate::fixtures::Faults;
 
@@ -39,7 +38,7 @@ impl Suite<'_> {
     }
 
     /// Whether the target has a root partition of a fixed size, as disks have.
-    fn is_disk(&self) -> Result<bool, super::behaviours::Not> {
+    pub(super) fn is_disk(&self) -> Result<bool, super::behaviours::Not> {
         let filesystems = &self.ready()?.marker.filesystems;
         Ok(filesystems.contains(&asu_core::request::Filesystem::Ext4))
     }
@@ -81,11 +80,7 @@ impl Suite<'_> {
     }
 
     pub(super) async fn unreachable(&mut self) -> Checked {
-        // A port that was free a moment ago refuses every connection.
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(io("a free port"))?;
-        let port = listener.local_addr().map_err(io("a free port"))?.port();
-        drop(listener);
-        let base = Some(format!("http://127.0.0.1:{port}"));
+        let base = Some(format!("http://127.0.0.1:{}", closed_port()?));
         let ask = Ask { package_base_url: base, ..Ask::default() };
         self.fails(&ask, FailureReason::DownloadFailed).await.map(drop)
     }
@@ -103,8 +98,7 @@ impl Suite<'_> {
     pub(super) async fn full_disk(&self) -> Checked {
         let run = self.baseline()?;
         let needed = tree::kilobytes(&run.work("ws/build_dir"))?;
-        let profile = format!("PROFILE={}", self.ready()?.profile);
-        let packages = format!("PACKAGES={}", self.options.packages.join(" "));
+        let [profile, packages] = self.selection()?;
         let arguments = ["image", &profile, &packages];
         let made = self.place.make_on_full_disk(run, (needed / 3).max(64), &arguments).await?;
         let Some(made) = made else {

@@ -38,8 +38,8 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// Arguments of a plain `make manifest` of the first build.
-    fn manifest_arguments(&self) -> Result<[String; 2], super::behaviours::Not> {
+    /// Profile and packages of the first build, as arguments of a plain make.
+    pub(super) fn selection(&self) -> Result<[String; 2], super::behaviours::Not> {
         let ready = self.ready()?;
         let packages = self.options.packages.join(" ");
         Ok([format!("PROFILE={}", ready.profile), format!("PACKAGES={packages}")])
@@ -47,7 +47,7 @@ impl Suite<'_> {
 
     pub(super) async fn manifest(&self) -> Checked {
         let run = self.baseline()?;
-        let [profile, packages] = self.manifest_arguments()?;
+        let [profile, packages] = self.selection()?;
         let made = self.place.make(run, &["manifest", &profile, &packages]).await?;
         if made.code != 0 {
             return expected("make manifest to succeed", made.tail());
@@ -68,7 +68,7 @@ impl Suite<'_> {
 
     pub(super) async fn abi(&self) -> Checked {
         let run = self.baseline()?;
-        let [profile, packages] = self.manifest_arguments()?;
+        let [profile, packages] = self.selection()?;
         let full = self.place.make(run, &["manifest", &profile, &packages]).await?;
         let short = self.place.make(run, &["manifest", &profile, &packages, "STRIP_ABI=1"]).await?;
         if full.code != 0 || short.code != 0 {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     os::unix::fs::{PermissionsExt as _, chown, symlink},
     path::{Path, PathBuf},
     process::Stdio,
@@ -23,7 +24,7 @@ const BUILD_USER: u32 = 2001;
 const TRUSTED_USER: u32 = 2002;
 const GROUP: u32 = 2000;
 /// As the program sets it for make.
-const TOOLS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const TOOLS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Everything of one run of the suite.
 #[derive(Debug)]
@@ -91,6 +92,22 @@ impl Run {
     }
 }
 
+/// Runs a make to its end.
+async fn made(mut command: Command) -> Result<Made, Error> {
+    let output = command.output().await.map_err(io("make"))?;
+    Ok(Made {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// A port of this machine that refuses every connection: it was free a moment ago.
+pub(super) fn closed_port() -> Result<u16, Error> {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    Ok(address.map_err(io("a free port"))?.port())
+}
+
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
@@ -153,6 +170,11 @@ impl Place {
         let copy = folder.path().join("asu-builder");
         fs::copy(program, &copy).map_err(io(program.display()))?;
         Ok(Self { folder, program: copy })
+    }
+
+    /// Where everything is.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn cache_root(&self) -> PathBuf {
@@ -229,19 +251,24 @@ impl Place {
         ended(plan, root, &said)
     }
 
-    /// A plain make in the workspace that a build left, with the environment and the confinement
-    /// that builds have.
+    /// A plain make in the workspace that a build left.
     pub(super) async fn make(&self, run: &Run, arguments: &[&str]) -> Result<Made, Error> {
-        let words = [&["confine", "--", "make"], arguments].concat();
+        self.run(run, &[], &[&["make"], arguments].concat()).await
+    }
+
+    /// A program in the workspace that a build left, with the environment and the confinement that
+    /// builds have, and more variables.
+    pub(super) async fn run(
+        &self,
+        run: &Run,
+        environment: &[(&str, &str)],
+        words: &[&str],
+    ) -> Result<Made, Error> {
+        let words = [&["confine", "--"], words].concat();
         let mut command = self.command(BUILD_USER, &run.work("ws"), &words);
         command.env_clear().env("PATH", TOOLS).env("HOME", run.work("home"));
-        command.env("LC_ALL", "C").env("TZ", "UTC");
-        let output = command.output().await.map_err(io("make"))?;
-        Ok(Made {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        command.env("LC_ALL", "C").env("TZ", "UTC").envs(environment.iter().copied());
+        made(command).await
     }
 
     /// Like [`Place::make`], on a small file system where the root file systems are made; `None`
@@ -268,11 +295,6 @@ impl Place {
         command.args(["confine", "--", "make"]).args(arguments);
         command.current_dir(run.work("ws")).stdin(Stdio::null()).kill_on_drop(true);
         command.env_clear().env("PATH", TOOLS).env("HOME", run.work("home")).env("LC_ALL", "C");
-        let output = command.output().await.map_err(io("unshare"))?;
-        Ok(Some(Made {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }))
+        made(command).await.map(Some)
     }
 }
