@@ -28,6 +28,7 @@ sh_check 'GNU make >= 4.1' 'make --version | head -n 1 | grep -Eq "GNU Make (4\.
 check 'bash' bash --version
 check 'coreutils' gnu cp date install stat realpath nproc seq sort head mktemp sha256sum md5sum env touch ln
 check 'findutils' gnu find xargs
+sh_check 'xargs -r' '[ -z "$(printf "" | xargs -r echo x)" ] && xargs -r --version'
 check 'grep' gnu grep
 sh_check 'egrep' 'printf "a\n" | egrep "^(a|b)$"'
 sh_check 'GNU awk' 'awk --version | head -n 1 | grep -q "GNU Awk"'
@@ -45,6 +46,7 @@ for module in Data::Dumper FindBin File::Copy File::Compare Thread::Queue IPC::C
 	check "perl $module" perl "-M$module" -e 1
 done
 check 'python3 >= 3.7' python3 -c 'import sys; sys.exit(sys.version_info < (3, 7))'
+check 'python3 standard library' python3 -c 'import ntpath, json, hashlib, glob, gzip, zlib, ssl'
 check 'python3 distutils' python3 -c 'import sys; sys.version_info >= (3, 12) or __import__("distutils.util")'
 sh_check 'GNU wget' 'wget --version | head -n 1 | grep -q GNU'
 check 'ca-certificates' test -s /etc/ssl/certs/ca-certificates.crt
@@ -54,7 +56,7 @@ echo end
 "#;
 
 /// Every name that [`CHECKS`] must print.
-const REQUIRED: [&str; 34] = [
+const REQUIRED: [&str; 36] = [
     "user 2001:2000",
     "read-only root",
     "no capabilities",
@@ -64,6 +66,7 @@ const REQUIRED: [&str; 34] = [
     "bash",
     "coreutils",
     "findutils",
+    "xargs -r",
     "grep",
     "egrep",
     "GNU awk",
@@ -84,6 +87,7 @@ const REQUIRED: [&str; 34] = [
     "perl Thread::Queue",
     "perl IPC::Cmd",
     "python3 >= 3.7",
+    "python3 standard library",
     "python3 distutils",
     "GNU wget",
     "ca-certificates",
