@@ -5,6 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::image_builder_cache::CacheWorkspace;
+
 /// A distribution based on OpenWrt: where it comes from, which versions are offered, what a
 /// request may ask for.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -221,6 +223,9 @@ pub struct PinnedCache {
         regex(pattern = "^[A-Za-z0-9_-]{1,32}/[A-Za-z0-9_-]{1,32}$")
     )]
     pub target: String,
+    /// How its builds get a tree that they may write to.
+    #[serde(default)]
+    pub workspace: CacheWorkspace,
 }
 
 /// State of a distribution.

@@ -1,9 +1,9 @@
 //! Valid objects to begin a test with.
 
 use crate::{
-    Branch, BuildPriority, Distribution, DistributionSpec, FirmwareBuild, FirmwareBuildSpec,
-    ImageBuilderCache, ImageBuilderCacheSpec, Limits, RepositoriesModeSpec, RequestSpec,
-    Signatures, Upstream,
+    Branch, BuildPriority, CacheWorkspace, Distribution, DistributionSpec, FirmwareBuild,
+    FirmwareBuildSpec, ImageBuilderCache, ImageBuilderCacheSpec, Limits, RepositoriesModeSpec,
+    RequestSpec, Signatures, Upstream,
 };
 
 /// A request without extras.
@@ -45,6 +45,7 @@ pub fn cache() -> ImageBuilderCache {
             file: "ib.tar.zst".into(),
             target_path: "releases/24.10.7/targets/ath79/generic".into(),
             pinned: false,
+            workspace: CacheWorkspace::default(),
         },
     )
 }

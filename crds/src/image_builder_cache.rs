@@ -71,6 +71,20 @@ pub struct ImageBuilderCacheSpec {
     /// Whether it is kept when nothing uses it.
     #[serde(default)]
     pub pinned: bool,
+    /// How builds get a tree that they may write to: links to it, with private copies of what an
+    /// ImageBuilder is known to write, or a copy of the whole. A build whose links do not do falls
+    /// back to a copy by itself.
+    #[serde(default)]
+    pub workspace: CacheWorkspace,
+}
+
+/// How a build gets a tree that it may write to.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "docs would split the enum in the schema")]
+pub enum CacheWorkspace {
+    #[default]
+    LinkFarm,
+    Copy,
 }
 
 /// State of a cache.

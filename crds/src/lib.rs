@@ -27,8 +27,8 @@ pub use firmware_build::{
 };
 pub use generate::{crds, yaml_files};
 pub use image_builder_cache::{
-    CachePhase, CachePlace, ImageBuilderCache, ImageBuilderCacheSpec, ImageBuilderCacheStatus,
-    cache_name,
+    CachePhase, CachePlace, CacheWorkspace, ImageBuilderCache, ImageBuilderCacheSpec,
+    ImageBuilderCacheStatus, cache_name,
 };
 
 /// API group of every kind.

@@ -5,7 +5,9 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use asu_core::digest::Sha256Hex;
-use asu_crds::{ImageBuilderCache, ImageBuilderCacheSpec, ImageBuilderCacheStatus, condition};
+use asu_crds::{
+    CacheWorkspace, ImageBuilderCache, ImageBuilderCacheSpec, ImageBuilderCacheStatus, condition,
+};
 use asu_tests::{
     fixtures::{Faults, World},
     scenario::{Error, System, WITHIN},
@@ -127,6 +129,7 @@ fn spec(world: &World, case: &str) -> ImageBuilderCacheSpec {
         file: TARBALL.into(),
         target_path: folder(case),
         pinned: false,
+        workspace: CacheWorkspace::default(),
     }
 }
 

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use asu_crds::{
-    Distribution, FirmwareBuild, ImageBuilderCache, Retention, Signatures,
+    BuildPriority, CacheWorkspace, Distribution, FirmwareBuild, ImageBuilderCache, Retention,
+    Signatures, Validated,
     examples::{build, cache, distribution},
 };
 use asu_tests::cluster::ControlPlane;
@@ -80,11 +81,60 @@ async fn a_record_cannot_be_changed_but_its_siblings_can() {
     }
     let mut cancelled = made;
     cancelled.spec.retention = Some(Retention { keep_seconds: 3600 });
+    cancelled.spec.priority = BuildPriority::High;
     cancelled.spec.cancel = true;
     let mut revived = replace(&client, &cancelled).await.unwrap();
     revived.spec.cancel = false;
     let refusal = replace(&client, &revived).await.unwrap_err();
     assert!(refusal.contains("stays cancelled"), "{refusal}");
+}
+
+fn validated(revision: i64) -> Validated {
+    Validated {
+        catalog_revision: revision,
+        version_code: "r1".into(),
+        image_builder_sha256: "a".repeat(64),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_build_was_validated_against_stays_as_it_was_on_creation() {
+    let (_plane, client) = plane().await;
+    let without = create(&client, &build()).await.unwrap();
+    let mut with = build();
+    with.metadata.name = Some("fwb-with".into());
+    with.spec.validated = Some(validated(1));
+    let with = create(&client, &with).await.unwrap();
+    for (made, now) in [(&without, Some(validated(1))), (&with, Some(validated(2))), (&with, None)]
+    {
+        let mut other = made.clone();
+        other.spec.validated = now;
+        let refusal = replace(&client, &other).await.unwrap_err();
+        assert!(refusal.contains("are a record and cannot be changed"), "{refusal}");
+    }
+    for mut same in [without, with] {
+        same.spec.priority = BuildPriority::High;
+        replace(&client, &same).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_are_named_with_or_without_versions() {
+    let (_plane, client) = plane().await;
+    let both: [(&str, fn(&mut FirmwareBuild)); 3] = [
+        ("fwb-names", |b| b.spec.request.packages = vec!["luci".into()]),
+        ("fwb-versions", |b| {
+            b.spec.request.packages.clear();
+            b.spec.request.packages_versions = [("luci".to_owned(), "1".to_owned())].into();
+        }),
+        ("fwb-none", |b| b.spec.request.packages.clear()),
+    ];
+    for (name, change) in both {
+        let mut object = build();
+        object.metadata.name = Some(name.into());
+        change(&mut object);
+        create(&client, &object).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,16 +163,26 @@ async fn rules_on_creation_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_identity_of_a_cache_is_fixed_and_pinning_is_not() {
+async fn the_identity_of_a_cache_is_fixed_and_how_it_is_used_is_not() {
     let (_plane, client) = plane().await;
     let made = create(&client, &cache()).await.unwrap();
-    let mut moved = made.clone();
-    moved.spec.target = "ath79/nand".into();
-    let refusal = replace(&client, &moved).await.unwrap_err();
-    assert!(refusal.contains("name the cache"), "{refusal}");
-    let mut pinned: ImageBuilderCache = made;
-    pinned.spec.pinned = true;
-    replace(&client, &pinned).await.unwrap();
+    let identity: [fn(&mut ImageBuilderCache); 4] = [
+        |it| it.spec.distribution = "other".into(),
+        |it| it.spec.version = "24.10.8".into(),
+        |it| it.spec.target = "ath79/nand".into(),
+        |it| it.spec.sha256 = "b".repeat(64),
+    ];
+    for change in identity {
+        let mut moved = made.clone();
+        change(&mut moved);
+        let refusal = replace(&client, &moved).await.unwrap_err();
+        assert!(refusal.contains("name the cache"), "{refusal}");
+    }
+    let mut used: ImageBuilderCache = made;
+    used.spec.pinned = true;
+    used.spec.workspace = CacheWorkspace::Copy;
+    let used = replace(&client, &used).await.unwrap();
+    assert_eq!((used.spec.pinned, used.spec.workspace), (true, CacheWorkspace::Copy));
 }
 
 #[tokio::test(flavor = "multi_thread")]

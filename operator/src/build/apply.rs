@@ -1,6 +1,6 @@
 //! Makes and deletes the Jobs of a build, its cache, and in the end itself.
 
-use asu_crds::{FirmwareBuild, ImageBuilderCacheSpec, Resolved, labels};
+use asu_crds::{CacheWorkspace, FirmwareBuild, ImageBuilderCacheSpec, Resolved, labels};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{
     ResourceExt,
@@ -87,6 +87,7 @@ pub async fn create_build_cache(
         file: target.image_builder.file.clone(),
         target_path,
         pinned: false,
+        workspace: CacheWorkspace::default(),
     };
     Ok(create_cache(context, &resolved.cache_name, &spec).await?)
 }

@@ -205,7 +205,7 @@ impl Pass {
         };
         let distribution = dereference::distribution(&self.context, &request.distribution);
         let resolved = self.resolved();
-        let (CacheFact::Ready { place, image }, Some(distribution), Some(resolved)) =
+        let (CacheFact::Ready { place, image, workspace }, Some(distribution), Some(resolved)) =
             (self.facts.cache.clone(), distribution, resolved)
         else {
             // It has a place in the queue, which it must not hold until a Distribution comes back.
@@ -219,6 +219,7 @@ impl Pass {
             distribution: &distribution.spec,
             place: &place,
             image: &image,
+            workspace,
             number,
             settings: &self.context.settings,
         };

@@ -1,5 +1,6 @@
 use asu_core::{
     digest::Sha256Hex,
+    plan::Workspace,
     result::{Built, RESULT_SCHEMA},
 };
 use asu_crds::{
@@ -35,6 +36,7 @@ pub(super) fn facts() -> Facts {
         cache: CacheFact::Ready {
             place: CachePlace { claim_name: "c".into(), sub_path: "t".into() },
             image: "i".into(),
+            workspace: Workspace::default(),
         },
         now: NOW,
         policy: Policy {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use asu_core::{
     digest::Sha256Hex,
+    plan::Workspace,
     result::{BuildResult, MAX_RESULT_BYTES, store_keys},
 };
-use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
+use asu_crds::{CacheWorkspace, Distribution, FirmwareBuild, ImageBuilderCache, labels};
 use asu_store::artifacts::ArtifactError;
 use jiff::SignedDuration;
 use k8s_openapi::api::{
@@ -121,7 +122,13 @@ pub fn cache_fact(context: &Context, name: &str) -> CacheFact {
     }
     let status = cache.status.clone().unwrap_or_default();
     match (status.place, status.builder_image) {
-        (Some(place), Some(image)) => CacheFact::Ready { place, image },
+        (Some(place), Some(image)) => {
+            let workspace = match cache.spec.workspace {
+                CacheWorkspace::LinkFarm => Workspace::LinkFarm,
+                CacheWorkspace::Copy => Workspace::Copy,
+            };
+            CacheFact::Ready { place, image, workspace }
+        }
         _ => CacheFact::NotReady {
             failures: status.failures.unwrap_or_default(),
             reason: status.reason.unwrap_or_default(),

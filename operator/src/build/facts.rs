@@ -1,6 +1,6 @@
 //! What decisions about a FirmwareBuild depend on, as plain values.
 
-use asu_core::result::BuildResult;
+use asu_core::{plan::Workspace, result::BuildResult};
 use asu_crds::{CachePlace, FirmwareBuildStatus, Resolved};
 use jiff::{SignedDuration, Timestamp};
 
@@ -48,6 +48,8 @@ pub enum CacheFact {
         place: CachePlace,
         /// Image that it was warmed up in.
         image: String,
+        /// How a build gets a tree that it may write to.
+        workspace: Workspace,
     },
 }
 

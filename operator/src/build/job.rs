@@ -52,6 +52,8 @@ pub struct Attempt<'a> {
     pub place: &'a CachePlace,
     /// Image that the tree was warmed up in: a build runs in the same.
     pub image: &'a str,
+    /// How it gets a tree that it may write to.
+    pub workspace: Workspace,
     /// Number of the attempt, from 1.
     pub number: u32,
     /// How the operator runs.
@@ -121,7 +123,7 @@ fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
         builder_image: attempt.image.to_owned(),
         public_url: distribution.upstream.public_url.clone(),
         package_base_url: package_base_url(distribution),
-        workspace: Workspace::default(),
+        workspace: attempt.workspace,
         limits: BuildLimits {
             seconds: u64::from(distribution.limits.build_seconds),
             work_bytes: attempt.settings.builds.build_work_bytes,

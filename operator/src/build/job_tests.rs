@@ -16,9 +16,12 @@ fn a_build_pod_gives_its_volumes_to_no_group_which_would_make_the_work_folder_se
         distribution: &distribution.spec,
         place: &CachePlace { claim_name: "c".into(), sub_path: "t".into() },
         image: "i",
+        workspace: Workspace::Copy,
         number: 1,
         settings: &parsed(&[]),
     };
+    let plan = plan(&attempt).unwrap();
+    assert_eq!(plan.workspace, Workspace::Copy, "as the cache says");
     let pod = job(&attempt).unwrap().spec.unwrap().template.spec.unwrap();
     let context = pod.security_context.unwrap();
     assert_eq!((context.fs_group, context.fs_group_change_policy), (None, None));

@@ -12,7 +12,7 @@ use kube::{Resource, ResourceExt, runtime::controller::Action};
 use super::{
     apply,
     decide::{Decision, Removal, Tidy, decide, removal},
-    dereference::{Observed, distribution, observe},
+    dereference::{Observed, ask_for_results, distribution, observe},
     status::{Use, status},
     validate::{BadCache, Validated, validate},
 };
@@ -89,7 +89,7 @@ pub async fn reconcile(
     let cache = context.recent_caches.newest(&stored);
     let found = distribution(&context, &cache);
     let valid = validate(&cache, found.as_deref(), &context.settings)?;
-    let observed = observe(&context, &cache);
+    let mut observed = observe(&context, &cache);
     if cache.meta().deletion_timestamp.is_some() {
         return remove(&cache, &valid, &observed, &context).await;
     }
@@ -98,6 +98,9 @@ pub async fn reconcile(
     }
     let now = context.now();
     let old = cache.status.clone().unwrap_or_default();
+    if old.place.as_ref() != Some(&valid.place) {
+        ask_for_results(&context, &cache, &mut observed).await?;
+    }
     let (name, uid) = (cache.name_any(), cache.uid().unwrap_or_default());
     let decision = decide(&name, &uid, &valid, &old, &observed, now);
     act(&context, &cache, &valid, &decision).await?;

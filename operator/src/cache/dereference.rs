@@ -6,7 +6,7 @@ use asu_core::result::PopulateResult;
 use asu_crds::{BuildCondition, Distribution, FirmwareBuild, ImageBuilderCache, is_true, labels};
 use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use kube::{ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
 
 use super::pods::{CONTAINER, REPLACES_ANNOTATION, TREE_ANNOTATION, is_prune};
 use crate::{
@@ -83,6 +83,34 @@ pub fn observe(context: &Context, cache: &ImageBuilderCache) -> Observed {
         count_use(&mut observed, &context.recent_builds.newest(&build));
     }
     observed
+}
+
+/// Asks for the pods of Jobs that ended without a result, as far as the watches show: that of pods
+/// may be behind that of Jobs, and a tree that is ready would be thrown away.
+///
+/// # Errors
+/// Those of the API server.
+pub async fn ask_for_results(
+    context: &Context,
+    cache: &ImageBuilderCache,
+    observed: &mut Observed,
+) -> Result<(), kube::Error> {
+    let unexplained = |job: &JobSeen| job.state != JobState::Active && job.result.is_none();
+    if !observed.populates.iter().any(unexplained) {
+        return Ok(());
+    }
+    let selector = format!("{}={}", labels::CACHE, cache.name_any());
+    let found = context.api::<Pod>().list(&ListParams::default().labels(&selector)).await?;
+    let pods: Vec<Arc<Pod>> = found.items.into_iter().map(Arc::new).collect();
+    for seen in observed.populates.iter_mut().filter(|job| unexplained(job)) {
+        let reference = ObjectRef::new(&seen.name).within(&context.settings.namespace);
+        let Some(job) = context.stores.jobs.get(&reference) else { continue };
+        let uid = job.uid().unwrap_or_default();
+        let of_job = |pod: &&Arc<Pod>| pod.owner_references().iter().any(|it| it.uid == uid);
+        let pods: Vec<Arc<Pod>> = pods.iter().filter(of_job).cloned().collect();
+        *seen = job_seen(&job, &pods, context.now());
+    }
+    Ok(())
 }
 
 fn refers(build: &FirmwareBuild, cache: &str) -> bool {

@@ -8,7 +8,7 @@ use kube::{
     ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::decide::Decision;
 use crate::{context::Context, runtime::patch::is_conflict};
@@ -39,8 +39,11 @@ pub async fn pinned(
     let existing = context.stores.caches.state_filter(ours);
     for (name, spec) in wanted {
         match existing.iter().find(|cache| cache.name_any() == *name) {
-            Some(cache) if cache.spec.pinned => {}
-            Some(_) => pin(context, name, true).await?,
+            Some(cache) if cache.spec.pinned && cache.spec.workspace == spec.workspace => {}
+            Some(_) => {
+                let wanted = json!({ "pinned": true, "workspace": spec.workspace });
+                change(context, name, wanted).await?;
+            }
             None => create_cache(context, name, spec).await?,
         }
     }
@@ -51,7 +54,7 @@ pub async fn pinned(
             && cache.labels().get(labels::MANAGED_BY).is_some_and(|by| by == labels::OPERATOR)
     });
     for cache in stale {
-        pin(context, &cache.name_any(), false).await?;
+        change(context, &cache.name_any(), json!({ "pinned": false })).await?;
     }
     Ok(())
 }
@@ -69,8 +72,8 @@ pub async fn successors(
     Ok(())
 }
 
-async fn pin(context: &Context, name: &str, pinned: bool) -> Result<(), kube::Error> {
-    let patch = Patch::Merge(json!({ "spec": { "pinned": pinned } }));
+async fn change(context: &Context, name: &str, spec: Value) -> Result<(), kube::Error> {
+    let patch = Patch::Merge(json!({ "spec": spec }));
     let params = PatchParams {
         field_manager: Some(labels::DISTRIBUTION_MANAGER.to_owned()),
         ..PatchParams::default()

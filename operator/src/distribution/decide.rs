@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use asu_core::catalog::{Branch, Distribution, Offer, PackageChange, Target, Version};
-use asu_crds::{BranchStatus, CatalogCounts, DistributionSpec, ImageBuilderCacheSpec, cache_name};
+use asu_crds::{
+    BranchStatus, CacheWorkspace, CatalogCounts, DistributionSpec, ImageBuilderCacheSpec,
+    PinnedCache, cache_name,
+};
 
 use super::{dereference::VersionRead, validate::target_path};
 
@@ -60,7 +63,7 @@ pub fn decide(
     let successors = hold_back(name, spec, &mut versions, last, ready, &mut problems);
     let mut pinned = BTreeMap::new();
     for pin in &spec.pinned_caches {
-        if let Some(cache) = pinned_cache(name, spec, &versions, &pin.version, &pin.target) {
+        if let Some(cache) = pinned_cache(name, spec, &versions, pin) {
             let id = cache_name(name, &cache.version, &cache.target, &cache.sha256);
             pinned.insert(id, cache);
         } else {
@@ -111,12 +114,16 @@ fn pinned_cache(
     distribution: &str,
     spec: &DistributionSpec,
     versions: &[Version],
-    version: &str,
-    target: &str,
+    pin: &PinnedCache,
 ) -> Option<ImageBuilderCacheSpec> {
-    let found = versions.iter().find(|found| found.name == version)?.ready.get(target)?;
-    let path = target_path(spec, version, target)?;
-    Some(ImageBuilderCacheSpec { pinned: true, ..cache_spec(distribution, version, found, path) })
+    let version = versions.iter().find(|found| found.name == pin.version)?;
+    let target = version.ready.get(&pin.target)?;
+    let path = target_path(spec, &pin.version, &pin.target)?;
+    Some(ImageBuilderCacheSpec {
+        pinned: true,
+        workspace: pin.workspace,
+        ..cache_spec(distribution, &pin.version, target, path)
+    })
 }
 
 fn cache_spec(
@@ -133,6 +140,7 @@ fn cache_spec(
         file: target.image_builder.file.clone(),
         target_path,
         pinned: false,
+        workspace: CacheWorkspace::default(),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use asu_crds::{Branch, DistributionSpec, Limits, PinnedCache, Signatures, Upstream};
+use asu_crds::{
+    Branch, CacheWorkspace, DistributionSpec, Limits, PinnedCache, Signatures, Upstream,
+};
 use serde_json::{Value, json};
 
 use super::{Error, images::Images, upstream};
@@ -75,6 +77,7 @@ pub(super) fn fixture_distribution(world: &World) -> Value {
         pinned_caches: vec![PinnedCache {
             version: world.version().to_owned(),
             target: "testarch/small".into(),
+            workspace: CacheWorkspace::default(),
         }],
     };
     json!({ "openwrt": { "spec": spec } })

@@ -38,6 +38,27 @@ async fn a_failure_names_its_cause_and_is_tried_again() {
         .await;
 }
 
+/// The watches of Jobs and of pods are two, and one may be behind the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_is_ready_although_the_watch_of_pods_has_not_shown_its_result() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    let cache = world.create(&cache()).await;
+    let name = cache.name_any();
+    let mut job = world.job(&populates(&name)).await;
+    let template = &mut job.spec.as_mut().unwrap().template;
+    // By this label the operator watches.
+    template.metadata.as_mut().unwrap().labels.as_mut().unwrap().remove(labels::MANAGED_BY);
+    world.populated(&job).await;
+    let status = world
+        .until("the cache is ready", || async {
+            let status = world.api::<ImageBuilderCache>().get(&name).await.ok()?.status?;
+            status.place.is_some().then_some(status)
+        })
+        .await;
+    assert_eq!((status.failures, status.revision.as_deref()), (None, Some("r1-abc")));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_builder_image_makes_a_new_tree_while_the_old_stays_in_use() {
     let world = World::new().await;

@@ -2,8 +2,8 @@
 
 use asu_core::request_hash::{object_name, request_hash};
 use asu_crds::{
-    BuildPriority, Distribution, FirmwareBuild, FirmwareBuildSpec, ImageBuilderCache,
-    ImageBuilderCacheSpec, RequestSpec, Validated, cache_name, labels,
+    BuildPriority, CacheWorkspace, Distribution, FirmwareBuild, FirmwareBuildSpec,
+    ImageBuilderCache, ImageBuilderCacheSpec, RequestSpec, Validated, cache_name, labels,
 };
 use kube::ResourceExt;
 use serde_json::json;
@@ -38,6 +38,7 @@ pub fn cache() -> ImageBuilderCache {
             file: "ib.tar.zst".into(),
             target_path: "releases/24.10.7/targets/ath79/generic".into(),
             pinned: false,
+            workspace: CacheWorkspace::default(),
         },
     );
     cache.finalizers_mut().push(labels::VOLUME_FINALIZER.to_owned());

@@ -108,14 +108,19 @@ impl World {
     pub async fn fill_cache(&self, name: &str) {
         let selector = format!("{}={name},{}=populate", labels::CACHE, labels::COMPONENT);
         let job = self.job(&selector).await;
-        let message = json!({"schema": RESULT_SCHEMA, "revision": "r1-abc", "bytes": 7});
-        self.pod(&job, "populate", 0, Some(&message.to_string())).await;
-        self.complete(&job).await;
+        self.populated(&job).await;
         self.until("the cache is ready", || async {
             let cache = self.api::<ImageBuilderCache>().get(name).await.ok()?;
             cache.status?.place
         })
         .await;
+    }
+
+    /// Ends a Job of a cache as one that filled it.
+    pub async fn populated(&self, job: &Job) {
+        let message = json!({"schema": RESULT_SCHEMA, "revision": "r1-abc", "bytes": 7});
+        self.pod(job, "populate", 0, Some(&message.to_string())).await;
+        self.complete(job).await;
     }
 
     /// The one Job that a selector finds.
