@@ -121,18 +121,15 @@ async fn what_a_build_was_validated_against_stays_as_it_was_on_creation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn packages_are_named_with_or_without_versions() {
     let (_plane, client) = plane().await;
-    let both: [(&str, fn(&mut FirmwareBuild)); 3] = [
-        ("fwb-names", |b| b.spec.request.packages = vec!["luci".into()]),
-        ("fwb-versions", |b| {
-            b.spec.request.packages.clear();
-            b.spec.request.packages_versions = [("luci".to_owned(), "1".to_owned())].into();
-        }),
-        ("fwb-none", |b| b.spec.request.packages.clear()),
-    ];
-    for (name, change) in both {
+    for (name, packages, versions) in [
+        ("fwb-names", vec!["luci".to_owned()], vec![]),
+        ("fwb-versions", vec![], vec![("luci".to_owned(), "1".to_owned())]),
+        ("fwb-none", vec![], vec![]),
+    ] {
         let mut object = build();
         object.metadata.name = Some(name.into());
-        change(&mut object);
+        object.spec.request.packages = packages;
+        object.spec.request.packages_versions = versions.into_iter().collect();
         create(&client, &object).await.unwrap();
     }
 }
