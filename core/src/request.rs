@@ -11,6 +11,9 @@ pub const MAX_PACKAGES: usize = 1000;
 /// Longest package name, in bytes, a leading minus included: the objects of the cluster have the
 /// same bound.
 pub const MAX_PACKAGE_NAME: usize = 128;
+/// Most bytes of all package names together, blanks between them included: make hands the list to
+/// shells in one argument, which Linux bounds to 128 KiB.
+pub const MAX_PACKAGE_NAMES: usize = 64 << 10;
 /// Most third-party repositories of one request.
 pub const MAX_REPOSITORIES: usize = 16;
 /// Longest repository URL, in bytes.
@@ -226,6 +229,10 @@ fn check_packages(request: &Request) -> Result<(), InvalidField> {
     if names.len() > MAX_PACKAGES {
         return Err(invalid("packages", format!("at most {MAX_PACKAGES} packages are allowed")));
     }
+    if names.iter().map(|name| name.len().saturating_add(1)).sum::<usize>() > MAX_PACKAGE_NAMES {
+        let problem = format!("all names together may have {MAX_PACKAGE_NAMES} bytes");
+        return Err(invalid("packages", problem));
+    }
     if let Some(bad) = names.iter().find(|name| !is_package(name)) {
         let shown: String = bad.chars().take(40).collect();
         return Err(invalid("packages", format!("{shown:?} is not a package name")));
@@ -351,6 +358,16 @@ pub(crate) mod tests {
         let name = "a".repeat(MAX_PACKAGE_NAME);
         assert!(is_package(&name) && !is_package(&format!("-{name}")));
         assert!(is_package(&format!("-{}", &name[1..])));
+    }
+
+    #[test]
+    fn package_names_fit_together_into_one_argument_of_a_program() {
+        let mut request = example();
+        let long = |n: usize| format!("{n:0>127}");
+        request.packages = (0..512).map(long).collect();
+        assert_eq!(check(&request), Ok(()));
+        request.packages.insert("a".to_owned());
+        assert_eq!(check(&request).unwrap_err().field, "packages");
     }
 
     proptest! {
