@@ -254,7 +254,8 @@ impl Classifier {
             if let Context::ApkPackage(name) = &self.context {
                 remember(&mut self.conflicts, Some(name.clone()));
             }
-            remember(&mut self.conflicts, Some(without_version(&other)));
+            // apk's name for what was asked for, which is no package.
+            remember(&mut self.conflicts, Some(without_version(&other)).filter(|it| it != "world"));
         }
     }
 

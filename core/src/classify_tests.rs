@@ -41,6 +41,13 @@ fn conflicts_are_not_missing() {
     );
 }
 
+/// In these words apk says that what was asked for is not to be had, of which `world` is the list.
+#[test]
+fn the_list_of_what_was_asked_for_is_no_package_in_conflict() {
+    let apk = "ERROR: unable to select packages:\n  vim-9.1-r1:\n    breaks: world[vim<9]\n";
+    assert_eq!(detail(apk), "Impossible package selection: conflicts (vim)");
+}
+
 #[test]
 fn clashing_files_name_both_packages() {
     let opkg = " * check_data_file_clashes: Package confb wants to install file /w/root/usr/x\n\tBut that file is already provided by package  * confa\n * opkg_install_cmd: Cannot install package confb.\n";
