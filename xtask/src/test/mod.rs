@@ -3,10 +3,12 @@
 mod level;
 mod runner;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs::Permissions, os::unix::fs::PermissionsExt as _};
 
 use asu_tests::{cluster, progress::Progress, toolchain};
 pub use level::Level;
+use runner::Runner;
+use tempfile::TempDir;
 
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -77,10 +79,17 @@ pub async fn run(args: TestArgs) -> Result<(), Error> {
         toolchain::ensure_machine(&progress).await.map_err(cluster::Error::from)?;
     }
     let targets = level::test_targets()?;
+    let scratch = scratch()?;
+    let runner = Runner {
+        targets: &targets,
+        progress: &progress,
+        keep_cluster: args.keep_cluster,
+        scratch: scratch.path(),
+    };
     let mut counts = BTreeMap::new();
     for level in levels {
         progress.say(&format!("level {}", level.name()));
-        let count = runner::run(level, &targets, &progress, args.keep_cluster).await?;
+        let count = runner.run(level).await?;
         if count == 0 {
             return Err(Error::Empty(level.name()));
         }
@@ -92,4 +101,14 @@ pub async fn run(args: TestArgs) -> Result<(), Error> {
     }
     println!("total: {} passed, 0 failed", counts.values().sum::<u64>());
     Ok(())
+}
+
+/// A folder for the temporary files of all tests, which goes with everything that is left in it:
+/// suites share folders that no single test may remove. Like the system's own it is open to the
+/// users that pods run as.
+fn scratch() -> Result<TempDir, Error> {
+    let io = |source| Error::Io { what: "a temporary folder".to_owned(), source };
+    let folder = tempfile::Builder::new().prefix("asu-test-").tempdir().map_err(io)?;
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).map_err(io)?;
+    Ok(folder)
 }

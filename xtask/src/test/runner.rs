@@ -1,6 +1,6 @@
 //! Runs one level: cargo's own commands, with their output passed on and their tests counted.
 
-use std::process::Stdio;
+use std::{path::Path, process::Stdio};
 
 use asu_tests::{
     cluster::{self, Cluster, ClusterConfig, Snapshot},
@@ -22,122 +22,147 @@ const CRATES: [&str; 7] =
 /// Name of the cluster of the cluster level.
 const CLUSTER: &str = "test";
 
-/// Runs a level and says how many tests passed.
-pub async fn run(
-    level: Level,
-    targets: &[(String, Level)],
-    progress: &Progress,
-    keep_cluster: bool,
-) -> Result<u64, Error> {
-    match level {
-        Level::Checks => checks(progress).await,
-        Level::Unit => {
-            let mut args =
-                vec!["test", "--lib", "--bins", "--package", "xtask", "--package", "asu-tests"];
-            for name in CRATES {
-                args.extend(["--package", name]);
+/// What every level runs with.
+pub struct Runner<'a> {
+    /// Test files of `tests/tests/`.
+    pub targets: &'a [(String, Level)],
+    /// Where progress is said.
+    pub progress: &'a Progress,
+    /// Whether the cluster is left up.
+    pub keep_cluster: bool,
+    /// Folder for temporary files.
+    pub scratch: &'a Path,
+}
+
+impl Runner<'_> {
+    /// Runs a level and says how many tests passed.
+    pub async fn run(&self, level: Level) -> Result<u64, Error> {
+        match level {
+            Level::Checks => self.checks().await,
+            Level::Unit => {
+                let mut args =
+                    vec!["test", "--lib", "--bins", "--package", "xtask", "--package", "asu-tests"];
+                for name in CRATES {
+                    args.extend(["--package", name]);
+                }
+                self.cargo(&args).await
             }
-            cargo(&args).await
-        }
-        Level::Service => {
-            let mut args = vec!["test", "--test", "*"];
-            for name in CRATES {
-                args.extend(["--package", name]);
+            Level::Service => {
+                let mut args = vec!["test", "--test", "*"];
+                for name in CRATES {
+                    args.extend(["--package", name]);
+                }
+                Ok(self.cargo(&args).await? + self.tests(level).await?)
             }
-            Ok(cargo(&args).await? + tests(level, targets).await?)
-        }
-        Level::ControlPlane => tests(level, targets).await,
-        Level::Cluster => on_a_cluster(targets, progress, keep_cluster).await,
-    }
-}
-
-async fn tests(level: Level, targets: &[(String, Level)]) -> Result<u64, Error> {
-    let mut args = vec!["test", "--package", "asu-tests"];
-    for (name, _) in targets.iter().filter(|(_, its)| *its == level) {
-        args.extend(["--test", name]);
-    }
-    if level == Level::Cluster {
-        // One cluster for all of them; a failing suite does not keep the others from telling.
-        args.extend(["--no-fail-fast", "--", "--test-threads=1"]);
-    }
-    cargo(&args).await
-}
-
-async fn on_a_cluster(
-    targets: &[(String, Level)],
-    progress: &Progress,
-    keep_cluster: bool,
-) -> Result<u64, Error> {
-    let shown = cluster::self_test::run(&ClusterConfig::new("self-test"), progress).await?;
-    for name in &shown {
-        println!("test cluster {name} ... ok");
-    }
-    let before = Snapshot::take().await?;
-    let result = deployed(targets, progress).await;
-    if keep_cluster {
-        return result;
-    }
-    Cluster::down(CLUSTER, progress).await?;
-    let count = result?;
-    let left = before.leftovers().await?;
-    if !left.is_empty() {
-        return Err(cluster::Error::Leftovers(left).into());
-    }
-    println!("nothing of the cluster is left: processes, mounts, namespaces, interfaces, cgroups");
-    Ok(count + shown.len() as u64 + 1)
-}
-
-async fn deployed(targets: &[(String, Level)], progress: &Progress) -> Result<u64, Error> {
-    let site = Site::local(CLUSTER, progress).await?;
-    Deployment::install(&site, &deploy::Options::for_tests(), progress).await?;
-    tests(Level::Cluster, targets).await
-}
-
-async fn checks(progress: &Progress) -> Result<u64, Error> {
-    let steps: [(&str, &[&str]); 4] = [
-        ("format", &["fmt", "--all", "--check"]),
-        ("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
-        (
-            "documentation",
-            &["doc", "--workspace", "--no-deps", "--quiet", "--document-private-items"],
-        ),
-        (
-            "licences and advisories",
-            &["deny", "--log-level", "error", "--offline", "check", "bans", "licenses", "sources"],
-        ),
-    ];
-    asu_tests::toolchain::cargo_deny(progress).await.map_err(cluster::Error::from)?;
-    let mut count = 0;
-    for (what, args) in steps {
-        progress.step(what, cargo(args)).await?;
-        println!("check {what} ... ok");
-        count += 1;
-    }
-    Ok(count)
-}
-
-/// Runs cargo, passes its output on, and counts the tests that its runners report as passed.
-async fn cargo(args: &[&str]) -> Result<u64, Error> {
-    let what = format!("cargo {}", args.join(" "));
-    let io = |source| Error::Io { what: what.clone(), source };
-    let mut child = Command::new(std::env!("CARGO"))
-        .args(args)
-        .current_dir(root())
-        .envs(asu_tests::toolchain::cargo_path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(io)?;
-    let mut passed = 0;
-    if let Some(stdout) = child.stdout.take() {
-        let mut lines = BufReader::new(stdout).lines();
-        while let Some(line) = lines.next_line().await.map_err(io)? {
-            println!("{line}");
-            passed += passed_in(&line).unwrap_or(0);
+            Level::ControlPlane => self.tests(level).await,
+            Level::Cluster => self.on_a_cluster().await,
         }
     }
-    if child.wait().await.map_err(io)?.success() { Ok(passed) } else { Err(Error::Failed { what }) }
+
+    async fn tests(&self, level: Level) -> Result<u64, Error> {
+        let mut args = vec!["test", "--package", "asu-tests"];
+        for (name, _) in self.targets.iter().filter(|(_, its)| *its == level) {
+            args.extend(["--test", name]);
+        }
+        if level == Level::Cluster {
+            // One cluster for all of them; a failing suite does not keep the others from telling.
+            args.extend(["--no-fail-fast", "--", "--test-threads=1"]);
+        }
+        self.cargo(&args).await
+    }
+
+    async fn on_a_cluster(&self) -> Result<u64, Error> {
+        let config = ClusterConfig::new("self-test");
+        let shown = cluster::self_test::run(&config, self.progress).await?;
+        for name in &shown {
+            println!("test cluster {name} ... ok");
+        }
+        let before = Snapshot::take().await?;
+        let result = self.deployed().await;
+        if self.keep_cluster {
+            return result;
+        }
+        Cluster::down(CLUSTER, self.progress).await?;
+        let count = result?;
+        let left = before.leftovers().await?;
+        if !left.is_empty() {
+            return Err(cluster::Error::Leftovers(left).into());
+        }
+        println!(
+            "nothing of the cluster is left: processes, mounts, namespaces, interfaces, cgroups"
+        );
+        Ok(count + shown.len() as u64 + 1)
+    }
+
+    async fn deployed(&self) -> Result<u64, Error> {
+        let site = Site::local(CLUSTER, self.progress).await?;
+        Deployment::install(&site, &deploy::Options::for_tests(), self.progress).await?;
+        self.tests(Level::Cluster).await
+    }
+
+    async fn checks(&self) -> Result<u64, Error> {
+        let steps: [(&str, &[&str]); 4] = [
+            ("format", &["fmt", "--all", "--check"]),
+            (
+                "lints",
+                &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+            ),
+            (
+                "documentation",
+                &["doc", "--workspace", "--no-deps", "--quiet", "--document-private-items"],
+            ),
+            (
+                "licences and advisories",
+                &[
+                    "deny",
+                    "--log-level",
+                    "error",
+                    "--offline",
+                    "check",
+                    "bans",
+                    "licenses",
+                    "sources",
+                ],
+            ),
+        ];
+        asu_tests::toolchain::cargo_deny(self.progress).await.map_err(cluster::Error::from)?;
+        let mut count = 0;
+        for (what, args) in steps {
+            self.progress.step(what, self.cargo(args)).await?;
+            println!("check {what} ... ok");
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Runs cargo, passes its output on, and counts the tests that its runners report as passed.
+    async fn cargo(&self, args: &[&str]) -> Result<u64, Error> {
+        let what = format!("cargo {}", args.join(" "));
+        let io = |source| Error::Io { what: what.clone(), source };
+        let mut child = Command::new(std::env!("CARGO"))
+            .args(args)
+            .current_dir(root())
+            .envs(asu_tests::toolchain::cargo_path())
+            .env("TMPDIR", self.scratch)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(io)?;
+        let mut passed = 0;
+        if let Some(stdout) = child.stdout.take() {
+            let mut lines = BufReader::new(stdout).lines();
+            while let Some(line) = lines.next_line().await.map_err(io)? {
+                println!("{line}");
+                passed += passed_in(&line).unwrap_or(0);
+            }
+        }
+        if child.wait().await.map_err(io)?.success() {
+            Ok(passed)
+        } else {
+            Err(Error::Failed { what })
+        }
+    }
 }
 
 /// Number of passed tests in a closing line of the test runner.
