@@ -1,7 +1,8 @@
 //! How the API runs. What it offers is in the custom resources.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
+use asu_store::settings::{DatabaseUrl, NoDatabase};
 use clap::{Args, Parser};
 
 /// Serves build requests, stored images and the catalog over HTTP.
@@ -43,15 +44,12 @@ pub struct Settings {
     pub max_connections: usize,
 }
 
-/// Where the database is.
+/// How the database is reached.
 #[derive(Args, Clone)]
 pub struct DatabaseSettings {
-    /// URL of the database; may lead through a transaction pooler.
-    #[arg(long, env = "ASU_DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
-    /// File that holds the URL of the database.
-    #[arg(long, env = "ASU_DATABASE_URL_FILE")]
-    pub database_url_file: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub place: DatabaseUrl,
     /// URL of the database without a pooler, for notifications; the other URL when absent.
     #[arg(long, env = "ASU_DATABASE_DIRECT_URL", hide_env_values = true)]
     pub database_direct_url: Option<String>,
@@ -62,46 +60,23 @@ pub struct DatabaseSettings {
 
 impl std::fmt::Debug for DatabaseSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Not the URLs: they hold the password.
+        // Not the direct URL: it holds the password.
         f.debug_struct("DatabaseSettings")
-            .field("database_url_file", &self.database_url_file)
+            .field("place", &self.place)
             .field("database_connections", &self.database_connections)
             .finish_non_exhaustive()
     }
 }
 
-/// No database is named.
-#[derive(Debug, thiserror::Error)]
-pub enum NoDatabase {
-    /// Neither setting is given.
-    #[error("set ASU_DATABASE_URL or ASU_DATABASE_URL_FILE")]
-    Unset,
-    /// The file cannot be read.
-    #[error("the file of ASU_DATABASE_URL_FILE cannot be read: {0}")]
-    File(#[from] std::io::Error),
-}
-
 impl DatabaseSettings {
-    /// The URL, from the file when one is named.
-    ///
-    /// # Errors
-    /// When neither is given or the file cannot be read.
-    pub fn url(&self) -> Result<String, NoDatabase> {
-        match (&self.database_url_file, &self.database_url) {
-            (Some(file), _) => Ok(std::fs::read_to_string(file)?.trim().to_owned()),
-            (None, Some(url)) => Ok(url.clone()),
-            (None, None) => Err(NoDatabase::Unset),
-        }
-    }
-
     /// The URL for notifications.
     ///
     /// # Errors
-    /// As [`Self::url`].
+    /// As [`DatabaseUrl::read`].
     pub fn direct_url(&self) -> Result<String, NoDatabase> {
         match &self.database_direct_url {
             Some(url) if !url.is_empty() => Ok(url.clone()),
-            _ => self.url(),
+            _ => self.place.read(),
         }
     }
 }
@@ -130,6 +105,7 @@ mod tests {
             "asu-api",
             "--namespace=asu",
             "--database-url=postgres://u:hunter2@h/d",
+            "--database-direct-url=postgres://u:hunter2@h/d",
         ]);
         assert!(!format!("{settings:?}").contains("hunter2"));
     }

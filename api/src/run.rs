@@ -6,6 +6,7 @@ use asu_store::{
     PgStore, PoolSettings, StoreError,
     artifacts::{ArtifactError, ArtifactStore},
     listen::{BUILDS_CHANNEL, CATALOG_CHANNEL, listen},
+    settings::NoDatabase,
 };
 use kube::Client;
 use tokio::{
@@ -17,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admin, catalog,
     cluster::Cluster,
-    config::{NoDatabase, Settings},
+    config::Settings,
     counters,
     http::{
         front::Front,
@@ -111,7 +112,7 @@ pub async fn start(settings: Settings, client: Client) -> Result<Running, RunErr
         acquire_timeout: CONNECT_WITHIN,
         call_timeout: ASK_WITHIN,
     };
-    let database = PgStore::connect(&settings.database.url()?, &pool, "asu-api")?;
+    let database = PgStore::connect(&settings.database.place.read()?, &pool, "asu-api")?;
     let direct_url = settings.database.direct_url()?;
     let artifacts = ArtifactStore::open(&settings.store_url)?;
     let cluster = Cluster::new(client, &settings.namespace);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use asu_store::{
     PgStore, PoolSettings, StoreError,
     artifacts::{ArtifactError, ArtifactStore},
+    settings::NoDatabase,
 };
 use kube::Client;
 use tokio::{net::TcpListener, sync::watch};
@@ -23,7 +24,7 @@ use crate::{
         metrics::Metrics,
         reconcile,
     },
-    settings::{NoDatabase, Settings},
+    settings::Settings,
     watches::{Kind, Stores, Triggers, WatchEnded},
 };
 
@@ -77,7 +78,7 @@ impl Backends {
     /// # Errors
     /// When one of them is malformed. The database need not answer yet.
     pub async fn open(settings: &Settings) -> Result<Self, RunError> {
-        let url = settings.database.url()?;
+        let url = settings.database.read()?;
         let store = PgStore::connect(&url, &PoolSettings::default(), "asu-operator")?;
         let artifacts = ArtifactStore::open(&settings.store_url)?;
         let volume = artifacts.clone();

@@ -1,7 +1,8 @@
 //! How the operator runs. What it offers is in the custom resources.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
+use asu_store::settings::DatabaseUrl;
 use clap::{Args, ValueEnum};
 
 /// Settings of the operator. Each can be given as an option or in the environment.
@@ -12,7 +13,7 @@ pub struct Settings {
     pub namespace: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
-    pub database: DatabaseSettings,
+    pub database: DatabaseUrl,
     /// Artifact store, for example file:///asu/store.
     #[arg(long, env = "ASU_STORE_URL", default_value = "file:///asu/store")]
     pub store_url: String,
@@ -74,51 +75,6 @@ pub struct RetentionSettings {
     /// How long the history of a build is kept after its files and its log are gone.
     #[arg(long, env = "ASU_HISTORY", default_value = "365d", value_parser = duration)]
     pub history: Duration,
-}
-
-/// Where the database is.
-#[derive(Args, Clone)]
-pub struct DatabaseSettings {
-    /// URL of the database.
-    #[arg(long, env = "ASU_DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
-    /// File that holds the URL of the database.
-    #[arg(long, env = "ASU_DATABASE_URL_FILE")]
-    pub database_url_file: Option<PathBuf>,
-}
-
-impl std::fmt::Debug for DatabaseSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Not the URL: it holds the password.
-        f.debug_struct("DatabaseSettings")
-            .field("database_url_file", &self.database_url_file)
-            .finish_non_exhaustive()
-    }
-}
-
-/// No database is named.
-#[derive(Debug, thiserror::Error)]
-pub enum NoDatabase {
-    /// Neither setting is given.
-    #[error("set ASU_DATABASE_URL or ASU_DATABASE_URL_FILE")]
-    Unset,
-    /// The file cannot be read.
-    #[error("the file of ASU_DATABASE_URL_FILE cannot be read: {0}")]
-    File(#[from] std::io::Error),
-}
-
-impl DatabaseSettings {
-    /// The URL, from the file when one is named.
-    ///
-    /// # Errors
-    /// When neither is given or the file cannot be read.
-    pub fn url(&self) -> Result<String, NoDatabase> {
-        match (&self.database_url_file, &self.database_url) {
-            (Some(file), _) => Ok(std::fs::read_to_string(file)?.trim().to_owned()),
-            (None, Some(url)) => Ok(url.clone()),
-            (None, None) => Err(NoDatabase::Unset),
-        }
-    }
 }
 
 /// The Lease that makes one replica the leader.

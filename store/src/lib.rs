@@ -12,6 +12,7 @@ pub mod model;
 mod pg;
 pub mod repository;
 pub mod schema;
+pub mod settings;
 mod time;
 
 pub use error::StoreError;
