@@ -1,7 +1,5 @@
 //! The custom resource definitions as a real API server understands them.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
-
-use std::time::Duration;
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use asu_crds::{
     BuildPriority, CacheWorkspace, Distribution, FirmwareBuild, ImageBuilderCache, Retention,
@@ -9,27 +7,16 @@ use asu_crds::{
     examples::{build, cache, distribution},
 };
 use asu_tests::cluster::ControlPlane;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client, Resource,
     api::{ListParams, PostParams},
-    runtime::{conditions, wait::await_condition},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 async fn plane() -> (ControlPlane, Client) {
     let plane = ControlPlane::start().await.unwrap();
+    plane.install_definitions().await.unwrap();
     let client = plane.client().await.unwrap();
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for crd in asu_crds::crds() {
-        let name = crd.metadata.name.clone().unwrap();
-        api.create(&PostParams::default(), &crd).await.unwrap();
-        let established = await_condition(api.clone(), &name, conditions::is_crd_established());
-        tokio::time::timeout(Duration::from_secs(30), established)
-            .await
-            .unwrap_or_else(|_| panic!("{name} was not established within 30 s"))
-            .unwrap();
-    }
     (plane, client)
 }
 

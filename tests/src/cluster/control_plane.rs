@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::runtime::{conditions, wait::await_condition};
+use kube::{Api, ResourceExt, api::PostParams};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -114,6 +117,23 @@ impl ControlPlane {
         let mut config = self.config().await?;
         config.auth_info.impersonate = Some(user.to_owned());
         Ok(kube::Client::try_from(config)?)
+    }
+
+    /// Installs the definitions of the custom resources and waits until objects can be made.
+    pub async fn install_definitions(&self) -> Result<(), Error> {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client().await?);
+        for crd in asu_crds::crds() {
+            let name = crd.name_any();
+            api.create(&PostParams::default(), &crd).await?;
+            let established = await_condition(api.clone(), &name, conditions::is_crd_established());
+            let missing = match tokio::time::timeout(READY, established).await {
+                Ok(Ok(_)) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the condition Established".to_owned(),
+            };
+            return Err(Error::Deadline { what: name, missing, after: READY });
+        }
+        Ok(())
     }
 
     /// Runs kubectl and returns its output.

@@ -18,14 +18,10 @@ use asu_store::{
 };
 use asu_tests::{cluster::ControlPlane, postgres::TestDatabase};
 use clap::Parser as _;
-use k8s_openapi::{
-    api::core::v1::Namespace,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client,
     api::{ListParams, Patch, PatchParams, PostParams},
-    runtime::{conditions, wait::await_condition},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -48,17 +44,7 @@ async fn plane() -> Arc<ControlPlane> {
 /// A control plane with the definitions installed.
 pub async fn own_plane() -> ControlPlane {
     let plane = ControlPlane::start().await.unwrap();
-    let client = plane.client().await.unwrap();
-    let api: Api<CustomResourceDefinition> = Api::all(client);
-    for crd in asu_crds::crds() {
-        let name = crd.metadata.name.clone().unwrap();
-        api.create(&PostParams::default(), &crd).await.unwrap();
-        let established = await_condition(api.clone(), &name, conditions::is_crd_established());
-        tokio::time::timeout(Duration::from_secs(30), established)
-            .await
-            .unwrap_or_else(|_| panic!("{name} was not established within 30 s"))
-            .unwrap();
-    }
+    plane.install_definitions().await.unwrap();
     plane
 }
 

@@ -14,12 +14,10 @@ use asu_tests::{cluster::ControlPlane, postgres::Postgres};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{batch::v1::Job, core::v1::Pod},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
-    runtime::{conditions, wait::await_condition},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -45,14 +43,7 @@ impl World {
     pub async fn new() -> Self {
         let plane = ControlPlane::start().await.expect("a control plane");
         let client = plane.client().await.expect("a client");
-        let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-        for crd in asu_crds::crds() {
-            let name = crd.name_any();
-            crds.create(&PostParams::default(), &crd).await.expect("a CRD");
-            let established =
-                await_condition(crds.clone(), &name, conditions::is_crd_established());
-            tokio::time::timeout(PATIENCE, established).await.expect(&name).expect(&name);
-        }
+        plane.install_definitions().await.expect("the definitions");
         let postgres = Postgres::start().await.expect("a database");
         let database = postgres.clone_template().await.expect("a database");
         let store = tempfile::tempdir().expect("a folder");
