@@ -144,7 +144,7 @@ impl FailureReason {
     pub fn remedy(self) -> &'static str {
         match self {
             Self::NoSpace => {
-                "The build ran out of scratch space; it is tried again. Raise `build.workBytes` if it stays."
+                "The build ran out of scratch space; it is tried again. Raise `builds.workBytes` if it stays."
             }
             Self::IndexSignature => {
                 "A package index is not signed by a trusted key; it is tried again. Check the mirror."
@@ -223,6 +223,26 @@ mod tests {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
             assert!(!reason.remedy().is_empty());
         }
+    }
+
+    /// The table of `docs/OPERATIONS.md`.
+    fn table() -> String {
+        let mut table = "| reason | whose fault | what to do |\n| --- | --- | --- |\n".to_owned();
+        for reason in FailureReason::ALL {
+            let fault = match reason.disposition() {
+                Disposition::Request => "request",
+                Disposition::Infrastructure => "surroundings",
+                Disposition::Cancelled => "–",
+            };
+            table += &format!("| `{reason}` | {fault} | {} |\n", reason.remedy());
+        }
+        table
+    }
+
+    #[test]
+    fn the_documentation_has_the_table_of_reasons_as_it_is() {
+        let documentation = include_str!("../../docs/OPERATIONS.md");
+        assert!(documentation.contains(&table()), "the table is now:\n{}", table());
     }
 
     #[test]

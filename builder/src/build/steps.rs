@@ -43,13 +43,7 @@ impl Build<'_> {
             format!("USER_PROFILE=DEVICE_{}", plan.request.profile),
             format!("USER_PACKAGES={}", self.effective.packages.join(" ")),
         ];
-        self.stage(Stage::ValidateManifest)?;
-        let mut manifest = common.clone();
-        manifest.push("STRIP_ABI=1".to_owned());
-        let listed = self.make("manifest", "_call_manifest", &manifest)?;
-        self.take_manifest(&listed.stdout, outcome)?;
-        self.read_indexes(outcome);
-        self.stage(Stage::BuildingImage)?;
+        self.resolve("_call_manifest", common.clone(), outcome)?;
         if let Some(overlay) = overlay {
             common.push(format!("USER_FILES={}", text(overlay)));
         }
@@ -80,13 +74,7 @@ impl Build<'_> {
             format!("PROFILE={}", plan.request.profile),
             format!("PACKAGES={}", self.effective.packages.join(" ")),
         ];
-        self.stage(Stage::ValidateManifest)?;
-        let mut manifest = common.clone();
-        manifest.push("STRIP_ABI=1".to_owned());
-        let listed = self.make("manifest", "manifest", &manifest)?;
-        self.take_manifest(&listed.stdout, outcome)?;
-        self.read_indexes(outcome);
-        self.stage(Stage::BuildingImage)?;
+        self.resolve("manifest", common.clone(), outcome)?;
         common.push(format!("EXTRA_IMAGE_NAME={}", self.effective.extra_image_name));
         common.push(format!("BIN_DIR={}", text(&self.paths.output())));
         if let Some(overlay) = overlay {
@@ -100,6 +88,21 @@ impl Build<'_> {
         self.read_indexes(outcome);
         outcome.indexes_changed = before != outcome.indexes;
         self.compare_manifests(outcome)
+    }
+
+    /// Has the packages listed that will be in the image, and notes from which indexes.
+    fn resolve(
+        &mut self,
+        goal: &str,
+        mut variables: Vec<String>,
+        outcome: &mut Outcome,
+    ) -> Result<(), Failure> {
+        self.stage(Stage::ValidateManifest)?;
+        variables.push("STRIP_ABI=1".to_owned());
+        let listed = self.make("manifest", goal, &variables)?;
+        self.take_manifest(&listed.stdout, outcome)?;
+        self.read_indexes(outcome);
+        self.stage(Stage::BuildingImage)
     }
 
     /// The image's own manifest keeps ABI suffixes, that of the first resolution does not.
