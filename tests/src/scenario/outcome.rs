@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asu_crds::{BuildCondition, FirmwareBuild, condition, labels};
+use asu_crds::{BuildCondition, BuildPhase, FirmwareBuild, condition, labels};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{Api, ResourceExt, api::ListParams};
 use serde_json::Value;
@@ -84,7 +84,11 @@ impl System {
                 })
             })
             .await?;
-        let build = self.until_build("the object is there", &answer, within, |_| true).await?;
+        // The record is written first, and clients may ask for it at once.
+        let has_ended = |build: &FirmwareBuild| {
+            build.status.as_ref().and_then(|it| it.phase).is_some_and(BuildPhase::is_terminal)
+        };
+        let build = self.until_build("the object says its end", &answer, within, has_ended).await?;
         Ok(Ended { answer, build })
     }
 

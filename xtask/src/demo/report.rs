@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use asu_core::request_hash::object_name;
 use asu_tests::{
     deploy::{NAMESPACE, Site},
     router::{Answer, Image},
@@ -18,11 +19,22 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
+    /// Waits until the object says what the API has said: the record is written first. An older
+    /// build's object is gone, which is no reason to wait.
+    async fn settle(&self) {
+        let Ok(hash) = self.answer.text("request_hash").parse() else { return };
+        let object = format!("fwb/{}", object_name(&hash));
+        let wait = ["wait", "--for=condition=Ready", "--timeout=10s", "--namespace", NAMESPACE];
+        let waited = self.site.kubectl(&[&wait[..], &[object.as_str()]].concat()).await;
+        waited.map_or_else(drop, drop);
+    }
+
     /// Prints it.
     ///
     /// # Errors
     /// kubectl failed.
     pub(super) async fn print(&self, images: &[Image], paths: &[PathBuf]) -> Result<(), Error> {
+        self.settle().await;
         let kinds = ["get", "dist,ibc,fwb", "--namespace", NAMESPACE];
         println!("\n{}", self.site.kubectl(&kinds).await?);
         for (image, path) in images.iter().zip(paths) {
