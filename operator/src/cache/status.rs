@@ -1,5 +1,6 @@
 //! What the status says: pure.
 
+use asu_core::result::PopulateResult;
 use asu_crds::{CachePhase, ConditionFacts, ImageBuilderCacheStatus, set_condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -57,11 +58,7 @@ pub fn status(
             populating(problem.as_deref())
         }
         Decision::Done { result } => {
-            status.place = Some(valid.place.clone());
-            status.builder_image = Some(valid.builder_image.clone());
-            status.revision = Some(result.revision.chars().take(64).collect());
-            status.bytes = i64::try_from(result.bytes).ok();
-            settle(&mut status);
+            take_over(&mut status, valid, result);
             (CachePhase::Ready, "Ready".to_owned(), "the tree is ready".to_owned())
         }
         Decision::Failed { reason, message, retry_at, failures, .. } => {
@@ -82,6 +79,15 @@ pub fn status(
     status.reason = Some(reason);
     status.message = Some(message);
     status
+}
+
+/// The new tree is the one that builds use from now on.
+fn take_over(status: &mut ImageBuilderCacheStatus, valid: &Validated, result: &PopulateResult) {
+    status.place = Some(valid.place.clone());
+    status.builder_image = Some(valid.builder_image.clone());
+    status.revision = Some(result.revision.chars().take(64).collect());
+    status.bytes = i64::try_from(result.bytes).ok();
+    settle(status);
 }
 
 fn settle(status: &mut ImageBuilderCacheStatus) {

@@ -66,18 +66,19 @@ pub struct PodJob<'a> {
 }
 
 impl PodJob<'_> {
+    fn job_labels(&self) -> BTreeMap<String, String> {
+        let own = self.labels.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        own.chain([
+            (labels::MANAGED_BY.to_owned(), labels::OPERATOR.to_owned()),
+            (labels::COMPONENT.to_owned(), self.component.to_owned()),
+        ])
+        .collect()
+    }
+
     /// The Job. It has no time to live: it is deleted when its outcome is safe.
     pub fn into_job(self) -> Job {
-        let mut labels: BTreeMap<String, String> = self
-            .labels
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .chain([
-                (labels::MANAGED_BY.to_owned(), labels::OPERATOR.to_owned()),
-                (labels::COMPONENT.to_owned(), self.component.to_owned()),
-            ])
-            .collect();
-        let job_labels = labels.clone();
+        let job_labels = self.job_labels();
+        let mut labels = job_labels.clone();
         if let Some((key, value)) = colocation(self.settings) {
             labels.insert(key.to_owned(), value.to_owned());
         }

@@ -9,6 +9,7 @@ use asu_core::{
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
+use sqlx::PgConnection;
 
 use crate::{
     error::StoreError,
@@ -238,16 +239,10 @@ async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
     })
 }
 
-async fn begin(
-    store: &PgStore,
-    deletion: &Deletion,
-    now: Timestamp,
-    epoch: i64,
-) -> Result<Option<Vec<String>>, StoreError> {
+/// Whether no build that is kept longer uses the files. Waits for an archive that is being written
+/// with their key.
+async fn may_go(tx: &mut PgConnection, deletion: &Deletion) -> Result<bool, StoreError> {
     let key = deletion.build_key.as_str();
-    let mut tx = store.pool().begin().await?;
-    fence(&mut tx, epoch).await?;
-    // Waits for an archive that is being written with this key.
     let found =
         sqlx::query_scalar!("select build_key from file_sets where build_key = $1 for update", key)
             .fetch_optional(&mut *tx)
@@ -262,7 +257,19 @@ async fn begin(
     )
     .fetch_one(&mut *tx)
     .await?;
-    if found.is_none() || kept_longer {
+    Ok(found.is_some() && !kept_longer)
+}
+
+async fn begin(
+    store: &PgStore,
+    deletion: &Deletion,
+    now: Timestamp,
+    epoch: i64,
+) -> Result<Option<Vec<String>>, StoreError> {
+    let key = deletion.build_key.as_str();
+    let mut tx = store.pool().begin().await?;
+    fence(&mut tx, epoch).await?;
+    if !may_go(&mut tx, deletion).await? {
         return Ok(None);
     }
     sqlx::query!(

@@ -17,15 +17,16 @@ use super::world::{PATIENCE, World};
 /// How full the store is said to be.
 pub type Fill = Arc<dyn Fn() -> Space + Send + Sync>;
 
-/// What a test does not set itself.
+/// What a test does not set itself. A lease is long enough for a machine that does other things, and
+/// short enough for tests that wait for the next leader.
 const USUAL: [&str; 8] = [
     "--namespace=default",
     "--cache-claim-mode=shared",
     "--builder-image=builder:1",
     "--listen=127.0.0.1:0",
     "--retry-pause=1s",
-    "--lease-duration=5s",
-    "--lease-renew-deadline=3s",
+    "--lease-duration=12s",
+    "--lease-renew-deadline=9s",
     "--lease-retry=500ms",
 ];
 

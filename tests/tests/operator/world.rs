@@ -29,7 +29,7 @@ use super::{
 
 pub const NAMESPACE: &str = "default";
 /// Everything that is waited for comes within this time, or the test says what was missing.
-pub const PATIENCE: Duration = Duration::from_secs(45);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct World {
     pub plane: ControlPlane,
