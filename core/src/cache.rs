@@ -12,7 +12,7 @@ pub struct CacheUse {
     pub pinned: bool,
     /// Builds that refer to it and have not ended, counted from the builds themselves.
     pub users: usize,
-    /// When a build last began with it; when it was created, if none ever did.
+    /// When a build last began with it; when it became ready or was created, if none ever did.
     pub last_used: Timestamp,
     /// Bytes of its tree.
     pub bytes: u64,
@@ -50,7 +50,9 @@ pub fn evict(caches: &[CacheUse], policy: &CachePolicy, now: Timestamp) -> Vec<S
     let mut gone = Vec::new();
     for cache in candidates {
         let idle = now.duration_since(cache.last_used);
-        let crowded = policy.max_bytes.is_some_and(|max| total > max) && idle >= policy.min_idle;
+        let crowded = policy.max_bytes.is_some_and(|max| total > max)
+            && cache.bytes > 0
+            && idle >= policy.min_idle;
         if crowded || idle >= policy.max_idle {
             total = total.saturating_sub(cache.bytes);
             gone.push(cache.name.clone());

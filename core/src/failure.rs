@@ -234,7 +234,9 @@ mod tests {
                 Disposition::Infrastructure => "surroundings",
                 Disposition::Cancelled => "–",
             };
-            table += &format!("| `{reason}` | {fault} | {} |\n", reason.remedy());
+            table += ["| `", reason.as_str(), "` | ", fault, " | ", reason.remedy(), " |\n"]
+                .concat()
+                .as_str();
         }
         table
     }

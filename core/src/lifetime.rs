@@ -6,7 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{failure::Disposition, request::Request};
+use crate::{
+    failure::{Disposition, FailureReason},
+    request::Request,
+};
 
 /// Durations by kind of request. The defaults of `fresh` are those of today's public server, except
 /// that snapshots never count as versioned.
@@ -48,8 +51,8 @@ impl Default for LifetimePolicy {
 pub enum Ending {
     /// There is an image.
     Succeeded,
-    /// There is none.
-    Failed(Disposition),
+    /// There is none, because of this.
+    Failed(FailureReason),
 }
 
 /// Two points in time; `keep_until` is never before `fresh_until`.
@@ -82,13 +85,13 @@ impl LifetimePolicy {
         match ending {
             // A repeated request attaches to a failure that the first one caused; whatever the
             // surroundings or a person ended is tried anew at once.
-            Ending::Failed(Disposition::Request) if private => {
-                self.failure_fresh.min(self.private_fresh)
-            }
-            Ending::Failed(Disposition::Request) => self.failure_fresh,
-            Ending::Failed(Disposition::Infrastructure | Disposition::Cancelled) => {
+            Ending::Failed(reason) if reason.disposition() != Disposition::Request => {
                 SignedDuration::ZERO
             }
+            // A client may know a rebuilt version before this system does.
+            Ending::Failed(FailureReason::RevisionMismatch) if snapshot => SignedDuration::ZERO,
+            Ending::Failed(_) if private => self.failure_fresh.min(self.private_fresh),
+            Ending::Failed(_) => self.failure_fresh,
             Ending::Succeeded if private => self.private_fresh,
             Ending::Succeeded if snapshot || request.packages_versions.is_empty() => {
                 self.moving_fresh
@@ -163,10 +166,21 @@ mod tests {
 
     #[test]
     fn only_a_failure_that_the_request_caused_is_fresh() {
-        let failed = |disposition| fresh(&versioned(), false, Ending::Failed(disposition));
-        assert_eq!(failed(Disposition::Request), SignedDuration::from_hours(1));
-        assert_eq!(failed(Disposition::Infrastructure), SignedDuration::ZERO);
-        assert_eq!(failed(Disposition::Cancelled), SignedDuration::ZERO);
+        for reason in FailureReason::ALL {
+            let kept = match reason.disposition() {
+                Disposition::Request => SignedDuration::from_hours(1),
+                Disposition::Infrastructure | Disposition::Cancelled => SignedDuration::ZERO,
+            };
+            assert_eq!(fresh(&versioned(), false, Ending::Failed(reason)), kept, "{reason}");
+        }
+    }
+
+    /// A client may have read the new revision of a version that is rebuilt under the same name.
+    #[test]
+    fn a_wrong_revision_of_a_rebuilt_version_is_looked_at_anew_each_time() {
+        let wrong = Ending::Failed(FailureReason::RevisionMismatch);
+        assert_eq!(fresh(&versioned(), true, wrong), SignedDuration::ZERO);
+        assert_eq!(fresh(&versioned(), false, wrong), SignedDuration::from_hours(1));
     }
 
     proptest! {
@@ -177,8 +191,8 @@ mod tests {
             snapshot: bool,
             ending in prop_oneof![
                 Just(Ending::Succeeded),
-                Just(Ending::Failed(Disposition::Request)),
-                Just(Ending::Failed(Disposition::Infrastructure)),
+                Just(Ending::Failed(FailureReason::BuildFailed)),
+                Just(Ending::Failed(FailureReason::NoSpace)),
             ],
         ) {
             let [a, b, c, d, e, f, g] = hours.map(SignedDuration::from_hours);

@@ -195,6 +195,19 @@ impl ArtifactStore {
         }
     }
 
+    /// Removes what writers that are gone began and did not touch since `before`. Gives the number of
+    /// files.
+    ///
+    /// # Errors
+    /// When the volume refuses.
+    pub async fn remove_unfinished(&self, before: Timestamp) -> Result<usize, ArtifactError> {
+        let Some(folder) = self.volume.clone() else { return Ok(0) };
+        let work = move || crate::unfinished::remove(&folder, before.into());
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.map_err(|error| ArtifactError::Failed(error.to_string()))?;
+        done.map_err(|error| ArtifactError::Failed(error.to_string()))
+    }
+
     /// How full the volume is; nothing for a store without bounds.
     ///
     /// # Errors

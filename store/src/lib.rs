@@ -14,6 +14,7 @@ pub mod repository;
 pub mod schema;
 pub mod settings;
 mod time;
+mod unfinished;
 
 pub use error::StoreError;
 pub use pg::{PgStore, PoolSettings};

@@ -76,7 +76,7 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
     become_subreaper()?;
     let started = Instant::now();
     let plan: Result<BuildPlan, _> = read_json(&paths.plan());
-    let outcome = match plan {
+    let mut outcome = match plan {
         Ok(plan) if plan.schema == PLAN_SCHEMA => {
             let log = Arc::new(Log::new(Box::new(log_file), plan.limits.log_bytes));
             let runner = runner(paths, builder, &plan, started, stop, Arc::clone(&log))?;
@@ -97,10 +97,27 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
         if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             return Err(error.into());
         }
-        make_room(paths);
-        outcome::leave(&work, &outcome)?;
+        outcome = without_room(paths, outcome)?;
     }
     Ok(exit_code(outcome.failure.as_ref()))
+}
+
+/// Leaves an outcome on a full disk. A success keeps its images: only when there is no room beside
+/// them has the build failed, and for want of room.
+fn without_room(paths: &Paths, outcome: Outcome) -> io::Result<Outcome> {
+    let work = paths.work();
+    // What cannot be removed takes room; then leaving the outcome says so.
+    let _ = remove_tree(&work.join("ws"));
+    if outcome::leave(&work, &outcome).is_ok() {
+        return Ok(outcome);
+    }
+    make_room(paths);
+    let failure = outcome.failure.clone().unwrap_or_else(|| {
+        Failure::new(FailureReason::NoSpace, "There is no room to say that the build succeeded")
+    });
+    let failed = Outcome { failure: Some(failure), ..outcome };
+    outcome::leave(&work, &failed)?;
+    Ok(failed)
 }
 
 /// Gives a full disk back what a failed build took: without room even the outcome, which says that

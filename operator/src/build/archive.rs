@@ -78,7 +78,7 @@ pub fn record(ended: &Ended<'_>, policy: &LifetimePolicy, now: Timestamp) -> New
     };
     let life = match &ended.ending {
         Ending::Succeeded(_) => LifeEnding::Succeeded,
-        Ending::Failed(failure) => LifeEnding::Failed(failure.reason.disposition()),
+        Ending::Failed(failure) => LifeEnding::Failed(failure.reason),
     };
     let lifetime = policy.lifetime(&ended.request, ended.snapshot, life, ended.finished);
     let asked = build.spec.retention.as_ref().map(|it| SignedDuration::from_secs(it.keep_seconds));

@@ -1,7 +1,7 @@
 //! The end of a build: its files are checked, its record is written in one transaction, then its
 //! status in one write.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use asu_core::{
     failure::{Failure, FailureReason},
@@ -13,6 +13,7 @@ use asu_store::{
     model::{Ending, LogRecord},
 };
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
@@ -24,7 +25,7 @@ use super::{
     status::End,
     validate::own,
 };
-use crate::pods::verdict::{ended_at, started_at};
+use crate::pods::verdict::{JobState, ended_at, started_at};
 
 /// Time until an archived build is looked at to delete its Jobs, should no watch report.
 const TIDY: Duration = Duration::from_secs(5);
@@ -162,11 +163,17 @@ impl Pass {
 fn times(pass: &Pass) -> (Option<Timestamp>, Timestamp) {
     let said = pass.facts.status.times.clone().unwrap_or_default();
     let pods = dereference::pods(&pass.context, &pass.build);
-    let whole = crate::context::whole_seconds;
+    // Those of earlier attempts tell nothing about this one, which may not even have ended yet.
+    let job = pass.facts.jobs.iter().max_by_key(|job| job.attempt);
+    let name = job.map(|job| &job.name).or(pass.facts.status.job_name.as_ref());
+    let ours = |pod: &&Arc<Pod>| pod.owner_references().iter().any(|it| Some(&it.name) == name);
+    let pod = pods.iter().filter(ours).max_by_key(|pod| pod.creation_timestamp());
+    let over = job.filter(|job| job.state != JobState::Active);
     let started = said.started_at.map(|time| time.0);
-    let started = started.or_else(|| pods.iter().filter_map(|pod| started_at(pod)).min());
-    let ended = pods.iter().filter_map(|pod| ended_at(pod)).max();
-    let jobs = pass.facts.jobs.iter().filter_map(|job| job.ended).max();
-    let finished = said.finished_at.map(|time| time.0).or(ended).or(jobs);
+    let started = started.or_else(|| pod.and_then(|pod| started_at(pod)));
+    let finished = said.finished_at.map(|time| time.0);
+    let finished = finished.or_else(|| pod.and_then(|pod| ended_at(pod)));
+    let finished = finished.or_else(|| over.and_then(|job| job.ended));
+    let whole = crate::context::whole_seconds;
     (started.map(whole), whole(finished.unwrap_or(pass.facts.now)))
 }

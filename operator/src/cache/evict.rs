@@ -1,7 +1,7 @@
 //! Deletes caches that nothing uses.
 
 use asu_core::cache::{CachePolicy, CacheUse, evict as choose};
-use asu_crds::ImageBuilderCache;
+use asu_crds::{ImageBuilderCache, condition};
 use jiff::SignedDuration;
 use kube::{
     ResourceExt,
@@ -48,7 +48,10 @@ fn usage(context: &Context, cache: &ImageBuilderCache) -> CacheUse {
     let observed = observe(context, cache);
     let status = cache.status.clone().unwrap_or_default();
     let created = cache.creation_timestamp().map(|time| time.0);
-    let last = observed.last_used.max(status.last_used.map(|time| time.0)).max(created);
+    // It may have taken long to fill, and those that it was filled for begin only now.
+    let ready = condition(&status.conditions, "Ready").filter(|it| it.status == "True");
+    let since = created.max(ready.map(|it| it.last_transition_time.0));
+    let last = observed.last_used.max(status.last_used.map(|time| time.0)).max(since);
     CacheUse {
         name: cache.name_any(),
         pinned: cache.spec.pinned,

@@ -10,6 +10,7 @@ mod status;
 mod validate;
 
 pub use controller::{Fault, UseClock, reconcile};
+pub use dereference::observe;
 pub use evict::evict;
 pub use pods::TREE_ANNOTATION;
 pub use status::NOT_OFFERED;

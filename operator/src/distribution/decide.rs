@@ -1,6 +1,6 @@
 //! What the catalog becomes: pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use asu_core::catalog::{Branch, Distribution, Offer, PackageChange, Target, Version};
 use asu_crds::{
@@ -8,7 +8,10 @@ use asu_crds::{
     PinnedCache, cache_name,
 };
 
-use super::{dereference::VersionRead, validate::target_path};
+use super::{
+    dereference::{ReadyCaches, VersionRead},
+    validate::target_path,
+};
 
 /// Most problems of a branch that its status names.
 const MAX_PROBLEMS: usize = 32;
@@ -30,13 +33,13 @@ pub struct Decision {
 
 /// Merges what was read with the last good catalog: what could not be read stays as it was, and
 /// is reported. So does a target whose ImageBuilder was replaced upstream, as long as the former one
-/// serves (`ready` holds the names of usable caches) and its successor does not yet.
+/// serves and its successor does not yet.
 pub fn decide(
     name: &str,
     spec: &DistributionSpec,
     read: Vec<VersionRead>,
     last: Option<&Distribution>,
-    ready: &BTreeSet<String>,
+    ready: &ReadyCaches,
 ) -> Decision {
     let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut versions = Vec::new();
@@ -150,7 +153,7 @@ fn hold_back(
     spec: &DistributionSpec,
     versions: &mut [Version],
     last: Option<&Distribution>,
-    ready: &BTreeSet<String>,
+    ready: &ReadyCaches,
     problems: &mut BTreeMap<String, Vec<String>>,
 ) -> BTreeMap<String, ImageBuilderCacheSpec> {
     let mut successors = BTreeMap::new();
@@ -176,19 +179,23 @@ fn hold_back(
     successors
 }
 
-/// Whether the former ImageBuilder of a target goes on serving: it can, and the new one cannot yet.
+/// Whether the former ImageBuilder of a target goes on serving: it can and does, and the new one
+/// cannot yet. One that no build ever began with gives way at once: else every ImageBuilder that
+/// upstream ever makes of a target would be fetched because somebody asked for it once.
 fn is_held(
     distribution: &str,
     version: &Version,
     old: &Target,
     new: &Target,
-    ready: &BTreeSet<String>,
+    ready: &ReadyCaches,
 ) -> bool {
-    let usable = |target: &Target| {
+    let cache = |target: &Target| {
         let sha256 = target.image_builder.sha256.to_string();
-        ready.contains(&cache_name(distribution, &version.name, &target.name, &sha256))
+        cache_name(distribution, &version.name, &target.name, &sha256)
     };
-    old.image_builder.sha256 != new.image_builder.sha256 && usable(old) && !usable(new)
+    old.image_builder.sha256 != new.image_builder.sha256
+        && ready.wanted.contains(&cache(old))
+        && !ready.all.contains(&cache(new))
 }
 
 fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {

@@ -61,15 +61,20 @@ fn failed(name: &str, branch: &str) -> VersionRead {
 }
 
 fn last() -> Distribution {
-    let none = decide("d", &spec(), vec![], None, &BTreeSet::new());
+    let none = decide("d", &spec(), vec![], None, &ReadyCaches::default());
     let versions = vec![version("24.10.1", "24.10", Some("r1"))];
     Distribution { name: "d".into(), revision: 1, offer: none.offer, versions }
 }
 
 #[test]
 fn a_target_that_cannot_be_read_stays_as_it_was_and_is_reported() {
-    let found =
-        decide("d", &spec(), vec![read("24.10.1", "24.10", None)], Some(&last()), &BTreeSet::new());
+    let found = decide(
+        "d",
+        &spec(),
+        vec![read("24.10.1", "24.10", None)],
+        Some(&last()),
+        &ReadyCaches::default(),
+    );
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r1");
     assert_eq!(found.problems[0].name, "24.10");
     assert_eq!(found.problems[0].problems, ["24.10.1 a/b: bad signature"]);
@@ -77,8 +82,13 @@ fn a_target_that_cannot_be_read_stays_as_it_was_and_is_reported() {
 
 #[test]
 fn a_version_that_cannot_be_read_stays_as_it_was_and_is_reported() {
-    let found =
-        decide("d", &spec(), vec![failed("24.10.1", "24.10")], Some(&last()), &BTreeSet::new());
+    let found = decide(
+        "d",
+        &spec(),
+        vec![failed("24.10.1", "24.10")],
+        Some(&last()),
+        &ReadyCaches::default(),
+    );
     assert_eq!(found.versions, last().versions);
     assert_eq!(found.problems[0].problems, ["24.10.1: it is away"]);
 }
@@ -94,15 +104,28 @@ fn cache(content: &[u8]) -> String {
     cache_name("d", "24.10.1", "a/b", Sha256Hex::of(content).as_str())
 }
 
+fn ready(all: &[String], wanted: &[String]) -> ReadyCaches {
+    ReadyCaches { all: all.iter().cloned().collect(), wanted: wanted.iter().cloned().collect() }
+}
+
+/// Else each ImageBuilder that upstream makes would follow the one before, which nobody asked for.
+#[test]
+fn a_former_image_builder_that_nobody_used_gives_way_at_once() {
+    let unused = ready(&[cache(b"ib")], &[]);
+    let found = decide("d", &spec(), vec![replaced()], Some(&last()), &unused);
+    assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
+    assert!(found.successors.is_empty());
+}
+
 #[test]
 fn a_former_image_builder_serves_until_its_successor_is_ready() {
-    let former = BTreeSet::from([cache(b"ib")]);
+    let former = ready(&[cache(b"ib")], &[cache(b"ib")]);
     let found = decide("d", &spec(), vec![replaced()], Some(&last()), &former);
     assert_eq!(found.versions[0].ready["a/b"], last().versions[0].ready["a/b"]);
     assert_eq!(found.successors.keys().collect::<Vec<_>>(), [&cache(b"new")]);
     assert!(found.problems[0].problems[0].contains("the former ImageBuilder serves"));
 
-    let both = BTreeSet::from([cache(b"ib"), cache(b"new")]);
+    let both = ready(&[cache(b"ib"), cache(b"new")], &[cache(b"ib")]);
     let found = decide("d", &spec(), vec![replaced()], Some(&last()), &both);
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
     assert!(found.successors.is_empty() && found.problems.is_empty());
@@ -110,7 +133,7 @@ fn a_former_image_builder_serves_until_its_successor_is_ready() {
 
 #[test]
 fn a_former_image_builder_without_a_usable_cache_gives_way_at_once() {
-    let found = decide("d", &spec(), vec![replaced()], Some(&last()), &BTreeSet::new());
+    let found = decide("d", &spec(), vec![replaced()], Some(&last()), &ReadyCaches::default());
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
     assert!(found.successors.is_empty());
 }
@@ -121,8 +144,10 @@ fn the_order_of_keys_in_titles_is_no_change() {
         let mut reading = read("24.10.1", "24.10", Some("r1"));
         let target = reading.read.as_mut().unwrap().ready.get_mut("a/b").unwrap();
         target.profiles[0].titles = serde_json::from_str(text).unwrap();
-        serde_json::to_string(&decide("d", &spec(), vec![reading], None, &BTreeSet::new()).versions)
-            .unwrap()
+        serde_json::to_string(
+            &decide("d", &spec(), vec![reading], None, &ReadyCaches::default()).versions,
+        )
+        .unwrap()
     };
     let (one, other) = (r#"[{"vendor": 1, "model": 2}]"#, r#"[{"model": 2, "vendor": 1}]"#);
     assert_eq!(titled(one), titled(other));
@@ -130,8 +155,13 @@ fn the_order_of_keys_in_titles_is_no_change() {
 
 #[test]
 fn what_never_was_read_is_not_offered() {
-    let found =
-        decide("d", &spec(), vec![failed("23.05.5", "23.05")], Some(&last()), &BTreeSet::new());
+    let found = decide(
+        "d",
+        &spec(),
+        vec![failed("23.05.5", "23.05")],
+        Some(&last()),
+        &ReadyCaches::default(),
+    );
     assert!(found.versions.is_empty());
     assert!(found.offer.latest.is_empty());
 }
@@ -143,7 +173,7 @@ fn the_newest_version_of_each_branch_is_a_latest_one() {
         read("24.10.0", "24.10", Some("r2")),
         read("23.05.5", "23.05", Some("r2")),
     ];
-    let found = decide("d", &spec(), all, None, &BTreeSet::new());
+    let found = decide("d", &spec(), all, None, &ReadyCaches::default());
     assert_eq!(found.offer.latest, ["24.10.1", "23.05.5"]);
     assert_eq!(found.offer.public_url, "https://public");
     assert!(found.problems.is_empty());
@@ -153,8 +183,13 @@ fn the_newest_version_of_each_branch_is_a_latest_one() {
 
 #[test]
 fn a_pinned_cache_is_named_by_the_digest_that_is_offered() {
-    let found =
-        decide("d", &spec(), vec![read("24.10.1", "24.10", Some("r2"))], None, &BTreeSet::new());
+    let found = decide(
+        "d",
+        &spec(),
+        vec![read("24.10.1", "24.10", Some("r2"))],
+        None,
+        &ReadyCaches::default(),
+    );
     let (name, cache) = found.pinned.iter().next().unwrap();
     assert_eq!(*name, cache_name("d", "24.10.1", "a/b", Sha256Hex::of(b"ib").as_str()));
     assert_eq!(cache.target_path, "releases/24.10.1/targets/a/b");
@@ -163,8 +198,13 @@ fn a_pinned_cache_is_named_by_the_digest_that_is_offered() {
 
 #[test]
 fn a_pinned_cache_that_is_not_offered_is_a_problem_of_its_branch() {
-    let found =
-        decide("d", &spec(), vec![read("23.05.5", "23.05", Some("r2"))], None, &BTreeSet::new());
+    let found = decide(
+        "d",
+        &spec(),
+        vec![read("23.05.5", "23.05", Some("r2"))],
+        None,
+        &ReadyCaches::default(),
+    );
     assert_eq!(found.problems[0].problems, ["pinned 24.10.1 a/b is not offered"]);
 }
 
@@ -173,7 +213,7 @@ fn a_long_list_of_problems_is_cut_with_a_note() {
     let mut reading = read("24.10.1", "24.10", None);
     // With the pinned cache that is not offered there are 51.
     reading.problems = (0..50).map(|n| (format!("t/{n}"), "away".to_owned())).collect();
-    let found = decide("d", &spec(), vec![reading], Some(&last()), &BTreeSet::new());
+    let found = decide("d", &spec(), vec![reading], Some(&last()), &ReadyCaches::default());
     assert_eq!(found.problems[0].problems.len(), 32);
     assert_eq!(found.problems[0].problems[31], "and 20 more");
 }

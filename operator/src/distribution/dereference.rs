@@ -14,16 +14,33 @@ use kube::ResourceExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::validate::{ValidBranch, Validated};
-use crate::context::Context;
+use crate::{cache::observe, context::Context};
 
-/// Names of the caches of a distribution that builds can use.
-pub fn ready_caches(context: &Context, distribution: &str) -> BTreeSet<String> {
-    let caches = context.stores.caches.state();
-    let usable = caches.iter().filter(|cache| {
-        let placed = cache.status.as_ref().is_some_and(|status| status.place.is_some());
-        cache.spec.distribution == distribution && placed
-    });
-    usable.map(|cache| cache.name_any()).collect()
+/// The caches of a distribution that builds can use, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadyCaches {
+    /// All of them.
+    pub all: BTreeSet<String>,
+    /// Those that are pinned, or that a build ever began with.
+    pub wanted: BTreeSet<String>,
+}
+
+/// The caches of a distribution that builds can use. One that is being deleted is none.
+pub fn ready_caches(context: &Context, distribution: &str) -> ReadyCaches {
+    let mut ready = ReadyCaches::default();
+    for cache in context.stores.caches.state() {
+        let status = cache.status.clone().unwrap_or_default();
+        let usable = status.place.is_some() && cache.metadata.deletion_timestamp.is_none();
+        if cache.spec.distribution != distribution || !usable {
+            continue;
+        }
+        let used = || status.last_used.is_some() || observe(context, &cache).last_used.is_some();
+        if cache.spec.pinned || used() {
+            ready.wanted.insert(cache.name_any());
+        }
+        ready.all.insert(cache.name_any());
+    }
+    ready
 }
 
 /// What the last reading of each version of each distribution remembers, to skip what is unchanged,

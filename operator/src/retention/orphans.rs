@@ -40,6 +40,11 @@ pub(super) async fn sweep(
     for folder in BY_UID {
         by_uid(context, folder, now, age).await?;
     }
+    let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+    let files = context.artifacts.remove_unfinished(before).await?;
+    if files > 0 {
+        tracing::info!(files, "writers that were killed had left them: they are deleted");
+    }
     Ok(())
 }
 

@@ -116,13 +116,15 @@ async fn files_log_and_history_go_after_their_time_and_no_sooner() {
     let over = archived(&world, "over", days(-3), days(-2)).await;
     let kept = archived(&world, "kept", days(-3), days(2)).await;
     put_old(&world, "uploads/dead.1/i.bin", 2);
+    put_old(&world, "uploads/killed.1/i.bin#1", 2);
     put_old(&world, "results/dead.1.json", 2);
     put_old(&world, "logs/young.zst", 0);
     let orphan = Sha256Hex::of(b"orphan");
     put_old(&world, &artifact(&orphan), 2);
     let _operator = world.operator("a", &SHORT).await;
     until_gone(&world, &artifact(&over)).await;
-    for key in ["uploads/dead.1/i.bin", "results/dead.1.json", "logs/over.zst"] {
+    for key in ["uploads/dead.1/i.bin", "uploads/killed.1", "results/dead.1.json", "logs/over.zst"]
+    {
         until_gone(&world, key).await;
     }
     until_gone(&world, &artifact(&orphan)).await;
