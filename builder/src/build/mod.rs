@@ -97,18 +97,21 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
         if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             return Err(error.into());
         }
-        outcome = without_room(paths, outcome)?;
+        outcome = without_room(paths, outcome, |it| outcome::leave(&work, it))?;
     }
     Ok(exit_code(outcome.failure.as_ref()))
 }
 
 /// Leaves an outcome on a full disk. A success keeps its images: only when there is no room beside
 /// them has the build failed, and for want of room.
-fn without_room(paths: &Paths, outcome: Outcome) -> io::Result<Outcome> {
-    let work = paths.work();
+fn without_room(
+    paths: &Paths,
+    outcome: Outcome,
+    leave: impl Fn(&Outcome) -> io::Result<()>,
+) -> io::Result<Outcome> {
     // What cannot be removed takes room; then leaving the outcome says so.
-    let _ = remove_tree(&work.join("ws"));
-    if outcome::leave(&work, &outcome).is_ok() {
+    let _ = remove_tree(&paths.work().join("ws"));
+    if leave(&outcome).is_ok() {
         return Ok(outcome);
     }
     make_room(paths);
@@ -116,7 +119,7 @@ fn without_room(paths: &Paths, outcome: Outcome) -> io::Result<Outcome> {
         Failure::new(FailureReason::NoSpace, "There is no room to say that the build succeeded")
     });
     let failed = Outcome { failure: Some(failure), ..outcome };
-    outcome::leave(&work, &failed)?;
+    leave(&failed)?;
     Ok(failed)
 }
 
@@ -256,5 +259,43 @@ impl Build<'_> {
             self.public(overlay.as_deref(), outcome)?;
         }
         self.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, fs};
+
+    use super::*;
+
+    /// A work folder with a workspace and an image, and what is left of both when the outcome finds
+    /// room after this many tries.
+    fn left(tries: u32) -> (Outcome, bool, bool) {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths::new(root.path().to_owned(), None);
+        let (space, image) = (paths.work().join("ws"), paths.output().join("i.bin"));
+        fs::create_dir_all(&space).unwrap();
+        fs::create_dir_all(paths.output()).unwrap();
+        fs::write(&image, "image").unwrap();
+        let done = Cell::new(0);
+        let leave = |_: &Outcome| {
+            done.set(done.get() + 1);
+            if done.get() < tries { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        };
+        let outcome = without_room(&paths, outcome::empty(), leave).unwrap();
+        (outcome, space.exists(), image.exists())
+    }
+
+    #[test]
+    fn a_success_on_a_full_disk_keeps_its_images_and_gives_up_its_workspace() {
+        let (outcome, space, image) = left(1);
+        assert_eq!((outcome.failure, space, image), (None, false, true));
+    }
+
+    #[test]
+    fn a_success_that_nobody_can_be_told_of_has_failed_for_want_of_room() {
+        let (outcome, space, image) = left(2);
+        assert_eq!(outcome.failure.map(|it| it.reason), Some(FailureReason::NoSpace));
+        assert_eq!((space, image), (false, false));
     }
 }
