@@ -41,9 +41,10 @@ fn sources(folder: &Path) -> String {
 fn known() -> [(&'static str, BTreeSet<String>); 3] {
     let main = source("operator/src/main.rs");
     let (both, migration) = main.split_once("struct Migrate").unwrap();
-    let operator = names(&(source("operator/src/settings.rs") + both));
+    let database = source("store/src/settings.rs");
+    let operator = names(&(source("operator/src/settings.rs") + &database + both));
     let migrate = names(&(migration.to_owned() + both));
-    let api = names(&sources(&root().join("api/src")));
+    let api = names(&(sources(&root().join("api/src")) + &database));
     [("operator", operator), ("migrate", migrate), ("api", api)]
 }
 
