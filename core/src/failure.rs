@@ -227,18 +227,15 @@ mod tests {
 
     /// The table of `docs/OPERATIONS.md`.
     fn table() -> String {
-        let mut table = "| reason | whose fault | what to do |\n| --- | --- | --- |\n".to_owned();
-        for reason in FailureReason::ALL {
+        let rows = FailureReason::ALL.map(|reason| {
             let fault = match reason.disposition() {
                 Disposition::Request => "request",
                 Disposition::Infrastructure => "surroundings",
                 Disposition::Cancelled => "–",
             };
-            table += ["| `", reason.as_str(), "` | ", fault, " | ", reason.remedy(), " |\n"]
-                .concat()
-                .as_str();
-        }
-        table
+            format!("| `{reason}` | {fault} | {} |\n", reason.remedy())
+        });
+        "| reason | whose fault | what to do |\n| --- | --- | --- |\n".to_owned() + &rows.concat()
     }
 
     #[test]

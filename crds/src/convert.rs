@@ -1,8 +1,14 @@
 //! From the resources' own shapes to the domain's values, and back.
 
-use asu_core::request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request};
+use asu_core::{
+    plan::Workspace,
+    request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request},
+};
 
-use crate::firmware_build::{DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec};
+use crate::{
+    firmware_build::{DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec},
+    image_builder_cache::CacheWorkspace,
+};
 
 /// A spec that the schema let through but the domain does not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +47,15 @@ impl From<FilesystemSpec> for Filesystem {
             FilesystemSpec::Jffs2Nand => Self::Jffs2Nand,
             FilesystemSpec::Targz => Self::Targz,
             FilesystemSpec::Cpiogz => Self::Cpiogz,
+        }
+    }
+}
+
+impl From<CacheWorkspace> for Workspace {
+    fn from(workspace: CacheWorkspace) -> Self {
+        match workspace {
+            CacheWorkspace::LinkFarm => Self::LinkFarm,
+            CacheWorkspace::Copy => Self::Copy,
         }
     }
 }

@@ -14,8 +14,9 @@ pub(crate) fn remove(folder: &Path, before: SystemTime) -> io::Result<usize> {
     let mut removed = 0;
     for entry in present(fs::read_dir(folder))?.into_iter().flatten() {
         let entry = entry?;
-        let Some(metadata) = present(entry.metadata())? else { continue };
-        if metadata.is_dir() {
+        // A store holds many files: only those with such a name are looked at more closely.
+        let Some(kind) = present(entry.file_type())? else { continue };
+        if kind.is_dir() {
             let inside = remove(&entry.path(), before)?;
             if inside > 0 {
                 // One that is still in use is not empty.
@@ -23,6 +24,7 @@ pub(crate) fn remove(folder: &Path, before: SystemTime) -> io::Result<usize> {
             }
             removed += inside;
         } else if is_unfinished(&entry.file_name().to_string_lossy())
+            && let Some(metadata) = present(entry.metadata())?
             && metadata.modified()? < before
             && present(fs::remove_file(entry.path()))?.is_some()
         {

@@ -1,6 +1,6 @@
 //! Makes and deletes the Jobs of a build, its cache, and in the end itself.
 
-use asu_crds::{CacheWorkspace, FirmwareBuild, ImageBuilderCacheSpec, Resolved, labels};
+use asu_crds::{FirmwareBuild, ImageBuilderCacheSpec, Resolved, labels};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{
     ResourceExt,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     context::Context,
-    distribution::{create_cache, target_path},
+    distribution::{cache_spec, create_cache, target_path},
     runtime::patch::{is_conflict, is_not_found, set_finalizers},
     watches::Slim,
 };
@@ -79,16 +79,9 @@ pub async fn create_build_cache(
         .and_then(|it| it.version(&request.version))
         .and_then(|version| version.ready.get(&request.target))
         .ok_or(Fault::NoDistribution)?;
-    let spec = ImageBuilderCacheSpec {
-        distribution: request.distribution.clone(),
-        version: request.version.clone(),
-        target: request.target.clone(),
-        sha256: resolved.image_builder_sha256.clone(),
-        file: target.image_builder.file.clone(),
-        target_path,
-        pinned: false,
-        workspace: CacheWorkspace::default(),
-    };
+    let offered = cache_spec(&request.distribution, &request.version, target, target_path);
+    // The one that the build was validated with.
+    let spec = ImageBuilderCacheSpec { sha256: resolved.image_builder_sha256.clone(), ..offered };
     Ok(create_cache(context, &resolved.cache_name, &spec).await?)
 }
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use asu_core::{
     digest::Sha256Hex,
-    plan::Workspace,
     result::{BuildResult, MAX_RESULT_BYTES, store_keys},
 };
-use asu_crds::{CacheWorkspace, Distribution, FirmwareBuild, ImageBuilderCache, labels};
+use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
 use asu_store::artifacts::ArtifactError;
 use jiff::SignedDuration;
 use k8s_openapi::api::{
@@ -20,6 +19,7 @@ use super::facts::{CacheFact, Facts, JobFact, Policy, Stored};
 use crate::{
     context::Context,
     pods::verdict::{ended_at, is_over, job_state, pod_state},
+    runtime::owner::is_owned_by,
 };
 
 /// Facts that cost nothing.
@@ -66,8 +66,7 @@ fn policy(context: &Context) -> Policy {
 fn jobs(context: &Context, build: &FirmwareBuild) -> Vec<JobFact> {
     let (name, uid) = (build.name_any(), build.uid());
     let ours = |job: &Job| {
-        job.labels().get(labels::BUILD) == Some(&name)
-            && job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
+        job.labels().get(labels::BUILD) == Some(&name) && is_owned_by(job, uid.as_deref())
     };
     let found = context.stores.jobs.state_filter(ours);
     found.iter().filter_map(|job| job_fact(context, job)).collect()
@@ -77,7 +76,7 @@ fn job_fact(context: &Context, job: &Job) -> Option<JobFact> {
     let name = job.name_any();
     let attempt = name.rsplit_once('-')?.1.parse().ok()?;
     let uid = job.uid()?;
-    let of_job = |pod: &Pod| pod.owner_references().iter().any(|owner| owner.uid == uid);
+    let of_job = |pod: &Pod| is_owned_by(pod, Some(&uid));
     let pods = context.stores.pods.state_filter(of_job);
     let pod = pods.iter().max_by_key(|pod| pod.creation_timestamp());
     let changed = job.status.as_ref().and_then(|status| {
@@ -123,11 +122,7 @@ pub fn cache_fact(context: &Context, name: &str) -> CacheFact {
     let status = cache.status.clone().unwrap_or_default();
     match (status.place, status.builder_image) {
         (Some(place), Some(image)) => {
-            let workspace = match cache.spec.workspace {
-                CacheWorkspace::LinkFarm => Workspace::LinkFarm,
-                CacheWorkspace::Copy => Workspace::Copy,
-            };
-            CacheFact::Ready { place, image, workspace }
+            CacheFact::Ready { place, image, workspace: cache.spec.workspace.into() }
         }
         _ => CacheFact::NotReady {
             failures: status.failures.unwrap_or_default(),
@@ -179,9 +174,7 @@ pub async fn secret(context: &Context, build: &FirmwareBuild) -> Result<bool, ku
     let Some(defaults) = &build.spec.request.defaults else { return Ok(true) };
     let found = context.api::<Secret>().get_metadata_opt(&defaults.secret_name).await?;
     let uid = build.uid();
-    Ok(found.is_some_and(|secret| {
-        secret.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
-    }))
+    Ok(found.is_some_and(|secret| is_owned_by(&secret, uid.as_deref())))
 }
 
 /// Whether a Job that the watch does not show is there and belongs to the build.
@@ -195,7 +188,5 @@ pub async fn unseen_job(
 ) -> Result<bool, kube::Error> {
     let found = context.api::<Job>().get_metadata_opt(job).await?;
     let uid = build.uid();
-    Ok(found.is_some_and(|job| {
-        job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref())
-    }))
+    Ok(found.is_some_and(|job| is_owned_by(&job, uid.as_deref())))
 }

@@ -106,7 +106,7 @@ pub async fn reconcile(
     act(&context, &cache, &valid, &decision).await?;
     let usage = Use {
         users: u32::try_from(observed.users).unwrap_or(u32::MAX),
-        last_used: observed.last_used.max(Use::of(&old).last_used),
+        last_used: observed.last_used,
     };
     let interval = context.settings.caches.cache_use_interval;
     let due = context.cache_use.due(&uid, usage != Use::of(&old), interval);

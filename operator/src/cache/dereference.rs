@@ -14,6 +14,7 @@ use crate::{
     pods::verdict::{
         JobState, Loss, PodState, ended_at, is_over, job_state, pod_state, termination_message,
     },
+    runtime::owner::is_owned_by,
 };
 
 /// A Job of the cache.
@@ -46,7 +47,7 @@ pub struct Observed {
     pub users: usize,
     /// Builds that refer to it and have not ended.
     pub referrers: usize,
-    /// When a build last began with it.
+    /// When a build last began with it, as its status and the builds say.
     pub last_used: Option<Timestamp>,
     /// Trees that Jobs of builds mount.
     pub mounted: BTreeSet<String>,
@@ -65,7 +66,8 @@ pub fn observe(context: &Context, cache: &ImageBuilderCache) -> Observed {
     let uid = cache.uid();
     let stores = &context.stores;
     let of_cache = |job: &Job| job.labels().get(labels::CACHE) == Some(&name);
-    let mut observed = Observed::default();
+    let said = cache.status.as_ref().and_then(|status| status.last_used.as_ref());
+    let mut observed = Observed { last_used: said.map(|time| time.0), ..Observed::default() };
     for job in stores.jobs.state_filter(of_cache) {
         if job.labels().contains_key(labels::BUILD) {
             if job_state(&job) == JobState::Active
@@ -73,7 +75,7 @@ pub fn observe(context: &Context, cache: &ImageBuilderCache) -> Observed {
             {
                 observed.mounted.insert(tree.clone());
             }
-        } else if job.owner_references().iter().any(|owner| Some(&owner.uid) == uid.as_ref()) {
+        } else if is_owned_by(job.as_ref(), uid.as_deref()) {
             let seen = job_seen(&job, &pods_of(context, &job), context.now());
             let kind = if is_prune(&job) { &mut observed.prunes } else { &mut observed.populates };
             kind.push(seen);
@@ -105,8 +107,8 @@ pub async fn ask_for_results(
     for seen in observed.populates.iter_mut().filter(|job| unexplained(job)) {
         let reference = ObjectRef::new(&seen.name).within(&context.settings.namespace);
         let Some(job) = context.stores.jobs.get(&reference) else { continue };
-        let uid = job.uid().unwrap_or_default();
-        let of_job = |pod: &&Arc<Pod>| pod.owner_references().iter().any(|it| it.uid == uid);
+        let uid = job.uid();
+        let of_job = |pod: &&Arc<Pod>| is_owned_by(pod.as_ref(), uid.as_deref());
         let pods: Vec<Arc<Pod>> = pods.iter().filter(of_job).cloned().collect();
         *seen = job_seen(&job, &pods, context.now());
     }
@@ -131,11 +133,8 @@ fn count_use(observed: &mut Observed, build: &FirmwareBuild) {
 }
 
 fn pods_of(context: &Context, job: &Job) -> Vec<Arc<Pod>> {
-    let uid = job.uid().unwrap_or_default();
-    context
-        .stores
-        .pods
-        .state_filter(|pod| pod.owner_references().iter().any(|owner| owner.uid == uid))
+    let uid = job.uid();
+    context.stores.pods.state_filter(|pod| is_owned_by(pod, uid.as_deref()))
 }
 
 fn job_seen(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> JobSeen {

@@ -51,7 +51,7 @@ fn usage(context: &Context, cache: &ImageBuilderCache) -> CacheUse {
     // It may have taken long to fill, and those that it was filled for begin only now.
     let ready = condition(&status.conditions, "Ready").filter(|it| it.status == "True");
     let since = created.max(ready.map(|it| it.last_transition_time.0));
-    let last = observed.last_used.max(status.last_used.map(|time| time.0)).max(since);
+    let last = observed.last_used.max(since);
     CacheUse {
         name: cache.name_any(),
         pinned: cache.spec.pinned,

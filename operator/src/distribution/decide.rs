@@ -129,7 +129,8 @@ fn pinned_cache(
     })
 }
 
-fn cache_spec(
+/// The cache of a target's ImageBuilder, as it is made for a request.
+pub fn cache_spec(
     distribution: &str,
     version: &str,
     target: &Target,

@@ -60,21 +60,20 @@ fn failed(name: &str, branch: &str) -> VersionRead {
     VersionRead { read: Err("it is away".into()), ..read(name, branch, Some("r1")) }
 }
 
+/// What is decided while no cache is ready.
+fn decided(read: Vec<VersionRead>, last: Option<&Distribution>) -> Decision {
+    decide("d", &spec(), read, last, &ReadyCaches::default())
+}
+
 fn last() -> Distribution {
-    let none = decide("d", &spec(), vec![], None, &ReadyCaches::default());
+    let none = decided(vec![], None);
     let versions = vec![version("24.10.1", "24.10", Some("r1"))];
     Distribution { name: "d".into(), revision: 1, offer: none.offer, versions }
 }
 
 #[test]
 fn a_target_that_cannot_be_read_stays_as_it_was_and_is_reported() {
-    let found = decide(
-        "d",
-        &spec(),
-        vec![read("24.10.1", "24.10", None)],
-        Some(&last()),
-        &ReadyCaches::default(),
-    );
+    let found = decided(vec![read("24.10.1", "24.10", None)], Some(&last()));
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r1");
     assert_eq!(found.problems[0].name, "24.10");
     assert_eq!(found.problems[0].problems, ["24.10.1 a/b: bad signature"]);
@@ -82,13 +81,7 @@ fn a_target_that_cannot_be_read_stays_as_it_was_and_is_reported() {
 
 #[test]
 fn a_version_that_cannot_be_read_stays_as_it_was_and_is_reported() {
-    let found = decide(
-        "d",
-        &spec(),
-        vec![failed("24.10.1", "24.10")],
-        Some(&last()),
-        &ReadyCaches::default(),
-    );
+    let found = decided(vec![failed("24.10.1", "24.10")], Some(&last()));
     assert_eq!(found.versions, last().versions);
     assert_eq!(found.problems[0].problems, ["24.10.1: it is away"]);
 }
@@ -133,7 +126,7 @@ fn a_former_image_builder_serves_until_its_successor_is_ready() {
 
 #[test]
 fn a_former_image_builder_without_a_usable_cache_gives_way_at_once() {
-    let found = decide("d", &spec(), vec![replaced()], Some(&last()), &ReadyCaches::default());
+    let found = decided(vec![replaced()], Some(&last()));
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
     assert!(found.successors.is_empty());
 }
@@ -144,10 +137,7 @@ fn the_order_of_keys_in_titles_is_no_change() {
         let mut reading = read("24.10.1", "24.10", Some("r1"));
         let target = reading.read.as_mut().unwrap().ready.get_mut("a/b").unwrap();
         target.profiles[0].titles = serde_json::from_str(text).unwrap();
-        serde_json::to_string(
-            &decide("d", &spec(), vec![reading], None, &ReadyCaches::default()).versions,
-        )
-        .unwrap()
+        serde_json::to_string(&decided(vec![reading], None).versions).unwrap()
     };
     let (one, other) = (r#"[{"vendor": 1, "model": 2}]"#, r#"[{"model": 2, "vendor": 1}]"#);
     assert_eq!(titled(one), titled(other));
@@ -155,13 +145,7 @@ fn the_order_of_keys_in_titles_is_no_change() {
 
 #[test]
 fn what_never_was_read_is_not_offered() {
-    let found = decide(
-        "d",
-        &spec(),
-        vec![failed("23.05.5", "23.05")],
-        Some(&last()),
-        &ReadyCaches::default(),
-    );
+    let found = decided(vec![failed("23.05.5", "23.05")], Some(&last()));
     assert!(found.versions.is_empty());
     assert!(found.offer.latest.is_empty());
 }
@@ -173,7 +157,7 @@ fn the_newest_version_of_each_branch_is_a_latest_one() {
         read("24.10.0", "24.10", Some("r2")),
         read("23.05.5", "23.05", Some("r2")),
     ];
-    let found = decide("d", &spec(), all, None, &ReadyCaches::default());
+    let found = decided(all, None);
     assert_eq!(found.offer.latest, ["24.10.1", "23.05.5"]);
     assert_eq!(found.offer.public_url, "https://public");
     assert!(found.problems.is_empty());
@@ -183,13 +167,7 @@ fn the_newest_version_of_each_branch_is_a_latest_one() {
 
 #[test]
 fn a_pinned_cache_is_named_by_the_digest_that_is_offered() {
-    let found = decide(
-        "d",
-        &spec(),
-        vec![read("24.10.1", "24.10", Some("r2"))],
-        None,
-        &ReadyCaches::default(),
-    );
+    let found = decided(vec![read("24.10.1", "24.10", Some("r2"))], None);
     let (name, cache) = found.pinned.iter().next().unwrap();
     assert_eq!(*name, cache_name("d", "24.10.1", "a/b", Sha256Hex::of(b"ib").as_str()));
     assert_eq!(cache.target_path, "releases/24.10.1/targets/a/b");
@@ -198,13 +176,7 @@ fn a_pinned_cache_is_named_by_the_digest_that_is_offered() {
 
 #[test]
 fn a_pinned_cache_that_is_not_offered_is_a_problem_of_its_branch() {
-    let found = decide(
-        "d",
-        &spec(),
-        vec![read("23.05.5", "23.05", Some("r2"))],
-        None,
-        &ReadyCaches::default(),
-    );
+    let found = decided(vec![read("23.05.5", "23.05", Some("r2"))], None);
     assert_eq!(found.problems[0].problems, ["pinned 24.10.1 a/b is not offered"]);
 }
 
@@ -213,7 +185,7 @@ fn a_long_list_of_problems_is_cut_with_a_note() {
     let mut reading = read("24.10.1", "24.10", None);
     // With the pinned cache that is not offered there are 51.
     reading.problems = (0..50).map(|n| (format!("t/{n}"), "away".to_owned())).collect();
-    let found = decide("d", &spec(), vec![reading], Some(&last()), &ReadyCaches::default());
+    let found = decided(vec![reading], Some(&last()));
     assert_eq!(found.problems[0].problems.len(), 32);
     assert_eq!(found.problems[0].problems[31], "and 20 more");
 }

@@ -29,13 +29,12 @@ pub struct ReadyCaches {
 pub fn ready_caches(context: &Context, distribution: &str) -> ReadyCaches {
     let mut ready = ReadyCaches::default();
     for cache in context.stores.caches.state() {
-        let status = cache.status.clone().unwrap_or_default();
-        let usable = status.place.is_some() && cache.metadata.deletion_timestamp.is_none();
+        let placed = cache.status.as_ref().is_some_and(|status| status.place.is_some());
+        let usable = placed && cache.metadata.deletion_timestamp.is_none();
         if cache.spec.distribution != distribution || !usable {
             continue;
         }
-        let used = || status.last_used.is_some() || observe(context, &cache).last_used.is_some();
-        if cache.spec.pinned || used() {
+        if cache.spec.pinned || observe(context, &cache).last_used.is_some() {
             ready.wanted.insert(cache.name_any());
         }
         ready.all.insert(cache.name_any());

@@ -13,10 +13,10 @@ use super::certs::Pki;
 use super::owned::Owned;
 use super::servers::Plane;
 use super::wait::{Look, until};
-use super::{Error, kubeconfig, net};
-use crate::exec;
+use super::{Error, kubeconfig};
 use crate::progress::Progress;
 use crate::toolchain::{Family, Toolchain};
+use crate::{exec, ports};
 
 /// The API server is ready within 3 s on a quiet machine; a build of the project may run beside it.
 const READY: Duration = Duration::from_mins(1);
@@ -80,7 +80,7 @@ impl ControlPlane {
     }
 
     fn start_optional(&mut self, options: &ControlPlaneOptions) -> Result<(), Error> {
-        let [scheduler_port, manager_port] = net::free_ports()?;
+        let [scheduler_port, manager_port] = ports::free().map_err(Error::io("127.0.0.1"))?;
         if options.scheduler {
             let arguments = self.plane.scheduler(scheduler_port)?;
             let program = self.toolchain.program("kube-scheduler")?;
@@ -185,7 +185,7 @@ impl ControlPlane {
 }
 
 fn plane(dir: &Path) -> Result<Plane, Error> {
-    let [api_port, etcd_port, etcd_peer_port] = net::free_ports()?;
+    let [api_port, etcd_port, etcd_peer_port] = ports::free().map_err(Error::io("127.0.0.1"))?;
     Ok(Plane {
         pki: Pki::ensure(dir.join("pki"))?,
         dir: dir.to_owned(),

@@ -17,7 +17,6 @@ mod kubeconfig;
 mod leftovers;
 mod local;
 mod mounts;
-mod net;
 mod netns;
 mod node;
 mod nodes;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::paths::Paths;
 use super::reach::Reach;
-use super::{Error, files, net};
+use super::{Error, files};
+use crate::ports;
 
 /// Ports people know by heart are taken when they are free.
 const FAVOURITE_PORTS: [u16; 2] = [16443, 18080];
@@ -45,8 +46,8 @@ impl State {
         if let Some(state) = Self::load(paths)? {
             return Ok(state);
         }
-        let free: [u16; 2] = net::free_ports()?;
-        let [api_port, ingress_port] = if FAVOURITE_PORTS.iter().all(|port| net::is_free(*port)) {
+        let free: [u16; 2] = ports::free().map_err(Error::io("127.0.0.1"))?;
+        let [api_port, ingress_port] = if FAVOURITE_PORTS.iter().all(|port| ports::is_free(*port)) {
             FAVOURITE_PORTS
         } else {
             free

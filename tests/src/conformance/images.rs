@@ -1,6 +1,11 @@
 //! Behaviours of what a successful build leaves.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+};
 
 use asu_core::{
     digest::Sha256Hex,
@@ -30,11 +35,28 @@ fn built(run: &Run) -> Result<&Built, Not> {
     }
 }
 
+/// Names in a list of images.
+fn names(images: Option<&Value>) -> impl Iterator<Item = &str> {
+    let images = images.and_then(Value::as_array).into_iter().flatten();
+    images.filter_map(|image| image.get("name")).filter_map(Value::as_str)
+}
+
 /// Names of the images in `profiles.json`.
 fn image_names(built: &Built) -> Vec<&str> {
-    let images = built.profile.get("images").and_then(Value::as_array);
-    let names = images.into_iter().flatten().filter_map(|image| image.get("name"));
-    names.filter_map(Value::as_str).collect()
+    names(built.profile.get("images")).collect()
+}
+
+/// The profiles of the `profiles.json` of a folder, each with the names of its images; none without
+/// that file.
+pub(super) fn overview(folder: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    let path = folder.join("profiles.json");
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let document: Value = serde_json::from_slice(&read(&path)?).map_err(json(path.display()))?;
+    let profiles = document.get("profiles").and_then(Value::as_object).into_iter().flatten();
+    let named = |profile: &Value| names(profile.get("images")).map(str::to_owned).collect();
+    Ok(profiles.map(|(id, profile)| (id.clone(), named(profile))).collect())
 }
 
 /// The files whose bytes depend on the request alone. The software bill has the time of its making
@@ -67,6 +89,11 @@ fn not_copied(run: &Run) -> Checked {
 
 fn has_ending(name: &str, ending: &str) -> bool {
     Path::new(name).extension().is_some_and(|found| found == ending)
+}
+
+/// Whether a server's path is that of a package.
+pub(super) fn is_package(path: &str) -> bool {
+    has_ending(path, "ipk") || has_ending(path, "apk")
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -192,12 +219,8 @@ impl Suite<'_> {
     }
 
     pub(super) fn fresh_output(&self) -> Checked {
-        let run = self.baseline()?;
-        let path = run.work("out/profiles.json");
-        let document: Value =
-            serde_json::from_slice(&read(&path)?).map_err(json(path.display()))?;
-        let profiles = document.get("profiles").and_then(Value::as_object);
-        let ids: Vec<&String> = profiles.into_iter().flat_map(|it| it.keys()).collect();
+        let overview = overview(&self.baseline()?.work("out"))?;
+        let ids: Vec<&String> = overview.keys().collect();
         if ids != [&self.ready()?.profile] {
             return expected("the built profile alone in profiles.json", format!("{ids:?}"));
         }
@@ -253,7 +276,7 @@ impl Suite<'_> {
         for request in knobs.requests().await.map_err(Error::from)? {
             *times.entry(request.path).or_default() += 1;
         }
-        if !times.keys().any(|path| has_ending(path, "ipk") || has_ending(path, "apk")) {
+        if !times.keys().any(|path| is_package(path)) {
             return expected("packages to be fetched", "none");
         }
         match times.iter().find(|(_, times)| **times > 1) {

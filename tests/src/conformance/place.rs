@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::TcpListener,
     os::unix::fs::{PermissionsExt as _, chown, symlink},
     path::{Path, PathBuf},
     process::Stdio,
@@ -17,6 +16,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::{Error, io, json};
+use crate::ports;
 
 /// User of `build`.
 const BUILD_USER: u32 = 2001;
@@ -104,8 +104,8 @@ async fn made(mut command: Command) -> Result<Made, Error> {
 
 /// A port of this machine that refuses every connection: it was free a moment ago.
 pub(super) fn closed_port() -> Result<u16, Error> {
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    Ok(address.map_err(io("a free port"))?.port())
+    let [port] = ports::free().map_err(io("a free port"))?;
+    Ok(port)
 }
 
 fn is_root() -> bool {

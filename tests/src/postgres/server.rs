@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Write as _,
-    net::{Ipv4Addr, TcpListener},
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -59,7 +58,8 @@ impl Server {
             .arg("-D")
             .arg(&data);
         run(&mut initdb)?;
-        let mut server = Self { folder, bin, port: free_port()?, supervisor: None };
+        let [port] = crate::ports::free()?;
+        let mut server = Self { folder, bin, port, supervisor: None };
         server.resume().await?;
         Ok(server)
     }
@@ -168,10 +168,6 @@ fn programs() -> Result<PathBuf, Error> {
         .map(|version| Path::new("/usr/lib/postgresql").join(version.to_string()).join("bin"))
         .filter(|bin| bin.join("initdb").exists())
         .ok_or(Error::NotInstalled)
-}
-
-fn free_port() -> Result<u16, Error> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// uid and gid of Debian's user for Postgres, when this process is root: Postgres refuses that.

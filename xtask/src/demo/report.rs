@@ -25,8 +25,7 @@ impl Report<'_> {
         let Ok(hash) = self.answer.text("request_hash").parse() else { return };
         let object = format!("fwb/{}", object_name(&hash));
         let wait = ["wait", "--for=condition=Ready", "--timeout=10s", "--namespace", NAMESPACE];
-        let waited = self.site.kubectl(&[&wait[..], &[object.as_str()]].concat()).await;
-        waited.map_or_else(drop, drop);
+        let _ = self.site.kubectl(&[&wait[..], &[object.as_str()]].concat()).await;
     }
 
     /// Prints it.
