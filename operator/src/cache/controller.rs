@@ -11,7 +11,7 @@ use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     apply,
-    decide::{Decision, Removal, Tidy, decide, removal},
+    decide::{Decision, Removal, Tidy, decide, refused, removal},
     dereference::{Observed, ask_for_results, distribution, observe},
     status::{Use, status},
     validate::{BadCache, Validated, validate},
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     context::Context,
     runtime::{
-        patch::{set_finalizers, write_status},
+        patch::{is_forbidden, is_refused, set_finalizers, write_status},
         reconcile::{self, requeue_at},
     },
 };
@@ -39,6 +39,17 @@ pub enum Fault {
     /// The object cannot be worked with.
     #[error(transparent)]
     Bad(#[from] BadCache),
+}
+
+impl Fault {
+    /// Whether waiting will not help by itself: builds that need the cache are to hear of it.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Kube(error) => is_forbidden(error) || is_refused(error),
+            Self::Claim(_) => true,
+            Self::Bad(_) => false,
+        }
+    }
 }
 
 impl reconcile::Fault for Fault {
@@ -103,7 +114,13 @@ pub async fn reconcile(
     }
     let (name, uid) = (cache.name_any(), cache.uid().unwrap_or_default());
     let decision = decide(&name, &uid, &valid, &old, &observed, now);
-    act(&context, &cache, &valid, &decision).await?;
+    let decision = match (act(&context, &cache, &valid, &decision).await, decision) {
+        (Ok(()), decision) => decision,
+        (Err(fault), Decision::Populate { job, .. }) if fault.is_refusal() => {
+            refused(&job, old.failures.unwrap_or_default(), &fault.to_string(), now)
+        }
+        (Err(fault), _) => return Err(fault),
+    };
     let usage = Use {
         users: u32::try_from(observed.users).unwrap_or(u32::MAX),
         last_used: observed.last_used,
@@ -117,7 +134,7 @@ pub async fn reconcile(
     Ok(match decision {
         Decision::Waiting { until } => requeue_at(until, now),
         Decision::Failed { retry_at, .. } => requeue_at(retry_at, now),
-        Decision::Done { .. } => Action::requeue(LOOK_AGAIN),
+        Decision::Done { .. } | Decision::Clearing { .. } => Action::requeue(LOOK_AGAIN),
         Decision::Ready { again: Some(again), .. } => requeue_at(now + again, now),
         Decision::Orphaned => Action::await_change(),
         _ => Action::requeue(due.err().unwrap_or(interval)),
@@ -134,7 +151,9 @@ async fn act(
         Decision::Populate { job, replaces } => {
             apply::populate(context, cache, valid, job, replaces.as_deref()).await
         }
-        Decision::Failed { job, .. } => Ok(apply::delete_job(context, job).await?),
+        Decision::Failed { job, .. } | Decision::Clearing { job, over: true } => {
+            Ok(apply::delete_job(context, job).await?)
+        }
         Decision::Ready { tidy, .. } => {
             for item in tidy {
                 match item {

@@ -33,6 +33,13 @@ pub enum Decision {
         /// Folder of the tree that it replaces.
         replaces: Option<String>,
     },
+    /// A former tree at the very place is removed first.
+    Clearing {
+        /// The Job that does.
+        job: String,
+        /// Whether it has ended, so that it is to be deleted.
+        over: bool,
+    },
     /// A Job runs.
     Populating {
         /// Its name.
@@ -88,11 +95,17 @@ pub fn decide(
     observed: &Observed,
     now: Timestamp,
 ) -> Decision {
+    let tree = valid.place.sub_path.as_str();
     if status.place.as_ref() == Some(&valid.place) {
-        return ready(observed, now);
+        return ready(tree, observed, now);
+    }
+    // A builder image that comes back before its former tree is gone.
+    if let Some(job) = observed.prunes.iter().find(|it| it.replaces.as_deref() == Some(tree)) {
+        let over = job.state != JobState::Active && !job.alive;
+        return Decision::Clearing { job: job.name.clone(), over };
     }
     let failures = status.failures.unwrap_or_default();
-    let expected = job_name(name, uid, &valid.place.sub_path, failures);
+    let expected = job_name(name, uid, tree, failures);
     if let Some(job) = observed.populates.iter().find(|job| job.name == expected) {
         return running(job, failures, now);
     }
@@ -150,21 +163,33 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
     }
 }
 
-fn ready(observed: &Observed, now: Timestamp) -> Decision {
+/// Kubernetes will not take the claim or the Job, for example for want of quota.
+pub fn refused(job: &str, failures: u32, message: &str, now: Timestamp) -> Decision {
+    let failures = failures.saturating_add(1);
+    Decision::Failed {
+        job: job.to_owned(),
+        reason: "NotAccepted".to_owned(),
+        message: message.to_owned(),
+        retry_at: now.checked_add(retry_after(failures)).unwrap_or(Timestamp::MAX),
+        failures,
+    }
+}
+
+fn ready(current: &str, observed: &Observed, now: Timestamp) -> Decision {
     let mut tidy = Vec::new();
     let mut again = None;
     for job in observed.populates.iter().filter(|job| job.state != JobState::Active) {
-        let Some(old) = &job.replaces else {
+        let Some(old) = leftover(job, current) else {
             tidy.push(Tidy::DeleteJob(job.name.clone()));
             continue;
         };
         let fresh = job.ended.is_some_and(|ended| now.duration_since(ended) < LINGER);
-        if fresh || observed.mounted.contains(old) {
+        if fresh || observed.mounted.contains(&old) {
             again = Some(LINGER);
             continue;
         }
-        match observed.prunes.iter().find(|prune| prune.replaces.as_ref() == Some(old)) {
-            None => tidy.push(Tidy::PruneTree { tree: old.clone() }),
+        match observed.prunes.iter().find(|prune| prune.replaces.as_ref() == Some(&old)) {
+            None => tidy.push(Tidy::PruneTree { tree: old }),
             Some(prune) => match prune.state {
                 JobState::Active => {}
                 JobState::Complete => {
@@ -180,6 +205,13 @@ fn ready(observed: &Observed, now: Timestamp) -> Decision {
         }
     }
     Decision::Ready { tidy, again }
+}
+
+/// The tree that is of no use once a Job has ended: the one that it replaced, or its own when the
+/// builder image was taken back meanwhile. Never the one in use.
+fn leftover(job: &JobSeen, current: &str) -> Option<String> {
+    let own = job.tree.as_ref().filter(|tree| *tree != current);
+    own.or(job.replaces.as_ref().filter(|tree| *tree != current)).cloned()
 }
 
 /// What to do about a cache that is being deleted.

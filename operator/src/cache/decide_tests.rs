@@ -27,6 +27,7 @@ fn job(name: &str, state: JobState, result: Option<PopulateResult>) -> JobSeen {
     JobSeen {
         name: name.into(),
         state,
+        tree: None,
         replaces: None,
         result,
         pod: None,
@@ -155,6 +156,41 @@ fn an_old_tree_stays_while_a_build_mounts_it_and_goes_afterwards() {
         .push(JobSeen { replaces: Some("old".into()), ..job("prune", JobState::Complete, None) });
     let both = ["populate", "prune"].map(|name| Tidy::DeleteJob(name.into())).to_vec();
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: both, again: None });
+}
+
+#[test]
+fn a_builder_image_that_is_taken_back_costs_no_tree_that_is_in_use() {
+    let taken_back = |state| JobSeen {
+        tree: Some("never used".into()),
+        replaces: Some("new".into()),
+        ..job("populate", state, None)
+    };
+    let running = seen(taken_back(JobState::Active));
+    assert_eq!(decided(&at("new"), &running), Decision::Ready { tidy: vec![], again: None });
+    for state in [JobState::Complete, JobState::Failed, JobState::Deadline] {
+        let mut observed = seen(taken_back(state));
+        let prune = Tidy::PruneTree { tree: "never used".into() };
+        let found = decided(&at("new"), &observed);
+        assert_eq!(found, Decision::Ready { tidy: vec![prune], again: None });
+        observed.populates[0].tree = None;
+        let only_its_job = vec![Tidy::DeleteJob("populate".into())];
+        let found = decided(&at("new"), &observed);
+        assert_eq!(found, Decision::Ready { tidy: only_its_job, again: None });
+    }
+}
+
+#[test]
+fn a_tree_is_not_filled_while_a_former_one_at_its_place_is_removed() {
+    let mut prune =
+        JobSeen { replaces: Some("new".into()), ..job("prune", JobState::Active, None) };
+    let clearing = |job: &JobSeen| {
+        decided(&at("old"), &Observed { prunes: vec![job.clone()], ..Observed::default() })
+    };
+    assert_eq!(clearing(&prune), Decision::Clearing { job: "prune".into(), over: false });
+    prune.state = JobState::Complete;
+    assert_eq!(clearing(&prune), Decision::Clearing { job: "prune".into(), over: true });
+    prune.replaces = Some("other".into());
+    assert!(matches!(clearing(&prune), Decision::Populate { .. }));
 }
 
 #[test]

@@ -24,7 +24,9 @@ pub struct JobSeen {
     pub name: String,
     /// Its state.
     pub state: JobState,
-    /// Folder of the tree that it replaces.
+    /// Folder of the tree that it makes.
+    pub tree: Option<String>,
+    /// Folder of the tree that it replaces, or removes.
     pub replaces: Option<String>,
     /// What its pod said, when it did.
     pub result: Option<PopulateResult>,
@@ -143,6 +145,7 @@ fn job_seen(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> JobSeen {
     JobSeen {
         name: job.name_any(),
         state: job_state(job),
+        tree: job.annotations().get(TREE_ANNOTATION).cloned(),
         replaces: job.annotations().get(REPLACES_ANNOTATION).cloned(),
         // Hostile in form only: the container runs our own program on a hostile tarball.
         result: message.and_then(|text| serde_json::from_str(text).ok()),

@@ -70,10 +70,8 @@ pub fn populate_job(
         volume_mounts: Some(vec![plan_mount(), tree, mount("tmp", "/tmp", false)]),
         ..Container::default()
     };
-    let annotations: BTreeMap<String, String> = replaces
-        .map(|tree| (REPLACES_ANNOTATION.to_owned(), tree.to_owned()))
-        .into_iter()
-        .collect();
+    let mut annotations = BTreeMap::from([(TREE_ANNOTATION.to_owned(), place.sub_path.clone())]);
+    annotations.extend(replaces.map(|tree| (REPLACES_ANNOTATION.to_owned(), tree.to_owned())));
     let seconds = i64::try_from(plan.seconds).unwrap_or(i64::MAX);
     let job = PodJob {
         name: name.to_owned(),
@@ -103,11 +101,13 @@ pub fn prune_job(
     settings: &Settings,
 ) -> Job {
     let root = "/asu/cache";
+    // The marker first: a tree of which only a part is gone must not be taken for a whole one.
+    let gone = [format!("{root}/{folder}/{}", paths::MARKER), format!("{root}/{folder}")];
     let arguments = ["rm", "-rf", "--one-file-system", "--"].map(str::to_owned);
     let container = Container {
         name: CONTAINER.to_owned(),
         image: Some(settings.pods.builder_image.clone()),
-        command: Some(arguments.into_iter().chain([format!("{root}/{folder}")]).collect()),
+        command: Some(arguments.into_iter().chain(gone).collect()),
         security_context: Some(restricted(TRUSTED_USER)),
         resources: Some(resources("50m", "32Mi", "256Mi")),
         volume_mounts: Some(vec![mount("cache", root, false)]),

@@ -53,6 +53,11 @@ pub fn status(
             status.job_name = Some(job.clone());
             (CachePhase::Populating, "Populating".to_owned(), "a pod fills the tree".to_owned())
         }
+        Decision::Clearing { job, .. } => {
+            status.job_name = Some(job.clone());
+            let message = "a former tree is being removed";
+            (CachePhase::Populating, "Clearing".to_owned(), message.to_owned())
+        }
         Decision::Populating { job, problem } => {
             status.job_name = Some(job.clone());
             populating(problem.as_deref())

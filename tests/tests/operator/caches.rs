@@ -1,11 +1,17 @@
 //! Trees: made, renewed, failed, removed.
 
-use asu_core::result::{PopulateFailure, PopulateResult};
+use asu_core::{
+    failure::FailureReason,
+    result::{PopulateFailure, PopulateResult},
+};
 use asu_crds::{CachePhase, ImageBuilderCache, labels};
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
 use kube::{ResourceExt, api::DeleteParams};
 
-use super::{objects::cache, world::World};
+use super::{
+    objects::{build, cache},
+    world::World,
+};
 
 fn populates(name: &str) -> String {
     format!("{}={name},{}=populate", labels::CACHE, labels::COMPONENT)
@@ -88,6 +94,61 @@ async fn another_builder_image_makes_a_new_tree_while_the_old_stays_in_use() {
         .await;
     let image = api.get(&name).await.unwrap().status.unwrap().builder_image;
     assert_eq!(image.as_deref(), Some("builder:2"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_cannot_be_had_is_told_and_builds_do_not_wait_for_it_for_ever() {
+    let world = World::new().await;
+    let cache = cache();
+    let name = cache.name_any();
+    let claim: PersistentVolumeClaim = serde_json::from_value(serde_json::json!({
+        "metadata": {"name": format!("ibc-{name}")},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}}
+        }
+    }))
+    .unwrap();
+    world.create(&claim).await;
+    let _operator = world.operator("a", &["--cache-claim-mode=perCache"]).await;
+    world.create(&cache).await;
+    let status = world
+        .until("why it cannot be filled", || async {
+            let status = world.api::<ImageBuilderCache>().get(&name).await.ok()?.status?;
+            (status.phase == Some(CachePhase::Failed)).then_some(status)
+        })
+        .await;
+    assert_eq!(status.reason.as_deref(), Some("NotAccepted"));
+    assert!(status.message.unwrap().contains("another object's"));
+    let build = world.create(&build("luci")).await;
+    let failed = world.archived(&build).await;
+    assert_eq!(failed.reason.as_deref(), Some(FailureReason::CacheFailed.as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_builder_image_that_is_taken_back_costs_no_tree_that_is_in_use() {
+    let world = World::new().await;
+    let operator = world.operator("a", &[]).await;
+    let cache = world.ready_cache().await;
+    let name = cache.name_any();
+    let api = world.api::<ImageBuilderCache>();
+    let place = api.get(&name).await.unwrap().status.unwrap().place.unwrap();
+    operator.terminate().await.unwrap();
+    let upgraded = world.operator("b", &["--builder-image=builder:2"]).await;
+    let job = world
+        .until("a Job for the new tree", || async {
+            let jobs = world.jobs(&populates(&name)).await;
+            jobs.into_iter().find(|job| job.annotations().contains_key("asu.dev/replaces"))
+        })
+        .await;
+    assert_eq!(job.annotations()["asu.dev/replaces"], place.sub_path);
+    upgraded.terminate().await.unwrap();
+    let _back = world.operator("c", &[]).await;
+    world.populated(&job).await;
+    let prune = world.job(&format!("{}={name},{}=prune", labels::CACHE, labels::COMPONENT)).await;
+    assert_eq!(prune.annotations()["asu.dev/replaces"], job.annotations()["asu.dev/tree"]);
+    assert_ne!(prune.annotations()["asu.dev/replaces"], place.sub_path);
+    assert_eq!(api.get(&name).await.unwrap().status.unwrap().place, Some(place));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
