@@ -5,12 +5,12 @@ mod recent;
 mod slim;
 mod trigger;
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
 use futures::StreamExt;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
-    Api, Client, Resource,
+    Api, Client, Resource, ResourceExt as _,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt,
@@ -140,10 +140,7 @@ impl<L> Watch<'_, L> {
             while let Some(Some(event)) = stop.run_until_cancelled(events.next()).await {
                 match event.map(readable) {
                     Ok(None) => {}
-                    Ok(Some(event)) => {
-                        writer.apply_watcher_event(&event);
-                        tell(&*listener, &stores, &event);
-                    }
+                    Ok(Some(event)) => take(&mut writer, &*listener, &stores, &event),
                     Err(error) => {
                         let kind = K::kind(&());
                         tracing::warn!(%kind, %error, "the watch broke off and starts again");
@@ -182,13 +179,99 @@ where
     }
 }
 
-fn tell<K>(listener: &impl Listener<K>, stores: &Stores, event: &watcher::Event<K>) {
+/// Puts an event into the store, and tells what it changed there. A list that is read anew arrives
+/// object by object, and the store takes it over as a whole at its end: until then it would not have
+/// what the listener asks it for.
+fn take<K>(
+    writer: &mut Writer<K>,
+    listener: &impl Listener<K>,
+    stores: &Stores,
+    event: &watcher::Event<K>,
+) where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
     use watcher::Event as E;
+    let store = writer.as_reader();
+    let before = if matches!(event, E::InitDone) { store.state() } else { Vec::new() };
+    writer.apply_watcher_event(event);
     match event {
-        E::Apply(object) | E::InitApply(object) => {
-            listener.changed(stores, &Change::Present(object));
-        }
+        E::Apply(object) => listener.changed(stores, &Change::Present(object)),
         E::Delete(object) => listener.changed(stores, &Change::Gone(object)),
-        E::Init | E::InitDone => {}
+        E::Init | E::InitApply(_) => {}
+        E::InitDone => {
+            let now = store.state();
+            let there: HashSet<String> = now.iter().filter_map(|it| it.uid()).collect();
+            let gone = |it: &&Arc<K>| it.uid().is_none_or(|uid| !there.contains(&uid));
+            for object in before.iter().filter(gone) {
+                listener.changed(stores, &Change::Gone(object));
+            }
+            for object in &now {
+                listener.changed(stores, &Change::Present(object));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use asu_crds::examples;
+
+    use super::*;
+
+    /// Says of each change whether the store had the object then.
+    #[derive(Default)]
+    struct Told(Mutex<Vec<String>>);
+
+    impl Listener<FirmwareBuild> for Told {
+        fn changed(&self, stores: &Stores, change: &Change<'_, FirmwareBuild>) {
+            let there =
+                |it: &FirmwareBuild| stores.builds.find(|known| known.uid() == it.uid()).is_some();
+            let line = match change {
+                Change::Present(it) => format!("{} there={}", it.name_any(), there(it)),
+                Change::Gone(it) => format!("{} gone there={}", it.name_any(), there(it)),
+            };
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    fn build(name: &str) -> FirmwareBuild {
+        let mut build = examples::build();
+        build.metadata.name = Some(name.into());
+        build.metadata.namespace = Some("asu".into());
+        build.metadata.uid = Some(format!("uid of {name}"));
+        build
+    }
+
+    #[test]
+    fn a_list_that_is_read_anew_is_told_when_the_store_has_all_of_it() {
+        use watcher::Event as E;
+        let (builds, mut writer) = reflector::store();
+        let stores = Stores {
+            distributions: reflector::store().0,
+            caches: reflector::store().0,
+            builds,
+            jobs: reflector::store().0,
+            pods: reflector::store().0,
+        };
+        let told = Told::default();
+        let mut after = |events: Vec<E<FirmwareBuild>>| {
+            for event in events {
+                take(&mut writer, &told, &stores, &event);
+            }
+            let mut lines = std::mem::take(&mut *told.0.lock().unwrap());
+            lines.sort();
+            lines
+        };
+        let first = vec![E::Init, E::InitApply(build("a")), E::InitApply(build("b")), E::InitDone];
+        assert_eq!(after(first), ["a there=true", "b there=true"]);
+        assert_eq!(after(vec![E::Apply(build("c"))]), ["c there=true"]);
+        assert_eq!(after(vec![E::Init, E::InitApply(build("d"))]), Vec::<String>::new());
+        let rest = vec![E::InitApply(build("b")), E::InitDone];
+        let told_then =
+            ["a gone there=false", "b there=true", "c gone there=false", "d there=true"];
+        assert_eq!(after(rest), told_then);
+        assert_eq!(after(vec![E::Delete(build("b"))]), ["b gone there=false"]);
     }
 }
