@@ -22,6 +22,9 @@ pub const MAX_REPOSITORY_URL: usize = 512;
 pub const MAX_REPOSITORY_KEYS: usize = 16;
 /// Longest repository key, in bytes: a PEM public key has fewer than 300.
 pub const MAX_REPOSITORY_KEY: usize = 2048;
+/// Most bytes of a whole request as JSON: it travels to the pod in an annotation, and Kubernetes bounds
+/// all annotations of a pod to 256 KiB.
+pub const MAX_REQUEST: usize = 160 << 10;
 
 /// Root file systems that a client may ask for (the set of today's public server).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -290,101 +293,15 @@ pub fn check(request: &Request) -> Result<(), InvalidField> {
     if request.rootfs_size_mb.is_some_and(|size| size == 0 || size > 65_536) {
         return Err(invalid("rootfs_size_mb", "must be from 1 to 65536"));
     }
-    check_repositories(request)
+    check_repositories(request)?;
+    // A request whose JSON cannot be made is no request either.
+    let length = serde_json::to_vec(request).map_or(usize::MAX, |json| json.len());
+    if length > MAX_REQUEST {
+        return Err(invalid("request", format!("all of it may have {MAX_REQUEST} bytes as JSON")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    pub(crate) fn example() -> Request {
-        Request {
-            distribution: "openwrt".into(),
-            version: "24.10.7".into(),
-            version_code: None,
-            target: "ath79/generic".into(),
-            profile: "8dev_carambola2".into(),
-            packages: ["luci", "vim"].map(String::from).into(),
-            packages_versions: BTreeMap::new(),
-            diff_packages: false,
-            filesystem: None,
-            rootfs_size_mb: None,
-            defaults: None,
-            repositories: BTreeMap::new(),
-            repositories_mode: RepositoriesMode::Replace,
-            repository_keys: BTreeSet::new(),
-        }
-    }
-
-    #[test]
-    fn every_filesystem_name_parses_back() {
-        for fs in Filesystem::ALL {
-            assert_eq!(Filesystem::parse(fs.as_str()), Some(fs));
-            assert_eq!(serde_json::to_value(fs).unwrap(), fs.as_str());
-        }
-    }
-
-    #[test]
-    fn a_mode_without_repositories_means_nothing() {
-        let mut request = example();
-        request.repositories_mode = RepositoriesMode::Append;
-        assert_eq!(request.canonical(), example());
-    }
-
-    #[test]
-    fn versions_win_over_plain_names() {
-        let mut request = example();
-        request.packages_versions.insert("luci".into(), "1".into());
-        let request = request.canonical();
-        assert!(request.packages.is_empty());
-        assert_eq!(request.requested_packages(), ["luci"]);
-    }
-
-    #[test]
-    fn make_and_shell_syntax_is_never_a_package() {
-        for bad in ["$(shell id)", "a b", "a;b", "a=1", "", "-", "--x", "a\n", "`id`", "a/b", "@x"]
-        {
-            assert!(!is_package(bad), "{bad:?}");
-        }
-        for good in ["luci", "-ppp", "libstdc++6", "kmod-usb2", "libubox20240329"] {
-            assert!(is_package(good), "{good:?}");
-        }
-    }
-
-    #[test]
-    fn the_minus_of_a_removal_counts_as_a_part_of_the_name() {
-        let name = "a".repeat(MAX_PACKAGE_NAME);
-        assert!(is_package(&name) && !is_package(&format!("-{name}")));
-        assert!(is_package(&format!("-{}", &name[1..])));
-    }
-
-    #[test]
-    fn package_names_fit_together_into_one_argument_of_a_program() {
-        let mut request = example();
-        let long = |n: usize| format!("{n:0>127}");
-        request.packages = (0..512).map(long).collect();
-        assert_eq!(check(&request), Ok(()));
-        request.packages.insert("a".to_owned());
-        assert_eq!(check(&request).unwrap_err().field, "packages");
-    }
-
-    proptest! {
-        #[test]
-        fn what_passes_as_a_package_has_no_character_that_make_expands(name in ".{0,40}") {
-            if is_package(&name) {
-                prop_assert!(!name.contains(['$', '(', ')', '`', ' ', '\t', '\n', '\'', '"', '\\', '#', ':', '=', ';', '&', '|', '<', '>', '*', '?', '/']));
-            }
-        }
-
-        #[test]
-        fn canonical_is_idempotent(names in proptest::collection::btree_set("[a-z]{1,8}", 0..5), code in "[a-z0-9]{0,4}") {
-            let mut request = example();
-            request.packages = names;
-            request.version_code = Some(code);
-            let once = request.canonical();
-            prop_assert_eq!(once.clone().canonical(), once);
-        }
-    }
-}
+#[path = "request_tests.rs"]
+pub(crate) mod tests;

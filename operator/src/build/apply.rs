@@ -1,7 +1,7 @@
 //! Makes and deletes the Jobs of a build, its cache, and in the end itself.
 
 use asu_crds::{FirmwareBuild, ImageBuilderCacheSpec, Resolved, labels};
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use kube::{
     ResourceExt,
     api::{DeleteParams, PostParams, Preconditions},
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     context::Context,
     distribution::{cache_spec, create_cache, target_path},
-    runtime::patch::{is_conflict, is_not_found, set_finalizers},
+    runtime::patch::{is_conflict, is_not_found, is_refused, set_finalizers},
     watches::Slim,
 };
 
@@ -45,6 +45,7 @@ pub async fn create_job(
                 tracing::warn!(job = name, "a Job of another object has this name");
                 attempt.number = attempt.number.saturating_add(1);
             }
+            Err(error) if is_refused(&error) => return Err(Fault::JobRefused(error)),
             Err(error) => return Err(error.into()),
         }
     }
@@ -60,6 +61,24 @@ pub async fn delete_jobs(context: &Context, names: &[String]) -> Result<(), kube
         }
     }
     Ok(())
+}
+
+/// Deletes the first-boot script of a build that ended, whose object stays for hours: nothing needs
+/// the text any more. What cannot be deleted now goes with the object at the latest.
+pub async fn forget_script(context: &Context, build: &FirmwareBuild) {
+    if let Err(error) = delete_secret(context, build).await {
+        tracing::warn!(build = build.name_any(), %error, "its Secret is not deleted yet");
+    }
+}
+
+async fn delete_secret(context: &Context, build: &FirmwareBuild) -> Result<(), kube::Error> {
+    let Some(secret) = dereference::own_secret(context, build).await? else { return Ok(()) };
+    let preconditions = Preconditions { uid: secret.uid(), resource_version: None };
+    let params = DeleteParams::background().preconditions(preconditions);
+    match context.api::<Secret>().delete(&secret.name_any(), &params).await {
+        Err(error) if !is_not_found(&error) && !is_conflict(&error) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Asks for the cache that a build needs.

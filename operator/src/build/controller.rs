@@ -103,7 +103,8 @@ impl Pass {
                 self.facts.turn = Some(turn);
             }
             Lookup::Secret => {
-                self.facts.secret = Some(dereference::secret(&context, &self.build).await?);
+                let found = dereference::own_secret(&context, &self.build).await?;
+                self.facts.secret = Some(found.is_some());
             }
             Lookup::UnseenJob => {
                 let job = self.facts.status.job_name.clone().unwrap_or_default();
@@ -168,6 +169,7 @@ impl Pass {
                 return Ok(Action::requeue(Duration::from_secs(2)));
             }
             Step::DeleteJobs(jobs) => {
+                apply::forget_script(&context, &self.build).await;
                 apply::delete_jobs(&context, &jobs).await?;
                 return Ok(Action::requeue(Duration::from_secs(5)));
             }
@@ -223,7 +225,11 @@ impl Pass {
             number,
             settings: &self.context.settings,
         };
-        let (job, number) = apply::create_job(&self.context, attempt).await?;
+        let (job, number) = match apply::create_job(&self.context, attempt).await {
+            // Its place in the queue is another's.
+            Err(Fault::JobRefused(error)) => return self.fail(refused_job(&error)).await,
+            created => created?,
+        };
         tracing::info!(build = self.build.name_any(), job, attempt = number, "its Job is created");
         let action = self.running(&job, number, None, None).await?;
         let on = self.build.object_ref(&());
@@ -341,6 +347,11 @@ impl Pass {
         let ending = asu_store::model::Ending::Failed(failure);
         Finish { ending, log, millis }.run(self).await
     }
+}
+
+fn refused_job(error: &kube::Error) -> Failure {
+    tracing::error!(%error, "a Job is refused");
+    Failure::new(FailureReason::Internal, "Kubernetes does not accept the Job of this build")
 }
 
 fn no_longer_offered() -> Failure {

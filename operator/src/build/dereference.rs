@@ -13,7 +13,7 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Pod, Secret},
 };
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use kube::{ResourceExt, core::PartialObjectMeta, runtime::reflector::ObjectRef};
 
 use super::facts::{CacheFact, Facts, JobFact, Policy, Stored};
 use crate::{
@@ -166,15 +166,18 @@ pub async fn stored(
     Ok(Stored::Nothing)
 }
 
-/// Whether the Secret of a private build is there and belongs to it. Only its metadata is read.
+/// The Secret of a private build, when it is there and belongs to it. Only its metadata is read.
 ///
 /// # Errors
 /// Those of the API server.
-pub async fn secret(context: &Context, build: &FirmwareBuild) -> Result<bool, kube::Error> {
-    let Some(defaults) = &build.spec.request.defaults else { return Ok(true) };
+pub async fn own_secret(
+    context: &Context,
+    build: &FirmwareBuild,
+) -> Result<Option<PartialObjectMeta<Secret>>, kube::Error> {
+    let Some(defaults) = &build.spec.request.defaults else { return Ok(None) };
     let found = context.api::<Secret>().get_metadata_opt(&defaults.secret_name).await?;
     let uid = build.uid();
-    Ok(found.is_some_and(|secret| is_owned_by(&secret, uid.as_deref())))
+    Ok(found.filter(|secret| is_owned_by(secret, uid.as_deref())))
 }
 
 /// Whether a Job that the watch does not show is there and belongs to the build.

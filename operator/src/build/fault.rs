@@ -22,6 +22,9 @@ pub enum Fault {
     /// No Job can be made.
     #[error(transparent)]
     Attempt(#[from] BadAttempt),
+    /// The API server will never take the Job.
+    #[error("the API server refuses the Job: {0}")]
+    JobRefused(#[source] kube::Error),
     /// The object was replaced by another of its name.
     #[error("the object was replaced meanwhile")]
     Replaced,
@@ -43,7 +46,7 @@ impl reconcile::Fault for Fault {
             Self::Store(error) if error.is_unavailable() => "DatabaseUnavailable",
             Self::Store(_) => "DatabaseError",
             Self::Artifacts(_) => "StoreError",
-            Self::Attempt(_) | Self::Undecided => "Internal",
+            Self::Attempt(_) | Self::JobRefused(_) | Self::Undecided => "Internal",
             Self::Replaced => "Replaced",
             Self::NoDistribution => "NotOffered",
             Self::NamesTaken => "NamesTaken",

@@ -17,6 +17,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
+    apply,
     archive::{Ended, record, summary},
     controller::Pass,
     decide::MAX_ATTEMPTS,
@@ -63,6 +64,8 @@ impl Finish {
             }
             Err(fault) => return Err(fault),
         }
+        // Before the status: once that says `Archived`, the end of the build is not gone through again.
+        apply::forget_script(&pass.context, &pass.build).await;
         self.publish(pass, started, finished, true).await?;
         self.tell(pass, finished).await;
         Ok(Action::requeue(TIDY))

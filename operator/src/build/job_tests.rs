@@ -1,11 +1,14 @@
-use asu_crds::examples;
+use asu_crds::{DefaultsSpec, examples};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::settings::parsed;
 
-#[test]
-fn a_build_pod_gives_its_volumes_to_no_group_which_would_make_the_work_folder_setgid() {
-    let (build, distribution) = (examples::build(), examples::distribution());
+/// The Job of a private build, as the API server gets it.
+fn made(options: &[&str]) -> (BuildPlan, Value) {
+    let (mut build, distribution) = (examples::build(), examples::distribution());
+    build.spec.request.defaults =
+        Some(DefaultsSpec { sha256: "b".repeat(64), length: 5, secret_name: "s".into() });
     let request = build.spec.request.to_request().unwrap();
     let image_builder_sha256 = "a".repeat(64);
     let attempt = Attempt {
@@ -18,12 +21,127 @@ fn a_build_pod_gives_its_volumes_to_no_group_which_would_make_the_work_folder_se
         image: "i",
         workspace: Workspace::Copy,
         number: 1,
-        settings: &parsed(&[]),
+        settings: &parsed(options),
     };
-    let plan = plan(&attempt).unwrap();
-    assert_eq!(plan.workspace, Workspace::Copy, "as the cache says");
-    let pod = job(&attempt).unwrap().spec.unwrap().template.spec.unwrap();
-    let context = pod.security_context.unwrap();
-    assert_eq!((context.fs_group, context.fs_group_change_policy), (None, None));
-    assert_eq!(context.run_as_non_root, Some(true));
+    (plan(&attempt).unwrap(), serde_json::to_value(job(&attempt).unwrap()).unwrap())
+}
+
+fn pod(job: &Value) -> &Value {
+    &job["spec"]["template"]["spec"]
+}
+
+fn container<'a>(job: &'a Value, name: &str) -> &'a Value {
+    let containers = pod(job)["containers"].as_array().unwrap();
+    assert_eq!(containers.len(), 2);
+    containers.iter().find(|it| it["name"] == name).unwrap()
+}
+
+/// What a container sees of the pod's volumes: name and whether it may write.
+fn mounts(job: &Value, name: &str) -> Vec<(String, bool)> {
+    let mounts = container(job, name)["volumeMounts"].as_array().unwrap().iter();
+    let mut mounts: Vec<_> = mounts
+        .map(|it| (it["name"].as_str().unwrap().to_owned(), it["readOnly"] != true))
+        .collect();
+    mounts.sort();
+    mounts
+}
+
+#[test]
+fn the_plan_of_the_largest_request_fits_into_an_annotation() {
+    // What Kubernetes allows all annotations of a pod together.
+    const MOST: usize = 256 << 10;
+    let (plan, job) = made(&[]);
+    let rest = serde_json::to_string(&plan).unwrap().len();
+    let keys = |object: &Value| object["metadata"]["annotations"].as_object().unwrap().len();
+    assert_eq!(keys(&job["spec"]["template"]), 1);
+    // Renamed packages may be longer than those that were asked for.
+    let renamed = 512 * asu_core::request::MAX_PACKAGE_NAME;
+    assert!(rest + asu_core::request::MAX_REQUEST + renamed < MOST);
+}
+
+#[test]
+fn a_plan_says_how_the_cache_is_used() {
+    let (plan, _) = made(&[]);
+    assert_eq!(plan.workspace, Workspace::Copy);
+}
+
+#[test]
+fn a_build_pod_gives_its_volumes_to_no_group_which_would_make_the_work_folder_setgid() {
+    let (_, job) = made(&[]);
+    let context = &pod(&job)["securityContext"];
+    assert_eq!(context["fsGroup"], Value::Null);
+    assert_eq!(context["fsGroupChangePolicy"], Value::Null);
+    assert_eq!(context["runAsNonRoot"], true);
+}
+
+#[test]
+fn what_is_built_sees_neither_the_store_nor_a_tree_that_it_may_write() {
+    let (_, job) = made(&[]);
+    let own = |name: &str, writable| (name.to_owned(), writable);
+    let build = ["defaults", "imagebuilder", "plan"].map(|name| own(name, false));
+    let written = ["tmp", "work"].map(|name| own(name, true));
+    assert_eq!(mounts(&job, "build"), [&build[..], &written[..]].concat());
+}
+
+#[test]
+fn what_publishes_has_only_the_work_folder_in_common_with_what_is_built() {
+    let (_, job) = made(&[]);
+    let build = mounts(&job, "build");
+    let publish = mounts(&job, "publish");
+    let also = |mount: &&(String, bool)| mount.1 && build.contains(mount);
+    let shared: Vec<_> = publish.iter().filter(also).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(shared, ["work"]);
+    assert!(publish.iter().all(|(name, _)| name != "defaults"), "{publish:?}");
+    let user = |name| container(&job, name)["securityContext"]["runAsUser"].as_i64().unwrap();
+    assert_ne!(user("build"), user("publish"));
+}
+
+#[test]
+fn a_build_pod_has_no_token_no_rights_and_shares_no_processes() {
+    let (_, job) = made(&["--host-users=false"]);
+    let pod = pod(&job);
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["serviceAccountName"], "asu-builder");
+    for shared in ["shareProcessNamespace", "hostPID", "hostIPC", "hostNetwork"] {
+        assert!(pod[shared].is_null(), "{shared}");
+    }
+    assert_eq!(pod["hostUsers"], false);
+    for name in ["build", "publish"] {
+        let context = &container(&job, name)["securityContext"];
+        assert_eq!(context["readOnlyRootFilesystem"], true, "{name}");
+        assert_eq!(context["allowPrivilegeEscalation"], false, "{name}");
+        assert_eq!(context["capabilities"], json!({"drop": ["ALL"]}), "{name}");
+        assert_eq!(container(&job, name)["env"], Value::Null, "{name}");
+    }
+}
+
+#[test]
+fn pods_of_a_store_on_one_node_go_where_the_others_are() {
+    let (_, job) = made(&["--colocate=asu.dev/store=here"]);
+    let template = &job["spec"]["template"];
+    assert_eq!(template["metadata"]["labels"]["asu.dev/store"], "here");
+    let affinity = &pod(&job)["affinity"]["podAffinity"];
+    let terms = affinity["requiredDuringSchedulingIgnoredDuringExecution"].as_array().unwrap();
+    assert_eq!(terms[0]["labelSelector"]["matchLabels"], json!({"asu.dev/store": "here"}));
+    let (_, free) = made(&[]);
+    assert_eq!(pod(&free)["affinity"], Value::Null);
+}
+
+#[test]
+fn a_disrupted_pod_is_made_anew_by_its_job_and_every_other_end_is_the_operator_s_matter() {
+    let (_, job) = made(&[]);
+    let spec = &job["spec"];
+    assert_eq!(spec["backoffLimit"], 0);
+    assert_eq!(spec["podReplacementPolicy"], "Failed");
+    assert_eq!(spec["ttlSecondsAfterFinished"], Value::Null);
+    let rules = spec["podFailurePolicy"]["rules"].as_array().unwrap();
+    assert_eq!(rules[0]["action"], "Ignore");
+    let disrupted = json!([{"type": "DisruptionTarget", "status": "True"}]);
+    assert_eq!(rules[0]["onPodConditions"], disrupted);
+    let ends: Vec<_> = rules[1..]
+        .iter()
+        .map(|rule| (rule["action"].as_str().unwrap(), rule["onExitCodes"].clone()))
+        .collect();
+    let exit = |name| json!({"containerName": name, "operator": "In", "values": [REQUEST_FAULT]});
+    assert_eq!(ends, [("FailJob", exit("build")), ("FailJob", exit("publish"))]);
 }

@@ -14,6 +14,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::facts::CacheFact;
 use crate::queue::Turn;
 
+/// Longest message, in characters; the schema allows a little more.
+const MAX_MESSAGE: usize = 1000;
+
 /// A status in the making.
 pub struct Writer {
     status: FirmwareBuildStatus,
@@ -62,13 +65,15 @@ impl Writer {
     fn say(&mut self, phase: BuildPhase, reason: &str, message: &str) {
         self.status.phase = Some(phase);
         self.status.reason = Some(reason.to_owned());
-        self.status.message = Some(message.to_owned());
+        // Kubernetes' own sentences may be longer than the schema allows.
+        let message: String = message.chars().take(MAX_MESSAGE).collect();
+        self.status.message = Some(message.clone());
         let (ready, reconciling, stalled) = match phase {
             BuildPhase::Succeeded => (true, false, false),
             BuildPhase::Failed | BuildPhase::Cancelled => (false, false, true),
             BuildPhase::Pending | BuildPhase::Queued | BuildPhase::Running => (false, true, false),
         };
-        self.set(C::Ready, ready.into(), reason, message);
+        self.set(C::Ready, ready.into(), reason, &message);
         self.set(C::Reconciling, reconciling.into(), reason, "");
         self.set(C::Stalled, stalled.into(), reason, "");
     }

@@ -63,7 +63,8 @@ const OPERATOR: &[(&str, &str)] = &[
     ("/persistentvolumeclaims", "get"), // cache/apply.rs: populate, claim_exists
     ("/persistentvolumeclaims", "create"), // cache/apply.rs: populate
     ("/persistentvolumeclaims", "delete"), // cache/apply.rs: delete_claim
-    ("/secrets", "get"),      // build/dereference.rs: secret
+    ("/secrets", "get"),      // build/dereference.rs: own_secret
+    ("/secrets", "delete"),   // build/apply.rs: delete_secret
     ("coordination.k8s.io/leases#asu-operator", "get"), // leader/driver.rs: exchange
     ("coordination.k8s.io/leases#asu-operator", "update"), // leader/driver.rs: exchange, release
     ("coordination.k8s.io/leases", "create"), // leader/driver.rs: exchange

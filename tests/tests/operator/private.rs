@@ -7,8 +7,9 @@ use asu_core::{
 };
 use asu_crds::{BuildPhase, DefaultsSpec, FirmwareBuild, is_true, labels};
 use asu_store::BuildRepository;
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    ResourceExt,
+    Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
@@ -37,11 +38,56 @@ async fn a_script_that_never_comes_fails_the_build_although_its_cache_is_being_f
     let build = world.create(&private()).await;
     let status = world.archived(&build).await;
     assert_eq!(status.reason.as_deref(), Some(FailureReason::DefaultsMissing.as_str()));
-    assert!(world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await.is_empty());
+    assert!(world.jobs_of(&build).await.is_empty());
     // Its own time to live is over soon.
     world.gone(&build).await;
     let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap();
     assert!(record.is_some(), "history stays");
+}
+
+/// The Secret of a private build, as the API makes it, under that owner's uid.
+async fn script_of(world: &World, build: &FirmwareBuild, uid: &str) -> Secret {
+    let mut owner = build.controller_owner_ref(&()).unwrap();
+    owner.uid = uid.to_owned();
+    let mut secret = Secret::default();
+    secret.metadata.name = Some("defaults".into());
+    secret.metadata.owner_references = Some(vec![owner]);
+    secret.string_data = Some([("defaults".to_owned(), "uci set x=y".to_owned())].into());
+    world.create(&secret).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_goes_when_its_build_ended_although_the_object_stays() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&private()).await;
+    script_of(&world, &build, &build.uid().unwrap()).await;
+    world.job_of(&build).await;
+    world.succeed(&build).await;
+    world.archived(&build).await;
+    let secrets = world.api::<Secret>();
+    world
+        .until("the Secret is gone", || async {
+            secrets.get_opt("defaults").await.ok()?.is_none().then_some(())
+        })
+        .await;
+    assert!(world.api::<FirmwareBuild>().get_opt(&build.name_any()).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_of_another_build_is_neither_used_nor_deleted() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &["--defaults-timeout=2s"]).await;
+    world.ready_cache().await;
+    let build = world.create(&private()).await;
+    script_of(&world, &build, "00000000-0000-0000-0000-000000000000").await;
+    let status = world.archived(&build).await;
+    assert_eq!(status.reason.as_deref(), Some(FailureReason::DefaultsMissing.as_str()));
+    // The deletion comes with the archive's pass, which ended by now or soon.
+    world.delete(&build).await;
+    world.gone(&build).await;
+    assert!(world.api::<Secret>().get_opt("defaults").await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,15 +122,16 @@ async fn a_pod_that_cannot_start_says_why_and_is_tried_again() {
     let build = world.create(&build("luci")).await;
     let job = world.job_of(&build).await;
     let pod = world.started_pod(&job).await;
+    // A scheduler of many nodes says more than our schema takes.
+    let said = format!("0/1 nodes are available{}", ", and so on".repeat(200));
     let status = json!({"status": {"phase": "Pending", "conditions": [{
-        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-        "message": "0/1 nodes are available"
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said
     }]}});
     world.patch_status::<k8s_openapi::api::core::v1::Pod>(&pod.name_any(), &status).await;
     let told = world
         .status(&build, "why it does not start", |it| it.reason.as_deref() == Some("NotStarted"))
         .await;
-    assert_eq!(told.message.as_deref(), Some("Unschedulable: 0/1 nodes are available"));
+    assert!(told.message.unwrap().starts_with("Unschedulable: 0/1 nodes are available, and"));
     let failed = world
         .status(&build, "the failed attempt", |it| it.reason.as_deref() == Some("AttemptFailed"))
         .await;

@@ -1,0 +1,105 @@
+use proptest::prelude::*;
+
+use super::*;
+
+pub(crate) fn example() -> Request {
+    Request {
+        distribution: "openwrt".into(),
+        version: "24.10.7".into(),
+        version_code: None,
+        target: "ath79/generic".into(),
+        profile: "8dev_carambola2".into(),
+        packages: ["luci", "vim"].map(String::from).into(),
+        packages_versions: BTreeMap::new(),
+        diff_packages: false,
+        filesystem: None,
+        rootfs_size_mb: None,
+        defaults: None,
+        repositories: BTreeMap::new(),
+        repositories_mode: RepositoriesMode::Replace,
+        repository_keys: BTreeSet::new(),
+    }
+}
+
+#[test]
+fn every_filesystem_name_parses_back() {
+    for fs in Filesystem::ALL {
+        assert_eq!(Filesystem::parse(fs.as_str()), Some(fs));
+        assert_eq!(serde_json::to_value(fs).unwrap(), fs.as_str());
+    }
+}
+
+#[test]
+fn a_mode_without_repositories_means_nothing() {
+    let mut request = example();
+    request.repositories_mode = RepositoriesMode::Append;
+    assert_eq!(request.canonical(), example());
+}
+
+#[test]
+fn versions_win_over_plain_names() {
+    let mut request = example();
+    request.packages_versions.insert("luci".into(), "1".into());
+    let request = request.canonical();
+    assert!(request.packages.is_empty());
+    assert_eq!(request.requested_packages(), ["luci"]);
+}
+
+#[test]
+fn make_and_shell_syntax_is_never_a_package() {
+    for bad in ["$(shell id)", "a b", "a;b", "a=1", "", "-", "--x", "a\n", "`id`", "a/b", "@x"] {
+        assert!(!is_package(bad), "{bad:?}");
+    }
+    for good in ["luci", "-ppp", "libstdc++6", "kmod-usb2", "libubox20240329"] {
+        assert!(is_package(good), "{good:?}");
+    }
+}
+
+#[test]
+fn the_minus_of_a_removal_counts_as_a_part_of_the_name() {
+    let name = "a".repeat(MAX_PACKAGE_NAME);
+    assert!(is_package(&name) && !is_package(&format!("-{name}")));
+    assert!(is_package(&format!("-{}", &name[1..])));
+}
+
+#[test]
+fn package_names_fit_together_into_one_argument_of_a_program() {
+    let mut request = example();
+    let long = |n: usize| format!("{n:0>127}");
+    request.packages = (0..512).map(long).collect();
+    assert_eq!(check(&request), Ok(()));
+    request.packages.insert("a".to_owned());
+    assert_eq!(check(&request).unwrap_err().field, "packages");
+}
+
+#[test]
+fn a_whole_request_fits_into_an_annotation_of_its_pod() {
+    let mut request = example();
+    // JSON writes two bytes for each.
+    let key = |n: usize| format!("{n:0>4}{}", "\"".repeat(MAX_REPOSITORY_KEY - 4));
+    request.repository_keys = (0..16).map(key).collect();
+    let version = "1".repeat(128);
+    let named = |n: usize| (format!("{n:0>60}"), version.clone());
+    request.packages_versions = (0..400).map(named).collect();
+    assert_eq!(check(&request), Ok(()));
+    request.packages_versions = (0..1000).map(named).collect();
+    assert_eq!(check(&request).unwrap_err().field, "request");
+}
+
+proptest! {
+    #[test]
+    fn what_passes_as_a_package_has_no_character_that_make_expands(name in ".{0,40}") {
+        if is_package(&name) {
+            prop_assert!(!name.contains(['$', '(', ')', '`', ' ', '\t', '\n', '\'', '"', '\\', '#', ':', '=', ';', '&', '|', '<', '>', '*', '?', '/']));
+        }
+    }
+
+    #[test]
+    fn canonical_is_idempotent(names in proptest::collection::btree_set("[a-z]{1,8}", 0..5), code in "[a-z0-9]{0,4}") {
+        let mut request = example();
+        request.packages = names;
+        request.version_code = Some(code);
+        let once = request.canonical();
+        prop_assert_eq!(once.clone().canonical(), once);
+    }
+}
