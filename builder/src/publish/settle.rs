@@ -52,8 +52,8 @@ impl Publish<'_> {
             files.sort_by(|a, b| a.name.cmp(&b.name));
             return Ok(Settled { key: build_key, files, is_own: false });
         }
-        let key = own_key(&build_key, &self.plan.uid);
-        // Only a killed attempt of this very build can have left anything here.
+        let key = own_key(&build_key, &self.plan.uid, self.plan.attempt);
+        // Only a pod of this very attempt that was killed can have left anything here.
         self.remove_below(&Key::from(format!("artifacts/{key}"))).await?;
         for file in &files {
             self.store

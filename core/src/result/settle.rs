@@ -62,10 +62,11 @@ fn is_listed(file: &StoredFile, sums: &str) -> bool {
     file.name == SUMS || sums.lines().any(|found| found == line)
 }
 
-/// The key of a build's own for files that may not lie under `build_key`.
-pub fn own_key(build_key: &Sha256Hex, uid: &str) -> Sha256Hex {
+/// The key of one attempt's own for files that may not lie under `build_key`. Two attempts of a build
+/// may both run: of a node that is cut off nobody knows.
+pub fn own_key(build_key: &Sha256Hex, uid: &str, attempt: u32) -> Sha256Hex {
     let mut hasher = FieldHasher::new("asu.dev/own-build-key/v1");
-    hasher.field(build_key.as_str()).field(uid);
+    hasher.field(build_key.as_str()).field(uid).field(&attempt.to_string());
     hasher.finish()
 }
 
@@ -139,7 +140,8 @@ mod tests {
     #[test]
     fn each_build_has_another_key_of_its_own() {
         let key = Sha256Hex::of(b"key");
-        assert_ne!(own_key(&key, "a"), own_key(&key, "b"));
-        assert_ne!(own_key(&key, "a"), key);
+        assert_ne!(own_key(&key, "a", 1), own_key(&key, "b", 1));
+        assert_ne!(own_key(&key, "a", 1), own_key(&key, "a", 2));
+        assert_ne!(own_key(&key, "a", 1), key);
     }
 }

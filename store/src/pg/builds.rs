@@ -96,13 +96,14 @@ impl BuildRepository for PgStore {
         self.bounded(archive(self, build, epoch)).await
     }
 
+    // By the clock of the leader: builds end by those of their nodes.
     async fn newest_by_hash(
         &self,
         request_hash: &Sha256Hex,
     ) -> Result<Option<BuildRecord>, StoreError> {
         self.bounded(async {
             build_row!(
-                "where b.request_hash = $1 order by b.finished_at desc, b.archived_at desc limit 1",
+                "where b.request_hash = $1 order by b.archived_at desc, b.finished_at desc limit 1",
                 request_hash.as_str()
             )
             .fetch_optional(self.pool())

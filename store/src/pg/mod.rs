@@ -66,7 +66,9 @@ impl PgStore {
         let options = url
             .parse::<PgConnectOptions>()
             .map_err(|_| StoreError::Url)?
-            .application_name(application_name);
+            .application_name(application_name)
+            // No column is a float, and PgBouncer refuses clients that set this.
+            .extra_float_digits(None);
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(settings.acquire_timeout)
