@@ -1,6 +1,6 @@
 //! The life of the process: warm up, wait for the Lease, lead, give it back.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use asu_store::{
     PgStore, PoolSettings, StoreError,
@@ -27,6 +27,9 @@ use crate::{
     settings::Settings,
     watches::{Kind, Stores, Triggers, WatchEnded},
 };
+
+/// Time between the end of draining and the first moment at which another process may lead.
+const SAFE: Duration = Duration::from_secs(1);
 
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
@@ -185,9 +188,10 @@ impl Follower {
         tasks.close();
         // Whoever lost the Lease may not finish what it began: the process ends at once.
         kept?;
-        let patience = self.settings.lease.lease_duration;
         // The Lease is not renewed any more: draining must end before it could be taken.
-        let drained = tokio::time::timeout(patience / 2, tasks.wait()).await.is_ok();
+        let patience = leadership.left().saturating_sub(SAFE);
+        let patience = patience.min(self.settings.lease.lease_duration / 2);
+        let drained = tokio::time::timeout(patience, tasks.wait()).await.is_ok();
         if fenced {
             return Err(RunError::Fenced);
         }

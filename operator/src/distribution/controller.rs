@@ -26,9 +26,6 @@ use crate::{
     },
 };
 
-/// First pause after something upstream could not be read.
-const RETRY: Duration = Duration::from_mins(1);
-
 /// A failed pass.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -88,9 +85,7 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
             apply::successors(&context, &decision.successors).await?;
             let facts = Facts::Written { decision: &decision, revision };
             publish(&object, &context, &facts).await?;
-            let interval = context.settings.catalog_interval;
-            let complete = decision.problems.is_empty();
-            let pause = if complete { interval } else { interval.min(RETRY) };
+            let pause = pause(&name, &decision, &context);
             context.catalogs.set_due(&name, Instant::now() + pause);
             Ok(Action::requeue(pause))
         }
@@ -108,6 +103,17 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
             publish(&object, &context, &facts).await?;
             Err(fault)
         }
+    }
+}
+
+/// Time until the next reading.
+fn pause(name: &str, decision: &Decision, context: &Context) -> Duration {
+    let interval = context.settings.catalog_interval;
+    if decision.successors.is_empty() {
+        context.catalogs.pause(name, decision.problems.is_empty(), interval)
+    } else {
+        // They take over when they are ready, which is soon.
+        dereference::RETRY.min(interval)
     }
 }
 

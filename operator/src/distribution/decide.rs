@@ -212,7 +212,7 @@ fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
     let changes = spec.package_changes.iter().map(package_change);
     Offer {
         public_url: spec.upstream.public_url.trim_end_matches('/').to_owned(),
-        latest: branches.iter().filter_map(|branch| branch.versions.first().cloned()).collect(),
+        latest: latest(&branches),
         allow_defaults: spec.limits.allow_defaults,
         max_defaults_length: spec.limits.max_defaults_length,
         max_rootfs_size_mb: spec.limits.max_rootfs_size_mb,
@@ -220,6 +220,12 @@ fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
         package_changes: changes.collect(),
         branches,
     }
+}
+
+/// Releases alone: LuCI would offer a router that has the newest one what stands before it.
+fn latest(branches: &[Branch]) -> Vec<String> {
+    let releases = branches.iter().filter(|branch| !branch.snapshot);
+    releases.filter_map(|branch| branch.versions.first().cloned()).collect()
 }
 
 /// The domain's form of a package change.

@@ -166,6 +166,16 @@ fn the_newest_version_of_each_branch_is_a_latest_one() {
 }
 
 #[test]
+fn a_snapshot_is_offered_and_is_never_the_latest() {
+    let mut spec = spec();
+    spec.branches[0].snapshot = true;
+    let all = vec![read("24.10.1", "24.10", Some("r2")), read("23.05.5", "23.05", Some("r2"))];
+    let found = decide("d", &spec, all, None, &ReadyCaches::default());
+    assert_eq!(found.offer.latest, ["23.05.5"]);
+    assert_eq!(found.offer.branches[0].versions, ["24.10.1"]);
+}
+
+#[test]
 fn a_pinned_cache_is_named_by_the_digest_that_is_offered() {
     let found = decided(vec![read("24.10.1", "24.10", Some("r2"))], None);
     let (name, cache) = found.pinned.iter().next().unwrap();

@@ -3,10 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use asu_core::catalog::Version;
+use asu_crds::ImageBuilderCache;
 use asu_upstream::{
     CatalogRead, ClientOptions, Memory, ReadRequest, Upstream, UpstreamError, read_catalog,
 };
@@ -29,9 +30,7 @@ pub struct ReadyCaches {
 pub fn ready_caches(context: &Context, distribution: &str) -> ReadyCaches {
     let mut ready = ReadyCaches::default();
     for cache in context.stores.caches.state() {
-        let placed = cache.status.as_ref().is_some_and(|status| status.place.is_some());
-        let usable = placed && cache.metadata.deletion_timestamp.is_none();
-        if cache.spec.distribution != distribution || !usable {
+        if cache.spec.distribution != distribution || !is_usable(&cache) {
             continue;
         }
         if cache.spec.pinned || observe(context, &cache).last_used.is_some() {
@@ -40,6 +39,11 @@ pub fn ready_caches(context: &Context, distribution: &str) -> ReadyCaches {
         ready.all.insert(cache.name_any());
     }
     ready
+}
+
+fn is_usable(cache: &ImageBuilderCache) -> bool {
+    let placed = cache.status.as_ref().is_some_and(|status| status.place.is_some());
+    placed && cache.metadata.deletion_timestamp.is_none()
 }
 
 /// What the last reading of each version of each distribution remembers, to skip what is unchanged,
@@ -51,7 +55,11 @@ pub struct Memories(Mutex<Known>);
 struct Known {
     versions: BTreeMap<(String, String), Memory>,
     due: BTreeMap<String, Instant>,
+    pauses: BTreeMap<String, Duration>,
 }
+
+/// Pause after a reading that was not complete; it doubles with each.
+pub const RETRY: Duration = Duration::from_mins(1);
 
 impl Memories {
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -82,9 +90,24 @@ impl Memories {
         self.lock().due.remove(distribution);
     }
 
+    /// Time until the next reading after one that was complete or not. What stays broken is not asked
+    /// for every minute for ever.
+    pub fn pause(&self, distribution: &str, complete: bool, interval: Duration) -> Duration {
+        let mut known = self.lock();
+        if complete {
+            known.pauses.remove(distribution);
+            return interval;
+        }
+        let pause = known.pauses.get(distribution).map_or(RETRY, |last| last.saturating_mul(2));
+        let pause = pause.min(interval);
+        known.pauses.insert(distribution.to_owned(), pause);
+        pause
+    }
+
     /// Forgets a distribution.
     pub fn forget(&self, distribution: &str) {
         let mut known = self.lock();
+        known.pauses.remove(distribution);
         known.versions.retain(|(name, _), _| name != distribution);
         known.due.remove(distribution);
     }
@@ -186,5 +209,45 @@ async fn on_its_own_thread(
     match reading.await {
         Ok(read) => read.map(|read| read.map_err(|error| error.to_string())),
         Err(_) => Some(Err("reading it failed inside this program".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use asu_crds::{CachePlace, CacheWorkspace, ImageBuilderCacheSpec, ImageBuilderCacheStatus};
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    #[test]
+    fn what_stays_broken_is_read_ever_less_often_and_at_least_as_often_as_the_rest() {
+        let memories = Memories::default();
+        let interval = Duration::from_mins(10);
+        let minutes = |complete| memories.pause("d", complete, interval).as_secs() / 60;
+        let broken: Vec<u64> = (0..6).map(|_| minutes(false)).collect();
+        assert_eq!(broken, [1, 2, 4, 8, 10, 10]);
+        assert_eq!((minutes(true), minutes(false)), (10, 1));
+    }
+
+    #[test]
+    fn a_cache_serves_once_its_tree_has_a_place_and_until_it_is_being_deleted() {
+        let spec = ImageBuilderCacheSpec {
+            distribution: "openwrt".into(),
+            version: "24.10.7".into(),
+            target: "ath79/generic".into(),
+            sha256: "a".repeat(64),
+            file: "ib.tar.zst".into(),
+            target_path: "releases/24.10.7/targets/ath79/generic".into(),
+            pinned: false,
+            workspace: CacheWorkspace::default(),
+        };
+        let mut cache = ImageBuilderCache::new("c", spec);
+        assert!(!is_usable(&cache));
+        let place = Some(CachePlace { claim_name: "c".into(), sub_path: "r1".into() });
+        cache.status = Some(ImageBuilderCacheStatus { place, ..Default::default() });
+        assert!(is_usable(&cache));
+        cache.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        assert!(!is_usable(&cache));
     }
 }

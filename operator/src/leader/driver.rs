@@ -83,6 +83,11 @@ impl Leadership {
         Ok(())
     }
 
+    /// Time until another process may take the Lease, if it is not renewed any more.
+    pub fn left(&self) -> Duration {
+        self.candidate.election.left(Instant::now())
+    }
+
     /// Gives the Lease back, so that another takes over at once.
     #[expect(clippy::disallowed_methods, reason = "a Lease tells the time of its holder's clock")]
     pub async fn release(mut self) {

@@ -85,6 +85,12 @@ impl Election {
         self.timing.renew_deadline.saturating_sub(since)
     }
 
+    /// Time from `now` until others may take over, without another renewal.
+    pub fn left(&self, now: Instant) -> Duration {
+        let since = self.renewed.map_or(Duration::MAX, |at| now.duration_since(at));
+        self.timing.duration.saturating_sub(since)
+    }
+
     /// Decides on a reading of the Lease that was begun at `now`.
     pub fn observe(&mut self, record: Option<Record>, now: Instant) -> Step {
         let Some(record) = record else {
@@ -179,6 +185,16 @@ mod tests {
         let mut b = Election::new("b", TIMING);
         let step = b.observe(Some(record(7, None)), Instant::now());
         assert_eq!(step, Step::Replace { version: "7".into(), takeover: true });
+    }
+
+    #[test]
+    fn what_is_left_of_a_lease_counts_from_its_last_renewal() {
+        let start = Instant::now();
+        let mut a = Election::new("a", TIMING);
+        assert_eq!(a.left(start), Duration::ZERO);
+        a.written(record(1, Some("a")), start);
+        assert_eq!(a.left(after(start, 9)), Duration::from_secs(6));
+        assert_eq!(a.left(after(start, 20)), Duration::ZERO);
     }
 
     #[test]
