@@ -9,6 +9,9 @@ use clap::{Args, Parser};
 #[derive(Parser, Clone, Debug)]
 #[command(name = "asu-api", version)]
 pub struct Settings {
+    /// What is logged, for example `info,asu_api=debug`.
+    #[arg(long, env = "ASU_LOG", default_value = "info")]
+    pub log: String,
     /// Namespace whose FirmwareBuilds are created and watched.
     #[arg(long, env = "ASU_NAMESPACE")]
     pub namespace: String,
@@ -39,8 +42,9 @@ pub struct Settings {
     /// Requests that are worked on at a time; more are refused with 503.
     #[arg(long, env = "ASU_MAX_REQUESTS", default_value_t = 1024)]
     pub max_requests: usize,
-    /// Connections that are held at a time; more wait to be accepted.
-    #[arg(long, env = "ASU_MAX_CONNECTIONS", default_value_t = 8192)]
+    /// Connections that are held at a time; more wait to be accepted. Each may hold 64 KiB of a
+    /// request's head.
+    #[arg(long, env = "ASU_MAX_CONNECTIONS", default_value_t = 2048)]
     pub max_connections: usize,
 }
 

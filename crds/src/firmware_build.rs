@@ -79,7 +79,12 @@ pub struct FirmwareBuildSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("size(self.packagesVersions) == 0 || size(self.packages) == 0")
-        .message("packages and packagesVersions exclude each other")
+        .message("packages and packagesVersions exclude each other"),
+    // A schema bounds the values of a map, and not its keys.
+    validation = Rule::new("self.packagesVersions.all(name, size(name) <= 128)")
+        .message("a package name has at most 128 characters"),
+    validation = Rule::new("self.repositories.all(name, size(name) <= 64)")
+        .message("a repository name has at most 64 characters")
 )]
 pub struct RequestSpec {
     /// Name of the Distribution.

@@ -1,7 +1,7 @@
-//! `manifests/`: the chart rendered for those who do not use Helm. For each `NAME.values.yaml` there is
-//! a `NAME.yaml`.
+//! `manifests/`: the charts rendered for those who do not use Helm. For each `NAME.values.yaml` there is
+//! a `NAME.yaml` of the system; `distributions.yaml` is what the other chart brings by itself.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 use asu_tests::{
     exec,
@@ -38,8 +38,9 @@ pub async fn run(check: bool, progress: &Progress) -> Result<(), Error> {
     let helm = Toolchain::ensure(&[Family::Helm], progress).await?.program("helm")?;
     let mut files = Vec::new();
     for name in variants()? {
-        files.push(render(&helm, &name).await?);
+        files.push(system(&helm, &name).await?);
     }
+    files.push(distributions(&helm).await?);
     Ok(generated::put(&files, check, "manifests")?)
 }
 
@@ -55,15 +56,26 @@ fn variants() -> Result<Vec<String>, generated::Error> {
     Ok(names)
 }
 
-async fn render(helm: &Path, variant: &str) -> Result<File, Error> {
-    let root = generated::root();
-    let chart = root.join("charts/asu");
-    let values = root.join("manifests").join(format!("{variant}{VALUES}"));
-    let arguments = ["template", "asu", "--namespace", NAMESPACE, "--skip-tests", "--values"];
-    let arguments =
-        arguments.iter().map(AsRef::as_ref).chain([values.as_os_str(), chart.as_os_str()]);
-    let rendered = exec::output(helm, arguments).await?;
-    Ok((format!("manifests/{variant}.yaml"), head(variant) + &tidy(&rendered)))
+async fn system(helm: &Path, variant: &str) -> Result<File, Error> {
+    let values = generated::root().join("manifests").join(format!("{variant}{VALUES}"));
+    let with = ["--skip-tests".as_ref(), "--values".as_ref(), values.as_os_str()];
+    let rendered = render(helm, "asu", &with).await?;
+    Ok((format!("manifests/{variant}.yaml"), head(variant) + &rendered))
+}
+
+async fn distributions(helm: &Path) -> Result<File, Error> {
+    let head =
+        "# Rendered from charts/asu-distributions by `cargo xtask manifests`; do not edit.\n";
+    let rendered = render(helm, "asu-distributions", &[]).await?;
+    Ok(("manifests/distributions.yaml".to_owned(), head.to_owned() + &rendered))
+}
+
+/// A chart under a release of its own name.
+async fn render(helm: &Path, chart: &str, more: &[&OsStr]) -> Result<String, Error> {
+    let folder = generated::root().join("charts").join(chart);
+    let arguments = ["template", chart, "--namespace", NAMESPACE].map(OsStr::new);
+    let arguments = arguments.iter().chain(more).copied().chain([folder.as_os_str()]);
+    Ok(tidy(&exec::output(helm, arguments).await?))
 }
 
 /// The namespace, which a chart cannot bring, and how to use the file.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use asu_tests::root;
+use clap::{Arg, Args as _, Command, CommandFactory as _};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
@@ -41,6 +42,34 @@ fn every_metric_is_in_the_operations_manual() {
     all.extend(registered("operator/src/runtime/metrics.rs", "asu_operator_"));
     assert!(all.len() > 20, "{all:?}");
     assert_eq!(named, all);
+}
+
+/// The table of a program's settings in `docs/SETTINGS.md`.
+fn table(command: &Command) -> String {
+    let row = |argument: &Arg| {
+        let variable = argument.get_env()?.display();
+        let values = argument.get_default_values();
+        let default = match values.first().map(|value| value.to_string_lossy()) {
+            Some(value) if value.is_empty() => "empty".to_owned(),
+            Some(value) => format!("`{value}`"),
+            None if argument.is_required_set() => "must be set".to_owned(),
+            None => "none".to_owned(),
+        };
+        let help = argument.get_help().unwrap();
+        Some(format!("| `{variable}` | {default} | {help} |\n"))
+    };
+    let rows: String = command.get_arguments().filter_map(row).collect();
+    format!("| variable | default | what |\n| --- | --- | --- |\n{rows}")
+}
+
+#[test]
+fn every_setting_of_the_programs_is_in_the_list_with_its_default() {
+    let text = read("docs/SETTINGS.md");
+    let operator = asu_operator::settings::Settings::augment_args(Command::new("operator"));
+    for command in [operator, asu_api::config::Settings::command()] {
+        let table = table(&command);
+        assert!(text.contains(&table), "the table of {} is now:\n{table}", command.get_name());
+    }
 }
 
 #[test]

@@ -30,6 +30,18 @@ async fn the_manifests_are_the_chart() {
     }
 }
 
+#[tokio::test]
+async fn the_manifest_of_distributions_is_the_other_chart() {
+    let rendered = crate::render::text("asu-distributions", &json!({})).await.unwrap();
+    let content = |text: &str| -> Vec<_> {
+        let objects = documents(text).into_iter();
+        objects.map(|it| (name(&it).to_owned(), it["spec"].clone())).collect()
+    };
+    let committed = content(&read("manifests/distributions.yaml"));
+    assert!(!committed.is_empty());
+    assert!(committed == content(&rendered), "run `cargo xtask manifests`");
+}
+
 #[test]
 fn no_manifest_holds_a_secret() {
     for variant in ["install", "ha"] {

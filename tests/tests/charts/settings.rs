@@ -10,13 +10,7 @@ use crate::render::{external, find, of_kind, system};
 /// Names of the environment variables that a source reads.
 fn names(source: &str) -> BTreeSet<String> {
     let options = source.split("env = \"").skip(1);
-    let mut names: BTreeSet<_> =
-        options.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
-    if source.contains("from_default_env()") {
-        // The name that tracing-subscriber gives it.
-        names.insert("RUST_LOG".to_owned());
-    }
-    names
+    options.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
 fn source(path: &str) -> String {
