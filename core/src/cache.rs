@@ -97,6 +97,24 @@ mod tests {
         assert_eq!(retry_after(u32::MAX).as_secs(), 600);
     }
 
+    #[test]
+    fn a_tree_that_is_not_there_yet_makes_no_room() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let unused = |name: &str, bytes| CacheUse {
+            name: name.into(),
+            pinned: false,
+            users: 0,
+            last_used: at(0),
+            bytes,
+        };
+        let caches = [unused("filling", 0), unused("full", 9)];
+        let policy = CachePolicy { max_bytes: Some(5), ..CachePolicy::default() };
+        let now = at(policy.min_idle.as_secs());
+        assert_eq!(evict(&caches, &policy, now), ["full"]);
+        let much_later = at(policy.max_idle.as_secs());
+        assert_eq!(evict(&caches, &policy, much_later), ["filling", "full"]);
+    }
+
     proptest! {
         #[test]
         fn what_is_pinned_or_used_stays(caches in caches(), max in 0_u64..500) {

@@ -6,7 +6,7 @@ pub mod deploy;
 pub mod exec;
 pub mod fixtures;
 pub mod image;
-mod ports;
+pub mod ports;
 pub mod postgres;
 pub mod progress;
 pub mod router;

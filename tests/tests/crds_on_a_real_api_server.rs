@@ -51,6 +51,24 @@ where
     api.replace(&name, &PostParams::default(), object).await.map_err(|error| error.to_string())
 }
 
+/// What the API server says of a change to the record that a build is.
+const RECORD: &str = "are a record and cannot be changed";
+
+/// Changes an object that is there, which the API server has to refuse for that reason.
+async fn assert_refused<K>(client: &Client, made: &K, change: impl FnOnce(&mut K), why: &str)
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + Serialize
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let mut other = made.clone();
+    change(&mut other);
+    let refusal = replace(client, &other).await.unwrap_err();
+    assert!(refusal.contains(why), "{refusal}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_cannot_be_changed_but_its_siblings_can() {
     let (_plane, client) = plane().await;
@@ -61,19 +79,14 @@ async fn a_record_cannot_be_changed_but_its_siblings_can() {
         |b| b.spec.request_hash = "b".repeat(64),
     ];
     for change in changes {
-        let mut other = made.clone();
-        change(&mut other);
-        let refusal = replace(&client, &other).await.unwrap_err();
-        assert!(refusal.contains("are a record and cannot be changed"), "{refusal}");
+        assert_refused(&client, &made, change, RECORD).await;
     }
     let mut cancelled = made;
     cancelled.spec.retention = Some(Retention { keep_seconds: 3600 });
     cancelled.spec.priority = BuildPriority::High;
     cancelled.spec.cancel = true;
-    let mut revived = replace(&client, &cancelled).await.unwrap();
-    revived.spec.cancel = false;
-    let refusal = replace(&client, &revived).await.unwrap_err();
-    assert!(refusal.contains("stays cancelled"), "{refusal}");
+    let cancelled = replace(&client, &cancelled).await.unwrap();
+    assert_refused(&client, &cancelled, |b| b.spec.cancel = false, "stays cancelled").await;
 }
 
 fn validated(revision: i64) -> Validated {
@@ -94,10 +107,7 @@ async fn what_a_build_was_validated_against_stays_as_it_was_on_creation() {
     let with = create(&client, &with).await.unwrap();
     for (made, now) in [(&without, Some(validated(1))), (&with, Some(validated(2))), (&with, None)]
     {
-        let mut other = made.clone();
-        other.spec.validated = now;
-        let refusal = replace(&client, &other).await.unwrap_err();
-        assert!(refusal.contains("are a record and cannot be changed"), "{refusal}");
+        assert_refused(&client, made, |b| b.spec.validated = now, RECORD).await;
     }
     for mut same in [without, with] {
         same.spec.priority = BuildPriority::High;
@@ -157,10 +167,7 @@ async fn the_identity_of_a_cache_is_fixed_and_how_it_is_used_is_not() {
         |it| it.spec.sha256 = "b".repeat(64),
     ];
     for change in identity {
-        let mut moved = made.clone();
-        change(&mut moved);
-        let refusal = replace(&client, &moved).await.unwrap_err();
-        assert!(refusal.contains("name the cache"), "{refusal}");
+        assert_refused(&client, &made, change, "name the cache").await;
     }
     let mut used: ImageBuilderCache = made;
     used.spec.pinned = true;
@@ -169,26 +176,73 @@ async fn the_identity_of_a_cache_is_fixed_and_how_it_is_used_is_not() {
     assert_eq!((used.spec.pinned, used.spec.workspace), (true, CacheWorkspace::Copy));
 }
 
+/// Makes an object with each of these changes, which the API server has to refuse.
+async fn assert_too_much<K>(client: &Client, object: &K, too_much: &[fn(&mut K)])
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + Serialize
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    for (number, change) in too_much.iter().enumerate() {
+        let mut object = object.clone();
+        change(&mut object);
+        let refusal = create(client, &object).await.unwrap_err();
+        assert!(refusal.contains("is invalid"), "{number}: {refusal}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_list_and_text_is_bounded() {
+async fn every_list_and_text_of_a_build_is_bounded() {
     let (_plane, client) = plane().await;
-    let too_much: [fn(&mut FirmwareBuild); 9] = [
+    let too_much: [fn(&mut FirmwareBuild); 11] = [
         |b| b.spec.request.packages = vec!["a".into(); 1001],
         |b| b.spec.request.packages = vec!["a".repeat(129)],
         |b| b.spec.request.packages = vec!["$(id)".into()],
         |b| b.spec.request.packages_versions = [("a".to_owned(), "1".repeat(129))].into(),
+        |b| b.spec.request.packages_versions = [("a".repeat(129), "1".to_owned())].into(),
+        |b| b.spec.request.repositories = [("a".repeat(65), "https://a.example".to_owned())].into(),
         |b| b.spec.request.version = "1".repeat(65),
         |b| b.spec.request.target = "../etc".into(),
         |b| b.spec.request.repository_keys = vec!["k".repeat(2049)],
         |b| b.spec.request.rootfs_size_mb = Some(65_537),
         |b| b.spec.request_hash = "A".repeat(64),
     ];
-    for (number, change) in too_much.into_iter().enumerate() {
-        let mut object = build();
-        change(&mut object);
-        let refusal = create(&client, &object).await.unwrap_err();
-        assert!(refusal.contains("is invalid"), "{number}: {refusal}");
-    }
+    assert_too_much(&client, &build(), &too_much).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_and_text_of_a_distribution_is_bounded() {
+    let (_plane, client) = plane().await;
+    let too_much: [fn(&mut Distribution); 12] = [
+        |d| d.spec.title = "t".repeat(65),
+        |d| d.spec.upstream.fetch_urls = vec!["http://a".into(); 9],
+        |d| d.spec.upstream.fetch_urls = vec!["file:///etc/passwd".into()],
+        |d| d.spec.upstream.public_url = "http://user:password@host".into(),
+        |d| d.spec.upstream.package_base_url = Some(format!("http://{}", "a".repeat(512))),
+        |d| d.spec.branches.clear(),
+        |d| d.spec.branches[0].versions = vec!["1".into(); 65],
+        |d| d.spec.branches[0].keys = vec!["k".repeat(50); 9],
+        |d| d.spec.branches[0].path = "../{version}".into(),
+        |d| d.spec.targets = vec!["a/b".into(); 257],
+        |d| d.spec.limits.build_seconds = 7201,
+        |d| d.spec.limits.max_defaults_length = 131_073,
+    ];
+    assert_too_much(&client, &distribution(), &too_much).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_text_of_a_cache_is_bounded() {
+    let (_plane, client) = plane().await;
+    let too_much: [fn(&mut ImageBuilderCache); 5] = [
+        |it| it.spec.sha256 = "a".repeat(65),
+        |it| it.spec.file = "../ib.tar.zst".into(),
+        |it| it.spec.file = "a".repeat(256),
+        |it| it.spec.target_path = "/etc".into(),
+        |it| it.spec.version = "1".repeat(65),
+    ];
+    assert_too_much(&client, &cache(), &too_much).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,8 @@ enum Command {
     Crdgen(Check),
     /// Render manifests/ from the charts.
     Manifests(Check),
-    /// Write what the compile-time check of queries needs without a database into store/.sqlx/.
+    /// Write what the compile-time check of queries needs without a database into store/.sqlx/. A query
+    /// that changed stops `cargo xtask` itself from compiling: run target/debug/xtask, built before.
     Sqlx(Check),
 }
 
@@ -55,7 +56,7 @@ struct Check {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Demo(args) => demo::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Demo(args) => demo::run(&args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::Images(args) => {
             images::run(args).await.map_err(|e| (e.exit_code(), e.to_string()))
         }

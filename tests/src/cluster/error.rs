@@ -70,11 +70,6 @@ pub enum Error {
     /// There is no cluster of that name.
     #[error("no cluster {0:?} on this machine; `cargo xtask cluster up` makes one")]
     Unknown(String),
-    /// Only root can make network namespaces and mounts.
-    #[error(
-        "missing on this machine: root, which the local cluster needs for its network namespace and containers"
-    )]
-    NotRoot,
     /// A part of a cluster does not work; its status says which.
     #[error("cluster {0:?} is not healthy")]
     Unhealthy(String),
@@ -95,7 +90,7 @@ impl Error {
     /// Exit code of the project's commands: 3 when the machine lacks something, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotRoot | Self::Toolchain(toolchain::Error::Missing(_)) => 3,
+            Self::Toolchain(toolchain::Error::Missing(_)) => 3,
             _ => 1,
         }
     }

@@ -14,7 +14,7 @@ use super::state::{Lock, State};
 use super::wait::until;
 use super::{Error, addons, files, image, netns, reach};
 use crate::progress::Progress;
-use crate::toolchain::{Family, Toolchain, debian};
+use crate::toolchain::{self, Family, Toolchain};
 
 /// The API server is ready within 3 s on a quiet machine.
 const READY: Duration = Duration::from_mins(2);
@@ -30,10 +30,7 @@ const FIRST: usize = 3;
 /// See [`Cluster::up`].
 pub(super) async fn run(config: &ClusterConfig, progress: &Progress) -> Result<Cluster, Error> {
     let paths = config.paths()?;
-    if !rustix::process::geteuid().is_root() {
-        return Err(Error::NotRoot);
-    }
-    debian::ensure(progress).await?;
+    toolchain::ensure_machine(progress).await?;
     let toolchain = Toolchain::ensure(Family::ALL, progress).await?;
     let _lock = Lock::take(&paths).await?;
     let images = addons::images(&toolchain, progress).await?;

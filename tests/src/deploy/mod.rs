@@ -147,7 +147,10 @@ impl Deployment {
             Some(distributions) => distributions,
             None => values::fixture_distribution(&upstream::install(site, progress).await?),
         };
-        let values = values::system(&images, fixture, &options.values);
+        let mut values = values::system(&images, fixture, &options.values);
+        if site.cluster().is_some() {
+            values::local(&mut values);
+        }
         progress.step("install chart asu", helm(site, RELEASE, "charts/asu", &values)).await?;
         let offered = serde_json::json!({ "distributions": distributions });
         let chart = "charts/asu-distributions";

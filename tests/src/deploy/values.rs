@@ -32,6 +32,11 @@ pub(super) fn system(images: &Images, fixture: bool, overrides: &Value) -> Value
     values
 }
 
+/// What the local cluster has, and others may lack: user namespaces.
+pub(super) fn local(values: &mut Value) {
+    merge(values, &json!({ "builds": { "hostUsers": false } }));
+}
+
 /// Shorter times and less space than in production, so that tests need not wait for hours, nor
 /// fill a disk.
 pub(super) fn short_times() -> Value {

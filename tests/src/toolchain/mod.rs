@@ -58,7 +58,7 @@ impl Error {
 pub async fn ensure_machine(progress: &Progress) -> Result<(), Error> {
     let mut missing: Vec<String> = go::missing().await.into_iter().collect();
     if !rustix::process::geteuid().is_root() {
-        missing.insert(0, "root".to_owned());
+        missing.insert(0, "root (for network namespaces and containers)".to_owned());
         missing.extend(debian::missing().into_iter().map(str::to_owned));
     }
     if missing.is_empty() { debian::ensure(progress).await } else { Err(Error::Missing(missing)) }

@@ -1,12 +1,8 @@
 //! The documents of the catalog.
 
-use asu_store::CatalogRepository as _;
 use serde_json::json;
 
-use crate::{
-    harness::{World, wait},
-    samples,
-};
+use crate::harness::{World, wait};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_overview_has_one_content_at_all_its_addresses_and_no_redirect() {
@@ -52,20 +48,14 @@ async fn the_revision_comes_from_the_catalog() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_the_catalog_is_seen_without_a_restart() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let api = world.replica().await;
-    let mut offer = samples::offer();
-    offer.latest = vec!["24.10.8".into()];
-    world
-        .owner
-        .put_distribution("openwrt", &offer, &samples::versions(), world.epoch)
-        .await
-        .unwrap();
+    world.publish(&["24.10.8"], json!({})).await;
     wait("the new catalog", async || {
         (api.get("/json/v1/latest.json").await.json == json!({"latest": ["24.10.8"]})).then_some(())
     })
     .await;
-    world.owner.remove_distribution("openwrt", world.epoch).await.unwrap();
+    world.publisher().withdraw().await;
     wait("the empty catalog", async || {
         (api.get("/json/v1/overview.json").await.status == 503).then_some(())
     })

@@ -13,7 +13,7 @@ use asu_api::{
 use asu_core::{digest::Sha256Hex, request::Request, request_hash::object_name};
 use asu_crds::{BuildCondition, FirmwareBuild};
 use asu_store::{
-    BuildRepository as _, CatalogRepository as _, EpochRepository as _, PgStore,
+    BuildRepository as _, EpochRepository as _, PgStore,
     model::{Ending, NewArchive},
 };
 use asu_tests::{cluster::ControlPlane, postgres::TestDatabase};
@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
-use crate::samples;
+use crate::{publisher::Publisher, samples};
 
 /// A control plane that tests of this process which run at the same time share.
 async fn plane() -> Arc<ControlPlane> {
@@ -143,7 +143,7 @@ pub struct World {
 }
 
 impl World {
-    /// With the catalog of [`samples`].
+    /// With a catalog of one version, target and distribution.
     pub async fn new() -> Self {
         let database = TestDatabase::new().await.unwrap();
         let owner = database.store().unwrap();
@@ -158,20 +158,34 @@ impl World {
         let mut namespace = Namespace::default();
         namespace.metadata.generate_name = Some("api-".into());
         let made = namespaces.create(&PostParams::default(), &namespace).await.unwrap();
-        let epoch = owner.raise().await.unwrap();
-        owner
-            .put_distribution("openwrt", &samples::offer(), &samples::versions(), epoch)
-            .await
-            .unwrap();
-        Self {
+        let mut world = Self {
             namespace: made.metadata.name.unwrap(),
             client,
             plane,
             database_url,
             owner,
-            epoch,
+            epoch: 0,
             folder: tempfile::tempdir().unwrap(),
             _database: None,
+        };
+        world
+            .publish(&["24.10.7"], json!({"allowDefaults": true, "maxDefaultsLength": 1000}))
+            .await;
+        world
+    }
+
+    /// Changes the catalog, as the operator does.
+    pub async fn publish(&mut self, versions: &[&str], limits: Value) {
+        self.publisher().publish(versions, limits).await;
+        self.epoch = self.owner.raise().await.unwrap();
+    }
+
+    pub fn publisher(&self) -> Publisher<'_> {
+        Publisher {
+            client: &self.client,
+            namespace: &self.namespace,
+            owner: &self.owner,
+            store: self.folder.path(),
         }
     }
 

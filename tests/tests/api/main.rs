@@ -12,5 +12,6 @@ mod faults;
 mod harness;
 mod private;
 mod protocol;
+mod publisher;
 mod samples;
 mod stored;

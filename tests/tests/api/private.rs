@@ -13,7 +13,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
     harness::{World, own_plane, wait},
-    samples::{self, body, with},
+    samples::{body, with},
 };
 
 const SCRIPT: &str = "uci set wireless.key=hunter2-hunter2";
@@ -124,18 +124,8 @@ async fn a_client_that_hangs_up_between_the_two_writes_leaves_both_objects() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forbidden_or_overlong_script_creates_nothing_and_is_not_repeated() {
-    let world = World::new().await;
-    let mut offer = samples::offer();
-    offer.allow_defaults = false;
-    asu_store::CatalogRepository::put_distribution(
-        &world.owner,
-        "openwrt",
-        &offer,
-        &samples::versions(),
-        world.epoch,
-    )
-    .await
-    .unwrap();
+    let mut world = World::new().await;
+    world.publish(&["24.10.7"], json!({"allowDefaults": false, "maxDefaultsLength": 1000})).await;
     let api = world.replica().await;
     let refused = api.post(&with("defaults", json!(SCRIPT))).await;
     assert_eq!(refused.status, 400);

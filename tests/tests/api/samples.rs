@@ -1,7 +1,6 @@
 //! What the tests put into the database and the store.
 
 use asu_core::{
-    catalog::{Branch, ImageBuilder, Offer, Profile, Target, Version},
     digest::Sha256Hex,
     failure::{Failure, FailureReason},
     request::Request,
@@ -13,9 +12,11 @@ use serde_json::{Value, json};
 
 pub const IMAGE: &str = "openwrt-24.10.7-0123456789ab-ath79-generic-dev_a-squashfs-sysupgrade.bin";
 pub const IMAGE_BYTES: &[u8] = b"hello image";
+/// Revision of the one version.
+pub const VERSION_CODE: &str = "r29197-ab4c7d6af7";
 pub const LOG: &str = "line one\nthe build says why\n";
 
-/// A request that the catalog of [`offer`] allows.
+/// A request that the catalog allows.
 pub fn body() -> Value {
     json!({
         "version": "24.10.7", "target": "ath79/generic", "profile": "dev,a",
@@ -27,57 +28,6 @@ pub fn with(field: &str, value: Value) -> Value {
     let mut body = body();
     body[field] = value;
     body
-}
-
-pub fn offer() -> Offer {
-    Offer {
-        public_url: "https://downloads.example.org".into(),
-        latest: vec!["24.10.7".into()],
-        allow_defaults: true,
-        max_defaults_length: 1000,
-        max_rootfs_size_mb: 1024,
-        repository_allow_list: vec![],
-        package_changes: vec![],
-        branches: vec![Branch {
-            name: "24.10".into(),
-            path: "releases/{version}".into(),
-            snapshot: false,
-            branch_off_rev: Some(27990),
-            versions: vec!["24.10.7".into()],
-        }],
-    }
-}
-
-fn profile(id: &str, aliases: &[&str]) -> Profile {
-    Profile {
-        id: id.into(),
-        aliases: aliases.iter().map(|&alias| alias.into()).collect(),
-        titles: json!([{"vendor": "Dev", "model": id}]),
-        device_packages: vec![],
-    }
-}
-
-pub fn versions() -> Vec<Version> {
-    let target = Target {
-        name: "ath79/generic".into(),
-        arch: "mips_24kc".into(),
-        version_code: "r29197-ab4c7d6af7".into(),
-        source_date_epoch: 1_744_562_312,
-        default_packages: vec!["base-files".into()],
-        profiles: vec![
-            profile("dev_a", &["alias_a", "shared_name"]),
-            profile("dev_b", &["shared_name"]),
-        ],
-        image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Sha256Hex::of(b"ib") },
-    };
-    vec![Version {
-        name: "24.10.7".into(),
-        branch: "24.10".into(),
-        path: "releases/24.10.7".into(),
-        snapshot: false,
-        targets: [("ath79/generic".to_owned(), "mips_24kc".to_owned())].into(),
-        ready: [("ath79/generic".to_owned(), target)].into(),
-    }]
 }
 
 pub fn now() -> Timestamp {
@@ -96,7 +46,7 @@ pub fn archive(uid: &str, hash: &Sha256Hex, request: Request, ending: Ending) ->
             uid: uid.into(),
             request_hash: hash.clone(),
             request,
-            version_code: "r29197-ab4c7d6af7".into(),
+            version_code: VERSION_CODE.into(),
             catalog_revision: 1,
             attempt: 1,
             ending,
@@ -135,7 +85,7 @@ pub fn success() -> Ending {
 pub fn success_of(key: &Sha256Hex, image: &[u8]) -> Ending {
     let profile = json!({
         "metadata_version": 1, "arch_packages": "mips_24kc", "target": "ath79/generic",
-        "version_code": "r29197-ab4c7d6af7", "version_number": "24.10.7",
+        "version_code": VERSION_CODE, "version_number": "24.10.7",
         "source_date_epoch": 1_744_562_312,
         "titles": [{"vendor": "Dev", "model": "A"}],
         "images": [

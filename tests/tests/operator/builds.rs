@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use asu_core::failure::FailureReason;
-use asu_crds::{BuildPhase, Distribution, FirmwareBuild, FirmwareBuildStatus, condition, labels};
+use asu_crds::{
+    BuildPhase, BuildPriority, Distribution, FirmwareBuild, FirmwareBuildStatus, Retention,
+    condition, labels,
+};
 use asu_store::{BuildRepository, model::Ending};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
@@ -72,7 +75,7 @@ async fn a_build_is_archived_with_few_writes_and_tidied() {
     assert!(matches!(record.facts.ending, Ending::Succeeded(_)));
     assert_eq!(record.facts.log.unwrap().text_bytes, 9);
     world.gone(&build).await;
-    let left = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
+    let left = world.jobs_of(&build).await;
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -99,7 +102,7 @@ async fn a_job_of_another_owner_does_not_count() {
     world.fill_cache(&cache().name_any()).await;
     let ours = world
         .until("a Job of the build itself", || async {
-            let jobs = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
+            let jobs = world.jobs_of(&build).await;
             jobs.into_iter().find(|job| job.uid() != foreign.uid())
         })
         .await;
@@ -114,7 +117,7 @@ async fn a_committed_result_is_archived_not_built() {
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;
     assert_eq!(world.archived(&build).await.phase, Some(BuildPhase::Succeeded));
-    let jobs = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
+    let jobs = world.jobs_of(&build).await;
     assert!(jobs.is_empty(), "{jobs:?}");
 }
 
@@ -132,7 +135,7 @@ async fn an_operator_killed_between_result_and_archive_archives_once() {
     world.api::<Job>().delete(&job.name_any(), &DeleteParams::background()).await.unwrap();
     let _second = world.operator("b", &[]).await;
     assert_eq!(world.archived(&build).await.phase, Some(BuildPhase::Succeeded));
-    let jobs = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
+    let jobs = world.jobs_of(&build).await;
     assert!(jobs.is_empty(), "{jobs:?}");
 }
 
@@ -175,7 +178,7 @@ async fn a_forged_hash_is_refused_and_never_built() {
     let status = world.archived(&forged).await;
     assert_eq!(condition(&status.conditions, "Accepted").unwrap().status, "False");
     assert_eq!(reason(&status), "Refused");
-    assert!(world.jobs(&format!("{}={}", labels::BUILD, forged.name_any())).await.is_empty());
+    assert!(world.jobs_of(&forged).await.is_empty());
     let record = world.repositories().build_by_uid(&forged.uid().unwrap()).await.unwrap();
     assert!(record.is_none(), "nothing is recorded under a hash that it does not have");
 }
@@ -199,27 +202,43 @@ async fn without_a_database_a_build_ends_and_is_archived_afterwards() {
     assert_eq!(world.archived(&build).await.phase, Some(BuildPhase::Succeeded));
 }
 
+/// Lets the first attempt of a build fail for want of a download, and waits for the next.
+async fn second_attempt(world: &World, build: &FirmwareBuild) -> Job {
+    let first = world.job_of(build).await;
+    world.commit_attempt(build, 1, FailureReason::DownloadFailed);
+    world.pod(&first, "publish", 3, None).await;
+    world.fail(&first).await;
+    world.second_job_of(build).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_infrastructure_failure_is_tried_again_and_the_request_s_own_fault_is_not() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;
     let build = world.create(&build("luci")).await;
-    let first = world.job_of(&build).await;
-    world.commit_attempt(&build, 1, FailureReason::DownloadFailed);
-    world.pod(&first, "publish", 3, None).await;
-    world.fail(&first).await;
-    let second = world
-        .until("a second attempt", || async {
-            let jobs = world.jobs(&format!("{}={}", labels::BUILD, build.name_any())).await;
-            jobs.into_iter().find(|job| job.name_any().ends_with("-2"))
-        })
-        .await;
+    let second = second_attempt(&world, &build).await;
     world.commit(&build, "k");
     world.pod(&second, "publish", 0, None).await;
     world.complete(&second).await;
     let status = world.archived(&build).await;
     assert_eq!((status.phase, status.attempt), (Some(BuildPhase::Succeeded), Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_does_not_end_before_its_last_attempt_began() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    let second = second_attempt(&world, &build).await;
+    // The pod of the first attempt is still there, with its end; that of the second is lost.
+    world.commit(&build, "k");
+    world.complete(&second).await;
+    assert_eq!(world.archived(&build).await.attempt, Some(2));
+    let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let begun = second.creation_timestamp().unwrap().0;
+    assert!(record.facts.times.finished >= begun, "{:?}", record.facts.times);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,6 +257,51 @@ async fn no_more_builds_run_than_allowed_and_the_next_begins_when_one_ends() {
     world.pod(&job, "publish", 0, None).await;
     world.complete(&job).await;
     world.job_of(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_kubernetes_does_not_take_fails_its_build_and_frees_its_place() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &["--max-builds=1", "--build-memory=plenty"]).await;
+    world.ready_cache().await;
+    for package in ["one", "two"] {
+        let status = world.archived(&world.create(&build(package)).await).await;
+        assert_eq!(reason(&status), FailureReason::Internal.as_str());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_of_high_priority_overtakes_those_that_wait() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &["--max-builds=1"]).await;
+    world.ready_cache().await;
+    let first = world.create(&build("one")).await;
+    world.job_of(&first).await;
+    let usual = world.create(&build("two")).await;
+    world.status(&usual, "it waits", |it| reason(it) == "Queued").await;
+    let mut urgent = build("three");
+    urgent.spec.priority = BuildPriority::High;
+    let urgent = world.create(&urgent).await;
+    world.status(&urgent, "it waits", |it| reason(it) == "Queued").await;
+    world.succeed(&first).await;
+    world.job_of(&urgent).await;
+    assert!(world.jobs_of(&usual).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_is_kept_for_as_long_as_its_object_asks() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let mut build = build("luci");
+    build.spec.retention = Some(Retention { keep_seconds: 90 * 24 * 3600 });
+    let build = world.create(&build).await;
+    world.succeed(&build).await;
+    world.archived(&build).await;
+    let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let kept = record.facts.keep_until.duration_since(record.facts.times.finished);
+    assert_eq!(kept.as_hours(), 90 * 24);
+    assert!(record.facts.fresh_until < record.facts.keep_until);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

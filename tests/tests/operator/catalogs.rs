@@ -1,8 +1,10 @@
 //! Distributions: what the download server offers becomes the catalog, and stays when it breaks.
 
 use asu_core::catalog::Distribution as Catalogued;
-use asu_crds::{Distribution, DistributionStatus, ImageBuilderCache, condition, labels};
-use asu_store::CatalogRepository;
+use asu_crds::{
+    Distribution, DistributionStatus, FirmwareBuild, ImageBuilderCache, condition, labels,
+};
+use asu_store::{BuildRepository, CatalogRepository};
 use asu_tests::fixtures::{Faults, Upstream, World as Fixture};
 use kube::{
     ResourceExt,
@@ -10,9 +12,11 @@ use kube::{
 };
 use serde_json::json;
 
-use super::world::World;
+use super::{process::Operator, world::World};
 
-fn distribution(fixture: &Fixture, upstream: &Upstream, target: &str) -> Distribution {
+const TARGET: &str = "testarch/small";
+
+fn distribution(fixture: &Fixture, upstream: &Upstream) -> Distribution {
     serde_json::from_value(json!({
         "apiVersion": "asu.dev/v1alpha1",
         "kind": "Distribution",
@@ -25,7 +29,7 @@ fn distribution(fixture: &Fixture, upstream: &Upstream, target: &str) -> Distrib
                 "versions": [fixture.version()],
                 "keys": [fixture.public_key]
             }],
-            "pinnedCaches": [{"version": fixture.version(), "target": target}]
+            "pinnedCaches": [{"version": fixture.version(), "target": TARGET}]
         }
     }))
     .expect("a Distribution")
@@ -60,8 +64,7 @@ async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
     let upstream = Upstream::start(&fixture).expect("the download server");
     let world = World::new().await;
     let _operator = world.operator("a", &["--catalog-interval=1s"]).await;
-    let target = "testarch/small";
-    world.create(&distribution(&fixture, &upstream, target)).await;
+    world.create(&distribution(&fixture, &upstream)).await;
     let good = status(&world, "the catalog", |it| reason(it) == "UpToDate").await;
     assert!(good.counts.unwrap().profiles > 0);
     assert!(good.branches.is_empty() && good.last_successful_update.is_some());
@@ -75,7 +78,7 @@ async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
             caches.ok()?.items.into_iter().next()
         })
         .await;
-    let offered = &before.versions[0].ready[target].image_builder;
+    let offered = &before.versions[0].ready[TARGET].image_builder;
     assert!(pinned.spec.pinned);
     assert_eq!(pinned.spec.sha256, offered.sha256.as_str());
     assert_eq!(pinned.spec.file, offered.file);
@@ -111,7 +114,7 @@ async fn a_signature_of_nobody_is_reported_and_nothing_is_offered() {
     upstream.knobs().set(&faults).await.expect("a fault");
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
-    world.create(&distribution(&fixture, &upstream, "testarch/small")).await;
+    world.create(&distribution(&fixture, &upstream)).await;
     let found = status(&world, "the problem", |it| !it.branches.is_empty()).await;
     assert!(found.branches[0].problems[0].contains("sha256sums"), "{found:?}");
     let ready: usize = catalogued(&world)
@@ -128,7 +131,7 @@ async fn a_change_whose_first_reading_fails_is_read_again_long_before_the_interv
     let upstream = Upstream::start(&fixture).expect("the download server");
     let mut world = World::new().await;
     let _operator = world.operator("a", &["--catalog-interval=1h"]).await;
-    let mut object = distribution(&fixture, &upstream, "testarch/small");
+    let mut object = distribution(&fixture, &upstream);
     object.spec.pinned_caches.clear();
     world.create(&object).await;
     status(&world, "the catalog", |it| reason(it) == "UpToDate").await;
@@ -143,4 +146,60 @@ async fn a_change_whose_first_reading_fails_is_read_again_long_before_the_interv
             (catalogued(&world).await?.offer.max_rootfs_size_mb == 77).then_some(())
         })
         .await;
+}
+
+/// A world whose catalog is that of the fixture, with what keeps it so.
+async fn with_catalog() -> (World, Fixture, (Upstream, Operator)) {
+    let cache = asu_tests::target_dir().join("fixtures");
+    let fixture = Fixture::ensure(&cache).expect("the fixture world");
+    let upstream = Upstream::start(&fixture).expect("the download server");
+    let world = World::new().await;
+    let operator = world.operator("a", &[]).await;
+    let mut object = distribution(&fixture, &upstream);
+    object.spec.pinned_caches.clear();
+    world.create(&object).await;
+    status(&world, "the catalog", |it| reason(it) == "UpToDate").await;
+    (world, fixture, (upstream, operator))
+}
+
+/// A build as a person makes it with `render-build` and kubectl.
+async fn build_by_hand(world: &World, fixture: &Fixture, profile: &str) -> FirmwareBuild {
+    let request = json!({
+        "distribution": "fixture", "version": fixture.version(), "target": TARGET,
+        "profile": profile, "packages": ["fixture-hello"],
+    });
+    let rendered = asu_operator::render::build(&request.to_string()).expect("an object");
+    let build: FirmwareBuild = serde_yaml::from_str(&rendered).expect("YAML of an object");
+    assert!(build.spec.validated.is_none());
+    world.create(&build).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_made_by_hand_is_resolved_with_the_catalog_and_built() {
+    let (world, fixture, _running) = with_catalog().await;
+    let build = build_by_hand(&world, &fixture, "acme_router-a").await;
+    let accepted = world.status(&build, "it is accepted", |it| it.resolved.is_some()).await;
+    let resolved = accepted.resolved.unwrap();
+    let catalogued = catalogued(&world).await.expect("a row");
+    let offered = &catalogued.versions[0].ready[TARGET];
+    assert_eq!(resolved.version_code, offered.version_code);
+    assert_eq!(resolved.image_builder_sha256, offered.image_builder.sha256.as_str());
+    assert_eq!(resolved.catalog_revision, catalogued.revision);
+    assert_eq!(resolved.profile, "acme_router-a");
+    world.fill_cache(&resolved.cache_name).await;
+    world.succeed(&build).await;
+    world.archived(&build).await;
+    let uid = build.uid().unwrap();
+    let record = world.repositories().build_by_uid(&uid).await.unwrap().expect("a record");
+    assert_eq!(record.facts.version_code, offered.version_code);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_made_by_hand_of_what_is_not_offered_is_refused() {
+    let (world, fixture, _running) = with_catalog().await;
+    let build = build_by_hand(&world, &fixture, "nobodys_router").await;
+    let refused = world.archived(&build).await;
+    assert_eq!(refused.reason.as_deref(), Some("Refused"));
+    assert!(refused.message.unwrap_or_default().contains("nobodys_router"));
+    assert!(world.jobs_of(&build).await.is_empty());
 }

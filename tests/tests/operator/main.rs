@@ -12,6 +12,7 @@
 mod builds;
 mod caches;
 mod catalogs;
+mod health;
 mod leaders;
 mod objects;
 mod private;

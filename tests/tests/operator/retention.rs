@@ -208,13 +208,7 @@ async fn a_success_whose_files_are_gone_is_built_again() {
     world.pod(&job, "publish", 0, None).await;
     world.complete(&job).await;
     let _second = world.operator("b", &[]).await;
-    let selector = format!("{}={}", asu_crds::labels::BUILD, build.name_any());
-    let again = world
-        .until("another attempt", || async {
-            let jobs = world.jobs(&selector).await;
-            jobs.into_iter().find(|it| it.name_any().ends_with("-2"))
-        })
-        .await;
+    let again = world.second_job_of(&build).await;
     let left = store_keys::result(&build.uid().unwrap());
     assert!(!there(&world, &left), "the result is dropped");
     world.commit(&build, "k");

@@ -129,7 +129,20 @@ impl World {
     }
 
     pub async fn job_of(&self, build: &FirmwareBuild) -> Job {
-        self.job(&format!("{}={}", labels::BUILD, build.name_any())).await
+        self.job(&of(build)).await
+    }
+
+    pub async fn jobs_of(&self, build: &FirmwareBuild) -> Vec<Job> {
+        self.jobs(&of(build)).await
+    }
+
+    /// The Job of the second attempt, which the operator makes some while after the first failed.
+    pub async fn second_job_of(&self, build: &FirmwareBuild) -> Job {
+        self.until("a second attempt", || async {
+            let jobs = self.jobs_of(build).await;
+            jobs.into_iter().find(|job| job.name_any().ends_with("-2"))
+        })
+        .await
     }
 
     /// A finished pod of a Job, as the kubelet would leave it.
@@ -220,6 +233,13 @@ impl World {
         };
         self.put_result(&store_keys::result(&build.uid().expect("a uid")), &result);
         result
+    }
+
+    /// What `publish` leaves of a build that the request's own fault ended.
+    pub fn commit_failure(&self, build: &FirmwareBuild, reason: FailureReason) {
+        let failure = Some(Failure::new(reason, "said by publish"));
+        let result = BuildResult { failure, ..self.result(build) };
+        self.put_result(&store_keys::result(&result.uid), &result);
     }
 
     /// What `publish` leaves of an attempt that an infrastructure failure ended.
@@ -318,4 +338,9 @@ impl World {
         let kinds = "fwb,ibc,dist,jobs,pods,leases,events";
         self.plane.kubectl(&["get", kinds, "-o", "wide"]).await.unwrap_or_default()
     }
+}
+
+/// Selects what belongs to a build.
+fn of(build: &FirmwareBuild) -> String {
+    format!("{}={}", labels::BUILD, build.name_any())
 }

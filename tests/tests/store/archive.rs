@@ -110,6 +110,20 @@ async fn the_newest_build_of_a_hash_answers() {
 }
 
 #[tokio::test]
+async fn a_node_whose_clock_is_ahead_does_not_make_its_build_the_newest() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let mut ahead = failure("ahead", 8);
+    ahead.archived_at = at(2);
+    store.archive(&ahead, 0).await.unwrap();
+    let mut later = success("later", "k1", 4);
+    later.archived_at = at(4);
+    store.archive(&later, 0).await.unwrap();
+    let newest = store.newest_by_hash(&hash("request")).await.unwrap().unwrap();
+    assert_eq!(newest.facts.uid, "later");
+}
+
+#[tokio::test]
 async fn files_are_found_by_build_key_and_name_only() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();

@@ -86,6 +86,22 @@ pub enum Error {
     NoImage,
 }
 
+impl DemoArgs {
+    /// The built-in Distribution and request, with that folder for the image.
+    pub fn built_in(output: PathBuf) -> Self {
+        Self {
+            context: None,
+            registry: None,
+            url: None,
+            distribution: None,
+            openwrt: false,
+            request: None,
+            reach: Vec::new(),
+            output,
+        }
+    }
+}
+
 impl Error {
     /// 3 when the machine lacks something, else 1.
     pub fn exit_code(&self) -> u8 {
@@ -111,16 +127,24 @@ impl From<kube::Error> for Error {
 ///
 /// # Errors
 /// The step that failed.
-pub async fn run(args: DemoArgs) -> Result<(), Error> {
+pub async fn run(args: &DemoArgs) -> Result<(), Error> {
+    run_on(CLUSTER, args).await
+}
+
+/// Runs the demo on a local cluster of that name, unless the arguments name a context.
+///
+/// # Errors
+/// The step that failed.
+pub async fn run_on(cluster: &str, args: &DemoArgs) -> Result<(), Error> {
     let progress = Progress::new();
-    let request = request(&args)?;
-    let upstream = upstream::Upstream::of(&args, &request)?;
+    let request = request(args)?;
+    let upstream = upstream::Upstream::of(args, &request)?;
     progress.say(&format!("upstream is {}", upstream.says));
     let site = if let (Some(context), Some(registry)) = (&args.context, &args.registry) {
         Site::context(context, registry, args.url.clone(), &progress).await?
     } else {
         upstream.answers(&progress).await?;
-        Site::local_with(CLUSTER, upstream.reach.clone(), &progress).await?
+        Site::local_with(cluster, upstream.reach.clone(), &progress).await?
     };
     let options = deploy::Options::for_demo(upstream.distribution());
     Deployment::install(&site, &options, &progress).await?;

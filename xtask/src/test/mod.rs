@@ -44,6 +44,12 @@ pub enum Error {
     /// The system could not be installed on the cluster.
     #[error(transparent)]
     Deploy(#[from] asu_tests::deploy::Error),
+    /// The README's first command.
+    #[error("the demo: {0}")]
+    Demo(#[from] crate::demo::Error),
+    /// The demo took too long, with everything there.
+    #[error("a second demo took more than {0} s")]
+    Slow(u64),
     /// Something could not be read.
     #[error("{what}: {source}")]
     Io {

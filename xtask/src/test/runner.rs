@@ -1,6 +1,6 @@
 //! Runs one level: cargo's own commands, with their output passed on and their tests counted.
 
-use std::{path::Path, process::Stdio};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use asu_tests::{
     cluster::{self, Cluster, ClusterConfig, Snapshot},
@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{Error, Level};
+use crate::demo::{self, DemoArgs};
 
 /// The crates of the system.
 const CRATES: [&str; 7] =
@@ -21,6 +22,8 @@ const CRATES: [&str; 7] =
 
 /// Name of the cluster of the cluster level.
 const CLUSTER: &str = "test";
+/// Longest time of a demo for which everything is there already.
+const AGAIN: Duration = Duration::from_mins(2);
 
 /// What every level runs with.
 pub struct Runner<'a> {
@@ -95,9 +98,24 @@ impl Runner<'_> {
     }
 
     async fn deployed(&self) -> Result<u64, Error> {
+        let demos = self.demos().await?;
         let site = Site::local(CLUSTER, self.progress).await?;
         Deployment::install(&site, &deploy::Options::for_tests(), self.progress).await?;
-        self.tests(Level::Cluster).await
+        Ok(demos + self.tests(Level::Cluster).await?)
+    }
+
+    /// The README's first command, on the cluster of the tests: from nothing, and once more.
+    async fn demos(&self) -> Result<u64, Error> {
+        let folder = self.scratch.join("demo");
+        let args = DemoArgs::built_in(folder.clone());
+        demo::run_on(CLUSTER, &args).await?;
+        println!("test demo makes a firmware ... ok");
+        std::fs::remove_dir_all(&folder)
+            .map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
+        let again = tokio::time::timeout(AGAIN, demo::run_on(CLUSTER, &args));
+        again.await.map_err(|_| Error::Slow(AGAIN.as_secs()))??;
+        println!("test demo gives it again in less than two minutes ... ok");
+        Ok(2)
     }
 
     async fn checks(&self) -> Result<u64, Error> {
@@ -112,7 +130,7 @@ impl Runner<'_> {
                 &["doc", "--workspace", "--no-deps", "--quiet", "--document-private-items"],
             ),
             (
-                "licences and advisories",
+                "licences, bans and sources",
                 &[
                     "deny",
                     "--log-level",

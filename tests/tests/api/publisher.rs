@@ -1,0 +1,178 @@
+//! Where the catalog of these tests comes from: an operator reads it from a download server, as in
+//! production, and ends before the test begins.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use asu_core::{digest::Sha256Hex, retention::Space};
+use asu_crds::{Distribution, condition};
+use asu_operator::{
+    run::{Backends, run},
+    settings::Settings,
+};
+use asu_store::{PgStore, artifacts::ArtifactStore};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, Uri},
+};
+use clap::Parser;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::json;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{harness::wait, samples::VERSION_CODE};
+
+/// Files by the path in their URL.
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// What a download server offers of these versions: one target with two devices.
+fn files(versions: &[&str]) -> Files {
+    let mut files = Files::new();
+    for version in versions {
+        let folder = format!("/releases/{version}");
+        let profiles = json!({
+            "metadata_version": 1, "target": "ath79/generic", "arch_packages": "mips_24kc",
+            "version_number": version, "version_code": VERSION_CODE,
+            "source_date_epoch": 1_744_562_312, "default_packages": ["base-files"],
+            "profiles": {
+                "dev_a": {
+                    "titles": [{"vendor": "Dev", "model": "A"}],
+                    "supported_devices": ["dev,a", "alias_a", "shared_name"],
+                },
+                "dev_b": {
+                    "titles": [{"vendor": "Dev", "model": "B"}],
+                    "supported_devices": ["dev,b", "shared_name"],
+                },
+            },
+        });
+        let profiles = profiles.to_string().into_bytes();
+        let sums = format!(
+            "{} *openwrt-imagebuilder-{version}-ath79-generic.Linux-x86_64.tar.zst\n\
+             {} *profiles.json\n",
+            Sha256Hex::of(b"ib"),
+            Sha256Hex::of(&profiles)
+        );
+        let targets = json!({"ath79/generic": "mips_24kc"}).to_string().into_bytes();
+        files.insert(format!("{folder}/.targets.json"), targets);
+        let target = format!("{folder}/targets/ath79/generic");
+        files.insert(format!("{target}/profiles.json"), profiles);
+        files.insert(format!("{target}/sha256sums"), sums.into_bytes());
+    }
+    files
+}
+
+/// The download server.
+struct Server {
+    url: String,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    async fn start(files: Files) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(file).with_state(Arc::new(files));
+        let task = tokio::spawn(async { axum::serve(listener, router).await });
+        Self { url, task }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn file(State(files): State<Arc<Files>>, uri: Uri) -> Result<Vec<u8>, StatusCode> {
+    files.get(uri.path()).cloned().ok_or(StatusCode::NOT_FOUND)
+}
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// An operator of a namespace.
+pub struct Publisher<'a> {
+    pub client: &'a Client,
+    pub namespace: &'a str,
+    pub owner: &'a PgStore,
+    pub store: &'a Path,
+}
+
+impl Publisher<'_> {
+    fn distributions(&self) -> Api<Distribution> {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+
+    /// Publishes the distribution `openwrt` with these versions and limits.
+    pub async fn publish(&self, versions: &[&str], limits: serde_json::Value) {
+        let server = Server::start(files(versions)).await;
+        let object = json!({
+            "apiVersion": "asu.dev/v1alpha1", "kind": "Distribution",
+            "metadata": {"name": "openwrt"},
+            "spec": {
+                "title": "OpenWrt",
+                "upstream": {
+                    "fetchURLs": [server.url],
+                    "publicURL": "https://downloads.example.org",
+                },
+                "branches": [{
+                    "name": "24.10", "branchOffRev": 27990, "versions": versions,
+                    "signatures": "NotChecked",
+                }],
+                "limits": limits,
+            },
+        });
+        let params = PatchParams::apply("test").force();
+        let api = self.distributions();
+        let applied = api.patch("openwrt", &params, &Patch::Apply(&object)).await.unwrap();
+        let generation = applied.metadata.generation;
+        self.operate("the catalog", async || {
+            let status = api.get("openwrt").await.ok()?.status?;
+            let ready = condition(&status.conditions, "Ready")?;
+            let current = ready.observed_generation == generation && ready.reason == "UpToDate";
+            current.then_some(())
+        })
+        .await;
+    }
+
+    /// Takes the distribution away.
+    pub async fn withdraw(&self) {
+        let api = self.distributions();
+        api.delete("openwrt", &DeleteParams::default()).await.unwrap();
+        self.operate("the end of the distribution", async || {
+            api.get_opt("openwrt").await.ok()?.is_none().then_some(())
+        })
+        .await;
+    }
+
+    /// Runs an operator until then.
+    async fn operate(&self, what: &str, done: impl AsyncFn() -> Option<()>) {
+        let settings = Cli::parse_from([
+            "test",
+            &format!("--namespace={}", self.namespace),
+            "--pod-name=publisher",
+            "--builder-image=builder:1",
+            "--listen=127.0.0.1:0",
+        ])
+        .settings;
+        let url = format!("file://{}", self.store.display());
+        let backends = Backends {
+            client: self.client.clone(),
+            repositories: Arc::new(self.owner.clone()),
+            artifacts: ArtifactStore::open(&url).unwrap(),
+            room: Arc::new(|| Ok(Some(Space { used: 1, capacity: 100 }))),
+        };
+        let stop = CancellationToken::new();
+        let operator = tokio::spawn(run(settings, backends, stop.clone()));
+        wait(what, done).await;
+        stop.cancel();
+        operator.await.unwrap().unwrap();
+    }
+}
