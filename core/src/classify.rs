@@ -19,7 +19,7 @@ const MAX_LINE: usize = 4096;
 /// What the lines so far have shown. Feed it every line, also those that the kept log drops.
 #[derive(Clone, Debug, Default)]
 pub struct Classifier {
-    no_space: bool,
+    disk: Disk,
     bad_signature: BTreeSet<String>,
     downloads: BTreeSet<String>,
     too_big: Option<String>,
@@ -32,6 +32,15 @@ pub struct Classifier {
     last_index: Option<String>,
     /// The next line lists packages in conflict (opkg), or belongs to this package (apk).
     context: Context,
+}
+
+/// What became of disks and network volumes; the later, the worse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Disk {
+    #[default]
+    Fine,
+    Failed,
+    Full,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -51,6 +60,11 @@ macro_rules! pattern {
 pattern!(
     NO_SPACE,
     r"No space left on device|Disk quota exceeded|verify_pkg_installable: Only have \d+kb available|wget returned 3\.|FATAL ERROR: Failed to write to output filesystem"
+);
+// What Linux says of a disk, a network volume or a FUSE mount that fails (errno 5, 116, 107).
+pattern!(
+    VOLUME,
+    r"Input/output error|Stale file handle|Stale NFS file handle|Transport endpoint is not connected"
 );
 pattern!(READ_ONLY, r"Read-only file system|staging_dir/.*: Permission denied");
 pattern!(INDEX_URL, r"^Downloading (\S+)/Packages(?:\.gz|\.sig)?$");
@@ -104,7 +118,7 @@ pattern!(NO_PROFILE, r#"^Profile ".*" does not exist!"#);
 // none, and each of them would be held against every pattern.
 pattern!(
     INTERESTING,
-    r"space|Only have|quota|to write|ermission|Read-only|ownload|ignature|WARNING|ERROR|Checksum|big|partition|script|annot |no such package|onflict|breaks: |clashes|already provided|does not exist|^  [^ ]+:$"
+    r"space|Input/output|Stale |Transport|Only have|quota|to write|ermission|Read-only|ownload|ignature|WARNING|ERROR|Checksum|big|partition|script|annot |no such package|onflict|breaks: |clashes|already provided|does not exist|^  [^ ]+:$"
 );
 
 fn found(pattern: &LazyLock<Option<Regex>>, line: &str) -> bool {
@@ -179,7 +193,11 @@ impl Classifier {
     }
 
     fn surroundings(&mut self, line: &str) {
-        self.no_space |= found(&NO_SPACE, line);
+        if found(&NO_SPACE, line) {
+            self.disk = Disk::Full;
+        } else if found(&VOLUME, line) {
+            self.disk = self.disk.max(Disk::Failed);
+        }
         self.read_only |= found(&READ_ONLY, line);
         if let Some(url) = group(&INDEX_URL, line, 1) {
             self.last_index = Some(url);
@@ -268,11 +286,16 @@ impl Classifier {
     /// A fault of the surroundings, which spoils a build even when make says that it succeeded:
     /// an index that was not read makes a different image than the one that was asked for.
     pub fn infrastructure(&self) -> Option<Failure> {
-        if self.no_space {
-            return Some(Failure::new(
-                FailureReason::NoSpace,
-                "The build ran out of scratch space",
-            ));
+        let (reason, detail) = match self.disk {
+            Disk::Full => (Some(FailureReason::NoSpace), "The build ran out of scratch space"),
+            Disk::Failed => (
+                Some(FailureReason::Internal),
+                "A disk or a network volume failed during the build",
+            ),
+            Disk::Fine => (None, ""),
+        };
+        if let Some(reason) = reason {
+            return Some(Failure::new(reason, detail));
         }
         if !self.bad_signature.is_empty() {
             return Some(Failure::new(

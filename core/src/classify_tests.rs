@@ -89,6 +89,18 @@ fn a_bad_index_signature_has_its_own_reason() {
 }
 
 #[test]
+fn a_volume_that_fails_is_no_fault_of_the_request() {
+    for line in [
+        "cp: error reading '/asu/imagebuilder/tree/dl/x.ipk': Input/output error",
+        "make: stat: target/Makefile: Stale file handle",
+        "ls: cannot access '/asu/imagebuilder': Transport endpoint is not connected",
+    ] {
+        let text = format!("{line}\nmake[1]: *** [Makefile:12: image] Error 1\n");
+        assert_eq!(Classifier::read(&text).failure().reason, FailureReason::Internal, "{line}");
+    }
+}
+
+#[test]
 fn a_full_disk_wins_over_everything() {
     let opkg = " * verify_pkg_installable: Only have 0kb available on filesystem /w/, pkg urngd needs 30\n * opkg_install_cmd: Cannot install package urngd.\n";
     assert_eq!(reason(opkg), FailureReason::NoSpace);

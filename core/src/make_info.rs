@@ -93,7 +93,7 @@ fn check(info: MakeInfo) -> Result<MakeInfo, BadInfo> {
     if !request::is_target(&info.target) {
         return Err(BadInfo::Missing("target"));
     }
-    if !request::is_version(&info.revision) {
+    if !request::is_revision(&info.revision) {
         return Err(BadInfo::Missing("revision"));
     }
     if info.default_packages.is_empty() {

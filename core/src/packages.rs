@@ -51,15 +51,19 @@ pub fn revision_number(revision: &str) -> Option<u32> {
 }
 
 /// The names after the changes that hold at `revision`: renamed ones under their new name, dropped
-/// ones left out. A removal (`-name`) is renamed too, and stays when its package was dropped.
+/// ones left out. A removal (`-name`) is renamed too, and stays when its package was dropped. A
+/// branch goes on counting after the revision at which it left development, `branch_off`, and has none
+/// of the changes that came there since.
 pub fn apply_changes(
     packages: &BTreeSet<String>,
     changes: &[PackageChange],
     revision: &str,
+    branch_off: Option<u32>,
 ) -> BTreeSet<String> {
     let Some(number) = revision_number(revision) else {
         return packages.clone();
     };
+    let number = branch_off.map_or(number, |off| number.min(off));
     let mut ordered: Vec<&PackageChange> =
         changes.iter().filter(|change| change.revision <= number).collect();
     ordered.sort_by_key(|change| change.revision);
@@ -174,10 +178,19 @@ mod tests {
         let changes =
             [change("b", Some("c"), 20), change("a", Some("b"), 10), change("gone", None, 10)];
         let before: BTreeSet<String> = ["a", "gone", "-gone", "-a", "x"].map(String::from).into();
-        let at = |revision| apply_changes(&before, &changes, revision);
+        let at = |revision| apply_changes(&before, &changes, revision, None);
         assert_eq!(at("r5-a"), before);
         assert_eq!(at("r10-a"), ["b", "-gone", "-b", "x"].map(String::from).into());
         assert_eq!(at("r20-a"), ["c", "-gone", "-c", "x"].map(String::from).into());
+    }
+
+    #[test]
+    fn a_release_has_no_change_of_the_time_after_its_branch_left_development() {
+        let changes = [change("opkg", Some("apk"), 20), change("a", Some("b"), 10)];
+        let before: BTreeSet<String> = ["opkg", "a"].map(String::from).into();
+        let released = apply_changes(&before, &changes, "r29-a", Some(15));
+        assert_eq!(released, ["opkg", "b"].map(String::from).into());
+        assert_eq!(apply_changes(&before, &changes, "r5-a", Some(15)), before);
     }
 
     #[test]

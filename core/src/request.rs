@@ -207,9 +207,15 @@ pub fn is_package(name: &str) -> bool {
         && !bare.starts_with(['-', '.', '+'])
 }
 
-/// Whether `text` is a version, branch or revision: `[A-Za-z0-9_.-]`, not beginning with a dot.
+/// Whether `text` is a version or branch: `[A-Za-z0-9_.-]`, not beginning with a dot.
 pub fn is_version(text: &str) -> bool {
     word(text, 64, ".-") && !text.starts_with(['.', '-']) && !text.contains("..")
+}
+
+/// Whether `text` is a revision, for example `r29197-ab4c7d6af7`, or `r29197+2-ab4c7d6af7` of a tree with
+/// commits of its own.
+pub fn is_revision(text: &str) -> bool {
+    word(text, 64, ".-+") && !text.starts_with(['.', '-', '+']) && !text.contains("..")
 }
 
 /// Whether `text` is a package version: `[A-Za-z0-9_+.,~-]`.
@@ -280,8 +286,8 @@ pub fn check(request: &Request) -> Result<(), InvalidField> {
     if !is_version(&request.version) {
         return Err(invalid("version", "letters, digits, '_', '.', '-'; at most 64 characters"));
     }
-    if request.version_code.as_deref().is_some_and(|code| !is_version(code)) {
-        return Err(invalid("version_code", "letters, digits, '_', '.', '-'; at most 64"));
+    if request.version_code.as_deref().is_some_and(|code| !is_revision(code)) {
+        return Err(invalid("version_code", "letters, digits, '_', '.', '-', '+'; at most 64"));
     }
     if !is_target(&request.target) {
         return Err(invalid("target", "must look like target/subtarget"));

@@ -63,6 +63,17 @@ fn the_minus_of_a_removal_counts_as_a_part_of_the_name() {
 }
 
 #[test]
+fn a_tree_with_commits_of_its_own_has_a_revision() {
+    for good in ["r29197-ab4c7d6af7", "r28597+12-abcdef", "unknown"] {
+        let request = Request { version_code: Some(good.into()), ..example() };
+        assert_eq!(check(&request), Ok(()), "{good}");
+    }
+    for bad in ["+1", "-r1", "r1 -a", "r1..a", "r1/a", "r1$(id)", ""] {
+        assert!(!is_revision(bad), "{bad:?}");
+    }
+}
+
+#[test]
 fn package_names_fit_together_into_one_argument_of_a_program() {
     let mut request = example();
     let long = |n: usize| format!("{n:0>127}");

@@ -95,7 +95,7 @@ pub struct RequestSpec {
     pub version: String,
     /// Revision that the build must have, for example r29197-ab4c7d6af7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
     pub version_code: Option<String>,
     /// target/subtarget, for example ath79/generic.
     #[schemars(

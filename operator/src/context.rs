@@ -71,6 +71,8 @@ pub struct Context {
     pub catalogs: crate::distribution::Memories,
     /// When caches' use was last written.
     pub cache_use: crate::cache::UseClock,
+    /// When caches were given other trees.
+    pub cache_switches: crate::cache::Switches,
     /// Followers of build pods' logs.
     pub followers: Followers,
     /// Pauses after errors.

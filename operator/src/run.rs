@@ -220,6 +220,7 @@ impl Follower {
             recent_distributions: crate::watches::Recent::default(),
             catalogs: distribution::Memories::default(),
             cache_use: cache::UseClock::default(),
+            cache_switches: cache::Switches::default(),
             followers: crate::stages::Followers::default(),
             backoffs: crate::runtime::backoff::Backoffs::default(),
             metrics: self.metrics.clone(),
@@ -241,6 +242,7 @@ fn start_controllers(context: &Arc<Context>) {
             Kind::Cache => {
                 context.recent_caches.forget(uid);
                 context.cache_use.forget(uid);
+                context.cache_switches.forget(uid);
             }
             Kind::Build => build::forget(&context, uid),
         }

@@ -9,8 +9,13 @@ use sqlx::{
 
 use crate::error::StoreError;
 
-/// Every migration, embedded.
-static MIGRATOR: Migrator = sqlx::migrate!();
+/// Every migration, embedded. A newer release may have added some before it was rolled back: whether
+/// this one can work with them is for [`crate::schema`] to say.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!();
+    migrator.set_ignore_missing(true);
+    migrator
+}
 
 /// Role that the API logs in as.
 pub const API_ROLE: &str = "asu_api";
@@ -54,7 +59,7 @@ pub async fn migrate(direct_url: &str, options: &MigrateOptions) -> Result<(), S
         // The statement that sets the password must not be logged.
         .disable_statement_logging();
     let mut connection = wait_for(&connect, options.wait).await?;
-    MIGRATOR
+    migrator()
         .run(&mut connection)
         .await
         .map_err(|error| StoreError::Migration(error.to_string()))?;

@@ -83,7 +83,7 @@ pub async fn read_catalog(
 ) -> Result<CatalogRead, UpstreamError> {
     let path = format!("{}/.targets.json", request.path);
     let document = upstream.document(&path, targets::MAX_BYTES).await?;
-    let listed = targets::parse(&document.bytes).map_err(|error| error.at(&document.url))?;
+    let mut listed = targets::parse(&document.bytes).map_err(|error| error.at(&document.url))?;
     let wanted: Vec<&String> = match &request.targets {
         None => listed.keys().collect(),
         Some(wanted) => wanted.iter().collect(),
@@ -111,6 +111,10 @@ pub async fn read_catalog(
                 problems.insert(name.clone(), error);
             }
         }
+    }
+    if let Some(wanted) = &request.targets {
+        // What the distribution's owner does not want is not offered either.
+        listed.retain(|name, _| wanted.contains(name));
     }
     let version = Version {
         name: request.version.clone(),

@@ -7,6 +7,7 @@ template:
   metadata:
     labels:
       {{- include "asu.selector" . | nindent 6 }}
+    {{- include "asu.databaseAnnotations" (dict "root" $root "own" dict) | nindent 4 }}
   spec:
     serviceAccountName: {{ include "asu.fullname" $root }}-plain
     automountServiceAccountToken: false
@@ -25,7 +26,7 @@ template:
         env:
           - name: ASU_LOG
             value: {{ $root.Values.logFilter | quote }}
-          {{- include "asu.passwordVariable" (dict "root" $root "name" "ASU_DATABASE_PASSWORD" "key" "password") | nindent 10 }}
+          {{- include "asu.passwordVariable" (dict "root" $root "name" "PGPASSWORD" "key" "password") | nindent 10 }}
           {{- include "asu.dsnVariable" (dict "root" $root "name" "ASU_DATABASE_DIRECT_URL" "user" "asu" "wants" (list "directUrl" "url")) | nindent 10 }}
           {{- include "asu.passwordVariable" (dict "root" $root "name" "ASU_API_DATABASE_PASSWORD" "key" "api-password") | nindent 10 }}
         resources:

@@ -6,7 +6,7 @@ use asu_core::{
     failure::{Failure, FailureReason},
     stage::Stage,
 };
-use asu_crds::{FirmwareBuild, FirmwareBuildStatus, Resolved, labels};
+use asu_crds::{BuildCondition, FirmwareBuild, FirmwareBuildStatus, Resolved, is_true, labels};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
@@ -44,6 +44,10 @@ pub async fn reconcile(stored: Arc<FirmwareBuild>, context: Arc<Context>) -> Res
     let build = context.recent_builds.newest(&stored);
     let facts = dereference::facts(&context, &build);
     let mut pass = Pass { context, build, facts, whole: None };
+    if is_true(&pass.facts.status.conditions, BuildCondition::Archived.as_str()) {
+        // A new leader may have begun before it saw the last write of the former one.
+        pass.leave();
+    }
     for _ in 0..LOOKS {
         match decide(&pass.facts) {
             Step::Look(lookup) => pass.look(lookup).await?,

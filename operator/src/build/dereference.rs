@@ -87,7 +87,8 @@ fn job_fact(context: &Context, job: &Job) -> Option<JobFact> {
         attempt,
         state: job_state(job),
         pod: pod.map(|pod| pod_state(pod)),
-        created: job.creation_timestamp()?.0,
+        // Kubernetes replaces a disrupted pod, and the next one has its own time to start.
+        created: pod.and_then(|pod| pod.creation_timestamp()).max(job.creation_timestamp())?.0,
         ended: pod.and_then(|pod| ended_at(pod)).or(changed),
         deleting: job.metadata.deletion_timestamp.is_some(),
         name,

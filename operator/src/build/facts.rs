@@ -20,7 +20,7 @@ pub struct JobFact {
     pub state: JobState,
     /// State of its pod.
     pub pod: Option<PodState>,
-    /// When it was created.
+    /// When it was created, or its newest pod.
     pub created: Timestamp,
     /// When it ended.
     pub ended: Option<Timestamp>,

@@ -6,7 +6,7 @@ use asu_core::{
     plan::{BuildLimits, BuildPlan, PLAN_SCHEMA, Workspace, paths},
     request::Request,
 };
-use asu_crds::{CachePlace, DistributionSpec, FirmwareBuild, Resolved, labels};
+use asu_crds::{Branch, CachePlace, DistributionSpec, FirmwareBuild, Resolved, labels};
 use k8s_openapi::api::{
     batch::v1::{
         Job, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
@@ -101,7 +101,7 @@ pub fn job(attempt: &Attempt<'_>) -> Result<Job, BadAttempt> {
         grace: 30,
         failure_policy: Some(failure_policy()),
         own_volumes: false,
-        settings: &attempt.settings.pods,
+        settings: attempt.settings,
     };
     Ok(job.into_job())
 }
@@ -111,7 +111,9 @@ fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
     let distribution = attempt.distribution;
     let changes: Vec<_> = distribution.package_changes.iter().map(package_change).collect();
     let mut request = attempt.request.clone();
-    request.packages = apply_changes(&request.packages, &changes, &resolved.version_code);
+    let lists = |branch: &&Branch| branch.versions.contains(&request.version);
+    let off = distribution.branches.iter().find(lists).and_then(|branch| branch.branch_off_rev);
+    request.packages = apply_changes(&request.packages, &changes, &resolved.version_code, off);
     Ok(BuildPlan {
         schema: PLAN_SCHEMA,
         uid: attempt.build.uid().unwrap_or_default(),

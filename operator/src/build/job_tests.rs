@@ -123,8 +123,24 @@ fn pods_of_a_store_on_one_node_go_where_the_others_are() {
     let affinity = &pod(&job)["affinity"]["podAffinity"];
     let terms = affinity["requiredDuringSchedulingIgnoredDuringExecution"].as_array().unwrap();
     assert_eq!(terms[0]["labelSelector"]["matchLabels"], json!({"asu.dev/store": "here"}));
-    let (_, free) = made(&[]);
+    let (_, free) = made(&["--cache-access-mode=ReadWriteMany"]);
     assert_eq!(pod(&free)["affinity"], Value::Null);
+}
+
+#[test]
+fn pods_of_an_image_builder_that_one_node_can_mount_go_where_the_others_are() {
+    let near = |options: &[&str]| {
+        let (_, job) = made(options);
+        let affinity = &pod(&job)["affinity"]["podAffinity"];
+        let terms = affinity["requiredDuringSchedulingIgnoredDuringExecution"].clone();
+        let wanted = terms[0]["labelSelector"]["matchLabels"].as_object().unwrap().clone();
+        let own = job["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
+        // The first of them starts although there is no other.
+        assert!(wanted.iter().all(|(key, value)| own.get(key) == Some(value)));
+        wanted.keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(near(&[]), [labels::CACHE]);
+    assert_eq!(near(&["--cache-claim-mode=shared"]), [labels::MANAGED_BY]);
 }
 
 #[test]

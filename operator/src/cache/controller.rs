@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,9 @@ use crate::{
 
 /// How often something is looked at that no watch reports.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long a tree stays after builds were given another one.
+const LINGER: Duration = Duration::from_mins(1);
 
 /// A failed pass.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +92,29 @@ impl UseClock {
     }
 }
 
+/// When this process last gave the builds of each cache another tree.
+#[derive(Debug, Default)]
+pub struct Switches(Mutex<HashMap<String, Instant>>);
+
+impl Switches {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, uid: &str) {
+        self.lock().insert(uid.to_owned(), Instant::now());
+    }
+
+    fn is_fresh(&self, uid: &str, span: Duration) -> bool {
+        self.lock().get(uid).is_some_and(|at| at.elapsed() < span)
+    }
+
+    /// Forgets a cache that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+}
+
 /// Brings one cache closer to what it should be.
 ///
 /// # Errors
@@ -108,11 +134,12 @@ pub async fn reconcile(
         set_finalizer(&cache, &context, true).await?;
     }
     let now = context.now();
+    let (name, uid) = (cache.name_any(), cache.uid().unwrap_or_default());
+    observed.switched = context.cache_switches.is_fresh(&uid, LINGER);
     let old = cache.status.clone().unwrap_or_default();
     if old.place.as_ref() != Some(&valid.place) {
         ask_for_results(&context, &cache, &mut observed).await?;
     }
-    let (name, uid) = (cache.name_any(), cache.uid().unwrap_or_default());
     let decision = decide(&name, &uid, &valid, &old, &observed, now);
     let decision = match (act(&context, &cache, &valid, &decision).await, decision) {
         (Ok(()), decision) => decision,
@@ -130,6 +157,9 @@ pub async fn reconcile(
     let written = due.is_ok().then_some(usage);
     let generation = cache.metadata.generation;
     let new = status(&old, generation, &valid, &decision, written, now);
+    if matches!(decision, Decision::Done { .. }) {
+        context.cache_switches.note(&uid);
+    }
     publish(&context, &cache, &new).await?;
     Ok(match decision {
         Decision::Waiting { until } => requeue_at(until, now),
@@ -151,8 +181,12 @@ async fn act(
         Decision::Populate { job, replaces } => {
             apply::populate(context, cache, valid, job, replaces.as_deref()).await
         }
-        Decision::Failed { job, .. } | Decision::Clearing { job, over: true } => {
-            Ok(apply::delete_job(context, job).await?)
+        Decision::Failed { job, .. } => Ok(apply::delete_job(context, job).await?),
+        Decision::Clearing { jobs } => {
+            for job in jobs {
+                apply::delete_job(context, job).await?;
+            }
+            Ok(())
         }
         Decision::Ready { tidy, .. } => {
             for item in tidy {
@@ -203,7 +237,7 @@ async fn remove(
         return Ok(Action::await_change());
     }
     let there = apply::claim_exists(context, &valid.place.claim_name).await?;
-    match removal(valid, observed, there) {
+    match removal(valid, observed, there, context.now()) {
         Removal::InUse | Removal::Pruning => {}
         Removal::StopJobs(jobs) => {
             for job in jobs {
@@ -219,7 +253,7 @@ async fn remove(
                 .warning(&cache.object_ref(&()), "PruneFailed", "its trees could not be removed")
                 .await;
             apply::delete_job(context, &job).await?;
-            return Ok(Action::requeue(Duration::from_mins(1)));
+            return Ok(Action::await_change());
         }
         Removal::LetGo { own_claim } => {
             if own_claim {

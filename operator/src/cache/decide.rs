@@ -1,5 +1,7 @@
 //! What to do about a cache: pure.
 
+use std::collections::BTreeSet;
+
 use asu_core::{
     cache::retry_after,
     result::{PopulateResult, RESULT_SCHEMA},
@@ -35,10 +37,9 @@ pub enum Decision {
     },
     /// A former tree at the very place is removed first.
     Clearing {
-        /// The Job that does.
-        job: String,
-        /// Whether it has ended, so that it is to be deleted.
-        over: bool,
+        /// Jobs to delete, in this order: those that made the former tree, whose success must not be
+        /// taken for that of the next one, and last the one that removed it, once it has.
+        jobs: Vec<String>,
     },
     /// A Job runs.
     Populating {
@@ -99,13 +100,17 @@ pub fn decide(
     if status.place.as_ref() == Some(&valid.place) {
         return ready(tree, observed, now);
     }
-    // A builder image that comes back before its former tree is gone.
-    if let Some(job) = observed.prunes.iter().find(|it| it.replaces.as_deref() == Some(tree)) {
-        let over = job.state != JobState::Active && !job.alive;
-        return Decision::Clearing { job: job.name.clone(), over };
-    }
     let failures = status.failures.unwrap_or_default();
     let expected = job_name(name, uid, tree, failures);
+    // A builder image that comes back before its former tree is gone.
+    if let Some(prune) = observed.prunes.iter().find(|it| it.replaces.as_deref() == Some(tree)) {
+        let made = |job: &&JobSeen| job.tree.as_deref() == Some(tree) || job.name == expected;
+        let mut jobs: Vec<_> = observed.populates.iter().filter(made).map(named).collect();
+        if prune.state != JobState::Active && !prune.alive {
+            jobs.push(named(prune));
+        }
+        return Decision::Clearing { jobs };
+    }
     if let Some(job) = observed.populates.iter().find(|job| job.name == expected) {
         return running(job, failures, now);
     }
@@ -175,43 +180,78 @@ pub fn refused(job: &str, failures: u32, message: &str, now: Timestamp) -> Decis
     }
 }
 
+fn named(job: &JobSeen) -> String {
+    job.name.clone()
+}
+
 fn ready(current: &str, observed: &Observed, now: Timestamp) -> Decision {
+    let ended = |job: &&JobSeen| job.state != JobState::Active && !job.alive;
     let mut tidy = Vec::new();
-    let mut again = None;
-    for job in observed.populates.iter().filter(|job| job.state != JobState::Active) {
-        let Some(old) = leftover(job, current) else {
+    let mut open: BTreeSet<&str> = BTreeSet::new();
+    for job in observed.populates.iter().filter(ended) {
+        let old = leftovers(job, current, observed);
+        if old.iter().all(|tree| removal_of(tree, observed) == Some(JobState::Complete)) {
             tidy.push(Tidy::DeleteJob(job.name.clone()));
-            continue;
-        };
-        let fresh = job.ended.is_some_and(|ended| now.duration_since(ended) < LINGER);
-        if fresh || observed.mounted.contains(&old) {
-            again = Some(LINGER);
-            continue;
+        } else {
+            open.extend(old);
         }
-        match observed.prunes.iter().find(|prune| prune.replaces.as_ref() == Some(&old)) {
-            None => tidy.push(Tidy::PruneTree { tree: old }),
-            Some(prune) => match prune.state {
-                JobState::Active => {}
-                JobState::Complete => {
-                    tidy.push(Tidy::DeleteJob(job.name.clone()));
-                    tidy.push(Tidy::DeleteJob(prune.name.clone()));
-                }
-                // Made anew on the next pass.
-                JobState::Failed | JobState::Deadline => {
-                    tidy.push(Tidy::DeleteJob(prune.name.clone()));
-                    again = Some(LINGER);
-                }
-            },
+    }
+    let mut again = None;
+    for tree in &open {
+        if lingers(tree, current, observed, now) {
+            again = Some(LINGER);
+        } else if removal_of(tree, observed).is_none() {
+            tidy.push(Tidy::PruneTree { tree: (*tree).to_owned() });
+        }
+    }
+    for prune in observed.prunes.iter().filter(ended) {
+        let needed = prune.replaces.as_deref().filter(|tree| open.contains(tree));
+        match (prune.state, needed) {
+            (JobState::Complete, Some(_)) => {}
+            (JobState::Failed | JobState::Deadline, _) if !rested(prune, now) => {
+                again = Some(LINGER);
+            }
+            // Once more, at once: no other leader may take the rest of the tree for a whole one.
+            (_, Some(tree)) => {
+                tidy.push(Tidy::DeleteJob(prune.name.clone()));
+                tidy.push(Tidy::PruneTree { tree: tree.to_owned() });
+            }
+            (_, None) => tidy.push(Tidy::DeleteJob(prune.name.clone())),
         }
     }
     Decision::Ready { tidy, again }
 }
 
-/// The tree that is of no use once a Job has ended: the one that it replaced, or its own when the
-/// builder image was taken back meanwhile. Never the one in use.
-fn leftover(job: &JobSeen, current: &str) -> Option<String> {
-    let own = job.tree.as_ref().filter(|tree| *tree != current);
-    own.or(job.replaces.as_ref().filter(|tree| *tree != current)).cloned()
+/// The trees that are of no use once a Job has ended: its own when the builder image was taken back
+/// meanwhile, and the one that it replaced. Never one in use, or one that is being filled.
+fn leftovers<'a>(job: &'a JobSeen, current: &str, observed: &Observed) -> Vec<&'a str> {
+    let is_filled = |tree: &str| {
+        let active = observed.populates.iter().filter(|it| it.state == JobState::Active);
+        active.into_iter().any(|it| it.tree.as_deref() == Some(tree))
+    };
+    let both = [job.tree.as_deref(), job.replaces.as_deref()];
+    both.into_iter().flatten().filter(|tree| *tree != current && !is_filled(tree)).collect()
+}
+
+/// How far the removal of a tree is, when one was begun.
+fn removal_of(tree: &str, observed: &Observed) -> Option<JobState> {
+    let of_tree = |job: &&JobSeen| job.replaces.as_deref() == Some(tree);
+    observed.prunes.iter().find(of_tree).map(|job| job.state)
+}
+
+/// Whether builds use a tree, or may be about to: it was the one in use a moment ago.
+fn lingers(tree: &str, current: &str, observed: &Observed, now: Timestamp) -> bool {
+    let speaks = |job: &&JobSeen| {
+        let trees = [job.tree.as_deref(), job.replaces.as_deref()];
+        trees.contains(&Some(tree)) || trees.contains(&Some(current))
+    };
+    let fresh = observed.populates.iter().filter(speaks).any(|job| !rested(job, now));
+    observed.switched || fresh || observed.mounted.contains(tree)
+}
+
+/// Whether the end of a Job's pod, as far as it is known, was some while ago.
+fn rested(job: &JobSeen, now: Timestamp) -> bool {
+    job.ended.is_none_or(|ended| now.duration_since(ended) >= LINGER)
 }
 
 /// What to do about a cache that is being deleted.
@@ -238,7 +278,12 @@ pub enum Removal {
 }
 
 /// Decides on a cache that is being deleted. `claim_there` says whether its claim still exists.
-pub fn removal(valid: &Validated, observed: &Observed, claim_there: bool) -> Removal {
+pub fn removal(
+    valid: &Validated,
+    observed: &Observed,
+    claim_there: bool,
+    now: Timestamp,
+) -> Removal {
     if observed.users > 0 || !observed.mounted.is_empty() {
         return Removal::InUse;
     }
@@ -249,14 +294,17 @@ pub fn removal(valid: &Validated, observed: &Observed, claim_there: bool) -> Rem
         return Removal::LetGo { own_claim: valid.own_claim };
     };
     let pruning = observed.prunes.iter().find(|job| job.replaces.as_ref() == Some(folder));
-    match pruning.map(|job| job.state) {
-        Some(JobState::Active) => Removal::Pruning,
-        Some(JobState::Complete) => Removal::LetGo { own_claim: false },
-        Some(JobState::Failed | JobState::Deadline) => Removal::PruneFolder {
-            folder: folder.clone(),
-            failed: pruning.map(|job| job.name.clone()),
-        },
-        None => Removal::PruneFolder { folder: folder.clone(), failed: None },
+    let Some(job) = pruning else {
+        return Removal::PruneFolder { folder: folder.clone(), failed: None };
+    };
+    match job.state {
+        JobState::Active => Removal::Pruning,
+        JobState::Complete => Removal::LetGo { own_claim: false },
+        // Its deletion wakes us at once: the pause is before it.
+        JobState::Failed | JobState::Deadline if !rested(job, now) => Removal::Pruning,
+        JobState::Failed | JobState::Deadline => {
+            Removal::PruneFolder { folder: folder.clone(), failed: Some(job.name.clone()) }
+        }
     }
 }
 

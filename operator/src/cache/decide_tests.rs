@@ -186,11 +186,100 @@ fn a_tree_is_not_filled_while_a_former_one_at_its_place_is_removed() {
     let clearing = |job: &JobSeen| {
         decided(&at("old"), &Observed { prunes: vec![job.clone()], ..Observed::default() })
     };
-    assert_eq!(clearing(&prune), Decision::Clearing { job: "prune".into(), over: false });
+    assert_eq!(clearing(&prune), Decision::Clearing { jobs: vec![] });
     prune.state = JobState::Complete;
-    assert_eq!(clearing(&prune), Decision::Clearing { job: "prune".into(), over: true });
+    assert_eq!(clearing(&prune), Decision::Clearing { jobs: vec!["prune".into()] });
     prune.replaces = Some("other".into());
     assert!(matches!(clearing(&prune), Decision::Populate { .. }));
+}
+
+#[test]
+fn the_success_of_a_tree_that_was_removed_is_not_taken_for_that_of_the_next_one() {
+    let made = JobSeen {
+        tree: Some("new".into()),
+        ..job(&job_name("n", "u", "new", 0), JobState::Complete, Some(ready_result()))
+    };
+    let prune = JobSeen { replaces: Some("new".into()), ..job("p", JobState::Complete, None) };
+    let mut observed = seen(made.clone());
+    observed.prunes.push(prune);
+    let jobs = vec![made.name.clone(), "p".into()];
+    assert_eq!(decided(&at("old"), &observed), Decision::Clearing { jobs });
+    observed.prunes[0].state = JobState::Active;
+    assert_eq!(decided(&at("old"), &observed), Decision::Clearing { jobs: vec![made.name] });
+}
+
+#[test]
+fn no_tree_is_forgotten_when_one_builder_image_follows_another() {
+    let of = |name: &str, tree: &str, replaces: &str| JobSeen {
+        tree: Some(tree.into()),
+        replaces: Some(replaces.into()),
+        ..job(name, JobState::Complete, Some(ready_result()))
+    };
+    let mut observed = Observed {
+        populates: vec![of("first", "second", "first"), of("third", "new", "second")],
+        ..Observed::default()
+    };
+    let prune = |tree: &str| Tidy::PruneTree { tree: tree.into() };
+    let both = Decision::Ready { tidy: vec![prune("first"), prune("second")], again: None };
+    assert_eq!(decided(&at("new"), &observed), both);
+    let done = |name: &str, tree: &str| JobSeen {
+        replaces: Some(tree.into()),
+        ..job(name, JobState::Complete, None)
+    };
+    observed.prunes.push(done("p2", "second"));
+    // The Job that remembers the first tree stays until that is gone too.
+    let tidy = vec![Tidy::DeleteJob("third".into()), prune("first")];
+    assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy, again: None });
+    observed.prunes.push(done("p1", "first"));
+    let all = ["first", "third", "p2", "p1"].map(|name| Tidy::DeleteJob(name.into())).to_vec();
+    assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: all, again: None });
+}
+
+#[test]
+fn a_tree_that_was_in_use_a_moment_ago_stays_a_while() {
+    let replaced = JobSeen {
+        tree: Some("new".into()),
+        replaces: Some("old".into()),
+        ..job("populate", JobState::Complete, Some(ready_result()))
+    };
+    let waits = Decision::Ready { tidy: vec![], again: Some(LINGER) };
+    let mut observed = seen(replaced);
+    observed.switched = true;
+    assert_eq!(decided(&at("new"), &observed), waits);
+    observed.switched = false;
+    observed.populates[0].ended = Some(NOW);
+    assert_eq!(decided(&at("new"), &observed), waits);
+    observed.populates[0].ended = Some(NOW - LINGER);
+    let prune = Tidy::PruneTree { tree: "old".into() };
+    assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: vec![prune], again: None });
+    observed.populates[0].alive = true;
+    assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: vec![], again: None });
+}
+
+#[test]
+fn a_removal_that_failed_is_tried_again_after_a_pause_and_not_at_once() {
+    let replaced = JobSeen {
+        replaces: Some("old".into()),
+        ..job("populate", JobState::Complete, Some(ready_result()))
+    };
+    let failed = |ended| JobSeen {
+        replaces: Some("old".into()),
+        ended: Some(ended),
+        ..job("prune", JobState::Failed, None)
+    };
+    let mut observed = seen(replaced);
+    observed.prunes.push(failed(NOW));
+    let waits = Decision::Ready { tidy: vec![], again: Some(LINGER) };
+    assert_eq!(decided(&at("new"), &observed), waits);
+    observed.prunes = vec![failed(NOW - LINGER)];
+    let anew = vec![Tidy::DeleteJob("prune".into()), Tidy::PruneTree { tree: "old".into() }];
+    assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: anew, again: None });
+
+    let folder = |ended| JobSeen { replaces: Some("n".into()), ..failed(ended) };
+    let removing = |ended| Observed { prunes: vec![folder(ended)], ..Observed::default() };
+    assert_eq!(removal(&valid("t"), &removing(NOW), true, NOW), Removal::Pruning);
+    let again = Removal::PruneFolder { folder: "n".into(), failed: Some("prune".into()) };
+    assert_eq!(removal(&valid("t"), &removing(NOW - LINGER), true, NOW), again);
 }
 
 #[test]
@@ -207,23 +296,23 @@ fn a_cache_whose_distribution_is_gone_keeps_its_tree_and_makes_no_other() {
 #[test]
 fn a_cache_in_use_is_not_let_go() {
     let observed = Observed { users: 1, ..Observed::default() };
-    assert_eq!(removal(&valid("t"), &observed, true), Removal::InUse);
+    assert_eq!(removal(&valid("t"), &observed, true, NOW), Removal::InUse);
 }
 
 #[test]
 fn the_folder_on_a_shared_claim_goes_before_the_object() {
     let mut observed = Observed::default();
     let prune = Removal::PruneFolder { folder: "n".into(), failed: None };
-    assert_eq!(removal(&valid("t"), &observed, true), prune);
+    assert_eq!(removal(&valid("t"), &observed, true, NOW), prune);
     observed
         .prunes
         .push(JobSeen { replaces: Some("n".into()), ..job("p", JobState::Complete, None) });
-    assert_eq!(removal(&valid("t"), &observed, true), Removal::LetGo { own_claim: false });
+    assert_eq!(removal(&valid("t"), &observed, true, NOW), Removal::LetGo { own_claim: false });
 }
 
 #[test]
 fn nothing_is_pruned_on_a_claim_that_is_gone() {
-    let found = removal(&valid("t"), &Observed::default(), false);
+    let found = removal(&valid("t"), &Observed::default(), false, NOW);
     assert_eq!(found, Removal::LetGo { own_claim: false });
 }
 

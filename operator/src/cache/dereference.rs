@@ -53,6 +53,9 @@ pub struct Observed {
     pub last_used: Option<Timestamp>,
     /// Trees that Jobs of builds mount.
     pub mounted: BTreeSet<String>,
+    /// Whether this process has just given builds another tree: the Job of one that was about to mount
+    /// the former may not have been seen yet.
+    pub switched: bool,
 }
 
 /// The cache's Distribution.

@@ -9,7 +9,7 @@ mod pods;
 mod status;
 mod validate;
 
-pub use controller::{Fault, UseClock, reconcile};
+pub use controller::{Fault, Switches, UseClock, reconcile};
 pub use dereference::observe;
 pub use evict::evict;
 pub use pods::TREE_ANNOTATION;

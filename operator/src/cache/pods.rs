@@ -86,7 +86,7 @@ pub fn populate_job(
         grace: 30,
         failure_policy: None,
         own_volumes: true,
-        settings: &settings.pods,
+        settings,
     };
     Ok(job.into_job())
 }
@@ -126,7 +126,7 @@ pub fn prune_job(
         grace: 30,
         failure_policy: None,
         own_volumes: true,
-        settings: &settings.pods,
+        settings,
     };
     job.into_job()
 }

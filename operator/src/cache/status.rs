@@ -53,8 +53,7 @@ pub fn status(
             status.job_name = Some(job.clone());
             (CachePhase::Populating, "Populating".to_owned(), "a pod fills the tree".to_owned())
         }
-        Decision::Clearing { job, .. } => {
-            status.job_name = Some(job.clone());
+        Decision::Clearing { .. } => {
             let message = "a former tree is being removed";
             (CachePhase::Populating, "Clearing".to_owned(), message.to_owned())
         }

@@ -23,7 +23,7 @@ use k8s_openapi::{
     },
 };
 
-use crate::settings::PodSettings;
+use crate::settings::{ClaimMode, PodSettings, Settings};
 
 /// Group of all our pods, so that the store's files can be read by each.
 pub const GROUP: i64 = 2000;
@@ -62,7 +62,7 @@ pub struct PodJob<'a> {
     /// pod with a work folder, which it would make setgid, and so folders in images.
     pub own_volumes: bool,
     /// Settings of all pods.
-    pub settings: &'a PodSettings,
+    pub settings: &'a Settings,
 }
 
 impl PodJob<'_> {
@@ -79,7 +79,7 @@ impl PodJob<'_> {
     pub fn into_job(self) -> Job {
         let job_labels = self.job_labels();
         let mut labels = job_labels.clone();
-        if let Some((key, value)) = colocation(self.settings) {
+        if let Some((key, value)) = colocation(&self.settings.pods) {
             labels.insert(key.to_owned(), value.to_owned());
         }
         let mut volumes = vec![plan_volume()];
@@ -95,7 +95,8 @@ impl PodJob<'_> {
                 volumes: Some(volumes),
                 termination_grace_period_seconds: Some(self.grace),
                 security_context: Some(pod_security(self.own_volumes)),
-                ..pod_spec(self.settings)
+                affinity: affinity(self.settings, &job_labels),
+                ..pod_spec(&self.settings.pods)
             }),
         };
         Job {
@@ -131,7 +132,6 @@ fn pod_spec(settings: &PodSettings) -> PodSpec {
         // Only `false` is written: a cluster without user namespaces may not know the field.
         host_users: (!settings.host_users).then_some(false),
         node_selector: Some([("kubernetes.io/arch".to_owned(), "amd64".to_owned())].into()),
-        affinity: colocation(settings).map(|(key, value)| same_node(key, value)),
         image_pull_secrets: settings
             .image_pull_secret
             .clone()
@@ -175,7 +175,23 @@ fn colocation(settings: &PodSettings) -> Option<(&str, &str)> {
     settings.colocate.as_deref()?.split_once('=')
 }
 
-/// Pods with this label share a node: their store is on a volume that only one node can mount.
+/// Which other pods a pod must share its node with: those that mount a volume of its own which only
+/// one node can mount at a time.
+fn affinity(settings: &Settings, labels: &BTreeMap<String, String>) -> Option<Affinity> {
+    if let Some((key, value)) = colocation(&settings.pods) {
+        return Some(same_node(key, value));
+    }
+    if settings.caches.cache_access_mode == "ReadWriteMany" {
+        return None;
+    }
+    let key = match settings.caches.cache_claim_mode {
+        ClaimMode::PerCache => labels::CACHE,
+        ClaimMode::Shared => labels::MANAGED_BY,
+    };
+    labels.get(key).map(|value| same_node(key, value))
+}
+
+/// Pods with this label share a node.
 fn same_node(key: &str, value: &str) -> Affinity {
     let term = PodAffinityTerm {
         label_selector: Some(LabelSelector {

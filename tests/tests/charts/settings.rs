@@ -96,9 +96,9 @@ async fn the_chart_sets_what_each_program_reads_and_nothing_else() {
                 "migrate" => migrate,
                 name => find(&objects, "Deployment", &format!("asu-{name}")),
             };
-            // The password is for the kubelet, which puts it into the connection string.
+            // sqlx reads the password by the name that Postgres' own programs know.
             let variables = variables(&object["spec"]);
-            for variable in variables.iter().filter(|name| **name != "ASU_DATABASE_PASSWORD") {
+            for variable in variables.iter().filter(|name| **name != "PGPASSWORD") {
                 assert!(known.contains(*variable), "{program} reads no {variable}");
                 set.insert((*variable).to_owned());
             }
@@ -110,12 +110,53 @@ async fn the_chart_sets_what_each_program_reads_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_variable_comes_before_those_that_name_it() {
+async fn a_password_may_have_any_character_for_it_is_part_of_no_connection_string() {
     let objects = system(json!({})).await;
-    for name in ["asu-operator", "asu-api"] {
-        let names = variables(&find(&objects, "Deployment", name)["spec"]);
-        let place = |wanted: &str| names.iter().position(|name| *name == wanted).unwrap();
-        assert!(place("ASU_DATABASE_PASSWORD") < place("ASU_DATABASE_URL"), "{name}");
+    let [migrate] = of_kind(&objects, "Job")[..] else { panic!("not one Job") };
+    for object in [
+        find(&objects, "Deployment", "asu-operator"),
+        find(&objects, "Deployment", "asu-api"),
+        migrate,
+    ] {
+        let env = &object["spec"]["template"]["spec"]["containers"][0]["env"];
+        let env = env.as_array().unwrap();
+        let password = env.iter().find(|it| it["name"] == "PGPASSWORD").unwrap();
+        assert!(password["valueFrom"]["secretKeyRef"].is_object());
+        let urls = env.iter().filter_map(|it| it["value"].as_str());
+        let urls: Vec<_> = urls.filter(|value| value.starts_with("postgres://")).collect();
+        assert!(!urls.is_empty());
+        for url in urls {
+            let (login, _) = url.trim_start_matches("postgres://").split_once('@').unwrap();
+            assert!(["asu", "asu_api"].contains(&login), "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_connection_string_restarts_the_programs_and_migrates() {
+    let of = async |url: &str| {
+        let values = json!({ "database": { "bundled": false, "url": url } });
+        let objects = system(values).await;
+        let [migrate] = of_kind(&objects, "Job")[..] else { panic!("not one Job") };
+        let template = |name| find(&objects, "Deployment", name)["spec"]["template"].clone();
+        (template("asu-operator"), template("asu-api"), migrate["metadata"]["name"].clone())
+    };
+    let (before, same) = (of("postgres://a@old/asu").await, of("postgres://a@old/asu").await);
+    assert_eq!(before, same);
+    let after = of("postgres://a@new/asu").await;
+    assert!(before.0 != after.0 && before.1 != after.1 && before.2 != after.2);
+}
+
+#[tokio::test]
+async fn values_that_contradict_each_other_are_refused() {
+    for (values, says) in [
+        (json!({ "database": { "url": "postgres://a@b/c" } }), "database.bundled=false"),
+        (json!({ "database": { "existingSecret": "mine" } }), "database.bundled=false"),
+        (json!({ "store": { "highWater": 70 } }), "lowWater must not be above highWater"),
+        (json!({ "operator": { "catalogInterval": "0s" } }), "catalogInterval"),
+    ] {
+        let refusal = crate::render::text("asu", &values).await.unwrap_err();
+        assert!(refusal.contains(says), "{values}: {refusal}");
     }
 }
 

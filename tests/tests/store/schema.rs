@@ -43,6 +43,18 @@ async fn a_newer_schema_is_used_only_while_it_admits_this_program() {
     assert_eq!(store.schema_state().await.unwrap(), SchemaState::TooNew(99));
 }
 
+#[tokio::test]
+async fn a_release_that_was_rolled_back_leaves_a_migration_which_hinders_nobody() {
+    let database = TestDatabase::new().await.unwrap();
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let newer =
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                 values (9999, 'of the next release', true, '\\x00', 0)";
+    connection.execute(newer).await.unwrap();
+    let options = MigrateOptions { wait: Duration::from_secs(10), ..MigrateOptions::default() };
+    migrate(&database.url, &options).await.unwrap();
+}
+
 #[test]
 fn the_newest_migration_is_the_version_of_the_schema() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/migrations");
