@@ -100,6 +100,8 @@ async fn every_value_changes_what_is_rendered() {
     let schema = read_yaml("charts/asu/values.schema.json");
     let mut found = Vec::new();
     leaves(&schema, &schema, &read_yaml("charts/asu/values.yaml"), &[], &mut found);
+    // Either way it goes with connection strings or without, and no other way.
+    found.retain(|leaf| leaf.path != ["database", "bundled"]);
     assert!(found.len() > 80, "{}", found.len());
     let mut situations: Vec<_> =
         situations().into_iter().map(|values| (values, String::new())).collect();
