@@ -286,15 +286,15 @@ impl Classifier {
     /// A fault of the surroundings, which spoils a build even when make says that it succeeded:
     /// an index that was not read makes a different image than the one that was asked for.
     pub fn infrastructure(&self) -> Option<Failure> {
-        let (reason, detail) = match self.disk {
-            Disk::Full => (Some(FailureReason::NoSpace), "The build ran out of scratch space"),
-            Disk::Failed => (
-                Some(FailureReason::Internal),
+        let disk = match self.disk {
+            Disk::Fine => None,
+            Disk::Failed => Some((
+                FailureReason::Internal,
                 "A disk or a network volume failed during the build",
-            ),
-            Disk::Fine => (None, ""),
+            )),
+            Disk::Full => Some((FailureReason::NoSpace, "The build ran out of scratch space")),
         };
-        if let Some(reason) = reason {
+        if let Some((reason, detail)) = disk {
             return Some(Failure::new(reason, detail));
         }
         if !self.bad_signature.is_empty() {

@@ -7,11 +7,12 @@ use std::{
 };
 
 use asu_crds::{CachePhase, ImageBuilderCache, ImageBuilderCacheStatus, labels};
+use jiff::SignedDuration;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     apply,
-    decide::{Decision, Removal, Tidy, decide, refused, removal},
+    decide::{Decision, LINGER, Removal, Tidy, decide, refused, removal},
     dereference::{Observed, ask_for_results, distribution, observe},
     status::{Use, status},
     validate::{BadCache, Validated, validate},
@@ -26,9 +27,6 @@ use crate::{
 
 /// How often something is looked at that no watch reports.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-/// How long a tree stays after builds were given another one.
-const LINGER: Duration = Duration::from_mins(1);
 
 /// A failed pass.
 #[derive(Debug, thiserror::Error)]
@@ -105,8 +103,9 @@ impl Switches {
         self.lock().insert(uid.to_owned(), Instant::now());
     }
 
-    fn is_fresh(&self, uid: &str, span: Duration) -> bool {
-        self.lock().get(uid).is_some_and(|at| at.elapsed() < span)
+    fn is_fresh(&self, uid: &str, span: SignedDuration) -> bool {
+        let age = |at: &Instant| SignedDuration::try_from(at.elapsed());
+        self.lock().get(uid).is_some_and(|at| age(at).is_ok_and(|age| age < span))
     }
 
     /// Forgets a cache that is gone.
@@ -144,7 +143,7 @@ pub async fn reconcile(
     let decision = match (act(&context, &cache, &valid, &decision).await, decision) {
         (Ok(()), decision) => decision,
         (Err(fault), Decision::Populate { job, .. }) if fault.is_refusal() => {
-            refused(&job, old.failures.unwrap_or_default(), &fault.to_string(), now)
+            refused(&job, old.failures.unwrap_or_default(), fault.to_string(), now)
         }
         (Err(fault), _) => return Err(fault),
     };

@@ -16,7 +16,7 @@ use super::{
 use crate::pods::verdict::JobState;
 
 /// A tree that was replaced stays so long at least: a build may just be mounting it.
-const LINGER: SignedDuration = SignedDuration::from_secs(60);
+pub const LINGER: SignedDuration = SignedDuration::from_secs(60);
 
 /// What to do, and what the status says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,26 +155,23 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
         (_, result) => {
             let told = result.and_then(|it| Some((it.failure?.as_str(), it.detail.clone())));
             let (reason, message) = told.unwrap_or_else(|| loss(job));
-            let failures = failures.saturating_add(1);
-            let retry_at = now.checked_add(retry_after(failures)).unwrap_or(Timestamp::MAX);
-            Decision::Failed {
-                job: job.name.clone(),
-                reason: reason.to_owned(),
-                message,
-                retry_at,
-                failures,
-            }
+            failed(&job.name, failures, reason, message, now)
         }
     }
 }
 
 /// Kubernetes will not take the claim or the Job, for example for want of quota.
-pub fn refused(job: &str, failures: u32, message: &str, now: Timestamp) -> Decision {
-    let failures = failures.saturating_add(1);
+pub fn refused(job: &str, failures: u32, message: String, now: Timestamp) -> Decision {
+    failed(job, failures, "NotAccepted", message, now)
+}
+
+/// One failure more, after `before` in a row.
+fn failed(job: &str, before: u32, reason: &str, message: String, now: Timestamp) -> Decision {
+    let failures = before.saturating_add(1);
     Decision::Failed {
         job: job.to_owned(),
-        reason: "NotAccepted".to_owned(),
-        message: message.to_owned(),
+        reason: reason.to_owned(),
+        message,
         retry_at: now.checked_add(retry_after(failures)).unwrap_or(Timestamp::MAX),
         failures,
     }

@@ -214,7 +214,7 @@ async fn on_its_own_thread(
 
 #[cfg(test)]
 mod tests {
-    use asu_crds::{CachePlace, CacheWorkspace, ImageBuilderCacheSpec, ImageBuilderCacheStatus};
+    use asu_crds::{CachePlace, ImageBuilderCacheStatus, examples};
     use jiff::Timestamp;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -232,17 +232,7 @@ mod tests {
 
     #[test]
     fn a_cache_serves_once_its_tree_has_a_place_and_until_it_is_being_deleted() {
-        let spec = ImageBuilderCacheSpec {
-            distribution: "openwrt".into(),
-            version: "24.10.7".into(),
-            target: "ath79/generic".into(),
-            sha256: "a".repeat(64),
-            file: "ib.tar.zst".into(),
-            target_path: "releases/24.10.7/targets/ath79/generic".into(),
-            pinned: false,
-            workspace: CacheWorkspace::default(),
-        };
-        let mut cache = ImageBuilderCache::new("c", spec);
+        let mut cache = examples::cache();
         assert!(!is_usable(&cache));
         let place = Some(CachePlace { claim_name: "c".into(), sub_path: "r1".into() });
         cache.status = Some(ImageBuilderCacheStatus { place, ..Default::default() });
