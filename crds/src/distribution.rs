@@ -85,6 +85,13 @@ pub struct DistributionSpec {
     pub pinned_caches: Vec<PinnedCache>,
 }
 
+impl DistributionSpec {
+    /// The branch that lists a version.
+    pub fn branch_of(&self, version: &str) -> Option<&Branch> {
+        self.branches.iter().find(|branch| branch.versions.iter().any(|name| name == version))
+    }
+}
+
 /// Where a distribution comes from. Three different things, which may be the same URL.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {

@@ -6,7 +6,7 @@ use asu_core::{
     plan::{BuildLimits, BuildPlan, PLAN_SCHEMA, Workspace, paths},
     request::Request,
 };
-use asu_crds::{Branch, CachePlace, DistributionSpec, FirmwareBuild, Resolved, labels};
+use asu_crds::{CachePlace, DistributionSpec, FirmwareBuild, Resolved, labels};
 use k8s_openapi::api::{
     batch::v1::{
         Job, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
@@ -111,8 +111,7 @@ fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
     let distribution = attempt.distribution;
     let changes: Vec<_> = distribution.package_changes.iter().map(package_change).collect();
     let mut request = attempt.request.clone();
-    let lists = |branch: &&Branch| branch.versions.contains(&request.version);
-    let off = distribution.branches.iter().find(lists).and_then(|branch| branch.branch_off_rev);
+    let off = distribution.branch_of(&request.version).and_then(|branch| branch.branch_off_rev);
     request.packages = apply_changes(&request.packages, &changes, &resolved.version_code, off);
     Ok(BuildPlan {
         schema: PLAN_SCHEMA,

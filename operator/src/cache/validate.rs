@@ -81,8 +81,7 @@ fn plan(
     settings: &Settings,
 ) -> Option<PopulatePlan> {
     let spec = &cache.spec;
-    let lists = |branch: &&asu_crds::Branch| branch.versions.contains(&spec.version);
-    let branch = distribution.spec.branches.iter().find(lists)?;
+    let branch = distribution.spec.branch_of(&spec.version)?;
     let keys = match branch.signatures {
         Signatures::Required if branch.keys.is_empty() => return None,
         Signatures::Required => branch.keys.clone(),

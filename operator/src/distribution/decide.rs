@@ -99,8 +99,7 @@ fn short(problem: &str) -> String {
 }
 
 fn branch_of(spec: &DistributionSpec, version: &str) -> String {
-    let lists = |branch: &&asu_crds::Branch| branch.versions.iter().any(|name| name == version);
-    let found = spec.branches.iter().find(lists).or(spec.branches.first());
+    let found = spec.branch_of(version).or(spec.branches.first());
     found.map(|branch| branch.name.clone()).unwrap_or_default()
 }
 

@@ -83,7 +83,7 @@ fn version_path(branch: &Branch, version: &str) -> String {
 
 /// Folder of a target below a mirror; `None` when no branch lists the version.
 pub fn target_path(spec: &DistributionSpec, version: &str, target: &str) -> Option<String> {
-    let branch = spec.branches.iter().find(|b| b.versions.iter().any(|name| name == version))?;
+    let branch = spec.branch_of(version)?;
     Some(format!("{}/targets/{target}", version_path(branch, version)))
 }
 
