@@ -13,6 +13,7 @@ pub mod classify;
 pub mod digest;
 pub mod failure;
 pub mod lifetime;
+pub mod line;
 pub mod make_info;
 pub mod packages;
 pub mod plan;

@@ -1,9 +1,11 @@
 //! Which waiting builds may start. The operator keeps an explicit queue: a build has no Job before
 //! it is admitted, so that waiting costs one small object.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+
+use crate::line::rank;
 
 /// Class of a build in the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +28,8 @@ pub struct Waiting {
     pub priority: Priority,
     /// When it was created. Time in the queue counts from there, across restarts.
     pub since: Timestamp,
+    /// Number in the order of creation, see [`crate::line::sequence`].
+    pub sequence: u64,
 }
 
 /// Bounds of admission.
@@ -37,8 +41,8 @@ pub struct QueueLimits {
     pub ageing: SignedDuration,
 }
 
-/// The uids that start now, in order: class (raised by age), then age, then uid. What runs already
-/// takes its place and is never started again.
+/// The uids that start now, in the order of [`crate::line::rank`]. What runs already takes its place
+/// and is never started again.
 pub fn admit(
     waiting: &[Waiting],
     running: &BTreeSet<String>,
@@ -52,16 +56,9 @@ pub fn admit(
     }
     let mut line: Vec<&Waiting> =
         waiting.iter().filter(|build| !running.contains(&build.uid)).collect();
-    line.sort_by_key(|build| (Reverse(class(build, limits, now)), build.since, &build.uid));
+    line.sort_by_key(|build| rank(build, limits.ageing, now));
     line.dedup_by_key(|build| &build.uid);
     line.into_iter().take(free).map(|build| build.uid.clone()).collect()
-}
-
-fn class(build: &Waiting, limits: &QueueLimits, now: Timestamp) -> i64 {
-    let top = Priority::High as i64;
-    let waited = now.duration_since(build.since).as_secs().max(0);
-    let raised = waited.checked_div(limits.ageing.as_secs()).unwrap_or(0);
-    (build.priority as i64).saturating_add(raised).min(top)
 }
 
 #[cfg(test)]
@@ -77,7 +74,7 @@ mod tests {
     }
 
     fn build(uid: u16, priority: Priority, since: i64) -> Waiting {
-        Waiting { uid: format!("{uid:05}"), priority, since: at(since) }
+        Waiting { uid: format!("{uid:05}"), priority, since: at(since), sequence: 0 }
     }
 
     fn priorities() -> impl Strategy<Value = Priority> {

@@ -310,7 +310,11 @@ impl Pass {
     }
 
     /// Writes the status, when it differs.
-    pub(super) async fn publish(&mut self, new: FirmwareBuildStatus) -> Result<(), Fault> {
+    pub(super) async fn publish(&mut self, mut new: FirmwareBuildStatus) -> Result<(), Fault> {
+        // Once and for all: every write gives the object another version.
+        new.sequence.get_or_insert_with(|| {
+            i64::try_from(entry(&self.build).waiting.sequence).unwrap_or(i64::MAX)
+        });
         let api = self.context.api::<FirmwareBuild>();
         let name = self.build.name_any();
         let old = self.build.status.as_ref();

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use asu_core::queue::{Priority, Waiting};
+use asu_core::{
+    line::sequence,
+    queue::{Priority, Waiting},
+};
 use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild, condition, is_true, labels};
 use kube::ResourceExt;
 
@@ -53,6 +56,8 @@ pub fn entry(build: &FirmwareBuild) -> Entry {
         BuildPriority::High => Priority::High,
     };
     let since = build.creation_timestamp().map_or(jiff::Timestamp::MAX, |time| time.0);
+    let noted = build.status.as_ref().and_then(|status| status.sequence);
+    let sequence = sequence(noted, build.resource_version().as_deref());
     let uid = build.uid().unwrap_or_default();
-    Entry { name: build.name_any(), waiting: Waiting { uid, priority, since } }
+    Entry { name: build.name_any(), waiting: Waiting { uid, priority, since, sequence } }
 }

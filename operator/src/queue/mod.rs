@@ -7,13 +7,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use asu_core::queue::{QueueLimits, Waiting, admit};
-use jiff::{SignedDuration, Timestamp};
+use asu_core::{
+    line::AGEING,
+    queue::{QueueLimits, Waiting, admit},
+};
+use jiff::Timestamp;
 
 use crate::runtime::metrics::Metrics;
-
-/// Waiting this long raises a build by one class.
-const AGEING: SignedDuration = SignedDuration::from_mins(30);
 
 /// A build in the queue, with the name to wake it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +144,7 @@ mod tests {
 
     fn entry(uid: &str, second: i64) -> Entry {
         let since = Timestamp::from_second(second).unwrap();
-        let waiting = Waiting { uid: uid.into(), priority: Priority::Normal, since };
+        let waiting = Waiting { uid: uid.into(), priority: Priority::Normal, since, sequence: 0 };
         Entry { name: format!("n-{uid}"), waiting }
     }
 
