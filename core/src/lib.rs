@@ -18,6 +18,7 @@ pub mod make_info;
 pub mod packages;
 pub mod plan;
 pub mod profile;
+pub mod quantity;
 pub mod queue;
 pub mod repositories;
 pub mod repositories_file;
