@@ -91,12 +91,12 @@ fn decimal(text: &str, factor: u128) -> Option<u128> {
 impl fmt::Display for Quantity {
     /// In the largest unit that is exact, in powers of two from 1 KiB on.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.milli % 1000 != 0 {
+        if !self.milli.is_multiple_of(1000) {
             return write!(f, "{}m", self.milli);
         }
         let units = self.milli / 1000;
         let binary = SUFFIXES.iter().take(6).rev();
-        let exact = binary.into_iter().find(|(_, factor)| units > 0 && units % factor == 0);
+        let exact = binary.into_iter().find(|(_, factor)| units > 0 && units.is_multiple_of(*factor));
         let (suffix, factor) = exact.copied().unwrap_or(("", 1));
         write!(f, "{}{suffix}", units / factor)
     }
