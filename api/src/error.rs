@@ -12,6 +12,9 @@ use serde_json::json;
 /// Seconds after which a client may try again when a dependency is away.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
+/// Seconds after which a client may try again when too many builds wait.
+const RETRY_OVERLOAD_SECONDS: u64 = 30;
+
 /// An answer that is an error.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ApiError {
@@ -119,8 +122,13 @@ pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Respons
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == 503 {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+    let again = match status {
+        503 => Some(RETRY_AFTER_SECONDS),
+        529 => Some(RETRY_OVERLOAD_SECONDS),
+        _ => None,
+    };
+    if let Some(seconds) = again {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

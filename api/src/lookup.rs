@@ -91,6 +91,7 @@ async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fo
         None if ask == Ask::Build => Ok(Found::Nothing(object)),
         None => match state.cluster.read(hash).await? {
             Some(entry) if !entry.archived => Ok(Found::Alive(entry)),
+            Some(entry) if entry.turned_away => Err(overload(state)),
             // Archived after history was read: once more.
             Some(_) => Ok(in_history(state, hash, ask, state.now())
                 .await?
@@ -98,6 +99,12 @@ async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fo
             None => Ok(Found::Nothing(None)),
         },
     }
+}
+
+/// For whoever asks for a build that was turned away. There may be room by now.
+fn overload(state: &AppState) -> ApiError {
+    let least = state.settings.max_pending.saturating_add(1);
+    ApiError::Overload(state.cluster.watch.waiting().max(least))
 }
 
 /// Somebody said that a build of this hash was archived, and the watch does not show it: history

@@ -50,6 +50,8 @@ pub enum FailureReason {
     CacheFailed,
     /// The FirmwareBuild's own fields contradict each other or the catalog.
     Refused,
+    /// It came when too many builds waited.
+    QueueFull,
     /// Cancelled or deleted before it ended.
     Cancelled,
     /// A fault of this system.
@@ -58,7 +60,7 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NoSpace,
         Self::IndexSignature,
         Self::DownloadFailed,
@@ -76,6 +78,7 @@ impl FailureReason {
         Self::DefaultsMissing,
         Self::CacheFailed,
         Self::Refused,
+        Self::QueueFull,
         Self::Cancelled,
         Self::Internal,
     ];
@@ -100,6 +103,7 @@ impl FailureReason {
             Self::DefaultsMissing => "DefaultsMissing",
             Self::CacheFailed => "CacheFailed",
             Self::Refused => "Refused",
+            Self::QueueFull => "QueueFull",
             Self::Cancelled => "Cancelled",
             Self::Internal => "Internal",
         }
@@ -131,13 +135,15 @@ impl FailureReason {
             | Self::PodFailed
             | Self::DefaultsMissing
             | Self::CacheFailed
+            | Self::QueueFull
             | Self::Internal => Disposition::Infrastructure,
         }
     }
 
     /// Whether another attempt of the same build may succeed.
     pub fn is_retried(self) -> bool {
-        self.disposition() == Disposition::Infrastructure && self != Self::DefaultsMissing
+        let ended = matches!(self, Self::DefaultsMissing | Self::QueueFull);
+        self.disposition() == Disposition::Infrastructure && !ended
     }
 
     /// One sentence on what it means, and what to do.
@@ -180,6 +186,7 @@ impl FailureReason {
                 "The ImageBuilder could not be prepared; see its ImageBuilderCache."
             }
             Self::Refused => "The object's fields contradict each other; the message names them.",
+            Self::QueueFull => "More than `builds.maxPending` builds waited; ask again later.",
             Self::Cancelled => "Ask again to build it.",
             Self::Internal => "A fault of this system; see the operator's log.",
         }

@@ -46,10 +46,6 @@ fn class(priority: Priority, since: Timestamp, ageing: SignedDuration, now: Time
 /// What the order of creation depends on.
 type Age = (u64, Timestamp, String);
 
-fn age(build: &Waiting) -> Age {
-    (build.sequence, build.since, build.uid.clone())
-}
-
 /// Builds that wait, kept in order: a place costs no look at all of them.
 ///
 /// Each class is a line of its own in the order of creation, in which age raises only a part at the
@@ -62,15 +58,16 @@ pub struct Line {
 }
 
 impl Line {
-    /// Puts a build in line, or what is known of it by now in place of what was.
+    /// Puts a build in line, or what is known of it by now in place of what was. It keeps its number
+    /// in the order of creation, should somebody have written the object before the operator.
     pub fn insert(&mut self, build: &Waiting) {
-        let facts = (build.priority, build.sequence, build.since);
+        let facts = (build.priority, self.sequence(build), build.since);
         match self.known.insert(build.uid.clone(), facts) {
             Some(before) if before == facts => return,
             Some(before) => self.take_out(&build.uid, before),
             None => {}
         }
-        let age = age(build);
+        let age = self.age(build);
         let class = self.class_mut(build.priority);
         let at = class.partition_point(|other| *other < age);
         class.insert(at, age);
@@ -105,6 +102,15 @@ impl Line {
         [(Priority::Low, low), (Priority::Normal, normal), (Priority::High, high)]
     }
 
+    /// The number of a build, in line or not, in the order of creation.
+    pub fn sequence(&self, build: &Waiting) -> u64 {
+        self.known.get(&build.uid).map_or(build.sequence, |known| known.1.min(build.sequence))
+    }
+
+    fn age(&self, build: &Waiting) -> Age {
+        (self.sequence(build), build.since, build.uid.clone())
+    }
+
     /// Number of builds in line.
     pub fn len(&self) -> usize {
         self.known.len()
@@ -118,7 +124,7 @@ impl Line {
     /// How many start before this build, in line or not, as things stand.
     pub fn before(&self, build: &Waiting, ageing: SignedDuration, now: Timestamp) -> usize {
         let class_of = |priority, since| class(priority, since, ageing, now);
-        let (mine, my_age) = (class_of(build.priority, build.since), age(build));
+        let (mine, my_age) = (class_of(build.priority, build.since), self.age(build));
         let ahead = self.each().map(|(priority, line)| {
             let higher = line.partition_point(|it| class_of(priority, it.1) > mine);
             let older = line.partition_point(|it| class_of(priority, it.1) >= mine && *it < my_age);
@@ -129,7 +135,7 @@ impl Line {
 
     /// How many in line are older than this build, whatever their class.
     pub fn earlier(&self, build: &Waiting) -> usize {
-        let my_age = age(build);
+        let my_age = self.age(build);
         let older = self.each().map(|(_, line)| line.partition_point(|it| *it < my_age));
         older.into_iter().sum()
     }

@@ -56,6 +56,18 @@ fn as_many_wait_as_may_and_the_next_comes_too_late() {
     assert!(is_beyond(201, 200));
 }
 
+#[test]
+fn whoever_writes_an_object_does_not_put_it_at_the_end_of_the_line() {
+    let [first, second] = [1, 2].map(|sequence| build(Priority::Normal, 0, sequence));
+    let mut line = in_line(&[first.clone(), second.clone()]);
+    let written = Waiting { sequence: 9, ..first.clone() };
+    line.insert(&written);
+    assert_eq!(line.len(), 2);
+    assert_eq!(line.sequence(&written), 1);
+    assert_eq!([&written, &second].map(|build| line.before(build, AGEING, at(0))), [0, 1]);
+    assert_eq!([&written, &second].map(|build| line.earlier(build)), [0, 1]);
+}
+
 proptest! {
     #[test]
     fn the_place_of_a_build_is_its_index_in_the_order_of_admission(

@@ -126,8 +126,8 @@ pub struct BuildSettings {
     /// Most builds that run at a time.
     #[arg(long, env = "ASU_MAX_BUILDS", default_value_t = 2)]
     pub max_builds: usize,
-    /// Number of waiting builds from which the API refuses more. Here it is only shown beside the
-    /// length of the queue.
+    /// Builds that come when more than this wait are turned away (`QueueFull`), by whomever they
+    /// were made. The API refuses requests by the same number.
     #[arg(long, env = "ASU_MAX_PENDING", default_value_t = 200)]
     pub max_pending: usize,
     /// CPUs of a build.

@@ -5,17 +5,23 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{bytes, respond};
-use crate::{cluster::Entry, state::AppState};
+use crate::{cluster::Entry, error::ApiError, state::AppState};
 
 /// The answer of a build that is not finished.
-pub fn waiting(state: &AppState, entry: &Entry) -> Response {
+///
+/// # Errors
+/// [`ApiError::Overload`] of one that came when too many waited, by whichever replica.
+pub fn waiting(state: &AppState, entry: &Entry) -> Result<Response, ApiError> {
     if entry.admitted {
         let word = entry.stage.as_str();
-        return respond(StatusCode::ACCEPTED, word, "0", bytes(&started(entry)));
+        return Ok(respond(StatusCode::ACCEPTED, word, "0", bytes(&started(entry))));
     }
-    let position = state.cluster.watch.place(entry).position;
+    if let Some(earlier) = state.cluster.watch.beyond(entry, state.settings.max_pending) {
+        return Err(ApiError::Overload(earlier));
+    }
+    let position = state.cluster.watch.place(entry, state.now());
     let body = bytes(&queued(entry, position));
-    respond(StatusCode::ACCEPTED, "queued", &position.to_string(), body)
+    Ok(respond(StatusCode::ACCEPTED, "queued", &position.to_string(), body))
 }
 
 /// Never with `queue_position`: LuCI would show a place in the queue during the build.

@@ -78,6 +78,7 @@ impl Cluster {
                 let entry = Entry::of(&build).ok_or(ApiError::Internal)?;
                 tracing::info!(build = entry.name, hash = %new.hash, "created");
                 self.watch.note(entry.clone());
+                self.watch.shown(&entry).await;
                 Ok(Created::New(entry))
             }
             Err(Failed::Conflict) => match self.read(new.hash).await? {

@@ -1,12 +1,19 @@
 //! What the API keeps of a FirmwareBuild: enough to answer for it, without its package list.
 
-use asu_core::{digest::Sha256Hex, stage::Stage};
-use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild, is_true};
+use asu_core::{
+    digest::Sha256Hex,
+    failure::FailureReason,
+    line::sequence,
+    queue::{Priority, Waiting},
+    stage::Stage,
+};
+use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild, condition, is_true};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 /// One FirmwareBuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "conditions are independent of each other")]
 pub struct Entry {
     /// Its name.
     pub name: String,
@@ -18,10 +25,18 @@ pub struct Entry {
     pub hash: Sha256Hex,
     /// When it was created.
     pub created: Timestamp,
-    /// Class in the queue; the higher is the first.
-    pub priority: u8,
+    /// Number in the order of creation.
+    pub sequence: u64,
+    /// Class in the queue.
+    pub priority: Priority,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether the operator has accepted it.
+    pub accepted: bool,
     /// Whether it left the queue.
     pub admitted: bool,
+    /// Whether it ended at once, because too many waited.
+    pub turned_away: bool,
     /// Whether it ended and its record is in the database.
     pub archived: bool,
     /// Whether somebody said since the last news of it that its record is in the database.
@@ -39,18 +54,26 @@ impl Entry {
         let status = build.status.as_ref();
         let conditions = status.map_or(&[][..], |status| status.conditions.as_slice());
         let holds = |condition: BuildCondition| is_true(conditions, condition.as_str());
+        let verdict = condition(conditions, BuildCondition::Succeeded.as_str());
         let stage = status.and_then(|status| Stage::parse(status.stage.as_deref()?));
         Some(Self {
             name: build.metadata.name.clone()?,
             uid: build.metadata.uid.clone()?,
+            sequence: sequence(
+                status.and_then(|status| status.sequence),
+                build.metadata.resource_version.as_deref(),
+            ),
             resource_version: build.resource_version()?,
             hash: build.spec.request_hash.parse().ok()?,
             created: build.creation_timestamp()?.0,
             priority: match build.spec.priority {
-                BuildPriority::Low => 0,
-                BuildPriority::Normal => 1,
-                BuildPriority::High => 2,
+                BuildPriority::Low => Priority::Low,
+                BuildPriority::Normal => Priority::Normal,
+                BuildPriority::High => Priority::High,
             },
+            deleting: build.metadata.deletion_timestamp.is_some(),
+            accepted: holds(BuildCondition::Accepted),
+            turned_away: verdict.is_some_and(|it| it.reason == FailureReason::QueueFull.as_str()),
             admitted: holds(BuildCondition::Admitted),
             archived: holds(BuildCondition::Archived),
             doubted: false,
@@ -59,9 +82,19 @@ impl Entry {
         })
     }
 
-    /// Whether it waits for its turn.
+    /// Whether it waits for its turn. One that is being deleted never has one.
     pub fn waits(&self) -> bool {
-        !self.admitted && !self.archived
+        !self.admitted && !self.archived && !self.deleting
+    }
+
+    /// What its place depends on.
+    pub fn waiting(&self) -> Waiting {
+        Waiting {
+            uid: self.uid.clone(),
+            priority: self.priority,
+            since: self.created,
+            sequence: self.sequence,
+        }
     }
 }
 
@@ -77,8 +110,12 @@ pub(crate) mod tests {
             resource_version: "1".into(),
             hash: Sha256Hex::of(text.as_bytes()),
             created: Timestamp::from_second(created).unwrap(),
-            priority: 1,
+            sequence: u64::try_from(created).unwrap(),
+            priority: Priority::Normal,
+            deleting: false,
+            accepted: false,
             admitted: false,
+            turned_away: false,
             archived: false,
             doubted: false,
             stage: Stage::Init,

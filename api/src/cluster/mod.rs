@@ -4,6 +4,7 @@
 mod create;
 pub(crate) mod entry;
 mod gate;
+mod index;
 mod recent;
 mod secret;
 mod watch;
@@ -17,7 +18,7 @@ use tokio::sync::Semaphore;
 
 pub use create::{Created, NewBuild};
 pub use entry::Entry;
-pub use watch::{Reservation, Waiting, Watch};
+pub use watch::{Reservation, Watch};
 
 use crate::error::{ApiError, CLUSTER};
 

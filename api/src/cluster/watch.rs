@@ -2,14 +2,17 @@
 //! exist all the same.
 
 use std::{
-    collections::{HashMap, HashSet},
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
-use asu_core::digest::Sha256Hex;
+use asu_core::{
+    digest::Sha256Hex,
+    line::{AGEING, is_beyond},
+};
 use asu_crds::FirmwareBuild;
 use futures::{StreamExt as _, pin_mut};
 use jiff::Timestamp;
@@ -18,19 +21,15 @@ use kube_runtime::{
     WatchStreamExt as _,
     watcher::{self, Event},
 };
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
-use super::{Entry, recent::Recent};
+use super::{Entry, index::Index};
 
 /// Objects of one page of the first list: each page is in memory whole, with its package lists.
 const PAGE: u32 = 100;
 
-/// Place of a build in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// Builds before it.
-    pub position: usize,
-}
+/// Longest wait until the watch shows what was created here.
+const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Default)]
@@ -39,44 +38,8 @@ pub struct Watch {
     synced: AtomicBool,
     /// Seconds since 1970 of the last news.
     heard: AtomicI64,
-}
-
-#[derive(Default)]
-struct Index {
-    builds: HashMap<Sha256Hex, Entry>,
-    /// Filled while the objects are listed anew.
-    listing: Option<HashMap<Sha256Hex, Entry>>,
-    recent: Recent,
-    /// Builds that are about to be created.
-    reserved: HashSet<Sha256Hex>,
-}
-
-impl Index {
-    /// The build of a hash, as far as known here.
-    fn get(&self, hash: &Sha256Hex) -> Option<&Entry> {
-        let seen = self.builds.get(hash);
-        match seen {
-            Some(entry) if !entry.archived => Some(entry),
-            _ => self
-                .recent
-                .get(hash, Instant::now())
-                .filter(|recent| seen.is_none_or(|seen| seen.uid != recent.uid))
-                .or(seen),
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        let unseen = |entry: &&Entry| {
-            let seen = self.builds.get(&entry.hash);
-            entry.waits() && seen.is_none_or(|it| it.archived && it.uid != entry.uid)
-        };
-        let seen = self.builds.values().filter(|entry| entry.waits()).count();
-        let unseen = self.recent.iter(Instant::now()).filter(unseen).count();
-        // What was created is counted as what it is.
-        let coming = |hash: &&Sha256Hex| self.get(hash).is_none_or(|it| it.archived);
-        let coming = self.reserved.iter().filter(coming).count();
-        seen.saturating_add(unseen).saturating_add(coming)
-    }
+    /// Told of news.
+    news: Notify,
 }
 
 /// A place among the builds that wait, for one that is about to be created: counted until this is
@@ -124,33 +87,45 @@ impl Watch {
         self.heard.store(seconds_now(), Ordering::Relaxed);
         let mut index = self.write();
         match event {
-            Event::Init => index.listing = Some(HashMap::new()),
+            Event::Init => index.begin_listing(),
             Event::InitApply(build) => {
-                if let (Some(entry), Some(listing)) = (Entry::of(&build), &mut index.listing) {
-                    listing.insert(entry.hash.clone(), entry);
+                if let Some(entry) = Entry::of(&build) {
+                    index.list(entry);
                 }
             }
             Event::InitDone => {
-                if let Some(listing) = index.listing.take() {
-                    index.builds = listing;
-                }
-                drop(index);
+                index.end_listing();
                 self.synced.store(true, Ordering::Release);
             }
             Event::Apply(build) => {
                 if let Some(entry) = Entry::of(&build) {
-                    index.recent.forget(&entry.hash, &entry.uid);
-                    index.builds.insert(entry.hash.clone(), entry);
+                    index.put(entry);
                 }
             }
             Event::Delete(build) => {
                 if let Some(entry) = Entry::of(&build) {
-                    index.recent.forget(&entry.hash, &entry.uid);
-                    if index.builds.get(&entry.hash).is_some_and(|it| it.uid == entry.uid) {
-                        index.builds.remove(&entry.hash);
-                    }
+                    index.remove(&entry);
                 }
             }
+        }
+        drop(index);
+        self.news.notify_waiters();
+    }
+
+    /// Waits a moment until the watch shows what was created here. It then shows everything that was
+    /// created before, by whomever, so that the place of this build is what it is.
+    pub async fn shown(&self, entry: &Entry) {
+        let wait = async {
+            loop {
+                let news = self.news.notified();
+                if !self.is_synced() || self.read().shows(entry) {
+                    return;
+                }
+                news.await;
+            }
+        };
+        if tokio::time::timeout(SHOWN_WITHIN, wait).await.is_err() {
+            tracing::warn!(build = entry.name, "the watch does not show it yet");
         }
     }
 
@@ -172,11 +147,7 @@ impl Watch {
 
     /// Marks the build of a hash as one that may have ended, until there is news of it.
     pub fn doubt(&self, hash: &Sha256Hex) {
-        let mut index = self.write();
-        if let Some(entry) = index.builds.get_mut(hash) {
-            entry.doubted = true;
-        }
-        index.recent.doubt(hash);
+        self.write().doubt(hash);
     }
 
     /// The build of a hash, as far as known here.
@@ -191,7 +162,7 @@ impl Watch {
 
     /// Number of builds that are known.
     pub fn len(&self) -> usize {
-        self.read().builds.len()
+        self.read().len()
     }
 
     /// Whether none is known.
@@ -200,15 +171,18 @@ impl Watch {
     }
 
     /// The place of a waiting build: how many start before it as things stand.
-    pub fn place(&self, build: &Entry) -> Waiting {
-        let rank = |entry: &Entry| (u8::MAX - entry.priority, entry.created);
-        let mine = (rank(build), build.uid.as_str());
-        let index = self.read();
-        let before = index
-            .builds
-            .values()
-            .filter(|entry| entry.waits() && (rank(entry), entry.uid.as_str()) < mine);
-        Waiting { position: before.count() }
+    pub fn place(&self, build: &Entry, now: Timestamp) -> usize {
+        self.read().line().before(&build.waiting(), AGEING, now)
+    }
+
+    /// How many older ones wait, when a build comes too late to be accepted: the operator counts in
+    /// the same way, for every replica and for objects made by hand.
+    pub fn beyond(&self, build: &Entry, most: usize) -> Option<usize> {
+        if build.accepted || !build.waits() {
+            return None;
+        }
+        let earlier = self.read().line().earlier(&build.waiting());
+        is_beyond(earlier, most).then_some(earlier)
     }
 
     // A panic elsewhere leaves at worst a stale index, which readers expect anyway.
@@ -228,13 +202,15 @@ fn seconds_now() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use asu_core::queue::Priority;
+
     use super::*;
     use crate::cluster::entry::tests::entry;
 
     fn watch(entries: &[Entry]) -> Watch {
         let watch = Watch::default();
         for entry in entries {
-            watch.write().builds.insert(entry.hash.clone(), entry.clone());
+            watch.write().put(entry.clone());
         }
         watch
     }
@@ -242,11 +218,12 @@ mod tests {
     #[test]
     fn the_place_in_the_queue_counts_whoever_waits_before() {
         let running = Entry { admitted: true, ..entry("running", 0) };
-        let low = Entry { priority: 0, ..entry("low", 1) };
-        let high = Entry { priority: 2, ..entry("high", 9) };
+        let low = Entry { priority: Priority::Low, ..entry("low", 1) };
+        let high = Entry { priority: Priority::High, ..entry("high", 9) };
         let (first, second) = (entry("first", 2), entry("second", 3));
         let watch = watch(&[running, low.clone(), high.clone(), first.clone(), second.clone()]);
-        let places = [&high, &first, &second, &low].map(|entry| watch.place(entry).position);
+        let now = Timestamp::from_second(10).unwrap();
+        let places = [&high, &first, &second, &low].map(|entry| watch.place(entry, now));
         assert_eq!(places, [0, 1, 2, 3]);
         assert_eq!(watch.waiting(), 4);
     }
@@ -285,6 +262,39 @@ mod tests {
         let watch = Arc::new(watch(std::slice::from_ref(&old)));
         let _place = watch.reserve(&old.hash, 0).unwrap();
         assert_eq!(watch.waiting(), 1);
+    }
+
+    #[test]
+    fn what_is_beyond_the_bound_is_so_for_every_replica_until_it_is_accepted() {
+        let all = ["a", "b", "c", "d"].map(|text| entry(text, 0));
+        let mut sequence = 0;
+        let all = all.map(|it| {
+            sequence += 1;
+            Entry { sequence, ..it }
+        });
+        let watch = watch(&all);
+        let beyond = all.each_ref().map(|it| watch.beyond(it, 1));
+        assert_eq!(beyond, [None, None, Some(2), Some(3)]);
+        let [.., last] = all;
+        assert_eq!(watch.beyond(&Entry { accepted: true, ..last.clone() }, 1), None);
+        assert_eq!(watch.beyond(&Entry { admitted: true, ..last }, 1), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_created_a_build_waits_until_the_watch_shows_it_but_not_for_long() {
+        let (watch, build) = (Watch::default(), entry("a", 0));
+        watch.synced.store(true, Ordering::Release);
+        let begun = Instant::now();
+        {
+            let mut shown = std::pin::pin!(watch.shown(&build));
+            assert!(futures::poll!(&mut shown).is_pending());
+            watch.write().put(build.clone());
+            watch.news.notify_waiters();
+            assert!(futures::poll!(&mut shown).is_ready());
+        }
+        assert!(begun.elapsed() < SHOWN_WITHIN);
+        watch.shown(&entry("never", 0)).await;
+        assert!(begun.elapsed() >= SHOWN_WITHIN);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::{
         (status = 404, description = "No such request, or its time is over", body = openapi::Error),
         (status = 500, description = "The build failed", body = openapi::Failed),
         (status = 503, description = "A dependency is away, see `Retry-After`", body = openapi::Error),
+        (status = 529, description = "Too many builds waited when it came", body = openapi::Error),
     )
 )]
 pub async fn build_get(
@@ -37,7 +38,7 @@ pub async fn build_get(
     let hash = parse_hash(&hash)?;
     match look_up(&state, &hash, Ask::Look).await? {
         Found::Stored(stored) => Ok(stored.response()),
-        Found::Alive(entry) => Ok(answers::waiting(&state, &entry)),
+        Found::Alive(entry) => answers::waiting(&state, &entry),
         Found::Nothing(_) => Err(ApiError::UnknownHash),
     }
 }

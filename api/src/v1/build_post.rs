@@ -102,10 +102,11 @@ async fn attach(
     entry: &Entry,
     script: Option<&str>,
 ) -> Result<Response, ApiError> {
+    let answer = answers::waiting(state, entry)?;
     if let Some(script) = script.filter(|_| entry.waits()) {
         state.cluster.ensure_secret(entry, script).await?;
     }
-    Ok(answers::waiting(state, entry))
+    Ok(answer)
 }
 
 async fn create(

@@ -18,7 +18,6 @@ use super::{
     fault::Fault,
     finish::Finish,
     job::Attempt,
-    line::entry,
     status::Writer,
     validate::{Refused, needs_catalog, own, validate},
 };
@@ -100,7 +99,8 @@ impl Pass {
                 self.facts.stored = Some(found);
             }
             Lookup::Turn => {
-                let (turn, others) = context.queue.ask(entry(&self.build), self.facts.now);
+                let (turn, others) =
+                    context.queue.ask(context.triggers.pending.entry(&self.build), self.facts.now);
                 for name in &others {
                     context.triggers.build(name);
                 }
@@ -180,6 +180,7 @@ impl Pass {
             Step::Archive(result) => return self.archive(&result).await,
             Step::Fail(failure) => return self.fail(failure).await,
             Step::Refuse(problem) => self.refuse(&problem).await?,
+            Step::TurnAway(earlier) => self.turn_away(earlier).await?,
             Step::LetGo => {
                 self.leave();
                 apply::set_finalizer(&context, &self.build, false).await?;
@@ -288,17 +289,6 @@ impl Pass {
         self.publish(writer.finish()).await
     }
 
-    async fn refuse(&mut self, problem: &str) -> Result<(), Fault> {
-        self.leave();
-        let generation = self.build.metadata.generation;
-        let mut writer = Writer::new(&self.facts.status, generation, self.facts.now);
-        writer.refused(problem);
-        self.publish(writer.finish()).await?;
-        let on = self.build.object_ref(&());
-        self.context.events.warning(&on, FailureReason::Refused.as_str(), problem).await;
-        Ok(())
-    }
-
     /// A status in the making, with what was resolved.
     pub(super) fn writer(&self) -> Writer {
         let generation = self.build.metadata.generation;
@@ -313,7 +303,8 @@ impl Pass {
     pub(super) async fn publish(&mut self, mut new: FirmwareBuildStatus) -> Result<(), Fault> {
         // Once and for all: every write gives the object another version.
         new.sequence.get_or_insert_with(|| {
-            i64::try_from(entry(&self.build).waiting.sequence).unwrap_or(i64::MAX)
+            let entry = self.context.triggers.pending.entry(&self.build);
+            i64::try_from(entry.waiting.sequence).unwrap_or(i64::MAX)
         });
         let api = self.context.api::<FirmwareBuild>();
         let name = self.build.name_any();

@@ -90,6 +90,8 @@ pub enum Step {
     Fail(Failure),
     /// It ended before it was accepted.
     Refuse(String),
+    /// It ended before it was accepted, because so many older ones wait.
+    TurnAway(usize),
     /// Delete the Jobs of an archived build.
     DeleteJobs(Vec<String>),
     /// Take our finalizer off.
@@ -100,6 +102,8 @@ pub enum Step {
     Rest,
 }
 
+/// How long the object of a build that was turned away tells its client so.
+const TURNED_AWAY: SignedDuration = SignedDuration::from_mins(1);
 const SOON: SignedDuration = SignedDuration::from_secs(2);
 /// A pod that does not start for so long is said to: for a moment none does.
 const SETTLED: SignedDuration = SignedDuration::from_secs(5);
@@ -111,6 +115,9 @@ pub fn decide(facts: &Facts) -> Step {
     }
     if is_true(&facts.status.conditions, BuildCondition::Archived.as_str()) {
         return archived(facts);
+    }
+    if let Some(earlier) = facts.beyond {
+        return if facts.deleted { Step::LetGo } else { Step::TurnAway(earlier) };
     }
     if facts.deleted && facts.abandon {
         let jobs = active(facts);
@@ -153,8 +160,12 @@ fn archived(facts: &Facts) -> Step {
     if facts.deleted {
         return Step::LetGo;
     }
-    let succeeded = is_true(&facts.status.conditions, BuildCondition::Succeeded.as_str());
-    let ttl = if succeeded { facts.policy.ttl_succeeded } else { facts.policy.ttl_failed };
+    let verdict = condition(&facts.status.conditions, BuildCondition::Succeeded.as_str());
+    let ttl = match verdict {
+        Some(verdict) if verdict.status == "True" => facts.policy.ttl_succeeded,
+        Some(verdict) if verdict.reason == FailureReason::QueueFull.as_str() => TURNED_AWAY,
+        _ => facts.policy.ttl_failed,
+    };
     let times = facts.status.times.clone().unwrap_or_default();
     let ended = times.archived_at.or(times.finished_at).map_or(facts.created, |time| time.0);
     let left = ttl.saturating_sub(facts.now.duration_since(ended));

@@ -33,6 +33,7 @@ pub(super) fn facts() -> Facts {
         pods_alive: false,
         committed: false,
         private: false,
+        beyond: None,
         cache: CacheFact::Ready {
             place: CachePlace { claim_name: "c".into(), sub_path: "t".into() },
             image: "i".into(),
@@ -121,6 +122,22 @@ fn tell(it: &mut Facts) {
 fn runs(problem: Option<&str>, again: Option<SignedDuration>) -> Step {
     let problem = problem.map(str::to_owned);
     Step::Running { job: "j-1".into(), attempt: 1, problem, again }
+}
+
+#[test]
+fn a_build_that_comes_when_too_many_wait_is_turned_away_for_a_moment_and_leaves_no_record() {
+    let mut it = facts();
+    it.status.resolved = None;
+    it.beyond = Some(201);
+    assert_eq!(decide(&it), Step::TurnAway(201));
+    let deleted = Facts { deleted: true, ..it.clone() };
+    assert_eq!(decide(&deleted), Step::LetGo);
+    let mut writer = super::super::status::Writer::new(&it.status, None, it.now);
+    writer.refused(FailureReason::QueueFull, "m");
+    it.status = writer.finish();
+    assert_eq!(decide(&it), Step::Wait(seconds(60)));
+    it.now = NOW + seconds(60);
+    assert_eq!(decide(&it), Step::DeleteObject);
 }
 
 #[test]

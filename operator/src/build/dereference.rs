@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use asu_core::{
     digest::Sha256Hex,
+    line::is_beyond,
     result::{BuildResult, MAX_RESULT_BYTES, store_keys},
 };
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
@@ -38,6 +39,7 @@ pub fn facts(context: &Context, build: &FirmwareBuild) -> Facts {
         pods_alive: pods(context, build).iter().any(|pod| !is_over(pod, now)),
         committed: context.followers.is_committed(&build.uid().unwrap_or_default()),
         private: build.spec.request.defaults.is_some(),
+        beyond: beyond(context, build),
         cache: cache.unwrap_or(CacheFact::Absent),
         status,
         now,
@@ -48,6 +50,13 @@ pub fn facts(context: &Context, build: &FirmwareBuild) -> Facts {
         secret: None,
         unseen_job: None,
     }
+}
+
+/// What was accepted once stays.
+fn beyond(context: &Context, build: &FirmwareBuild) -> Option<usize> {
+    let accepted = build.status.as_ref().is_some_and(|status| status.resolved.is_some());
+    let earlier = context.triggers.pending.earlier(build);
+    (!accepted && is_beyond(earlier, context.settings.builds.max_pending)).then_some(earlier)
 }
 
 fn policy(context: &Context) -> Policy {

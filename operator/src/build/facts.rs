@@ -90,6 +90,8 @@ pub struct Facts {
     pub committed: bool,
     /// Whether it has a private first-boot script.
     pub private: bool,
+    /// How many older ones wait, when it comes too late to be accepted.
+    pub beyond: Option<usize>,
     /// Its cache, once it is resolved.
     pub cache: CacheFact,
     /// The present time.

@@ -1,9 +1,12 @@
 //! Builds and the queue: who stands in it, and who leaves it.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use asu_core::{
-    line::sequence,
+    line::{Line, sequence},
     queue::{Priority, Waiting},
 };
 use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild, condition, is_true, labels};
@@ -13,6 +16,7 @@ use crate::{
     context::Context,
     pods::verdict::{JobState, job_state},
     queue::Entry,
+    watches::Change,
 };
 
 /// Fills the queue when a process begins to lead: builds that have a place keep it.
@@ -48,8 +52,51 @@ pub fn forget(context: &Context, uid: &str) {
     }
 }
 
+/// Builds that wait, in the order of the watch: what it has told of a build is all that was written
+/// before.
+#[derive(Debug, Default)]
+pub struct Pending(Mutex<Line>);
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of what the watch tells.
+    pub fn saw(&self, change: &Change<'_, FirmwareBuild>) {
+        match change {
+            Change::Present(build) if waits(build) => self.lock().insert(&entry(build).waiting),
+            Change::Present(build) | Change::Gone(build) => {
+                self.lock().remove(&build.uid().unwrap_or_default());
+            }
+        }
+    }
+
+    /// How many older ones wait.
+    pub fn earlier(&self, build: &FirmwareBuild) -> usize {
+        self.lock().earlier(&entry(build).waiting)
+    }
+
+    /// The entry of a build that may wait already: a write of anybody does not make it younger.
+    pub fn entry(&self, build: &FirmwareBuild) -> Entry {
+        let mut entry = entry(build);
+        entry.waiting.sequence = self.lock().sequence(&entry.waiting);
+        entry
+    }
+}
+
+/// Whether a build has yet to begin. One that is being deleted never will.
+fn waits(build: &FirmwareBuild) -> bool {
+    let status = build.status.as_ref();
+    let conditions = status.map_or(&[][..], |status| status.conditions.as_slice());
+    let holds = |type_: BuildCondition| is_true(conditions, type_.as_str());
+    build.metadata.deletion_timestamp.is_none()
+        && !holds(BuildCondition::Admitted)
+        && !holds(BuildCondition::Archived)
+}
+
 /// The entry of a build.
-pub fn entry(build: &FirmwareBuild) -> Entry {
+fn entry(build: &FirmwareBuild) -> Entry {
     let priority = match build.spec.priority {
         BuildPriority::Low => Priority::Low,
         BuildPriority::Normal => Priority::Normal,

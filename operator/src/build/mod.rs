@@ -11,9 +11,10 @@ mod finish;
 mod job;
 mod line;
 mod loss;
+mod refuse;
 mod status;
 mod validate;
 
 pub use controller::reconcile;
 pub use fault::Fault;
-pub use line::{forget, seed};
+pub use line::{Pending, forget, seed};

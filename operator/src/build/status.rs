@@ -157,9 +157,9 @@ impl Writer {
     }
 
     /// It ended and was never accepted: there is nothing to record.
-    pub fn refused(&mut self, message: &str) {
-        let message: String = message.chars().take(1000).collect();
-        let reason = FailureReason::Refused.as_str();
+    pub fn refused(&mut self, reason: FailureReason, message: &str) {
+        let message: String = message.chars().take(MAX_MESSAGE).collect();
+        let reason = reason.as_str();
         let now = Time(self.now);
         let times = self.times();
         times.finished_at = Some(now.clone());

@@ -8,6 +8,7 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use super::{Change, Listener, Stores};
+use crate::build::Pending;
 
 /// The way into the queue of one controller, while it runs. The controller's scheduler merges
 /// requests for one object.
@@ -61,6 +62,8 @@ type Gone = Box<dyn Fn(Kind, &str) + Send + Sync>;
 pub struct Triggers {
     namespace: String,
     gone: Mutex<Option<Gone>>,
+    /// Builds that wait, for the bound on their number.
+    pub pending: Pending,
     /// Distributions.
     pub distributions: Trigger<Distribution>,
     /// ImageBuilderCaches.
@@ -75,6 +78,7 @@ impl Triggers {
         Self {
             namespace: namespace.to_owned(),
             gone: Mutex::new(None),
+            pending: Pending::default(),
             distributions: Trigger::default(),
             caches: Trigger::default(),
             builds: Trigger::default(),
@@ -178,6 +182,7 @@ impl Listener<ImageBuilderCache> for Triggers {
 
 impl Listener<FirmwareBuild> for Triggers {
     fn changed(&self, _: &Stores, change: &Change<'_, FirmwareBuild>) {
+        self.pending.saw(change);
         if !self.tell_gone(Kind::Build, change) {
             self.build(&object(change).name_any());
         }

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod bounds;
 mod builds;
 mod catalog;
 mod faults;

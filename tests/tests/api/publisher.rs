@@ -153,7 +153,7 @@ impl Publisher<'_> {
     }
 
     /// Runs an operator until then.
-    async fn operate(&self, what: &str, done: impl AsyncFn() -> Option<()>) {
+    pub async fn operate(&self, what: &str, done: impl AsyncFn() -> Option<()>) {
         let settings = Cli::parse_from([
             "test",
             &format!("--namespace={}", self.namespace),

@@ -9,6 +9,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod bounds;
 mod builds;
 mod caches;
 mod catalogs;

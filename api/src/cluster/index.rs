@@ -1,0 +1,119 @@
+//! FirmwareBuilds by request hash, and in the order in which they start.
+
+use std::collections::{HashMap, HashSet};
+
+use asu_core::{digest::Sha256Hex, line::Line};
+use tokio::time::Instant;
+
+use super::{Entry, recent::Recent};
+
+/// What the watch has told, and what was created or read here since.
+#[derive(Default)]
+pub(super) struct Index {
+    builds: HashMap<Sha256Hex, Entry>,
+    /// Those of them that wait.
+    line: Line,
+    /// Filled while the objects are listed anew.
+    listing: Option<HashMap<Sha256Hex, Entry>>,
+    pub(super) recent: Recent,
+    /// Builds that are about to be created.
+    pub(super) reserved: HashSet<Sha256Hex>,
+}
+
+impl Index {
+    /// The objects are about to be listed anew.
+    pub(super) fn begin_listing(&mut self) {
+        self.listing = Some(HashMap::new());
+    }
+
+    /// One of the objects that are listed anew.
+    pub(super) fn list(&mut self, entry: Entry) {
+        if let Some(listing) = &mut self.listing {
+            listing.insert(entry.hash.clone(), entry);
+        }
+    }
+
+    /// All objects are listed.
+    pub(super) fn end_listing(&mut self) {
+        let Some(listing) = self.listing.take() else { return };
+        self.builds = HashMap::with_capacity(listing.len());
+        self.line = Line::default();
+        for entry in listing.into_values() {
+            self.put(entry);
+        }
+    }
+
+    /// What the watch tells of a build.
+    pub(super) fn put(&mut self, entry: Entry) {
+        self.recent.forget(&entry.hash, &entry.uid);
+        if entry.waits() {
+            self.line.insert(&entry.waiting());
+        } else {
+            self.line.remove(&entry.uid);
+        }
+        let uid = entry.uid.clone();
+        if let Some(before) = self.builds.insert(entry.hash.clone(), entry)
+            && before.uid != uid
+        {
+            self.line.remove(&before.uid);
+        }
+    }
+
+    /// A build is gone.
+    pub(super) fn remove(&mut self, entry: &Entry) {
+        self.recent.forget(&entry.hash, &entry.uid);
+        self.line.remove(&entry.uid);
+        if self.builds.get(&entry.hash).is_some_and(|it| it.uid == entry.uid) {
+            self.builds.remove(&entry.hash);
+        }
+    }
+
+    /// Marks the build of a hash as one that may have ended.
+    pub(super) fn doubt(&mut self, hash: &Sha256Hex) {
+        if let Some(entry) = self.builds.get_mut(hash) {
+            entry.doubted = true;
+        }
+        self.recent.doubt(hash);
+    }
+
+    /// The build of a hash, as far as known here.
+    pub(super) fn get(&self, hash: &Sha256Hex) -> Option<&Entry> {
+        let seen = self.builds.get(hash);
+        match seen {
+            Some(entry) if !entry.archived => Some(entry),
+            _ => self
+                .recent
+                .get(hash, Instant::now())
+                .filter(|recent| seen.is_none_or(|seen| seen.uid != recent.uid))
+                .or(seen),
+        }
+    }
+
+    /// Whether the watch has told of this very object.
+    pub(super) fn shows(&self, entry: &Entry) -> bool {
+        self.builds.get(&entry.hash).is_some_and(|it| it.uid == entry.uid)
+    }
+
+    /// Number of builds that wait for their turn, those that are being created included.
+    pub(super) fn waiting(&self) -> usize {
+        let unseen = |entry: &&Entry| {
+            let seen = self.builds.get(&entry.hash);
+            entry.waits() && seen.is_none_or(|it| it.archived && it.uid != entry.uid)
+        };
+        let unseen = self.recent.iter(Instant::now()).filter(unseen).count();
+        // What was created is counted as what it is.
+        let coming = |hash: &&Sha256Hex| self.get(hash).is_none_or(|it| it.archived);
+        let coming = self.reserved.iter().filter(coming).count();
+        self.line.len().saturating_add(unseen).saturating_add(coming)
+    }
+
+    /// Those of the watch that wait.
+    pub(super) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Number of builds that the watch has told of.
+    pub(super) fn len(&self) -> usize {
+        self.builds.len()
+    }
+}

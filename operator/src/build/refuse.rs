@@ -1,0 +1,32 @@
+//! The end of a build that was never accepted: there is nothing to record.
+
+use asu_core::failure::FailureReason;
+use kube::Resource;
+
+use super::{controller::Pass, fault::Fault, status::Writer};
+
+impl Pass {
+    /// Its fields contradict each other, or the catalog.
+    pub(super) async fn refuse(&mut self, problem: &str) -> Result<(), Fault> {
+        self.never_accept(FailureReason::Refused, problem).await
+    }
+
+    /// It came when so many older ones waited. Whoever asks again, asks anew.
+    pub(super) async fn turn_away(&mut self, earlier: usize) -> Result<(), Fault> {
+        let problem = format!("{earlier} builds waited before it, more than may; ask again later");
+        self.never_accept(FailureReason::QueueFull, &problem).await?;
+        self.context.metrics.finished(FailureReason::QueueFull.as_str(), None);
+        Ok(())
+    }
+
+    async fn never_accept(&mut self, reason: FailureReason, problem: &str) -> Result<(), Fault> {
+        self.leave();
+        let generation = self.build.metadata.generation;
+        let mut writer = Writer::new(&self.facts.status, generation, self.facts.now);
+        writer.refused(reason, problem);
+        self.publish(writer.finish()).await?;
+        let on = self.build.object_ref(&());
+        self.context.events.warning(&on, reason.as_str(), problem).await;
+        Ok(())
+    }
+}

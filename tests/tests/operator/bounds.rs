@@ -1,0 +1,54 @@
+//! The bound on waiting builds, for objects made by hand.
+
+use asu_core::failure::FailureReason;
+use asu_crds::{FirmwareBuild, FirmwareBuildStatus, condition};
+use asu_store::BuildRepository as _;
+use kube::ResourceExt;
+
+use crate::{objects::build, world::World};
+
+fn turned_away(status: &FirmwareBuildStatus) -> bool {
+    let verdict = condition(&status.conditions, "Succeeded");
+    verdict.is_some_and(|it| it.reason == FailureReason::QueueFull.as_str())
+}
+
+/// How many were accepted and how many turned away, once the operator has seen all.
+async fn verdicts(world: &World, builds: &[FirmwareBuild]) -> Vec<bool> {
+    let mut verdicts = Vec::new();
+    for build in builds {
+        let seen = |it: &FirmwareBuildStatus| it.resolved.is_some() || turned_away(it);
+        let status = world.status(build, "it is accepted or turned away", seen).await;
+        verdicts.push(turned_away(&status));
+    }
+    verdicts
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn builds_made_by_hand_obey_the_bound_on_waiting_ones_and_a_restart_does_not_reset_it() {
+    let world = World::new().await;
+    let mut builds = Vec::new();
+    for n in 0..6 {
+        let mut build = build(&format!("p{n}"));
+        // By hand, without our finalizer.
+        build.metadata.finalizers = None;
+        builds.push(world.create(&build).await);
+    }
+    let options = ["--max-pending=2"];
+    let first = world.operator("a", &options).await;
+    assert_eq!(verdicts(&world, &builds).await, [false, false, false, true, true, true]);
+    first.terminate().await.unwrap();
+    let _second = world.operator("b", &options).await;
+    let late = world.create(&build("late")).await;
+    assert_eq!(verdicts(&world, std::slice::from_ref(&late)).await, [true]);
+    assert_eq!(verdicts(&world, &builds[..3]).await, [false; 3], "what was accepted stays");
+    world.delete(&builds[1]).await;
+    world.gone(&builds[1]).await;
+    let next = world.create(&build("next")).await;
+    assert_eq!(verdicts(&world, &[next]).await, [false], "there was room for one");
+    for build in builds[3..].iter().chain([&late]) {
+        let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap();
+        assert!(record.is_none(), "nothing is kept of what was turned away");
+        world.delete(build).await;
+        world.gone(build).await;
+    }
+}
