@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use asu_core::{
     build_key::{BuildKeyInput, build_key},
+    classify::Origins,
     digest::Sha256Hex,
     failure::{Failure, FailureReason},
     packages,
@@ -25,6 +26,8 @@ pub struct Effective {
     pub extra_image_name: String,
     /// The repositories file.
     pub repositories_file: String,
+    /// Who brought which of its feeds.
+    pub origins: Origins,
     /// Files that are added to `keys/`, by name.
     pub keys: BTreeMap<String, String>,
     /// Lines of `.config` that are set.
@@ -46,19 +49,19 @@ impl Effective {
             )
         })?;
         let packages = packages::effective(request, &marker.default_packages, profile);
+        let rewrite = Rewrite {
+            package_manager: marker.package_manager,
+            public_url: &plan.public_url,
+            package_base_url: &plan.package_base_url,
+            repositories: &request.repositories,
+            mode: request.repositories_mode,
+        };
+        let repositories_file = repositories_file::rewrite(repositories, &rewrite);
         Ok(Self {
             extra_image_name: packages::image_name_part(&packages),
             packages,
-            repositories_file: repositories_file::rewrite(
-                repositories,
-                &Rewrite {
-                    package_manager: marker.package_manager,
-                    public_url: &plan.public_url,
-                    package_base_url: &plan.package_base_url,
-                    repositories: &request.repositories,
-                    mode: request.repositories_mode,
-                },
-            ),
+            origins: repositories_file::origins(&repositories_file, &rewrite),
+            repositories_file,
             keys: key_files(request.repository_keys.iter().map(String::as_str))?,
             config_edits: match request.filesystem {
                 Some(filesystem) => config_edits(filesystem, &marker.filesystems)?,

@@ -10,6 +10,7 @@ pub mod confine;
 pub mod effective;
 pub mod files;
 pub mod handover;
+pub mod memory;
 pub mod paths;
 pub mod populate;
 pub mod profiles;

@@ -21,6 +21,11 @@ impl Paths {
         self.root.join(path.trim_start_matches('/'))
     }
 
+    /// What everything lies below: where the system's own folders are.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The plan file.
     pub fn plan(&self) -> PathBuf {
         self.plan.clone().unwrap_or_else(|| self.at(paths::PLAN))

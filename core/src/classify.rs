@@ -2,14 +2,31 @@
 //!
 //! The texts are those of opkg (to 24.10) and of apk (from 25.12). Faults of the surroundings are
 //! looked for first: a feed that could not be read makes every package "unknown", and a full disk
-//! makes opkg say that it cannot install a package. Exit codes of inner commands are never read,
-//! apk's are numbers of errors.
+//! makes opkg say that it cannot install a package. Exit codes of inner commands are never read but
+//! for that of a kill: apk's are numbers of errors.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 
 use regex::Regex;
 
 use crate::failure::{Failure, FailureReason};
+
+macro_rules! pattern {
+    ($name:ident, $text:literal) => {
+        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
+    };
+}
+
+mod feeds;
+mod killed;
+
+pub use feeds::Origins;
+
+use feeds::Feeds;
+use killed::Killed;
 
 /// Most names of one kind that are remembered; a log names more only when everything is broken.
 const MAX_NAMES: usize = 100;
@@ -20,16 +37,14 @@ const MAX_LINE: usize = 4096;
 #[derive(Clone, Debug, Default)]
 pub struct Classifier {
     disk: Disk,
-    bad_signature: BTreeSet<String>,
-    downloads: BTreeSet<String>,
+    feeds: Feeds,
+    killed: Killed,
     too_big: Option<String>,
     scripts: BTreeSet<String>,
     missing: BTreeSet<String>,
     conflicts: BTreeSet<String>,
     unknown_profile: bool,
     read_only: bool,
-    /// opkg prints `Signature check failed.` on a line of its own, after the index it belongs to.
-    last_index: Option<String>,
     /// The next line lists packages in conflict (opkg), or belongs to this package (apk).
     context: Context,
 }
@@ -51,12 +66,6 @@ enum Context {
     ApkPackage(String),
 }
 
-macro_rules! pattern {
-    ($name:ident, $text:literal) => {
-        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
-    };
-}
-
 pattern!(
     NO_SPACE,
     r"No space left on device|Disk quota exceeded|verify_pkg_installable: Only have \d+kb available|wget returned 3\.|FATAL ERROR: Failed to write to output filesystem"
@@ -67,22 +76,6 @@ pattern!(
     r"Input/output error|Stale file handle|Stale NFS file handle|Transport endpoint is not connected"
 );
 pattern!(READ_ONLY, r"Read-only file system|staging_dir/.*: Permission denied");
-pattern!(INDEX_URL, r"^Downloading (\S+)/Packages(?:\.gz|\.sig)?$");
-pattern!(OPKG_SIGNATURE, r"^Signature check failed\.|Signature file download failed");
-pattern!(APK_SIGNATURE, r"updating and opening (\S+): (?:UNTRUSTED signature|BAD signature)");
-pattern!(
-    INDEX_FAILED,
-    r"(?:Failed to download the package list from|opkg_download: Failed to download|WARNING: updating and opening|WARNING: fetching) (\S+?)[,:]?(?:\s|$)"
-);
-pattern!(
-    PACKAGE_FAILED,
-    r"opkg_install_pkg: (?:Failed to download|Checksum or size mismatch for package) ([A-Za-z0-9_+-][A-Za-z0-9_.+-]*?)\.(?:\s|$)"
-);
-pattern!(
-    APK_FETCH,
-    r"ERROR: (\S+): (?:unexpected end of file|file integrity error|ADB integrity error|network error|temporary error|remote server returned error|connection|DNS|IO ERROR|operation timed out)"
-);
-pattern!(APK_WGET, r"ERROR: wget: exited with error (\d+)");
 pattern!(TOO_BIG, r"is too big: (\d+) > (\d+)");
 pattern!(
     TOO_BIG_VENDOR,
@@ -118,7 +111,7 @@ pattern!(NO_PROFILE, r#"^Profile ".*" does not exist!"#);
 // none, and each of them would be held against every pattern.
 pattern!(
     INTERESTING,
-    r"space|Input/output|Stale |Transport|Only have|quota|to write|ermission|Read-only|ownload|ignature|WARNING|ERROR|Checksum|big|partition|script|annot |no such package|onflict|breaks: |clashes|already provided|does not exist|^  [^ ]+:$"
+    r"space|Input/output|Stale |Transport|Only have|quota|to write|ermission|Read-only|ownload|ignature|WARNING|ERROR|Checksum|big|partition|script|annot |no such package|onflict|breaks: |clashes|already provided|does not exist|illed|SIGKILL|signal 9|(?:rror|tatus|code|returned) (?:137|-9)|memory|bad_alloc|opkg_update:|^  [^ ]+:$"
 );
 
 fn found(pattern: &LazyLock<Option<Regex>>, line: &str) -> bool {
@@ -154,20 +147,22 @@ fn script_owner(file: &str) -> String {
     }
 }
 
-/// The last two folders of an index's URL, which name the feed; host and scheme are left out.
-fn feed_of(url: &str) -> String {
-    let path = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let is_file = |part: &&str| part.starts_with("Packages") || part.starts_with("packages.adb");
-    let parts: Vec<&str> = path.split('/').filter(|part| !is_file(part)).collect();
-    let from = parts.len().saturating_sub(2).max(1).min(parts.len());
-    parts.get(from..).unwrap_or_default().join("/")
-}
-
 fn list(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl Classifier {
+    /// One that knows who brought which feed. Without, all are the Distribution's.
+    pub fn of(origins: Origins) -> Self {
+        Self { feeds: Feeds::of(Arc::new(origins)), ..Self::default() }
+    }
+
+    /// One of the same build that has seen nothing.
+    #[must_use]
+    pub fn renewed(&self) -> Self {
+        Self { feeds: self.feeds.renewed(), ..Self::default() }
+    }
+
     /// Reads a whole text.
     pub fn read(text: &str) -> Self {
         let mut classifier = Self::default();
@@ -199,33 +194,8 @@ impl Classifier {
             self.disk = self.disk.max(Disk::Failed);
         }
         self.read_only |= found(&READ_ONLY, line);
-        if let Some(url) = group(&INDEX_URL, line, 1) {
-            self.last_index = Some(url);
-        }
-        if found(&OPKG_SIGNATURE, line) {
-            let feed = self.last_index.as_deref().map(feed_of).unwrap_or_default();
-            remember(&mut self.bad_signature, Some(feed));
-        }
-        if let Some(url) = group(&APK_SIGNATURE, line, 1) {
-            remember(&mut self.bad_signature, Some(feed_of(&url)));
-        } else if let Some(url) = group(&INDEX_FAILED, line, 1) {
-            let name = if url.contains("/Packages") || url.contains("packages.adb") {
-                format!("the index of {}", feed_of(&url))
-            } else {
-                url.rsplit('/').next().unwrap_or_default().to_owned()
-            };
-            remember(&mut self.downloads, Some(name));
-        }
-        remember(&mut self.downloads, group(&PACKAGE_FAILED, line, 1));
-        remember(
-            &mut self.downloads,
-            group(&APK_FETCH, line, 1)
-                .filter(|name| name != "wget")
-                .map(|name| without_version(&name)),
-        );
-        if found(&APK_WGET, line) && self.downloads.is_empty() {
-            remember(&mut self.downloads, Some(String::new()));
-        }
+        self.feeds.line(line);
+        self.killed.line(line);
     }
 
     fn request(&mut self, line: &str) {
@@ -283,44 +253,67 @@ impl Classifier {
         self.read_only
     }
 
-    /// A fault of the surroundings, which spoils a build even when make says that it succeeded:
-    /// an index that was not read makes a different image than the one that was asked for.
-    pub fn infrastructure(&self) -> Option<Failure> {
-        let disk = match self.disk {
-            Disk::Fine => None,
-            Disk::Failed => Some((
-                FailureReason::Internal,
-                "A disk or a network volume failed during the build",
-            )),
-            Disk::Full => Some((FailureReason::NoSpace, "The build ran out of scratch space")),
+    /// Packages that could not be had, of which the lines do not say from where. The caller may
+    /// know it from the feeds' indexes, and [`place`](Self::place) them.
+    pub fn unplaced(&self) -> Vec<String> {
+        self.feeds.unplaced()
+    }
+
+    /// Says that of all feeds only this repository of the request has a package.
+    pub fn place(&mut self, package: String, repository: String) {
+        self.feeds.place(package, repository);
+    }
+
+    /// Why a build failed whose downloads did not end within its time.
+    pub fn stalled(&self, urls: &[String]) -> Failure {
+        self.feeds.stalled(urls)
+    }
+
+    /// What spoils a build even when make says that it succeeded: a disk that failed, or a feed. An
+    /// index that was not read makes a different image than the one that was asked for.
+    pub fn spoiled(&self) -> Option<Failure> {
+        self.disk().or_else(|| self.feeds.failure())
+    }
+
+    fn disk(&self) -> Option<Failure> {
+        let (reason, detail) = match self.disk {
+            Disk::Fine => return None,
+            Disk::Failed => {
+                (FailureReason::Internal, "A disk or a network volume failed during the build")
+            }
+            Disk::Full => (FailureReason::NoSpace, "The build ran out of scratch space"),
         };
-        if let Some((reason, detail)) = disk {
-            return Some(Failure::new(reason, detail));
+        Some(Failure::new(reason, detail))
+    }
+
+    /// What was killed may have left anything behind: that is looked at before what it left.
+    fn killed(&self) -> Option<Failure> {
+        match self.killed {
+            Killed::Nothing | Killed::Child => None,
+            Killed::Step => Some(self.killed_by()),
+            Killed::NoMemory => Some(Failure::new(
+                FailureReason::OutOfMemory,
+                "A program of the build was refused memory",
+            )),
         }
-        if !self.bad_signature.is_empty() {
-            return Some(Failure::new(
-                FailureReason::IndexSignature,
-                format!(
-                    "The package index is not signed by a trusted key: {}",
-                    list(&self.bad_signature)
-                ),
-            ));
-        }
-        if !self.downloads.is_empty() {
-            let names: BTreeSet<String> =
-                self.downloads.iter().filter(|name| !name.is_empty()).cloned().collect();
-            let what = if names.is_empty() { "a package".to_owned() } else { list(&names) };
-            return Some(Failure::new(
-                FailureReason::DownloadFailed,
-                format!("Could not download {what}"),
-            ));
-        }
-        None
+    }
+
+    fn killed_by(&self) -> Failure {
+        let scripts = if self.scripts.is_empty() {
+            String::new()
+        } else {
+            format!(", in a script of {}", list(&self.scripts))
+        };
+        Failure::new(
+            FailureReason::BuilderDied,
+            format!("A process of the build was killed by signal 9{scripts}"),
+        )
     }
 
     /// Why the build failed, given that it failed. Nothing that is known gives `BuildFailed`.
     pub fn failure(&self) -> Failure {
-        if let Some(failure) = self.infrastructure() {
+        let first = self.disk().or_else(|| self.killed()).or_else(|| self.feeds.failure());
+        if let Some(failure) = first {
             return failure;
         }
         if let Some(sizes) = &self.too_big {
@@ -331,6 +324,9 @@ impl Classifier {
             );
         }
         if !self.scripts.is_empty() {
+            if self.killed == Killed::Child {
+                return self.killed_by();
+            }
             return Failure::new(
                 FailureReason::PackageScript,
                 format!("A script of the package failed: {}", list(&self.scripts)),
@@ -348,6 +344,9 @@ impl Classifier {
                 FailureReason::ProfileNotBuilt,
                 "The ImageBuilder does not know the profile",
             );
+        }
+        if self.killed == Killed::Child {
+            return self.killed_by();
         }
         Failure::new(FailureReason::BuildFailed, "Error while building firmware. See stdout/stderr")
     }

@@ -150,7 +150,57 @@ fn an_unknown_profile_and_an_unknown_fault_are_told_apart() {
 #[test]
 fn a_good_log_has_no_fault_of_the_surroundings() {
     let text = "Downloading http://m/base/Packages.gz\nUpdated list\nSignature check passed.\nInstalling vim (1) to root...\n";
-    assert_eq!(Classifier::read(text).infrastructure(), None);
+    assert_eq!(Classifier::read(text).spoiled(), None);
+}
+
+/// Texts of everybody who waits for a child, and of shells.
+#[test]
+fn whatever_signal_9_ended_is_not_the_requests_fault() {
+    for text in [
+        "make[2]: *** [Makefile:234: package_install] Killed\nmake: *** [Makefile:12: image] Error 2\n",
+        "bash: line 1: 77 Killed   xz -9e\nmake[3]: *** [image.mk:9: root.squashfs] Error 137\n",
+        " * pkg_run_script: package \"hog\" postinst script returned status 137.\n * opkg_configure: hog.postinst returned 137.\n",
+        " * pkg_run_script: package \"hog\" postinst script returned status -9.\n",
+        "postinst script ./usr/lib/opkg/info/hog.postinst has failed with exit code 137\n",
+        "postinst script ./lib/apk/db/hog-1.0-r1.post-install has failed with exit code 137\n",
+        " * xsystem: gunzip: Child killed by signal 9.\n * opkg_install_cmd: Cannot install package vim.\n",
+        "xargs: touch: terminated by signal 9\nmake: *** [Makefile:12: image] Error 2\n",
+        // The script goes on and fails with a code of its own.
+        "./usr/lib/opkg/info/hog.postinst: line 2: 77 Killed tail /dev/zero\npostinst script ./usr/lib/opkg/info/hog.postinst has failed with exit code 1\n",
+        "Killed\n * pkg_run_script: package \"hog\" postinst script returned status 1.\n",
+        "Killed\nmake: *** [Makefile:12: image] Error 1\n",
+    ] {
+        assert_eq!(reason(text), FailureReason::BuilderDied, "{text}");
+    }
+    let text = "postinst script ./usr/lib/opkg/info/hog.postinst has failed with exit code 137\n";
+    assert_eq!(detail(text), "A process of the build was killed by signal 9, in a script of hog");
+}
+
+/// A shell tells of each child that ends so, also of one that its script ended itself.
+#[test]
+fn a_killed_child_of_a_script_explains_no_failure_that_has_a_reason() {
+    let noise = "./x.postinst: line 3: 77 Killed sleep 60\n";
+    let missing = " * opkg_install_cmd: Cannot install package vim.\n";
+    assert_eq!(reason(&format!("{noise}{missing}")), FailureReason::PackageSelection);
+    let big = "WARNING: Image file /x is too big: 2 > 1\n";
+    assert_eq!(reason(&format!("{noise}{big}")), FailureReason::ImageTooBig);
+    assert_eq!(Classifier::read(noise).spoiled(), None, "a success is not spoiled by it");
+    for text in
+        ["exit code 13\nscript returned status 13.\n", "Installing killed-137 (9) to root\n"]
+    {
+        assert_eq!(reason(text), FailureReason::BuildFailed, "{text}");
+    }
+}
+
+#[test]
+fn a_program_that_is_refused_memory_is_out_of_memory() {
+    for text in [
+        "sh: fork: Cannot allocate memory\nmake: *** [Makefile:12: image] Error 2\n",
+        "FATAL ERROR: Out of memory (create_inode)\nmake: *** [Makefile:12: image] Error 1\n",
+        "xz: Cannot allocate memory\npostinst script ./usr/lib/opkg/info/x.postinst has failed with exit code 1\n",
+    ] {
+        assert_eq!(reason(text), FailureReason::OutOfMemory, "{text}");
+    }
 }
 
 proptest! {

@@ -22,6 +22,8 @@ pub enum FailureReason {
     IndexSignature,
     /// An index or a package could not be downloaded.
     DownloadFailed,
+    /// A repository that the request brought could not be read, or is not signed by a trusted key.
+    RepositoryFailed,
     /// The image does not fit the device.
     ImageTooBig,
     /// A package's own script failed.
@@ -40,7 +42,9 @@ pub enum FailureReason {
     TimedOut,
     /// What the build left behind broke the rules of the hand-over.
     BadHandover,
-    /// The build ended without leaving an outcome (killed, out of memory).
+    /// The kernel killed a process of the build for want of memory.
+    OutOfMemory,
+    /// The build was killed (signal 9), or ended without leaving an outcome.
     BuilderDied,
     /// The pod was evicted, its node was lost, or it could not be started.
     PodFailed,
@@ -60,10 +64,11 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::NoSpace,
         Self::IndexSignature,
         Self::DownloadFailed,
+        Self::RepositoryFailed,
         Self::ImageTooBig,
         Self::PackageScript,
         Self::PackageSelection,
@@ -73,6 +78,7 @@ impl FailureReason {
         Self::BuildFailed,
         Self::TimedOut,
         Self::BadHandover,
+        Self::OutOfMemory,
         Self::BuilderDied,
         Self::PodFailed,
         Self::DefaultsMissing,
@@ -89,6 +95,7 @@ impl FailureReason {
             Self::NoSpace => "NoSpace",
             Self::IndexSignature => "IndexSignature",
             Self::DownloadFailed => "DownloadFailed",
+            Self::RepositoryFailed => "RepositoryFailed",
             Self::ImageTooBig => "ImageTooBig",
             Self::PackageScript => "PackageScript",
             Self::PackageSelection => "PackageSelection",
@@ -98,6 +105,7 @@ impl FailureReason {
             Self::BuildFailed => "BuildFailed",
             Self::TimedOut => "TimedOut",
             Self::BadHandover => "BadHandover",
+            Self::OutOfMemory => "OutOfMemory",
             Self::BuilderDied => "BuilderDied",
             Self::PodFailed => "PodFailed",
             Self::DefaultsMissing => "DefaultsMissing",
@@ -117,7 +125,8 @@ impl FailureReason {
     /// Who is at fault, and so whether it is retried and kept.
     pub fn disposition(self) -> Disposition {
         match self {
-            Self::ImageTooBig
+            Self::RepositoryFailed
+            | Self::ImageTooBig
             | Self::PackageScript
             | Self::PackageSelection
             | Self::PackageVersion
@@ -131,6 +140,7 @@ impl FailureReason {
             Self::NoSpace
             | Self::IndexSignature
             | Self::DownloadFailed
+            | Self::OutOfMemory
             | Self::BuilderDied
             | Self::PodFailed
             | Self::DefaultsMissing
@@ -158,6 +168,9 @@ impl FailureReason {
             Self::DownloadFailed => {
                 "A package or its index could not be downloaded; it is tried again."
             }
+            Self::RepositoryFailed => {
+                "A repository of the request could not be read, or is not signed by a trusted key; the message names it. Ask again after five minutes."
+            }
             Self::ImageTooBig => "Ask for fewer packages: the image exceeds the device's storage.",
             Self::PackageScript => {
                 "A package's own script failed; see the log, and leave that package out."
@@ -175,8 +188,11 @@ impl FailureReason {
                 "The build took longer than it may; see the log for what it waited for."
             }
             Self::BadHandover => "A package left files that are not images; leave it out.",
+            Self::OutOfMemory => {
+                "A process of the build was killed for want of memory; it is tried again with twice as much, up to `builds.memoryMax`. The message says how much there was."
+            }
             Self::BuilderDied => {
-                "The build was killed, most often for want of memory; it is tried again."
+                "The build was killed, and not for want of memory as far as the kernel says; it is tried again."
             }
             Self::PodFailed => "The pod was evicted or its node lost; it is tried again.",
             Self::DefaultsMissing => {

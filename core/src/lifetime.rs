@@ -24,6 +24,9 @@ pub struct LifetimePolicy {
     pub private_fresh: SignedDuration,
     /// Freshness of a failure that the request caused.
     pub failure_fresh: SignedDuration,
+    /// Freshness of a failure of a repository that the request brought: it may be back any moment,
+    /// and must not cost a pod for each time that somebody asks.
+    pub repository_fresh: SignedDuration,
     /// How long an image is kept.
     pub success_keep: SignedDuration,
     /// How long a failure and its log are kept.
@@ -39,6 +42,7 @@ impl Default for LifetimePolicy {
             moving_fresh: SignedDuration::from_hours(24),
             private_fresh: SignedDuration::from_mins(30),
             failure_fresh: SignedDuration::from_hours(1),
+            repository_fresh: SignedDuration::from_mins(5),
             success_keep: SignedDuration::from_hours(30 * 24),
             failure_keep: SignedDuration::from_hours(24),
             private_keep: SignedDuration::from_hours(1),
@@ -90,8 +94,14 @@ impl LifetimePolicy {
             }
             // A client may know a rebuilt version before this system does.
             Ending::Failed(FailureReason::RevisionMismatch) if snapshot => SignedDuration::ZERO,
-            Ending::Failed(_) if private => self.failure_fresh.min(self.private_fresh),
-            Ending::Failed(_) => self.failure_fresh,
+            Ending::Failed(reason) => {
+                let fresh = if reason == FailureReason::RepositoryFailed {
+                    self.repository_fresh
+                } else {
+                    self.failure_fresh
+                };
+                if private { fresh.min(self.private_fresh) } else { fresh }
+            }
             Ending::Succeeded if private => self.private_fresh,
             Ending::Succeeded if snapshot || request.packages_versions.is_empty() => {
                 self.moving_fresh
@@ -168,6 +178,9 @@ mod tests {
     fn only_a_failure_that_the_request_caused_is_fresh() {
         for reason in FailureReason::ALL {
             let kept = match reason.disposition() {
+                Disposition::Request if reason == FailureReason::RepositoryFailed => {
+                    SignedDuration::from_mins(5)
+                }
                 Disposition::Request => SignedDuration::from_hours(1),
                 Disposition::Infrastructure | Disposition::Cancelled => SignedDuration::ZERO,
             };
@@ -186,16 +199,17 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_dropped_while_it_is_fresh(
-            hours in proptest::array::uniform7(-5_i64..2000),
+            hours in proptest::array::uniform8(-5_i64..2000),
             is_private: bool,
             snapshot: bool,
             ending in prop_oneof![
                 Just(Ending::Succeeded),
                 Just(Ending::Failed(FailureReason::BuildFailed)),
+                Just(Ending::Failed(FailureReason::RepositoryFailed)),
                 Just(Ending::Failed(FailureReason::NoSpace)),
             ],
         ) {
-            let [a, b, c, d, e, f, g] = hours.map(SignedDuration::from_hours);
+            let [a, b, c, d, e, f, g, h] = hours.map(SignedDuration::from_hours);
             let policy = LifetimePolicy {
                 release_fresh: a,
                 moving_fresh: b,
@@ -204,6 +218,7 @@ mod tests {
                 success_keep: e,
                 failure_keep: f,
                 private_keep: g,
+                repository_fresh: h,
             };
             let request = if is_private { private() } else { versioned() };
             let lifetime = policy.lifetime(&request, snapshot, ending, NOW);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{plan::PackageManager, repositories::RepositoryUrl, request::RepositoriesMode};
+use crate::{
+    classify::Origins, plan::PackageManager, repositories::RepositoryUrl, request::RepositoriesMode,
+};
 
 /// The line of the ImageBuilder's own package folder (opkg).
 const LOCAL_FEED: &str = "src imagebuilder file:packages";
@@ -66,13 +68,38 @@ pub fn rewrite(original: &str, rewrite: &Rewrite<'_>) -> String {
 /// Names of the remote feeds of a rewritten file, in order: the names of their indexes (opkg), or
 /// their URLs (apk).
 pub fn remote_feeds(file: &str, package_manager: PackageManager) -> Vec<String> {
-    file.lines()
-        .filter(|line| !is_local(line, package_manager))
+    remote_lines(file, package_manager)
         .filter_map(|line| match package_manager {
             PackageManager::Opkg => line.split_whitespace().nth(1).map(str::to_owned),
             PackageManager::Apk => Some(line.to_owned()),
         })
         .collect()
+}
+
+/// The lines of remote feeds, in order.
+pub fn remote_lines(file: &str, package_manager: PackageManager) -> impl Iterator<Item = &str> {
+    file.lines().filter(move |line| !is_local(line, package_manager))
+}
+
+/// Who brought which remote feed of a rewritten file.
+pub fn origins(file: &str, rewrite: &Rewrite<'_>) -> Origins {
+    let own = rewrite.repositories.iter();
+    let own: Vec<(String, String)> = own
+        .map(|(name, url)| (name.clone(), moved(url, rewrite.public_url, rewrite.package_base_url)))
+        .collect();
+    let remote = remote_lines(file, rewrite.package_manager);
+    let urls = remote.filter_map(|line| line.split_whitespace().find(|word| word.contains("://")));
+    // A line of ours is the Distribution's when the tree has the same feed as well.
+    let mut left: Vec<&str> = own.iter().map(|(_, url)| url.as_str()).collect();
+    let others = urls.filter(|url| match left.iter().position(|own| own == url) {
+        Some(at) => {
+            left.swap_remove(at);
+            false
+        }
+        None => true,
+    });
+    let others: Vec<String> = others.map(str::to_owned).collect();
+    Origins::new(own, others)
 }
 
 fn is_local(line: &str, package_manager: PackageManager) -> bool {
@@ -180,6 +207,37 @@ mod tests {
             rewritten(APK, PackageManager::Apk, RepositoriesMode::Append, &own).lines().count(),
             3
         );
+    }
+
+    #[test]
+    fn a_feed_is_the_requests_when_the_tree_does_not_have_it() {
+        let repositories = [
+            ("mine".to_owned(), "https://m.example/x".to_owned()),
+            ("moved".to_owned(), "https://d.example/mine".to_owned()),
+            ("same".to_owned(), "https://e.example/o".to_owned()),
+        ]
+        .into();
+        let rewrite = Rewrite {
+            package_manager: PackageManager::Opkg,
+            public_url: "https://d.example",
+            package_base_url: "http://proxy:8080/mirror/",
+            repositories: &repositories,
+            mode: RepositoriesMode::Append,
+        };
+        let owned = |name: &str, url: &str| (name.to_owned(), url.to_owned());
+        let (mine, moved) =
+            (owned("mine", "https://m.example/x"), owned("moved", "http://proxy:8080/mirror/mine"));
+        let same = owned("same", "https://e.example/o");
+        let core = "http://proxy:8080/mirror/releases/1/targets/a/b/packages".to_owned();
+        assert_eq!(
+            origins(&super::rewrite(OPKG, &rewrite), &rewrite),
+            Origins::new([mine.clone(), moved.clone()], [core, same.1.clone()])
+        );
+        let alone = Rewrite { mode: RepositoriesMode::Replace, ..rewrite.clone() };
+        let all = Origins::new([mine, moved, same], []);
+        assert_eq!(origins(&super::rewrite(OPKG, &alone), &alone), all);
+        let apk = Rewrite { package_manager: PackageManager::Apk, ..alone };
+        assert_eq!(origins(&super::rewrite(APK, &apk), &apk), all);
     }
 
     #[test]

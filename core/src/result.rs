@@ -64,6 +64,9 @@ pub struct Outcome {
     /// Whether the workspace was a copy.
     #[serde(default)]
     pub workspace_copied: bool,
+    /// Whether `build` could not see if the kernel killed anything for want of memory.
+    #[serde(default)]
+    pub memory_unknown: bool,
     /// Package name to version, ABI suffixes removed.
     #[serde(default)]
     pub manifest: BTreeMap<String, String>,
@@ -145,6 +148,10 @@ pub struct BuildResult {
     /// Present when it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Whether `build` could not see if the kernel killed anything for want of memory: then the
+    /// end of its container says it.
+    #[serde(default)]
+    pub memory_unknown: bool,
     /// The log, when there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<StoredLog>,
@@ -235,13 +242,15 @@ impl Built {
 pub enum PopulateFailure {
     /// The server did not answer.
     Unavailable,
+    /// What was fetched broke off or fell silent before its end.
+    DownloadFailed,
     /// The tarball is not there.
     NotFound,
     /// The signature of `sha256sums` is not by a trusted key.
     BadSignature,
     /// The tarball has another digest.
     BadChecksum,
-    /// The tarball ends early or is not an archive.
+    /// The tarball came whole, and ends early or is not an archive.
     BadArchive,
     /// The tarball has a member that may not be unpacked.
     HostileArchive,
@@ -253,14 +262,17 @@ pub enum PopulateFailure {
     WarmUpFailed,
     /// It took too long.
     TimedOut,
+    /// The kernel killed something for want of memory.
+    OutOfMemory,
     /// A fault of this system.
     Internal,
 }
 
 impl PopulateFailure {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Unavailable,
+        Self::DownloadFailed,
         Self::NotFound,
         Self::BadSignature,
         Self::BadChecksum,
@@ -270,6 +282,7 @@ impl PopulateFailure {
         Self::NoSpace,
         Self::WarmUpFailed,
         Self::TimedOut,
+        Self::OutOfMemory,
         Self::Internal,
     ];
 
@@ -277,6 +290,7 @@ impl PopulateFailure {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unavailable => "Unavailable",
+            Self::DownloadFailed => "DownloadFailed",
             Self::NotFound => "NotFound",
             Self::BadSignature => "BadSignature",
             Self::BadChecksum => "BadChecksum",
@@ -286,6 +300,7 @@ impl PopulateFailure {
             Self::NoSpace => "NoSpace",
             Self::WarmUpFailed => "WarmUpFailed",
             Self::TimedOut => "TimedOut",
+            Self::OutOfMemory => "OutOfMemory",
             Self::Internal => "Internal",
         }
     }
@@ -348,6 +363,7 @@ mod tests {
             request_hash: Sha256Hex::of(b"r"),
             built: None,
             failure: Some(Failure::new(FailureReason::NoSpace, "full")),
+            memory_unknown: false,
             log: None,
             millis: BTreeMap::new(),
         }

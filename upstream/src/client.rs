@@ -232,7 +232,7 @@ pub(crate) async fn receive(
     let mut received: u64 = 0;
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| broken_off(url, received, announced, error))?;
+        let piece = piece.map_err(|error| broken_off(url, received, announced, &error))?;
         received = received.saturating_add(piece.len() as u64);
         if received > limit {
             return Err(too_large());
@@ -246,19 +246,17 @@ fn announced_length(response: &Response) -> Option<u64> {
     response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// A body that ends early is told from silence and from a broken connection by nothing but this:
-/// hyper reports both as errors of the body.
+/// Whatever ends a body before its end is the connection's fault: an early end, a reset, silence.
+/// hyper reports the first two alike.
 fn broken_off(
     url: &Url,
     received: u64,
     announced: Option<u64>,
-    error: reqwest::Error,
+    error: &reqwest::Error,
 ) -> UpstreamError {
-    if error.is_timeout() {
-        return unavailable(url, error);
-    }
+    let how = if error.is_timeout() { "fell silent" } else { "broke off" };
     let expected = announced.map_or_else(|| "?".to_owned(), |length| length.to_string());
-    UpstreamError::Truncated { url: shown(url), received, expected }
+    UpstreamError::BrokenOff { url: shown(url), how, received, expected }
 }
 
 fn unavailable(url: &Url, error: reqwest::Error) -> UpstreamError {

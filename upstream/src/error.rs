@@ -70,11 +70,14 @@ pub enum UpstreamError {
         /// Most bytes.
         limit: u64,
     },
-    /// The body ended before its announced length.
-    #[error("{url} broke off after {received} of {expected} bytes")]
-    Truncated {
+    /// The connection ended or fell silent in the middle of the body: what there is of it says
+    /// nothing about what the server has.
+    #[error("{url} {how} after {received} of {expected} bytes")]
+    BrokenOff {
         /// The address.
         url: String,
+        /// `broke off` or `fell silent`.
+        how: &'static str,
         /// Bytes that came.
         received: u64,
         /// Bytes that were announced, or `?`.
@@ -129,7 +132,7 @@ impl UpstreamError {
             Self::Unavailable { .. } => "UpstreamUnavailable",
             Self::NotFound { .. } => "NotFound",
             Self::TooLarge { .. } => "TooLarge",
-            Self::Truncated { .. } => "Truncated",
+            Self::BrokenOff { .. } => "DownloadFailed",
             Self::Malformed { .. } => "Malformed",
             Self::BadSignature { .. } => "BadSignature",
             Self::BadChecksum { .. } => "BadChecksum",
@@ -139,7 +142,7 @@ impl UpstreamError {
 
     /// Whether asking the same server again soon may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Truncated { .. })
+        matches!(self, Self::Unavailable { .. } | Self::BrokenOff { .. })
     }
 
     /// Whether another mirror may have something better.
@@ -152,7 +155,7 @@ impl UpstreamError {
     pub(crate) fn weight(&self) -> u8 {
         match self {
             Self::NotFound { .. } => 0,
-            Self::Unavailable { .. } | Self::Truncated { .. } => 1,
+            Self::Unavailable { .. } | Self::BrokenOff { .. } => 1,
             _ => 2,
         }
     }

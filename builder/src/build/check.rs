@@ -23,7 +23,7 @@ impl Build<'_> {
             Ok(_) => Ok(()),
             Err(BadOutput::Handover(error)) => Err(bad_handover(&error)),
             Err(problem) => {
-                let failure = self.runner.log.classifier().failure();
+                let failure = self.classifier().failure();
                 if failure.reason == FailureReason::BuildFailed {
                     return Err(Failure::new(FailureReason::ProfileNotBuilt, problem.to_string()));
                 }

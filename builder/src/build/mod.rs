@@ -1,6 +1,7 @@
 //! Runs an ImageBuilder for one request. Package scripts and third-party feeds run below it, so
 //! nothing that it leaves is believed by anybody; it has no credentials and no store.
 
+mod blame;
 mod check;
 mod indexes;
 mod outcome;
@@ -26,6 +27,7 @@ use crate::{
     confine::{Confinement, choose_cpus},
     effective::Effective,
     files::{make_fresh_folder, put, read_json, remove_tree},
+    memory::Memory,
     paths::Paths,
     run::{Bounds, Log, Runner, become_subreaper},
     tree, workspace,
@@ -74,13 +76,17 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
     let log_file = OpenOptions::new().create_new(true).append(true).open(work.join(names::LOG))?;
     set_stage(&work, Stage::ContainerSetup)?;
     become_subreaper()?;
+    let memory = Memory::watch(paths.root());
     let started = Instant::now();
     let plan: Result<BuildPlan, _> = read_json(&paths.plan());
     let mut outcome = match plan {
         Ok(plan) if plan.schema == PLAN_SCHEMA => {
             let log = Arc::new(Log::new(Box::new(log_file), plan.limits.log_bytes));
             let runner = runner(paths, builder, &plan, started, stop, Arc::clone(&log))?;
-            let outcome = build(paths, &plan, &runner);
+            let mut outcome = build(paths, &plan, &runner);
+            // Whatever came out of it: something of it was killed.
+            outcome.failure = memory.exhausted().or(outcome.failure);
+            outcome.memory_unknown = memory.is_unknown();
             if let Some(failure) = &outcome.failure {
                 if failure.reason == FailureReason::NoSpace {
                     make_room(paths);
@@ -184,6 +190,7 @@ fn build(paths: &Paths, plan: &BuildPlan, runner: &Runner) -> Outcome {
     let mut outcome = outcome::empty();
     let mut times = Times::default();
     let result = prepared(paths, plan).and_then(|(marker, effective)| {
+        runner.log.know(effective.origins.clone());
         outcome.repositories_file.clone_from(&effective.repositories_file);
         let output = paths.output().to_string_lossy().into_owned();
         outcome.commands = effective.commands(plan, &output);

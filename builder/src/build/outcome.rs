@@ -33,6 +33,7 @@ pub(super) fn empty() -> Outcome {
         schema: RESULT_SCHEMA,
         failure: None,
         workspace_copied: false,
+        memory_unknown: false,
         manifest: BTreeMap::new(),
         indexes: BTreeMap::new(),
         indexes_changed: false,

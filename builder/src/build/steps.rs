@@ -160,18 +160,18 @@ impl Build<'_> {
     }
 
     fn judge(&self, done: Finished) -> Result<Finished, Failure> {
-        let classifier = self.runner.log.classifier();
+        let classifier = self.classifier();
         // What we killed may have left something half done, which is nobody's attack.
         let or_hostile = |failure| self.hostile_output().unwrap_or(failure);
-        let failure = match (done.ended, classifier.infrastructure()) {
+        let failure = match (&done.ended, classifier.spoiled()) {
             // A mirror that fails or hangs is not the request's fault, even when time ran out over it.
-            (Ended::Exit(_) | Ended::TimedOut | Ended::Signal(_), Some(failure)) => failure,
+            (Ended::TimedOut | Ended::Exit(0), Some(failure)) => failure,
+            // What was killed may blame a repository for what it could not do any more.
+            (Ended::Signal(_), Some(failure)) if failure.reason.is_retried() => failure,
             (Ended::Exit(0), None) => return Ok(done),
+            (Ended::Exit(_), Some(_)) => classifier.failure(),
             (Ended::Exit(_), None) => or_hostile(classifier.failure()),
-            (Ended::Stalled, _) => Failure::new(
-                FailureReason::DownloadFailed,
-                "A download did not end within the time of the build",
-            ),
+            (Ended::Stalled(urls), _) => classifier.stalled(urls),
             (Ended::TimedOut, None) => Failure::new(
                 FailureReason::TimedOut,
                 format!("The build took longer than {} s", self.plan.limits.seconds),
@@ -179,7 +179,7 @@ impl Build<'_> {
             (Ended::NoSpace, _) => {
                 Failure::new(FailureReason::NoSpace, "The build ran out of scratch space")
             }
-            (Ended::Signal(signal), None) => or_hostile(Failure::new(
+            (Ended::Signal(signal), _) => or_hostile(Failure::new(
                 FailureReason::BuilderDied,
                 format!("make was killed by signal {signal}"),
             )),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use asu_core::{make_info::BadInfo, result::PopulateFailure};
+use asu_core::{failure::Failure, make_info::BadInfo, result::PopulateFailure};
 use asu_upstream::{SignatureError, TarballError, UpstreamError};
 
 /// Why a cache could not be filled.
@@ -38,6 +38,9 @@ pub enum PopulateError {
     /// It took too long.
     #[error("the warm-up took too long")]
     TimedOut,
+    /// The kernel killed something of it.
+    #[error("{}", .0.detail)]
+    Memory(Failure),
     /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -70,6 +73,7 @@ impl PopulateError {
             Self::Tarball(error) => of_tarball(error),
             Self::WarmUp(_) | Self::Info(_) => PopulateFailure::WarmUpFailed,
             Self::TimedOut => PopulateFailure::TimedOut,
+            Self::Memory(_) => PopulateFailure::OutOfMemory,
             Self::Io { source, .. } => of_io(source),
         }
     }
@@ -88,7 +92,7 @@ fn of_upstream(error: &UpstreamError) -> PopulateFailure {
         UpstreamError::Unavailable { .. } => PopulateFailure::Unavailable,
         UpstreamError::NotFound { .. } => PopulateFailure::NotFound,
         UpstreamError::TooLarge { .. } => PopulateFailure::TooLarge,
-        UpstreamError::Truncated { .. } => PopulateFailure::BadArchive,
+        UpstreamError::BrokenOff { .. } => PopulateFailure::DownloadFailed,
         UpstreamError::BadSignature { .. } => PopulateFailure::BadSignature,
         UpstreamError::Malformed { .. } | UpstreamError::BadChecksum { .. } => {
             PopulateFailure::BadChecksum

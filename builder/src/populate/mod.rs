@@ -19,10 +19,12 @@ use asu_core::{
 use asu_upstream::{UnpackLimits, Unpacked};
 
 pub use error::PopulateError;
+use warm_up::TreeFacts;
 pub use warm_up::{WarmUp, warm_up};
 
 use crate::{
     files::{make_folder, read_json, remove_tree},
+    memory::Memory,
     paths::Paths,
 };
 
@@ -34,9 +36,14 @@ pub async fn run(paths: &Paths, builder: &Path) -> PopulateResult {
     let result = match read_json::<PopulatePlan>(&paths.plan()) {
         Ok(plan) => {
             guard_time(paths.termination_log(), plan.seconds);
-            match populate(paths, builder, &plan).await {
+            let memory = Memory::watch(paths.root());
+            match populate(paths, builder, &plan, &memory).await {
                 Ok(marker) => PopulateResult::ready(&marker),
-                Err(error) => PopulateResult::failed(error.reason(), &error.to_string()),
+                Err(error) => {
+                    // Whatever failed: something of it was killed.
+                    let error = memory.exhausted().map_or(error, PopulateError::Memory);
+                    PopulateResult::failed(error.reason(), &error.to_string())
+                }
             }
         }
         Err(error) => PopulateResult::failed(PopulateFailure::Internal, &error.to_string()),
@@ -73,6 +80,7 @@ async fn populate(
     paths: &Paths,
     builder: &Path,
     plan: &PopulatePlan,
+    memory: &Memory,
 ) -> Result<Marker, PopulateError> {
     if plan.schema != PLAN_SCHEMA {
         return Err(PopulateError::Plan(format!(
@@ -89,7 +97,7 @@ async fn populate(
     let temporary = folder.join(format!("tmp-{}", plain(&plan.uid)?));
     remove_leftovers(&folder)?;
     make_folder(&temporary).map_err(PopulateError::io("make", &temporary))?;
-    let made = fill(paths, builder, plan, &temporary, deadline).await;
+    let made = fill(paths, builder, plan, &temporary, (deadline, memory)).await;
     // Not being able to clean up must not hide why it failed.
     let removed = remove_tree(&temporary);
     let marker = made?;
@@ -102,14 +110,17 @@ async fn fill(
     builder: &Path,
     plan: &PopulatePlan,
     temporary: &Path,
-    deadline: Instant,
+    (deadline, memory): (Instant, &Memory),
 ) -> Result<Marker, PopulateError> {
     let tarball = temporary.join("tarball");
     fetch::fetch(plan, &tarball).await?;
     let unpacked = unpack(plan, &tarball, &temporary.join("unpacked"))?;
     fs::remove_file(&tarball).map_err(PopulateError::io("remove", &tarball))?;
     switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
-    finish(paths, builder, plan, temporary, deadline, &unpacked)
+    let facts = in_place(paths, builder, temporary, deadline)?;
+    // A tree of which something was killed while it was made is none.
+    memory.exhausted().map_or(Ok(()), |failure| Err(PopulateError::Memory(failure)))?;
+    mark(paths, plan, facts, &unpacked)
 }
 
 /// Fills the cache from a tarball of this machine, which is not verified: for the conformance
@@ -130,22 +141,30 @@ pub fn install(
     make_folder(&temporary).map_err(PopulateError::io("make", &temporary))?;
     let unpacked = unpack(plan, tarball, &temporary.join("unpacked"))?;
     switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
-    let marker = finish(paths, builder, plan, &temporary, deadline, &unpacked)?;
+    let facts = in_place(paths, builder, &temporary, deadline)?;
+    let marker = mark(paths, plan, facts, &unpacked)?;
     remove_tree(&temporary).map_err(PopulateError::io("remove", &temporary))?;
     Ok(marker)
 }
 
-/// Warms up the tree in its final place and marks it.
-fn finish(
+/// Warms up the tree in its final place.
+fn in_place(
     paths: &Paths,
     builder: &Path,
-    plan: &PopulatePlan,
     temporary: &Path,
     deadline: Instant,
+) -> Result<TreeFacts, PopulateError> {
+    println!("populate: warming up");
+    warm_up(&WarmUp { tree: &paths.tree(), home: temporary, builder, deadline })
+}
+
+/// Marks the tree, which is ready then.
+fn mark(
+    paths: &Paths,
+    plan: &PopulatePlan,
+    facts: TreeFacts,
     unpacked: &Unpacked,
 ) -> Result<Marker, PopulateError> {
-    println!("populate: warming up");
-    let facts = warm_up(&WarmUp { tree: &paths.tree(), home: temporary, builder, deadline })?;
     let marker = Marker {
         schema: PLAN_SCHEMA,
         sha256: plan.sha256.clone(),

@@ -74,6 +74,13 @@ struct Publish<'a> {
     store: Arc<dyn ObjectStore>,
 }
 
+/// What an outcome says besides how it ended.
+#[derive(Default)]
+struct Seen {
+    millis: BTreeMap<String, u64>,
+    memory_unknown: bool,
+}
+
 /// Waits for the end of `build`, and commits what it left.
 ///
 /// # Errors
@@ -111,8 +118,8 @@ impl Publish<'_> {
         if let Some(code) = self.committed().await? {
             return Ok(code);
         }
-        let mut millis = BTreeMap::new();
-        let verdict = match self.verdict(ended, &mut millis).await {
+        let mut seen = Seen::default();
+        let verdict = match self.verdict(ended, &mut seen).await {
             Ok(verdict) => verdict,
             // The store itself fails: there is nowhere to put a result, but trying costs nothing.
             Err(error) => Err(Failure::new(FailureReason::Internal, error.to_string())),
@@ -143,8 +150,9 @@ impl Publish<'_> {
             request_hash: self.plan.request_hash.clone(),
             built,
             failure,
+            memory_unknown: seen.memory_unknown,
             log: Some(stored),
-            millis,
+            millis: seen.millis,
         };
         self.commit(&result, final_result).await
     }
@@ -153,7 +161,7 @@ impl Publish<'_> {
     async fn verdict(
         &self,
         ended: Ended,
-        millis: &mut BTreeMap<String, u64>,
+        seen: &mut Seen,
     ) -> Result<Result<Taken, Failure>, PublishError> {
         let failure = |reason, detail: &str| Ok(Err(Failure::new(reason, detail)));
         match ended {
@@ -166,11 +174,14 @@ impl Publish<'_> {
             }
             Ended::Free => {}
         }
+        // One that was killed has said nothing.
+        seen.memory_unknown = true;
         let outcome = match self.outcome() {
             Ok(outcome) => outcome,
             Err(failure) => return Ok(Err(failure)),
         };
-        millis.extend(outcome.millis.iter().take(64).map(|(k, v)| (short(k), *v)));
+        seen.memory_unknown = outcome.memory_unknown;
+        seen.millis.extend(outcome.millis.iter().take(64).map(|(k, v)| (short(k), *v)));
         if let Some(said) = outcome.failure {
             return Ok(Err(Failure::new(said.reason, said.detail)));
         }

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use asu_core::classify::Classifier;
+use asu_core::classify::{Classifier, Origins};
 
 /// How a note about dropped bytes begins.
 pub const DROPPED_NOTE: &str = "[asu] dropped from the middle of this log: ";
@@ -64,9 +64,16 @@ impl Log {
         inner.write(format!("[asu] {text}\n").as_bytes());
     }
 
+    /// Says who brought which feed. What the lines so far have shown is forgotten.
+    pub fn know(&self, origins: Origins) {
+        self.inner().classifier = Classifier::of(origins);
+    }
+
     /// What the lines since the last call have shown.
     pub fn take_classifier(&self) -> Classifier {
-        std::mem::take(&mut self.inner().classifier)
+        let mut inner = self.inner();
+        let renewed = inner.classifier.renewed();
+        std::mem::replace(&mut inner.classifier, renewed)
     }
 
     /// What the lines so far have shown.
@@ -159,7 +166,7 @@ mod tests {
         let log = Log::new(Box::new(std::io::sink()), 8);
         log.line(b"write: No space left on device");
         log.line(&[b'x'; 100]);
-        assert!(log.take_classifier().infrastructure().is_some());
+        assert!(log.take_classifier().spoiled().is_some());
     }
 
     proptest! {

@@ -34,7 +34,7 @@ const TICK: Duration = Duration::from_millis(20);
 const MEASURE: Duration = Duration::from_secs(1);
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// By itself, with this code.
     Exit(i32),
@@ -42,8 +42,8 @@ pub enum Ended {
     Signal(i32),
     /// We killed it: too late.
     TimedOut,
-    /// Likewise, and at that moment it was downloading something.
-    Stalled,
+    /// Likewise, and at that moment it was downloading from these addresses.
+    Stalled(Vec<String>),
     /// We killed it: too many bytes below the work folder.
     NoSpace,
     /// We killed it: we were told to stop.
@@ -125,7 +125,7 @@ impl Runner {
             processes::kill_descendants();
         }
         let [stdout, _] = readers.map(output::collect);
-        self.note_end(ended);
+        self.note_end(&ended);
         Ok(Finished { ended, stdout })
     }
 
@@ -171,8 +171,7 @@ impl Runner {
             if self.bounds.stop.load(Ordering::Relaxed) {
                 verdict = Some(Ended::Stopped);
             } else if now >= self.bounds.deadline {
-                let stalled = processes::is_downloading();
-                verdict = Some(if stalled { Ended::Stalled } else { Ended::TimedOut });
+                verdict = Some(processes::downloads().map_or(Ended::TimedOut, Ended::Stalled));
             } else if now >= measure_at {
                 verdict = self.is_full().then_some(Ended::NoSpace);
                 // Measuring a large folder takes its time; it must not take all of it.
@@ -192,13 +191,13 @@ impl Runner {
         space.is_some_and(|(folder, most)| bytes_below(folder) > *most)
     }
 
-    fn note_end(&self, ended: Ended) {
+    fn note_end(&self, ended: &Ended) {
         match ended {
             Ended::Exit(0) => {}
             Ended::Exit(code) => self.log.note(&format!("exit code {code}")),
             Ended::Signal(signal) => self.log.note(&format!("ended by signal {signal}")),
             Ended::TimedOut => self.log.note("killed: it took too long"),
-            Ended::Stalled => self.log.note("killed: a download took too long"),
+            Ended::Stalled(_) => self.log.note("killed: a download took too long"),
             Ended::NoSpace => self.log.note("killed: it used too much space"),
             Ended::Stopped => self.log.note("killed: the pod is being stopped"),
         }

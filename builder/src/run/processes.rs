@@ -39,12 +39,22 @@ pub(super) fn kill_descendants() {
     }
 }
 
-/// Whether anything below this process is fetching something, as far as its name says: a script can
-/// take that name, and gains another attempt of its build by it.
-pub(super) fn is_downloading() -> bool {
-    descendants().into_iter().any(|pid| {
-        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "wget\n")
-    })
+/// What the programs below this process are fetching, as far as their names and arguments say: a
+/// script can take that name, and gains another attempt of its build by it. Nothing when none is;
+/// one without an address counts as one without a place.
+pub(super) fn downloads() -> Option<Vec<String>> {
+    let is_wget = |pid: &i32| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "wget\n")
+    };
+    let running: Vec<i32> = descendants().into_iter().filter(is_wget).collect();
+    let urls = running.iter().flat_map(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let urls: Vec<String> =
+            line.split('\0').filter(|word| word.contains("://")).map(str::to_owned).collect();
+        if urls.is_empty() { vec![String::new()] } else { urls }
+    });
+    (!running.is_empty()).then(|| urls.collect())
 }
 
 fn descendants() -> Vec<i32> {

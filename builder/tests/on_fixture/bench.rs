@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
+    time::{Duration, Instant},
 };
 
 use asu_core::{
@@ -281,6 +282,40 @@ impl Pod {
 
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.place.path().join("asu").join(path)
+    }
+
+    /// Adds a repository to the request, beside the distribution's feeds.
+    pub(crate) fn repository(&mut self, name: &str, url: &str) {
+        self.plan.request.repositories.insert(name.into(), url.into());
+        self.plan.request.repositories_mode = RepositoriesMode::Append;
+    }
+
+    /// What the kernel says of the pod's memory: so many processes were killed for want of it.
+    pub(crate) fn killed_for_memory(&self, kills: u32) {
+        let group = self.place.path().join("sys/fs/cgroup");
+        fs::create_dir_all(&group).expect("the control group");
+        for (file, text) in [
+            ("memory.max", "1073741824\n".to_owned()),
+            ("memory.peak", "1073741824\n".to_owned()),
+            ("memory.events", format!("low 0\nmax 7\noom {kills}\noom_kill {kills}\n")),
+        ] {
+            // By rename: it may be read at this moment.
+            fs::write(group.join(".new"), text).expect("a file of the control group");
+            fs::rename(group.join(".new"), group.join(file)).expect("a file of the control group");
+        }
+    }
+
+    /// Waits until the build has said something.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let until = Instant::now() + Duration::from_mins(1);
+        loop {
+            let log = fs::read_to_string(self.path("work/build.log")).unwrap_or_default();
+            if log.contains(text) {
+                return;
+            }
+            assert!(Instant::now() < until, "the build never said {text:?}: {log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Makes the work folder a file system of its own of this size, until the value is dropped.

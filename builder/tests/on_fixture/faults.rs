@@ -10,7 +10,7 @@ use asu_tests::fixtures::Faults;
 use crate::bench::{Pod, fail};
 
 /// Runs the pod and checks reason, exit codes, the place of the result, and that the log is kept.
-fn failed(pod: &Pod, reason: Reason) -> String {
+pub(crate) fn failed(pod: &Pod, reason: Reason) -> String {
     let ended = pod.run();
     let failure = pod.result().failure.expect("a failure");
     assert_eq!(failure.reason, reason, "{}\n{}", failure.detail, pod.log());

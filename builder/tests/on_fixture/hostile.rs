@@ -13,15 +13,7 @@ use crate::bench::Pod;
 
 /// Waits until the build has come to its slow package.
 fn wait_for_slow_script(pod: &Pod) {
-    let until = Instant::now() + Duration::from_mins(1);
-    loop {
-        let log = fs::read_to_string(pod.path("work/build.log")).unwrap_or_default();
-        if log.contains("Finalizing root filesystem") {
-            return;
-        }
-        assert!(Instant::now() < until, "the build never finalised its root: {log}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    pod.wait_for_log("Finalizing root filesystem");
 }
 
 fn signal(child: &Child, signal: Signal) {

@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test stops at its first surprise")]
 
 mod bench;
+mod blame;
 mod confined;
 mod faults;
 mod good;

@@ -104,6 +104,26 @@ fn another_digest_a_stranger_and_an_absent_tarball_are_told_apart() {
     refused(&cache, &plan, &[Failure::TooLarge]);
 }
 
+/// Half a tarball says nothing about the tarball: a mirror whose connections break is not one that
+/// serves a bad archive.
+#[test]
+fn a_download_that_breaks_off_is_never_a_bad_archive() {
+    let (world, upstream) = world();
+    let cache = Cache::new();
+    let plan = populate_plan(&world, &upstream, TARGET);
+    for pattern in ["*.tar.zst", "*/sha256sums", "*/sha256sums.sig"] {
+        let truncate = [(pattern.to_owned(), -1)].into();
+        fail(&upstream, &Faults { truncate, ..Faults::default() });
+        let detail = refused(&cache, &plan, &[Failure::DownloadFailed]);
+        assert!(detail.contains("broke off after"), "{detail}");
+    }
+    // Once is not always: it is asked for again.
+    let truncate = [("*.tar.zst".to_owned(), 1)].into();
+    fail(&upstream, &Faults { truncate, ..Faults::default() });
+    let result = cache.populate(&plan);
+    assert_eq!(result.failure, None, "{}", result.detail);
+}
+
 #[test]
 fn no_bad_tarball_is_unpacked() {
     let (world, upstream) = world();

@@ -78,6 +78,7 @@ pub(super) fn job(attempt: u32, state: JobState, pod: Option<PodState>) -> JobFa
         state,
         pod,
         created: NOW,
+        limits: vec![("build".into(), "1Gi".into()), ("publish".into(), "256Mi".into())],
         ended: Some(NOW),
         deleting: false,
     }
@@ -99,6 +100,7 @@ pub(super) fn result(failure: Option<FailureReason>) -> Box<BuildResult> {
         request_hash: Sha256Hex::of(b"r"),
         built: failure.is_none().then_some(built),
         failure: failure.map(|reason| Failure::new(reason, "said")),
+        memory_unknown: false,
         log: None,
         millis: [].into(),
     })
@@ -230,7 +232,7 @@ fn the_pods_own_verdict_says_why_there_is_no_result() {
     let lost = |loss| verdict(PodState::Lost(loss));
     assert_eq!(lost(Loss::Evicted("node memory".into())), FailureReason::PodFailed);
     assert_eq!(lost(Loss::Evicted("ephemeral-storage".into())), FailureReason::NoSpace);
-    assert_eq!(lost(Loss::OutOfMemory("build".into())), FailureReason::BuilderDied);
+    assert_eq!(lost(Loss::OutOfMemory("build".into())), FailureReason::OutOfMemory);
     assert_eq!(lost(Loss::Deadline), FailureReason::PodFailed);
     assert_eq!(verdict(PodState::Ended { codes: vec![] }), FailureReason::Internal);
 }

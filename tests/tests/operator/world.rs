@@ -138,9 +138,15 @@ impl World {
 
     /// The Job of the second attempt, which the operator makes some while after the first failed.
     pub async fn second_job_of(&self, build: &FirmwareBuild) -> Job {
-        self.until("a second attempt", || async {
+        self.attempt_of(build, 2).await
+    }
+
+    /// The Job of an attempt.
+    pub async fn attempt_of(&self, build: &FirmwareBuild, attempt: u32) -> Job {
+        let end = format!("-{attempt}");
+        self.until(&format!("attempt {attempt}"), || async {
             let jobs = self.jobs_of(build).await;
-            jobs.into_iter().find(|job| job.name_any().ends_with("-2"))
+            jobs.into_iter().find(|job| job.name_any().ends_with(&end))
         })
         .await
     }
@@ -158,6 +164,21 @@ impl World {
             "state": {"terminated": ended}
         }]}});
         self.patch_status::<Pod>(&pod.name_any(), &status).await
+    }
+
+    /// A pod of a Job of which the kernel killed the container `build` for want of memory.
+    pub async fn killed_for_memory(&self, job: &Job) {
+        let pod = self.started_pod(job).await;
+        let ended = |name: &str, code: i32, reason: &str| {
+            json!({
+                "name": name, "image": "i", "imageID": "i", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": code, "reason": reason,
+                    "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:09Z"}}
+            })
+        };
+        let containers = [ended("build", 42, "OOMKilled"), ended("publish", 42, "Error")];
+        let status = json!({"status": {"phase": "Failed", "containerStatuses": containers}});
+        self.patch_status::<Pod>(&pod.name_any(), &status).await;
     }
 
     /// A pod of a Job that has not begun.
@@ -260,6 +281,7 @@ impl World {
             request_hash: build.spec.request_hash.parse().expect("a hash"),
             built: None,
             failure: None,
+            memory_unknown: false,
             log: Some(StoredLog { size: 3, text_bytes: 9, truncated: false }),
             millis: [].into(),
         }

@@ -190,7 +190,7 @@ async fn each_fault_of_one_target_stays_with_it() {
         ("sha256sums", Reply::Status(503), "UpstreamUnavailable"),
         ("profiles.json", Reply::Status(503), "UpstreamUnavailable"),
         ("profiles.json", Reply::Status(404), "NotFound"),
-        ("profiles.json", Reply::Truncated(b"{".to_vec()), "Truncated"),
+        ("profiles.json", Reply::Truncated(b"{".to_vec()), "DownloadFailed"),
         ("sha256sums", Reply::Endless, "TooLarge"),
     ] {
         let server = start();

@@ -107,7 +107,31 @@ async fn a_body_that_breaks_off_and_one_that_stops_are_told_apart() {
     let error = upstream.document("broken", LIMIT).await.unwrap_err();
     assert!(error.to_string().ends_with("broke off after 4 of 14 bytes"), "{error}");
     let error = upstream.document("silent", LIMIT).await.unwrap_err();
-    assert_eq!(error.reason(), "UpstreamUnavailable");
+    assert!(error.to_string().ends_with("fell silent after 0 of 10 bytes"), "{error}");
+}
+
+/// Neither what came nor its digest says anything about the file that the server has.
+#[tokio::test]
+async fn a_body_that_does_not_come_to_its_end_is_a_failed_download_whatever_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let dest = dir.path().join("file");
+    for reply in [
+        Reply::Truncated(b"gen".to_vec()),
+        Reply::TruncatedChunks(b"gen".to_vec()),
+        Reply::Reset(b"gen".to_vec()),
+        Reply::Silence,
+        Reply::SilenceAfter(b"gen".to_vec()),
+    ] {
+        let server = Server::start();
+        server.set("file", reply);
+        let error = client(&[&server])
+            .download_verified("file", &dest, &Sha256Hex::of(b"genuine"), LIMIT, |_, _| {})
+            .await
+            .unwrap_err();
+        assert_eq!(error.reason(), "DownloadFailed", "{error}");
+        assert!(error.is_transient(), "{error}");
+        assert!(!dest.exists(), "half a file is left");
+    }
 }
 
 #[tokio::test]

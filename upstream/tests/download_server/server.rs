@@ -22,6 +22,12 @@ pub(crate) enum Reply {
     Redirect(String),
     /// The announced length is larger than the body.
     Truncated(Vec<u8>),
+    /// No length is announced, and the last chunk never comes.
+    TruncatedChunks(Vec<u8>),
+    /// The announced length is larger than the body, and the connection is reset.
+    Reset(Vec<u8>),
+    /// A part of the body, then silence until the client goes.
+    SilenceAfter(Vec<u8>),
     /// Chunks of 64 KiB for ever, no length.
     Endless,
     /// The headers, then silence until the client goes.
@@ -144,6 +150,24 @@ fn answer(
         Reply::Truncated(body) => {
             head(stream, 200, &format!("content-length: {}\r\n", body.len() + 10))?;
             stream.write_all(&body)
+        }
+        Reply::TruncatedChunks(body) => {
+            head(stream, 200, "transfer-encoding: chunked\r\n")?;
+            let size = format!("{:x}\r\n", body.len());
+            stream.write_all(&[size.as_bytes(), &body, b"\r\n"].concat())
+        }
+        Reply::Reset(body) => {
+            head(stream, 200, &format!("content-length: {}\r\n", body.len() + 10))?;
+            stream.write_all(&body)?;
+            // Once the client has it: a reset drops what is still on its way.
+            std::thread::sleep(Duration::from_millis(100));
+            let at_once = rustix::net::sockopt::set_socket_linger(&*stream, Some(Duration::ZERO));
+            at_once.map_err(std::io::Error::from)
+        }
+        Reply::SilenceAfter(body) => {
+            head(stream, 200, &format!("content-length: {}\r\n", body.len() + 10))?;
+            stream.write_all(&body)?;
+            stream.read_to_end(&mut Vec::new()).map(|_| ())
         }
         Reply::Endless => {
             head(stream, 200, "transfer-encoding: chunked\r\n")?;

@@ -1,0 +1,206 @@
+//! What the kernel says of memory: whether it killed something of this container, how much was used,
+//! and how much there may be.
+//!
+//! A package manager, a shell or make tells of a killed child in its own way, or not at all; the
+//! counter of the container's control group is raised by every process that the kernel kills for want
+//! of memory, whoever waits for it, also when the whole node is short of it. Both versions of control
+//! groups are read. What cannot be read is no evidence of anything.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use asu_core::failure::{Failure, FailureReason};
+
+/// From here on a limit of version 1 means that there is none.
+const NO_LIMIT: u64 = 1 << 60;
+
+/// Names of a control group's files.
+#[derive(Debug)]
+struct Files {
+    events: &'static str,
+    used: [&'static str; 2],
+    limit: &'static str,
+}
+
+/// Version 2; the peak is there since Linux 5.19.
+const UNIFIED: Files =
+    Files { events: "memory.events", used: ["memory.peak", "memory.current"], limit: "memory.max" };
+/// Version 1.
+const LEGACY: Files = Files {
+    events: "memory.oom_control",
+    used: ["memory.max_usage_in_bytes", "memory.usage_in_bytes"],
+    limit: "memory.limit_in_bytes",
+};
+
+/// Watches the memory of this container from a moment on.
+#[derive(Debug)]
+pub struct Memory(Option<Group>);
+
+#[derive(Debug)]
+struct Group {
+    folder: PathBuf,
+    files: &'static Files,
+    /// Kills before the watch began.
+    before: u64,
+}
+
+impl Memory {
+    /// Begins, with the control groups that are mounted below `root` (`/` in pods).
+    pub fn watch(root: &Path) -> Self {
+        let groups = candidates(root).into_iter().find_map(|(folder, files)| {
+            let before = kills(&folder.join(files.events))?;
+            Some(Group { folder, files, before })
+        });
+        Self(groups)
+    }
+
+    /// Whether nothing can be said.
+    pub fn is_unknown(&self) -> bool {
+        self.0.as_ref().is_none_or(|group| group.kills().is_none())
+    }
+
+    /// The failure when the kernel has killed something since the watch began.
+    pub fn exhausted(&self) -> Option<Failure> {
+        let group = self.0.as_ref()?;
+        if group.kills()? <= group.before {
+            return None;
+        }
+        let number = |name: &&str| number(&group.folder.join(name));
+        let used = group.files.used.iter().find_map(number).map_or("unknown".to_owned(), mebibytes);
+        let limit = number(&group.files.limit).filter(|&limit| limit < NO_LIMIT);
+        let limit = limit.map_or("none".to_owned(), mebibytes);
+        Some(Failure::new(
+            FailureReason::OutOfMemory,
+            format!("A process was killed for want of memory: used {used}, limit {limit}"),
+        ))
+    }
+}
+
+impl Group {
+    fn kills(&self) -> Option<u64> {
+        kills(&self.folder.join(self.files.events))
+    }
+}
+
+/// Where the container's own control group may be. In a control group namespace it is the root of
+/// the mount; elsewhere its path is that of the process.
+fn candidates(root: &Path) -> Vec<(PathBuf, &'static Files)> {
+    let mounted = root.join("sys/fs/cgroup");
+    let own = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let path_of = |is_it: fn(&str) -> bool| {
+        let found = own.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (parts.next()?, parts.next()?);
+            is_it(controllers).then(|| path.trim_start_matches('/').to_owned())
+        });
+        found.unwrap_or_default()
+    };
+    let unified = path_of(str::is_empty);
+    let legacy = path_of(|controllers| controllers.split(',').any(|it| it == "memory"));
+    vec![
+        (mounted.join(unified), &UNIFIED),
+        (mounted.join("memory").join(legacy), &LEGACY),
+        (mounted.clone(), &UNIFIED),
+        (mounted.join("memory"), &LEGACY),
+    ]
+}
+
+/// The counter `oom_kill` of a file of counters.
+fn kills(file: &Path) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+}
+
+fn number(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(root: &Path, file: &str, text: &str) {
+        let file = root.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+
+    fn detail(memory: &Memory) -> Option<String> {
+        let failure = memory.exhausted()?;
+        assert_eq!(failure.reason, FailureReason::OutOfMemory);
+        Some(failure.detail)
+    }
+
+    #[test]
+    fn a_kill_by_the_kernel_is_seen_with_both_versions_of_control_groups() {
+        for (folder, files, rest) in [
+            ("sys/fs/cgroup", &UNIFIED, "max 9\noom 3\n"),
+            ("sys/fs/cgroup/memory", &LEGACY, "oom_kill_disable 0\nunder_oom 0\n"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let at = |name: &str| format!("{folder}/{name}");
+            put(root.path(), &at(files.events), &format!("{rest}oom_kill 2\noom_group_kill 0\n"));
+            let memory = Memory::watch(root.path());
+            assert_eq!(detail(&memory), None, "what was before counts nothing");
+            put(root.path(), &at(files.events), &format!("{rest}oom_kill 3\n"));
+            let unknown = "A process was killed for want of memory: used unknown, limit none";
+            assert_eq!(detail(&memory).as_deref(), Some(unknown));
+            put(root.path(), &at(files.used[1]), "1048576\n");
+            put(root.path(), &at(files.used[0]), "1073741824\n");
+            put(root.path(), &at(files.limit), "1073741824\n");
+            let known = "A process was killed for want of memory: used 1024 MiB, limit 1024 MiB";
+            assert_eq!(detail(&memory).as_deref(), Some(known));
+        }
+    }
+
+    #[test]
+    fn no_limit_is_said_in_both_versions() {
+        for (folder, files, none) in [
+            ("sys/fs/cgroup", &UNIFIED, "max\n"),
+            ("sys/fs/cgroup/memory", &LEGACY, "9223372036854771712\n"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            put(root.path(), &format!("{folder}/{}", files.events), "oom_kill 0\n");
+            let memory = Memory::watch(root.path());
+            put(root.path(), &format!("{folder}/{}", files.events), "oom_kill 1\n");
+            put(root.path(), &format!("{folder}/{}", files.limit), none);
+            assert!(detail(&memory).unwrap().ends_with("limit none"));
+        }
+    }
+
+    #[test]
+    fn the_group_of_the_process_is_meant_where_there_is_no_namespace() {
+        let root = tempfile::tempdir().unwrap();
+        put(root.path(), "proc/self/cgroup", "4:cpu,memory:/pods/x\n0::/pods/y\n");
+        put(root.path(), "sys/fs/cgroup/memory/memory.oom_control", "oom_kill 0\n");
+        put(root.path(), "sys/fs/cgroup/memory/pods/x/memory.oom_control", "oom_kill 0\n");
+        let memory = Memory::watch(root.path());
+        put(root.path(), "sys/fs/cgroup/memory/memory.oom_control", "oom_kill 1\n");
+        assert_eq!(detail(&memory), None, "another group's kill");
+        put(root.path(), "sys/fs/cgroup/memory/pods/x/memory.oom_control", "oom_kill 1\n");
+        assert!(detail(&memory).is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_evidence() {
+        let root = tempfile::tempdir().unwrap();
+        let memory = Memory::watch(root.path());
+        assert!(memory.is_unknown());
+        assert_eq!(detail(&memory), None);
+        // Linux before 4.13 counts no kills.
+        put(root.path(), "sys/fs/cgroup/memory/memory.oom_control", "under_oom 0\n");
+        assert!(Memory::watch(root.path()).is_unknown());
+        put(root.path(), "sys/fs/cgroup/memory.events", "oom_kill 0\n");
+        let memory = Memory::watch(root.path());
+        assert!(!memory.is_unknown());
+        fs::remove_file(root.path().join("sys/fs/cgroup/memory.events")).unwrap();
+        assert!(memory.is_unknown());
+        assert_eq!(detail(&memory), None);
+    }
+}

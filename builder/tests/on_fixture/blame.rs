@@ -1,0 +1,153 @@
+//! Who is to blame: the kernel that kills for want of memory, the request that brings a repository,
+//! or the surroundings.
+
+use asu_core::failure::FailureReason as Reason;
+use asu_tests::fixtures::Faults;
+
+use crate::{
+    bench::{Pod, fail},
+    faults::failed,
+};
+
+#[test]
+fn a_script_or_its_child_that_was_killed_is_not_the_requests_fault() {
+    for package in ["fixture-killed", "fixture-killed-child", "fixture-killed-late"] {
+        let detail = failed(&Pod::new(&[package]), Reason::BuilderDied);
+        let said =
+            format!("A process of the build was killed by signal 9, in a script of {package}");
+        assert_eq!(detail, said);
+    }
+}
+
+const OUT_OF_MEMORY: &str =
+    "A process was killed for want of memory: used 1024 MiB, limit 1024 MiB";
+
+/// Runs a build of which the kernel kills something, whatever comes of it.
+fn killed(pod: &Pod) -> asu_core::failure::Failure {
+    pod.killed_for_memory(3);
+    pod.run_with(|_, _| {
+        pod.wait_for_log("$ make");
+        pod.killed_for_memory(4);
+    });
+    pod.result().failure.expect("a failure")
+}
+
+#[test]
+fn a_kill_for_want_of_memory_is_seen_whatever_the_build_says_of_its_end() {
+    // A success, a fault of the request, and one that looks like a kill.
+    for package in ["fixture-hello", "fixture-badpostinst", "fixture-killed-late"] {
+        let pod = Pod::new(&[package]);
+        let failure = killed(&pod);
+        assert_eq!(failure.reason, Reason::OutOfMemory, "{package}\n{}", pod.log());
+        assert_eq!(failure.detail, OUT_OF_MEMORY);
+        assert!(!pod.is_final(), "it is tried again");
+        assert!(!pod.result().memory_unknown);
+    }
+}
+
+#[test]
+fn without_a_kill_by_the_kernel_a_fault_of_the_request_stays_one() {
+    let pod = Pod::new(&["fixture-badpostinst"]);
+    pod.killed_for_memory(3);
+    failed(&pod, Reason::PackageScript);
+    assert!(!pod.result().memory_unknown);
+    let pod = Pod::new(&["fixture-badpostinst"]);
+    failed(&pod, Reason::PackageScript);
+    assert!(pod.result().memory_unknown, "without a control group nothing can be said");
+}
+
+/// A build with a package of a repository that the request brings.
+fn with_repository(path: &str) -> Pod {
+    let mut pod = Pod::new(&["fixture-third"]);
+    let url = format!("{}/{path}", pod.upstream.base_url());
+    pod.repository("mine", &url);
+    pod
+}
+
+fn paths(pattern: &str) -> Vec<String> {
+    vec![pattern.to_owned()]
+}
+
+fn both(pattern: &str) -> Vec<String> {
+    vec![pattern.to_owned(), "*/base/Packages*".to_owned()]
+}
+
+#[test]
+fn a_repository_of_the_request_that_works_is_used() {
+    let pod = with_repository("third-party");
+    pod.run();
+    let built = pod.result().built.unwrap_or_else(|| panic!("no image: {}", pod.log()));
+    assert!(built.manifest.contains_key("fixture-third"));
+}
+
+#[test]
+fn a_repository_of_the_request_that_fails_is_the_requests_own_fault() {
+    for (faults, says) in [
+        (
+            Faults { status_503: paths("/third-party/*"), ..Faults::default() },
+            "its package index could not be read",
+        ),
+        (
+            Faults { not_found: paths("/third-party/Packages.gz"), ..Faults::default() },
+            "its package index could not be read",
+        ),
+        (
+            Faults { not_found: paths("/third-party/*.sig"), ..Faults::default() },
+            "its package index could not be read",
+        ),
+        (
+            Faults { wrong_signature: paths("/third-party/*"), ..Faults::default() },
+            "its package index is not signed by a trusted key",
+        ),
+        (
+            Faults { corrupt: paths("/third-party/Packages.gz"), ..Faults::default() },
+            "its package index could not be read",
+        ),
+        (
+            Faults { not_found: paths("/third-party/*.ipk"), ..Faults::default() },
+            "it did not serve fixture-third",
+        ),
+        (
+            Faults { corrupt: paths("/third-party/*.ipk"), ..Faults::default() },
+            "it did not serve fixture-third",
+        ),
+    ] {
+        let pod = with_repository("third-party");
+        fail(&pod.upstream, &faults);
+        let detail = failed(&pod, Reason::RepositoryFailed);
+        assert!(detail.contains("mine") && detail.contains(says), "{detail}");
+    }
+}
+
+#[test]
+fn a_repository_of_the_request_that_is_nowhere_is_the_requests_own_fault() {
+    let mut pod = Pod::new(&["fixture-hello"]);
+    // The port of nobody.
+    pod.repository("mine", "http://127.0.0.1:1/feed");
+    failed(&pod, Reason::RepositoryFailed);
+    let mut pod = Pod::new(&["fixture-hello"]);
+    pod.repository("mine", "http://nowhere.invalid/feed");
+    failed(&pod, Reason::RepositoryFailed);
+}
+
+#[test]
+fn a_repository_of_the_request_that_hangs_is_the_requests_own_fault() {
+    let mut pod = with_repository("third-party");
+    pod.plan.limits.seconds = 6;
+    let slow = [("/third-party/*".to_owned(), 1)].into();
+    fail(&pod.upstream, &Faults { slow, ..Faults::default() });
+    let detail = failed(&pod, Reason::RepositoryFailed);
+    assert!(detail.contains("mine") && detail.contains("within the time"), "{detail}");
+}
+
+#[test]
+fn when_the_distributions_feeds_fail_as_well_it_is_tried_again() {
+    for faults in [
+        Faults { status_503: both("/third-party/*"), ..Faults::default() },
+        Faults { status_503: vec!["*".to_owned()], ..Faults::default() },
+    ] {
+        let pod = with_repository("third-party");
+        fail(&pod.upstream, &faults);
+        failed(&pod, Reason::DownloadFailed);
+    }
+}
