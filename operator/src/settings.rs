@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use asu_core::quantity::Quantity;
 use asu_store::settings::DatabaseUrl;
 use clap::{Args, ValueEnum};
 
@@ -136,6 +137,10 @@ pub struct BuildSettings {
     /// Memory of a build.
     #[arg(long, env = "ASU_BUILD_MEMORY", default_value = "1Gi")]
     pub build_memory: String,
+    /// Most memory of a build: an attempt that ran out of memory is followed by one with twice as
+    /// much, up to this. Four times ASU_BUILD_MEMORY when absent.
+    #[arg(long, env = "ASU_BUILD_MEMORY_MAX")]
+    pub build_memory_max: Option<String>,
     /// Most bytes of a build's work folder.
     #[arg(long, env = "ASU_BUILD_WORK_BYTES", default_value_t = 4 << 30)]
     pub build_work_bytes: u64,
@@ -154,6 +159,17 @@ pub struct BuildSettings {
     /// First pause before an infrastructure failure is tried again; it doubles.
     #[arg(long, env = "ASU_RETRY_PAUSE", default_value = "10s", value_parser = duration)]
     pub retry_pause: Duration,
+}
+
+impl BuildSettings {
+    fn check_memory(&self) -> Result<(), String> {
+        let Some(most) = &self.build_memory_max else { return Ok(()) };
+        let read = |text: &str| text.parse::<Quantity>().map_err(|error| error.to_string());
+        if read(most)? < read(&self.build_memory)? {
+            return Err("ASU_BUILD_MEMORY_MAX must not be less than ASU_BUILD_MEMORY".into());
+        }
+        Ok(())
+    }
 }
 
 /// One claim for each cache, or one for all.
@@ -220,6 +236,7 @@ impl Settings {
         if self.store_low_water > self.store_high_water {
             return Err("ASU_STORE_LOW_WATER must not exceed ASU_STORE_HIGH_WATER".into());
         }
+        self.builds.check_memory()?;
         match &self.pods.colocate {
             Some(label) if label.split_once('=').is_none() => {
                 Err("ASU_COLOCATE must be KEY=VALUE".into())

@@ -1,4 +1,4 @@
-//! Builds that use more than they may: time, scratch space, log.
+//! Builds that use more than they may: time, scratch space, memory, log.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::time::Duration;
@@ -70,6 +70,28 @@ async fn full_scratch_space_has_its_own_reason_is_retried_and_not_kept_as_an_ans
     assert_eq!(ended.answer.body["reason"], json!("NoSpace"), "{}", ended.answer.body);
     assert!(ended.attempt() > 1, "it was not tried again: {:?}", ended.build.status);
     assert_eq!(system.log_of(ended.hash()).await.unwrap().0, 200, "the log is not kept");
+    let again = system.router.post(&request).await.unwrap();
+    assert_eq!(again.status, 202, "{}", again.body);
+    let anew = system.until_build("it is built anew", &again, WITHIN, |build| {
+        build.uid().is_some_and(|uid| uid != ended.uid())
+    });
+    let name = anew.await.unwrap().name_any();
+    system.site.kubectl(&["delete", "fwb", &name, "-n", NAMESPACE]).await.unwrap();
+}
+
+/// The kernel ends a child of its package's script, which says nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn want_of_memory_is_named_tried_again_with_more_and_not_kept_as_an_answer() {
+    let system = System::attach().await.unwrap();
+    let request = system.request(&["fixture-hungry"]);
+    let ended = system.end(&request, LONG).await.unwrap();
+    assert_eq!(ended.answer.status, 500);
+    assert_eq!(ended.answer.body["reason"], json!("OutOfMemory"), "{}", ended.answer.body);
+    let detail = ended.answer.body["detail"].as_str().unwrap();
+    assert!(detail.contains("used") && detail.contains("limit"), "{detail}");
+    assert_eq!(ended.attempt(), 3, "{:?}", ended.build.status);
+    let status = ended.build.status.clone().unwrap_or_default();
+    assert_eq!(status.memory.as_deref(), Some("1Gi"), "it did not get more: {status:?}");
     let again = system.router.post(&request).await.unwrap();
     assert_eq!(again.status, 202, "{}", again.body);
     let anew = system.until_build("it is built anew", &again, WITHIN, |build| {

@@ -18,7 +18,8 @@ use super::{
     fault::Fault,
     finish::Finish,
     job::Attempt,
-    status::Writer,
+    memory,
+    status::{Writer, told},
     validate::{Refused, needs_catalog, own, validate},
 };
 use crate::{
@@ -167,6 +168,9 @@ impl Pass {
                 // The decision about what follows goes by what was told.
                 return Ok(Action::requeue(Duration::from_millis(50)));
             }
+            Step::TakeBack { attempt, failure, next } => {
+                return self.take_back(attempt, &failure, next).await;
+            }
             Step::Wait(span) => return Ok(Action::requeue(after(span))),
             Step::StopJobs(jobs) => {
                 apply::delete_jobs(&context, &jobs).await?;
@@ -218,6 +222,7 @@ impl Pass {
             // It has a place in the queue, which it must not hold until a Distribution comes back.
             return self.fail(no_longer_offered()).await;
         };
+        let memory = self.facts.status.memory.clone();
         let attempt = Attempt {
             build: &whole,
             request: &request,
@@ -228,6 +233,7 @@ impl Pass {
             image: &image,
             workspace,
             number,
+            memory: memory.as_deref(),
             settings: &self.context.settings,
         };
         let (job, number) = match apply::create_job(&self.context, attempt).await {
@@ -271,6 +277,12 @@ impl Pass {
         next: Option<Timestamp>,
     ) -> Result<(), Fault> {
         let mut writer = self.writer();
+        if failure.reason == FailureReason::OutOfMemory
+            && told(&self.facts.status, attempt).is_none()
+        {
+            let last = self.facts.status.memory.as_deref();
+            writer.more_memory(memory::after(&self.context.settings.builds, last));
+        }
         writer.failed_attempt(attempt, failure, next);
         let new = writer.finish();
         if new == self.facts.status {
@@ -339,6 +351,10 @@ impl Pass {
         let (log, millis) = match &self.facts.stored {
             Some(Stored::Attempt(result)) => {
                 let log = archive::log(&self.uid(), Some(attempt), result.log.as_ref());
+                (log, result.millis.clone())
+            }
+            Some(Stored::Final(result)) => {
+                let log = archive::log(&self.uid(), None, result.log.as_ref());
                 (log, result.millis.clone())
             }
             _ => (None, std::collections::BTreeMap::new()),

@@ -9,8 +9,9 @@ use asu_crds::{BuildCondition, condition, is_true};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
+    committed::ended,
     facts::{CacheFact, Facts, JobFact, Stored},
-    loss::{no_result, not_started, start_problem},
+    loss::{not_started, start_problem, verdict},
     status::told,
 };
 use crate::{
@@ -80,6 +81,15 @@ pub enum Step {
         /// When the next one begins, if that is known.
         next: Option<Timestamp>,
     },
+    /// What an attempt left as the end of the build is none: it is taken back, and told why.
+    TakeBack {
+        /// Its number.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// When the next one begins, if that is known.
+        next: Option<Timestamp>,
+    },
     /// Wait for what no watch reports.
     Wait(SignedDuration),
     /// Delete these Jobs and wait for their pods.
@@ -104,6 +114,7 @@ pub enum Step {
 
 /// How long the object of a build that was turned away tells its client so.
 const TURNED_AWAY: SignedDuration = SignedDuration::from_mins(1);
+const OUT_OF_MEMORY: &str = "OutOfMemory";
 const SOON: SignedDuration = SignedDuration::from_secs(2);
 /// A pod that does not start for so long is said to: for a moment none does.
 const SETTLED: SignedDuration = SignedDuration::from_secs(5);
@@ -184,6 +195,12 @@ fn decided_before(facts: &Facts) -> Option<Step> {
     };
     Some(match &facts.stored {
         None => Step::Look(Lookup::Stored),
+        // What was left by a container that was killed for want of memory says something else.
+        Some(Stored::Final(result))
+            if verdict.reason == OUT_OF_MEMORY && result.reason().is_some() =>
+        {
+            failed()
+        }
         Some(Stored::Final(result)) => Step::Archive(result.clone()),
         Some(_) if verdict.status == "False" => failed(),
         Some(_) => lost_result(),
@@ -221,7 +238,7 @@ fn attempt(facts: &Facts) -> Option<Step> {
         return Some(match &facts.stored {
             // A result is final whatever Kubernetes has noticed of its pod.
             None if facts.committed => Step::Look(Lookup::Stored),
-            Some(Stored::Final(result)) => Step::Archive(result.clone()),
+            Some(Stored::Final(result)) => ended(facts, job, result),
             _ => running(facts, job),
         });
     }
@@ -232,15 +249,14 @@ fn attempt(facts: &Facts) -> Option<Step> {
     }
     match &facts.stored {
         None => Some(Step::Look(Lookup::Stored)),
-        Some(Stored::Final(result)) => Some(Step::Archive(result.clone())),
+        Some(Stored::Final(result)) => Some(ended(facts, job, result)),
         Some(Stored::Bad(problem)) => {
             Some(Step::Fail(Failure::new(FailureReason::Internal, problem)))
         }
         Some(Stored::Attempt(result)) => {
-            let said = result.failure.clone().unwrap_or_else(|| no_result(job));
-            failed(facts, job.attempt, job.ended, said)
+            failed(facts, job.attempt, job.ended, verdict(job, result.failure.as_ref()))
         }
-        Some(Stored::Nothing) => failed(facts, job.attempt, job.ended, no_result(job)),
+        Some(Stored::Nothing) => failed(facts, job.attempt, job.ended, verdict(job, None)),
     }
 }
 
@@ -265,7 +281,7 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
     }
 }
 
-fn running(facts: &Facts, job: &JobFact) -> Step {
+pub(super) fn running(facts: &Facts, job: &JobFact) -> Step {
     let age = facts.now.duration_since(job.created);
     let left = facts.policy.start_timeout.saturating_sub(age);
     let problem = match &job.pod {
@@ -304,14 +320,19 @@ fn failed(facts: &Facts, attempt: u32, ended: Option<Timestamp>, failure: Failur
     if !failure.reason.is_retried() || attempt >= MAX_ATTEMPTS {
         return Some(Step::Fail(failure));
     }
-    let doublings = attempt.saturating_sub(1).min(8);
-    let pause = facts.policy.retry_pause.checked_mul(1 << doublings)?;
+    let pause = pause(facts, attempt)?;
     let next = ended.and_then(|ended| ended.checked_add(pause).ok());
     if told.is_none() {
         return Some(Step::Failed { attempt, failure, stop: None, next });
     }
     let left = next?.duration_since(facts.now);
     left.is_positive().then_some(Step::Wait(left))
+}
+
+/// The pause after an attempt.
+pub(super) fn pause(facts: &Facts, attempt: u32) -> Option<SignedDuration> {
+    let doublings = attempt.saturating_sub(1).min(8);
+    facts.policy.retry_pause.checked_mul(1 << doublings)
 }
 
 fn next_attempt(facts: &Facts) -> Step {
@@ -364,6 +385,10 @@ fn without_secret(facts: &Facts) -> Step {
 #[cfg(test)]
 #[path = "decide_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "blame_tests.rs"]
+mod blame_tests;
 
 #[cfg(test)]
 #[path = "decide_laws.rs"]

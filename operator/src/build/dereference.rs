@@ -12,7 +12,7 @@ use asu_store::artifacts::ArtifactError;
 use jiff::SignedDuration;
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{Pod, Secret},
+    core::v1::{Container, Pod, Secret},
 };
 use kube::{ResourceExt, core::PartialObjectMeta, runtime::reflector::ObjectRef};
 
@@ -98,10 +98,22 @@ fn job_fact(context: &Context, job: &Job) -> Option<JobFact> {
         pod: pod.map(|pod| pod_state(pod)),
         // Kubernetes replaces a disrupted pod, and the next one has its own time to start.
         created: pod.and_then(|pod| pod.creation_timestamp()).max(job.creation_timestamp())?.0,
+        limits: memory_limits(job),
         ended: pod.and_then(|pod| ended_at(pod)).or(changed),
         deleting: job.metadata.deletion_timestamp.is_some(),
         name,
     })
+}
+
+/// Memory limits of a Job's containers.
+fn memory_limits(job: &Job) -> Vec<(String, String)> {
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
+    let limit = |it: &Container| {
+        let limit = it.resources.as_ref()?.limits.as_ref()?.get("memory")?;
+        Some((it.name.clone(), limit.0.clone()))
+    };
+    containers.iter().filter_map(limit).collect()
 }
 
 /// Pods of this very object, whichever attempt.

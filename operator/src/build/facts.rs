@@ -22,6 +22,8 @@ pub struct JobFact {
     pub pod: Option<PodState>,
     /// When it was created, or its newest pod.
     pub created: Timestamp,
+    /// Memory limits of its containers, by name.
+    pub limits: Vec<(String, String)>,
     /// When it ended.
     pub ended: Option<Timestamp>,
     /// Whether it is being deleted.

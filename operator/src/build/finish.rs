@@ -156,7 +156,17 @@ impl Pass {
         tracing::warn!(build = self.build.name_any(), what, "its result is worth nothing");
         let detail = format!("Its files are gone from the store: {what}");
         let lost = Failure::new(FailureReason::Internal, detail);
-        self.tell_failed(self.attempts(), &lost, None).await?;
+        self.take_back(self.attempts(), &lost, None).await
+    }
+
+    /// Deletes the committed result of an attempt, after it was told why that is worth nothing.
+    pub(super) async fn take_back(
+        &mut self,
+        attempt: u32,
+        failure: &Failure,
+        next: Option<Timestamp>,
+    ) -> Result<Action, Fault> {
+        self.tell_failed(attempt, failure, next).await?;
         self.context.artifacts.delete(&store_keys::result(&self.uid())).await?;
         Ok(Action::requeue(Duration::from_secs(1)))
     }

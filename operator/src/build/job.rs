@@ -16,6 +16,7 @@ use k8s_openapi::api::{
 };
 use kube::{Resource, ResourceExt};
 
+use super::memory;
 use crate::{
     cache::TREE_ANNOTATION,
     distribution::{package_base_url, package_change},
@@ -25,6 +26,8 @@ use crate::{
     settings::Settings,
 };
 
+/// Name of the container that runs the ImageBuilder.
+pub const BUILD: &str = "build";
 /// Exit code of both containers when the request is at fault.
 const REQUEST_FAULT: i32 = 42;
 /// Time above the build's own limit after which Kubernetes ends the pod, in seconds: what is built
@@ -56,6 +59,8 @@ pub struct Attempt<'a> {
     pub workspace: Workspace,
     /// Number of the attempt, from 1.
     pub number: u32,
+    /// Memory that it gets because one before it ran out of it.
+    pub memory: Option<&'a str>,
     /// How the operator runs.
     pub settings: &'a Settings,
 }
@@ -142,15 +147,15 @@ fn build_container(attempt: &Attempt<'_>, plan: &BuildPlan) -> Container {
     if plan.request.defaults.is_some() {
         mounts.push(mount("defaults", paths::DEFAULTS, true));
     }
-    let (cpu, memory) = (settings.build_cpu.as_str(), settings.build_memory.as_str());
-    let limits = [("cpu", cpu), ("memory", memory)];
+    let memory = memory::share(settings, attempt.memory);
+    let limits = [("cpu", settings.build_cpu.as_str()), ("memory", memory.limit.as_str())];
     Container {
-        name: "build".to_owned(),
+        name: BUILD.to_owned(),
         image: Some(attempt.image.to_owned()),
         args: Some(vec!["build".to_owned()]),
         security_context: Some(restricted(BUILD_USER)),
         resources: Some(ResourceRequirements {
-            requests: Some(quantities(&[("cpu", "100m"), ("memory", "128Mi")])),
+            requests: Some(quantities(&[("cpu", "100m"), ("memory", &memory.request)])),
             limits: Some(quantities(&limits)),
             claims: None,
         }),
@@ -161,6 +166,7 @@ fn build_container(attempt: &Attempt<'_>, plan: &BuildPlan) -> Container {
 
 fn publish_container(attempt: &Attempt<'_>, plan: &BuildPlan) -> Container {
     let space = plan.limits.work_bytes.saturating_add(WORK_SLACK).to_string();
+    let memory = memory::share(&attempt.settings.builds, attempt.memory);
     let mut tree = mount("imagebuilder", paths::IMAGE_BUILDER, true);
     tree.sub_path = Some(attempt.place.sub_path.clone());
     let mounts = vec![
@@ -181,7 +187,7 @@ fn publish_container(attempt: &Attempt<'_>, plan: &BuildPlan) -> Container {
                 ("memory", "32Mi"),
                 ("ephemeral-storage", "64Mi"),
             ])),
-            limits: Some(quantities(&[("memory", "256Mi"), ("ephemeral-storage", &space)])),
+            limits: Some(quantities(&[("memory", &memory.storing), ("ephemeral-storage", &space)])),
             claims: None,
         }),
         volume_mounts: Some(mounts),

@@ -21,6 +21,7 @@ fn made(options: &[&str]) -> (BuildPlan, Value) {
         image: "i",
         workspace: Workspace::Copy,
         number: 1,
+        memory: None,
         settings: &parsed(options),
     };
     (plan(&attempt).unwrap(), serde_json::to_value(job(&attempt).unwrap()).unwrap())

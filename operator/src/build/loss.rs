@@ -2,7 +2,7 @@
 
 use asu_core::failure::{Failure, FailureReason};
 
-use super::facts::JobFact;
+use super::{facts::JobFact, job::BUILD};
 use crate::pods::verdict::{JobState, Loss, PodState, StartProblem};
 
 /// Of an image that cannot be pulled Kubernetes says one thing and another in turns: each would be
@@ -20,8 +20,37 @@ pub fn not_started(problem: Option<&StartProblem>) -> Failure {
     Failure::new(FailureReason::PodFailed, format!("The pod did not start in time: {why}"))
 }
 
+/// Why an attempt failed of which `said` was left. That the kernel killed a container for want of
+/// memory counts whatever that is: what was killed could not tell.
+pub fn verdict(job: &JobFact, said: Option<&Failure>) -> Failure {
+    match (&job.pod, said) {
+        // `build` saw it itself, and knows how much was used.
+        (_, Some(said)) if said.reason == FailureReason::OutOfMemory => said.clone(),
+        (Some(PodState::Lost(Loss::OutOfMemory(container))), _) => out_of_memory(job, container),
+        (_, Some(said)) => said.clone(),
+        (_, None) => no_result(job),
+    }
+}
+
+/// Whether the container that runs the ImageBuilder was killed for want of memory: then what it
+/// left says nothing, be it a fault of the request.
+pub fn starved(job: &JobFact) -> bool {
+    matches!(&job.pod, Some(PodState::Lost(Loss::OutOfMemory(name))) if name == BUILD)
+}
+
+fn out_of_memory(job: &JobFact, container: &str) -> Failure {
+    let limit = job.limits.iter().find(|(name, _)| name == container);
+    let limit = limit.map_or("unknown", |(_, limit)| limit.as_str());
+    Failure::new(
+        FailureReason::OutOfMemory,
+        format!(
+            "The container {container} was killed for want of memory: used all that it may, limit {limit}"
+        ),
+    )
+}
+
 /// The pod's own verdict, when there is no result.
-pub fn no_result(job: &JobFact) -> Failure {
+fn no_result(job: &JobFact) -> Failure {
     let lost = |detail: &str| Failure::new(FailureReason::PodFailed, detail);
     match &job.pod {
         Some(PodState::Lost(Loss::Evicted(why))) => {
@@ -33,10 +62,7 @@ pub fn no_result(job: &JobFact) -> Failure {
             Failure::new(reason, format!("The pod was evicted: {why}"))
         }
         Some(PodState::Lost(Loss::Disrupted(why))) => lost(&format!("The pod was ended: {why}")),
-        Some(PodState::Lost(Loss::OutOfMemory(container))) => Failure::new(
-            FailureReason::BuilderDied,
-            format!("The container {container} was killed for want of memory"),
-        ),
+        Some(PodState::Lost(Loss::OutOfMemory(container))) => out_of_memory(job, container),
         Some(PodState::Lost(Loss::Deadline)) => lost("The pod ran into its deadline"),
         _ if job.state == JobState::Deadline => lost("The pod ran into its deadline"),
         Some(PodState::Ended { codes }) => {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod archive;
+mod committed;
 mod controller;
 mod decide;
 mod dereference;
@@ -11,6 +12,7 @@ mod finish;
 mod job;
 mod line;
 mod loss;
+mod memory;
 mod refuse;
 mod status;
 mod validate;

@@ -143,6 +143,11 @@ impl Writer {
         self.say(BuildPhase::Running, reason, message);
     }
 
+    /// The next attempt gets so much.
+    pub fn more_memory(&mut self, memory: Option<String>) {
+        self.status.memory = memory.or(self.status.memory.take());
+    }
+
     /// An attempt failed. What was said about its end, should it be a success whose files are gone,
     /// is taken back.
     pub fn failed_attempt(&mut self, attempt: u32, failure: &Failure, next: Option<Timestamp>) {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use asu_core::result::PopulateResult;
+use asu_core::result::{PopulateFailure, PopulateResult};
 use asu_crds::{BuildCondition, Distribution, FirmwareBuild, ImageBuilderCache, is_true, labels};
 use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -145,17 +145,26 @@ fn pods_of(context: &Context, job: &Job) -> Vec<Arc<Pod>> {
 fn job_seen(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> JobSeen {
     let message = pods.iter().find_map(|pod| termination_message(pod, CONTAINER));
     let pod = pods.iter().max_by_key(|pod| pod.creation_timestamp());
+    let state = pod.map(|pod| pod_state(pod));
+    // Hostile in form only: the container runs our own program on a hostile tarball.
+    let result = message.and_then(|text| serde_json::from_str(text).ok());
     JobSeen {
         name: job.name_any(),
         state: job_state(job),
         tree: job.annotations().get(TREE_ANNOTATION).cloned(),
         replaces: job.annotations().get(REPLACES_ANNOTATION).cloned(),
-        // Hostile in form only: the container runs our own program on a hostile tarball.
-        result: message.and_then(|text| serde_json::from_str(text).ok()),
-        pod: pod.map(|pod| pod_state(pod)),
+        result: result.filter(|result| counts(result, state.as_ref())),
+        pod: state,
         alive: pods.iter().any(|pod| !is_over(pod, now)),
         ended: pod.and_then(|pod| ended_at(pod)),
     }
+}
+
+/// Whether what a pod said counts: not a failure of something that was killed for want of memory,
+/// unless it knows that itself.
+fn counts(result: &PopulateResult, pod: Option<&PodState>) -> bool {
+    let killed = matches!(pod, Some(PodState::Lost(Loss::OutOfMemory(_))));
+    !killed || matches!(result.failure, None | Some(PopulateFailure::OutOfMemory))
 }
 
 /// Why a Job without a result failed, in one word and one sentence.
@@ -163,13 +172,41 @@ pub fn loss(job: &JobSeen) -> (&'static str, String) {
     match (&job.pod, job.state) {
         (Some(PodState::Lost(Loss::Evicted(text))), _) => ("Evicted", text.clone()),
         (Some(PodState::Lost(Loss::Disrupted(text))), _) => ("Disrupted", text.clone()),
-        (Some(PodState::Lost(Loss::OutOfMemory(_))), _) => {
-            ("OutOfMemory", "the pod was killed for want of memory".to_owned())
+        (Some(PodState::Lost(Loss::OutOfMemory(container))), _) => {
+            ("OutOfMemory", format!("the container {container} was killed for want of memory"))
         }
         (Some(PodState::Starting { problem: Some(problem) }), _) => {
             ("NotStarted", format!("{}: {}", problem.reason, problem.message))
         }
         (_, JobState::Deadline) => ("TimedOut", "the pod ran into the Job's deadline".to_owned()),
         _ => ("Internal", "the pod left no result".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_killed_for_want_of_memory_is_not_believed_about_its_failure() {
+        let killed = PodState::Lost(Loss::OutOfMemory(CONTAINER.into()));
+        let ended = PodState::Ended { codes: vec![] };
+        let failed = |failure| PopulateResult::failed(failure, "said");
+        let warm_up = failed(PopulateFailure::WarmUpFailed);
+        assert!(!counts(&warm_up, Some(&killed)));
+        assert!(counts(&warm_up, Some(&ended)));
+        assert!(counts(&failed(PopulateFailure::OutOfMemory), Some(&killed)));
+        let job = JobSeen {
+            name: "j".into(),
+            state: JobState::Failed,
+            tree: None,
+            replaces: None,
+            result: None,
+            pod: Some(killed),
+            alive: false,
+            ended: None,
+        };
+        let said = "the container populate was killed for want of memory";
+        assert_eq!(loss(&job), ("OutOfMemory", said.to_owned()));
     }
 }

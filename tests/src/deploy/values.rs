@@ -41,7 +41,7 @@ pub(super) fn local(values: &mut Value) {
 /// fill a disk.
 pub(super) fn short_times() -> Value {
     json!({
-        "builds": { "workBytes": 1 << 30 },
+        "builds": { "workBytes": 1 << 30, "memory": "512Mi", "memoryMax": "1Gi" },
         "operator": { "extraEnv": [{ "name": "ASU_RETRY_PAUSE", "value": "2s" }] },
     })
 }

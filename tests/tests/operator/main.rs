@@ -9,6 +9,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod blame;
 mod bounds;
 mod builds;
 mod caches;

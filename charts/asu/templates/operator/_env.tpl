@@ -39,6 +39,10 @@
   value: {{ .Values.builds.cpu | quote }}
 - name: ASU_BUILD_MEMORY
   value: {{ .Values.builds.memory | quote }}
+{{- with .Values.builds.memoryMax }}
+- name: ASU_BUILD_MEMORY_MAX
+  value: {{ . | quote }}
+{{- end }}
 - name: ASU_BUILD_WORK_BYTES
   value: {{ int64 .Values.builds.workBytes | quote }}
 - name: ASU_BUILD_START_TIMEOUT

@@ -1,0 +1,104 @@
+//! A container that the kernel killed for want of memory is told from its request's faults.
+
+use super::{
+    tests::{NOW, facts, job, result, seconds},
+    *,
+};
+use crate::pods::verdict::Loss;
+
+/// A build whose attempt ended so, with this in the store.
+fn starved(container: &str, attempt: u32, stored: Stored) -> Facts {
+    let mut it = facts();
+    let killed = PodState::Lost(Loss::OutOfMemory(container.into()));
+    it.jobs = vec![job(attempt, JobState::Failed, Some(killed))];
+    it.stored = Some(stored);
+    it.now = NOW + seconds(1);
+    it
+}
+
+fn failure(step: &Step) -> &Failure {
+    match step {
+        Step::Failed { failure, .. } | Step::TakeBack { failure, .. } | Step::Fail(failure) => {
+            failure
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn want_of_memory_is_named_with_its_limit_whatever_was_left() {
+    let said = |reason| Stored::Attempt(result(Some(reason)));
+    for stored in [
+        Stored::Nothing,
+        said(FailureReason::BuilderDied),
+        said(FailureReason::DownloadFailed),
+        Stored::Final(result(Some(FailureReason::PackageScript))),
+        Stored::Final(result(Some(FailureReason::BuildFailed))),
+    ] {
+        let step = decide(&starved("build", 1, stored.clone()));
+        assert!(!matches!(step, Step::Fail(_)), "it is tried again: {stored:?}");
+        let failure = failure(&step);
+        assert_eq!(failure.reason, FailureReason::OutOfMemory, "{stored:?}");
+        assert!(failure.detail.contains("build") && failure.detail.contains("limit 1Gi"));
+    }
+    let step = decide(&starved("publish", 1, Stored::Nothing));
+    assert!(failure(&step).detail.contains("publish") && failure(&step).detail.contains("256Mi"));
+}
+
+#[test]
+fn what_a_build_saw_itself_of_its_memory_is_told_as_it_was_seen() {
+    let seen = Stored::Attempt(result(Some(FailureReason::OutOfMemory)));
+    assert_eq!(failure(&decide(&starved("build", 1, seen))).detail, "said");
+}
+
+#[test]
+fn a_final_result_of_a_starved_build_is_taken_back_before_the_next_attempt() {
+    let stored = Stored::Final(result(Some(FailureReason::PackageScript)));
+    let mut it = starved("build", 1, stored);
+    let Step::TakeBack { attempt: 1, failure, next: Some(_) } = decide(&it) else { panic!() };
+    let mut writer = super::super::status::Writer::new(&it.status, None, it.now);
+    writer.failed_attempt(1, &failure, None);
+    it.status = writer.finish();
+    // Deleting may have broken off: it is done again.
+    assert!(matches!(decide(&it), Step::TakeBack { .. }));
+    it.stored = Some(Stored::Nothing);
+    it.now = NOW + seconds(60);
+    it.turn = Some(Turn::Admitted);
+    assert_eq!(decide(&it), Step::CreateJob { attempt: 2 });
+}
+
+#[test]
+fn a_build_that_starves_in_its_last_attempt_fails_for_want_of_memory_and_stays_failed() {
+    let stored = Stored::Final(result(Some(FailureReason::PackageScript)));
+    let mut it = starved("build", MAX_ATTEMPTS, stored);
+    let Step::Fail(failure) = decide(&it) else { panic!() };
+    assert_eq!(failure.reason, FailureReason::OutOfMemory);
+    it.status = super::tests::with(it.status, "Succeeded", false, "OutOfMemory");
+    assert_eq!(reason(&decide(&it)), FailureReason::OutOfMemory);
+}
+
+fn reason(step: &Step) -> FailureReason {
+    failure(step).reason
+}
+
+#[test]
+fn the_end_of_publish_takes_nothing_from_what_it_committed() {
+    let stored = Stored::Final(result(Some(FailureReason::PackageScript)));
+    assert!(matches!(decide(&starved("publish", 1, stored)), Step::Archive(_)));
+    let good = Stored::Final(result(None));
+    assert!(matches!(decide(&starved("build", 1, good)), Step::Archive(_)));
+}
+
+#[test]
+fn a_failure_of_a_build_that_could_not_see_its_memory_waits_for_the_end_of_its_pod() {
+    let mut it = facts();
+    let mut unsure = result(Some(FailureReason::PackageScript));
+    unsure.memory_unknown = true;
+    it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
+    it.pods_alive = true;
+    it.stored = Some(Stored::Final(unsure));
+    assert!(matches!(decide(&it), Step::Running { .. }));
+    it.pods_alive = false;
+    it.jobs = vec![job(1, JobState::Failed, Some(PodState::Ended { codes: vec![] }))];
+    assert!(matches!(decide(&it), Step::Archive(_)));
+}

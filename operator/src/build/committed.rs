@@ -1,0 +1,28 @@
+//! Whether what an attempt committed is the end of its build: pure.
+
+use asu_core::result::BuildResult;
+
+use super::{
+    decide::{MAX_ATTEMPTS, Step, pause, running},
+    facts::{Facts, JobFact},
+    loss::{starved, verdict},
+};
+use crate::pods::verdict::JobState;
+
+/// A committed result ends the build, unless its container was killed for want of memory: that it
+/// says itself when it can see it, else its end says it.
+pub fn ended(facts: &Facts, job: &JobFact, result: &BuildResult) -> Step {
+    let unsure = result.memory_unknown && result.failure.is_some();
+    if unsure && job.state == JobState::Active && facts.pods_alive {
+        return running(facts, job);
+    }
+    if !starved(job) || !(result.memory_unknown || result.failure.is_some()) {
+        return Step::Archive(Box::new(result.clone()));
+    }
+    let failure = verdict(job, result.failure.as_ref());
+    if job.attempt >= MAX_ATTEMPTS {
+        return Step::Fail(failure);
+    }
+    let next = job.ended.and_then(|at| at.checked_add(pause(facts, job.attempt)?).ok());
+    Step::TakeBack { attempt: job.attempt, failure, next }
+}

@@ -1,0 +1,129 @@
+//! How much memory an attempt gets: pure. One that ran out of it is followed by one with twice as
+//! much, up to a limit.
+
+use asu_core::quantity::Quantity;
+
+use crate::settings::BuildSettings;
+
+/// What a build of the usual limit asks its node for; more for one with more.
+const REQUEST: u64 = 128 << 20;
+/// Usual limit of what stores a build's files: it takes them by pieces.
+const STORING: u64 = 256 << 20;
+/// How often the usual limit fits into the largest, when nothing is set.
+const TIMES: u64 = 4;
+
+/// Memory of one attempt, as Kubernetes writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// What its node must have free.
+    pub request: String,
+    /// More than that the kernel does not give it.
+    pub limit: String,
+    /// The same of the container that stores its files.
+    pub storing: String,
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    text.parse().ok().map(Quantity::units)
+}
+
+/// Most memory of any attempt. Never less than the usual.
+fn most(settings: &BuildSettings) -> Option<u64> {
+    let usual = bytes(&settings.build_memory)?;
+    let most = match &settings.build_memory_max {
+        Some(most) => bytes(most)?,
+        None => usual.saturating_mul(TIMES),
+    };
+    Some(most.max(usual))
+}
+
+/// The memory of an attempt: the usual, or `more` than that.
+pub fn share(settings: &BuildSettings, more: Option<&str>) -> Share {
+    let usual = &settings.build_memory;
+    let limit = more.unwrap_or(usual).to_owned();
+    // What is no quantity is left to Kubernetes to refuse.
+    let (times, most) = match (bytes(usual), bytes(&limit)) {
+        (Some(usual), Some(limit)) => (limit.div_ceil(usual.max(1)).max(1), limit),
+        _ => (1, u64::MAX),
+    };
+    let written = |bytes: u64| Quantity::of(bytes).to_string();
+    Share {
+        request: written(REQUEST.saturating_mul(times).min(most)),
+        storing: written(STORING.saturating_mul(times)),
+        limit,
+    }
+}
+
+/// What the next attempt gets after one that ran out of `last`, or of the usual.
+pub fn after(settings: &BuildSettings, last: Option<&str>) -> Option<String> {
+    let last = bytes(last.unwrap_or(&settings.build_memory))?;
+    let next = last.saturating_mul(2).min(most(settings)?).max(last);
+    Some(Quantity::of(next).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::settings::parsed;
+
+    fn settings(options: &[&str]) -> BuildSettings {
+        parsed(options).builds
+    }
+
+    fn attempts(options: &[&str]) -> Vec<String> {
+        let settings = settings(options);
+        let mut limits = vec![share(&settings, None).limit];
+        for _ in 1..super::super::decide::MAX_ATTEMPTS {
+            let next = after(&settings, limits.last().map(String::as_str)).unwrap();
+            limits.push(share(&settings, Some(&next)).limit);
+        }
+        limits
+    }
+
+    #[test]
+    fn memory_doubles_with_each_attempt_that_ran_out_of_it_up_to_the_limit() {
+        assert_eq!(attempts(&[]), ["1Gi", "2Gi", "4Gi"]);
+        assert_eq!(attempts(&["--build-memory-max=3Gi"]), ["1Gi", "2Gi", "3Gi"]);
+        let equal = ["--build-memory=2Gi", "--build-memory-max=2Gi"];
+        assert_eq!(attempts(&equal), ["2Gi", "2Gi", "2Gi"]);
+        assert_eq!(attempts(&["--build-memory=1500Mi"]), ["1500Mi", "3000Mi", "6000Mi"]);
+    }
+
+    #[test]
+    fn what_a_node_must_have_free_follows_the_limit_and_never_exceeds_it() {
+        let storing = |more| share(&settings(&[]), more).storing;
+        assert_eq!((storing(None), storing(Some("2Gi"))), ("256Mi".into(), "512Mi".into()));
+        let request = |options: &[&str], more| share(&settings(options), more).request;
+        assert_eq!(request(&[], None), "128Mi");
+        assert_eq!(request(&[], Some("2Gi")), "256Mi");
+        assert_eq!(request(&[], Some("4Gi")), "512Mi");
+        assert_eq!(request(&["--build-memory=100Mi"], None), "100Mi");
+        assert_eq!(request(&["--build-memory=100Mi"], Some("200Mi")), "200Mi");
+    }
+
+    #[test]
+    fn what_is_no_quantity_is_left_to_kubernetes_to_refuse() {
+        let settings = settings(&["--build-memory=plenty"]);
+        assert_eq!(share(&settings, None).limit, "plenty");
+        assert_eq!(after(&settings, None), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_attempt_gets_less_than_the_one_before_or_more_than_the_limit(
+            usual in 1_u64..4096,
+            most in 1_u64..65536,
+            last in 1_u64..65536,
+        ) {
+            let options = [format!("--build-memory={usual}Mi"), format!("--build-memory-max={most}Mi")];
+            let settings = settings(&options.each_ref().map(String::as_str));
+            let last = last.clamp(usual, most.max(usual));
+            let next = bytes(&after(&settings, Some(&format!("{last}Mi"))).unwrap()).unwrap();
+            prop_assert!(next >= last << 20 && next <= most.max(usual) << 20);
+            let share = share(&settings, Some(&Quantity::of(next).to_string()));
+            prop_assert!(bytes(&share.request) <= bytes(&share.limit));
+        }
+    }
+}
