@@ -290,21 +290,6 @@ impl Pod {
         self.plan.request.repositories_mode = RepositoriesMode::Append;
     }
 
-    /// What the kernel says of the pod's memory: so many processes were killed for want of it.
-    pub(crate) fn killed_for_memory(&self, kills: u32) {
-        let group = self.place.path().join("sys/fs/cgroup");
-        fs::create_dir_all(&group).expect("the control group");
-        for (file, text) in [
-            ("memory.max", "1073741824\n".to_owned()),
-            ("memory.peak", "1073741824\n".to_owned()),
-            ("memory.events", format!("low 0\nmax 7\noom {kills}\noom_kill {kills}\n")),
-        ] {
-            // By rename: it may be read at this moment.
-            fs::write(group.join(".new"), text).expect("a file of the control group");
-            fs::rename(group.join(".new"), group.join(file)).expect("a file of the control group");
-        }
-    }
-
     /// Waits until the build has said something.
     pub(crate) fn wait_for_log(&self, text: &str) {
         let until = Instant::now() + Duration::from_mins(1);

@@ -1,13 +1,36 @@
 //! Who is to blame: the kernel that kills for want of memory, the request that brings a repository,
 //! or the surroundings.
 
-use asu_core::failure::FailureReason as Reason;
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use asu_core::{failure::FailureReason as Reason, result::PopulateFailure};
 use asu_tests::fixtures::Faults;
 
 use crate::{
-    bench::{Pod, fail},
+    bench::{Cache, Pod, fail, populate_plan, world},
     faults::failed,
 };
+
+/// What the kernel says of a pod's memory, of which this is a folder below `/asu`: so many processes
+/// were killed for want of it.
+fn killed_for_memory(of: &Path, kills: u32) {
+    let root = of.parent().and_then(Path::parent).expect("a root");
+    let group = root.join("sys/fs/cgroup");
+    fs::create_dir_all(&group).expect("the control group");
+    for (file, text) in [
+        ("memory.max", "1073741824\n".to_owned()),
+        ("memory.peak", "1073741824\n".to_owned()),
+        ("memory.events", format!("low 0\nmax 7\noom {kills}\noom_kill {kills}\n")),
+    ] {
+        // By rename: it may be read at this moment.
+        fs::write(group.join(".new"), text).expect("a file of the control group");
+        fs::rename(group.join(".new"), group.join(file)).expect("a file of the control group");
+    }
+}
 
 #[test]
 fn a_script_or_its_child_that_was_killed_is_not_the_requests_fault() {
@@ -24,10 +47,10 @@ const OUT_OF_MEMORY: &str =
 
 /// Runs a build of which the kernel kills something, whatever comes of it.
 fn killed(pod: &Pod) -> asu_core::failure::Failure {
-    pod.killed_for_memory(3);
+    killed_for_memory(&pod.path("work"), 3);
     pod.run_with(|_, _| {
         pod.wait_for_log("$ make");
-        pod.killed_for_memory(4);
+        killed_for_memory(&pod.path("work"), 4);
     });
     pod.result().failure.expect("a failure")
 }
@@ -48,12 +71,36 @@ fn a_kill_for_want_of_memory_is_seen_whatever_the_build_says_of_its_end() {
 #[test]
 fn without_a_kill_by_the_kernel_a_fault_of_the_request_stays_one() {
     let pod = Pod::new(&["fixture-badpostinst"]);
-    pod.killed_for_memory(3);
+    killed_for_memory(&pod.path("work"), 3);
     failed(&pod, Reason::PackageScript);
     assert!(!pod.result().memory_unknown);
     let pod = Pod::new(&["fixture-badpostinst"]);
     failed(&pod, Reason::PackageScript);
     assert!(pod.result().memory_unknown, "without a control group nothing can be said");
+}
+
+/// What was killed while a tree was made may have left it half done.
+#[test]
+fn a_tree_of_which_the_kernel_killed_something_is_not_marked_as_ready() {
+    let (world, upstream) = world();
+    let cache = Cache::new();
+    let plan = populate_plan(&world, &upstream, "testarch/small");
+    killed_for_memory(&cache.volume(), 3);
+    let until = Instant::now() + Duration::from_mins(1);
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while cache.names().is_empty() {
+                assert!(Instant::now() < until, "it never began");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            killed_for_memory(&cache.volume(), 4);
+        });
+        cache.populate(&plan)
+    });
+    assert_eq!(result.failure, Some(PopulateFailure::OutOfMemory), "{}", result.detail);
+    assert_eq!(result.detail, OUT_OF_MEMORY);
+    assert!(cache.marker().is_none());
+    assert_eq!(cache.populate(&plan).failure, None, "the next one is another");
 }
 
 /// A build with a package of a repository that the request brings.

@@ -104,6 +104,18 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_of_all_attempts_below_the_usual_memory_is_refused_at_the_start() {
+        let check = |options: &[&str]| parsed(options).check();
+        assert!(check(&[]).is_ok());
+        assert!(check(&["--build-memory-max=1Gi"]).is_ok());
+        let refused = check(&["--build-memory=2Gi", "--build-memory-max=1Gi"]).unwrap_err();
+        for setting in ["ASU_BUILD_MEMORY_MAX", "ASU_BUILD_MEMORY"] {
+            assert!(refused.contains(setting), "{refused}");
+        }
+        assert!(check(&["--build-memory-max=much"]).is_err());
+    }
+
+    #[test]
     fn what_is_no_quantity_is_left_to_kubernetes_to_refuse() {
         let settings = settings(&["--build-memory=plenty"]);
         assert_eq!(share(&settings, None).limit, "plenty");

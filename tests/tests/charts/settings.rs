@@ -86,7 +86,7 @@ async fn the_chart_sets_what_each_program_reads_and_nothing_else() {
     });
     for values in [
         json!({ "cache": { "maxBytes": 1, "storageClassName": "x" }, "api": { "contact": "x" } }),
-        json!({ "cache": { "claimMode": "shared" } }),
+        json!({ "cache": { "claimMode": "shared" }, "builds": { "memoryMax": "2Gi" } }),
         external(),
     ] {
         let objects = system(values).await;
