@@ -96,7 +96,8 @@ impl fmt::Display for Quantity {
         }
         let units = self.milli / 1000;
         let binary = SUFFIXES.iter().take(6).rev();
-        let exact = binary.into_iter().find(|(_, factor)| units > 0 && units.is_multiple_of(*factor));
+        let exact =
+            binary.into_iter().find(|(_, factor)| units > 0 && units.is_multiple_of(*factor));
         let (suffix, factor) = exact.copied().unwrap_or(("", 1));
         write!(f, "{}{suffix}", units / factor)
     }

@@ -1,5 +1,10 @@
 //! Which files of archived builds go: those whose last build is no longer kept, and, when the store
-//! fills up, those that nobody asked for longest.
+//! fills up, those that are cheapest to lose.
+//!
+//! Eviction has two steps. Above the high-water mark, file sets that answer no request any more go
+//! until the low-water mark is reached. When they are not enough, public sets that still answer
+//! requests go until the store is below the high-water mark: their next request builds anew, which
+//! is better than building nothing at all. Only what is left above the pause mark stops admission.
 
 use std::{
     cmp::Reverse,
@@ -28,6 +33,8 @@ pub struct KeptBuild {
     pub last_served: Option<Timestamp>,
     /// Whether its log and result are still in the store.
     pub has_log: bool,
+    /// Whether it has a private first-boot script. Nobody else can ask for its image again.
+    pub private: bool,
 }
 
 /// The files under one build key.
@@ -57,6 +64,25 @@ pub struct Space {
     pub capacity: u64,
 }
 
+/// How full a store is to be taken: as its volume tells, within the capacity that was configured. Of
+/// a volume that tells nothing, what the database knows of its files counts. `None`: nobody knows the
+/// capacity.
+pub fn space(told: Option<Space>, configured: Option<u64>, recorded: u64) -> Option<Space> {
+    let capacity = configured.filter(|capacity| *capacity > 0);
+    match (told, capacity) {
+        (told, None) => told,
+        (Some(told), Some(capacity)) => {
+            Some(Space { used: told.used, capacity: capacity.min(told.capacity) })
+        }
+        (None, Some(capacity)) => Some(Space { used: recorded, capacity }),
+    }
+}
+
+/// Whether no build may start.
+pub fn is_too_full(space: Space, policy: &RetentionPolicy) -> bool {
+    space.used >= percent(space.capacity, policy.pause_percent)
+}
+
 /// Bounds of retention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -69,6 +95,11 @@ pub struct RetentionPolicy {
     pub low_water_percent: u8,
     /// Percentage of the store from which no build is admitted.
     pub pause_percent: u8,
+    /// Age below which files that still answer requests are never evicted: whoever asked for them
+    /// is about to fetch them.
+    pub minimum_age: SignedDuration,
+    /// Files that were sent within this time are never evicted: the download may still run.
+    pub download: SignedDuration,
 }
 
 impl Default for RetentionPolicy {
@@ -78,6 +109,8 @@ impl Default for RetentionPolicy {
             high_water_percent: 85,
             low_water_percent: 75,
             pause_percent: 95,
+            minimum_age: SignedDuration::from_hours(1),
+            download: SignedDuration::from_mins(15),
         }
     }
 }
@@ -94,17 +127,15 @@ pub struct Deletion {
     pub keep_until: Timestamp,
 }
 
-/// What to delete, and whether builds may start.
+/// What to delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPlan {
     /// File sets whose time is over.
     pub expired: Vec<Deletion>,
-    /// File sets that make room, least recently served first.
+    /// File sets that make room: what answers no request any more, then what is the last resort.
     pub evicted: Vec<Deletion>,
     /// Builds whose log and result are no longer kept.
     pub logs: Vec<String>,
-    /// Whether the store is too full for another build.
-    pub admission_paused: bool,
 }
 
 /// What the builds that share one file set say together.
@@ -112,21 +143,53 @@ pub struct RetentionPlan {
 struct Use {
     fresh_until: Timestamp,
     keep_until: Timestamp,
-    last_used: Timestamp,
+    finished_at: Timestamp,
+    last_served: Timestamp,
+    private: bool,
 }
 
 impl Use {
-    const NONE: Self =
-        Self { fresh_until: Timestamp::MIN, keep_until: Timestamp::MIN, last_used: Timestamp::MIN };
+    const NONE: Self = Self {
+        fresh_until: Timestamp::MIN,
+        keep_until: Timestamp::MIN,
+        finished_at: Timestamp::MIN,
+        last_served: Timestamp::MIN,
+        private: false,
+    };
 
     fn with(self, build: &KeptBuild) -> Self {
-        let used = build.last_served.unwrap_or(build.finished_at);
+        let served = build.last_served.unwrap_or(Timestamp::MIN);
         Self {
             fresh_until: self.fresh_until.max(build.fresh_until),
             keep_until: self.keep_until.max(build.keep_until),
-            last_used: self.last_used.max(used).max(build.finished_at),
+            finished_at: self.finished_at.max(build.finished_at),
+            last_served: self.last_served.max(served),
+            private: self.private || build.private,
         }
     }
+
+    fn last_used(&self) -> Timestamp {
+        self.last_served.max(self.finished_at)
+    }
+
+    /// Whether its answer is not given again.
+    fn is_stale(&self, now: Timestamp) -> bool {
+        self.fresh_until <= now
+    }
+
+    fn is_being_sent(&self, policy: &RetentionPolicy, now: Timestamp) -> bool {
+        within(self.last_served, policy.download, now)
+    }
+
+    /// Whether it may go although its answer is given again.
+    fn is_last_resort(&self, policy: &RetentionPolicy, now: Timestamp) -> bool {
+        !self.private && !within(self.finished_at, policy.minimum_age, now)
+    }
+}
+
+/// Whether a moment is less than `span` ago.
+fn within(moment: Timestamp, span: SignedDuration, now: Timestamp) -> bool {
+    moment.checked_add(span).is_ok_and(|end| end > now)
 }
 
 /// Decides on everything that is held. `space` is absent for a store without a known capacity.
@@ -155,8 +218,6 @@ pub fn plan(
             .filter(|build| build.has_log && over(build.keep_until))
             .map(|build| build.uid.clone())
             .collect(),
-        admission_paused: space
-            .is_some_and(|space| space.used >= percent(space.capacity, policy.pause_percent)),
     }
 }
 
@@ -185,17 +246,29 @@ fn evict(
     let Some(space) = space else {
         return Vec::new();
     };
+    let high = percent(space.capacity, policy.high_water_percent);
     let mut used = space.used.saturating_sub(freed);
-    if used < percent(space.capacity, policy.high_water_percent) {
+    if used < high {
         return Vec::new();
     }
-    let goal = percent(space.capacity, policy.low_water_percent);
-    // An answer that is given again must not name files that are gone.
-    held.retain(|(_, it)| it.fresh_until <= now);
-    held.sort_by_key(|(set, it)| (it.last_used, Reverse(set.bytes)));
+    held.retain(|(_, usage)| !usage.is_being_sent(policy, now));
+    let (mut stale, mut fresh): (Vec<_>, Vec<_>) =
+        held.into_iter().partition(|(_, usage)| usage.is_stale(now));
+    stale.sort_by_key(|(set, usage)| (usage.last_used(), Reverse(set.bytes)));
+    let low = percent(space.capacity, policy.low_water_percent);
     let mut evicted = Vec::new();
-    for entry in held {
-        if used <= goal {
+    for entry in stale {
+        if used <= low {
+            break;
+        }
+        used = used.saturating_sub(entry.0.bytes);
+        evicted.push(deletion(entry));
+    }
+    fresh.retain(|(_, usage)| usage.is_last_resort(policy, now));
+    // Those that were never sent come first: nobody fetched them.
+    fresh.sort_by_key(|(set, usage)| (usage.last_served, usage.finished_at, Reverse(set.bytes)));
+    for entry in fresh {
+        if used < high {
             break;
         }
         used = used.saturating_sub(entry.0.bytes);

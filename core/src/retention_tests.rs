@@ -19,6 +19,7 @@ fn build(n: u8, fresh: i64, keep: i64, served: Option<i64>) -> KeptBuild {
         keep_until: at(keep),
         last_served: served.map(at),
         has_log: true,
+        private: false,
     }
 }
 
@@ -60,7 +61,6 @@ fn above_the_high_water_mark_the_least_recently_served_go_first() {
     let space = Space { used: 90, capacity: 100 };
     let plan = decide(&holdings(builds, &[30, 10, 30]), Some(space), 100);
     assert_eq!(keys(&plan.evicted), [key(1), key(2)]);
-    assert!(!plan.admission_paused);
 }
 
 #[test]
@@ -73,9 +73,62 @@ fn expired_files_are_counted_before_others_are_evicted() {
 }
 
 #[test]
-fn admission_is_paused_while_the_store_is_nearly_full() {
-    let space = Space { used: 95, capacity: 100 };
-    assert!(decide(&Holdings::default(), Some(space), 0).admission_paused);
+fn a_store_is_too_full_from_the_pause_mark_on() {
+    let full = |used| is_too_full(Space { used, capacity: 100 }, &RetentionPolicy::default());
+    assert!(full(95) && !full(94));
+}
+
+#[test]
+fn a_configured_capacity_bounds_what_the_volume_tells_and_stands_for_one_that_tells_nothing() {
+    let told = Some(Space { used: 7, capacity: 100 });
+    assert_eq!(space(told, None, 3), told);
+    assert_eq!(space(told, Some(50), 3), Some(Space { used: 7, capacity: 50 }));
+    assert_eq!(space(told, Some(500), 3), told);
+    assert_eq!(space(None, Some(50), 3), Some(Space { used: 3, capacity: 50 }));
+    assert_eq!(space(None, None, 3), None);
+    assert_eq!(space(told, Some(0), 3), told);
+}
+
+fn full(builds: Vec<KeptBuild>, bytes: &[u64], now: i64) -> Vec<Sha256Hex> {
+    let space = Space { used: 96, capacity: 100 };
+    keys(&decide(&holdings(builds, bytes), Some(space), now).evicted)
+}
+
+#[test]
+fn a_store_full_of_fresh_images_gives_up_the_least_recently_served_then_the_oldest() {
+    let young = KeptBuild { finished_at: at(9), ..build(3, 500, 900, None) };
+    let builds = vec![
+        build(0, 500, 900, Some(8)),
+        build(1, 500, 900, Some(5)),
+        build(2, 500, 900, None),
+        young,
+    ];
+    assert_eq!(full(builds, &[6, 6, 6, 6], 20), [key(2), key(3)]);
+}
+
+#[test]
+fn fresh_images_younger_than_the_minimum_stay() {
+    let builds = vec![build(0, 500, 900, None)];
+    let space = Space { used: 96, capacity: 100 };
+    let policy = RetentionPolicy::default();
+    let just_before = at(1) - SignedDuration::from_secs(1);
+    let held = holdings(builds, &[90]);
+    assert!(plan(&held, Some(space), &policy, just_before).evicted.is_empty());
+    assert_eq!(keys(&plan(&held, Some(space), &policy, at(1)).evicted), [key(0)]);
+}
+
+#[test]
+fn an_image_that_is_being_downloaded_stays_even_when_it_is_stale() {
+    let builds = |fresh| vec![build(0, fresh, 900, Some(20)), build(1, fresh, 900, Some(10))];
+    for fresh in [1, 500] {
+        assert_eq!(full(builds(fresh), &[50, 50], 20), [key(1)], "{fresh}");
+    }
+}
+
+#[test]
+fn a_fresh_private_image_is_never_given_up() {
+    let private = KeptBuild { private: true, ..build(0, 500, 900, None) };
+    assert!(full(vec![private], &[90], 20).is_empty());
 }
 
 #[test]
@@ -97,29 +150,54 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn nothing_fresh_and_nothing_still_kept_below_the_mark_ever_goes(
-        builds in proptest::collection::vec(any_build(), 0..20),
+    fn what_is_fresh_goes_only_as_the_last_resort_and_never_private_young_or_being_sent(
+        builds in proptest::collection::vec((any_build(), any::<bool>()), 0..20),
         bytes in proptest::collection::vec(0_u64..50, 6),
         used in 0_u64..120,
         now in 0_i64..250,
     ) {
-        let holdings = holdings(builds, &bytes);
+        let builds = builds.into_iter().map(|(build, private)| KeptBuild { private, ..build });
+        let holdings = holdings(builds.collect(), &bytes);
         let space = Space { used, capacity: 100 };
         let plan = decide(&holdings, Some(space), now);
-        for gone in plan.expired.iter().chain(&plan.evicted) {
-            for build in &holdings.builds {
-                if build.build_key.as_ref() == Some(&gone.build_key) {
-                    prop_assert!(build.fresh_until <= at(now));
-                    prop_assert!(build.keep_until <= gone.keep_until);
-                }
-            }
-        }
+        let users = |gone: &Deletion| {
+            let key = gone.build_key.clone();
+            holdings.builds.iter().filter(move |build| build.build_key.as_ref() == Some(&key))
+        };
         for gone in &plan.expired {
             prop_assert!(gone.keep_until < at(now));
         }
+        let stale = |gone: &Deletion| users(gone).all(|build| build.fresh_until <= at(now));
+        let mut left = used.saturating_sub(plan.expired.iter().map(|gone| gone.bytes).sum());
+        for gone in &plan.evicted {
+            prop_assert!(left >= 85 || (stale(gone) && left > 75));
+            for build in users(gone) {
+                prop_assert!(build.keep_until <= gone.keep_until);
+                let sent = build.last_served.is_some_and(|sent| {
+                    sent <= at(now) && at(now).duration_since(sent) < SignedDuration::from_mins(15)
+                });
+                prop_assert!(!sent);
+                prop_assert!(stale(gone) || !build.private);
+            }
+            left = left.saturating_sub(gone.bytes);
+        }
+        let fresh_first = plan.evicted.iter().skip_while(|gone| stale(gone)).any(stale);
+        prop_assert!(!fresh_first, "what is stale goes before what is fresh");
         if used < 85 {
             prop_assert!(plan.evicted.is_empty());
         }
+    }
+
+    #[test]
+    fn a_store_that_holds_enough_old_public_files_goes_below_its_mark(
+        fresh in proptest::collection::vec(150_i64..200, 6),
+        bytes in proptest::collection::vec(20_u64..50, 6),
+        used in 85_u64..=100,
+    ) {
+        let builds = fresh.iter().zip(0..).map(|(fresh, n)| build(n, *fresh, 900, None)).collect();
+        let plan = decide(&holdings(builds, &bytes), Some(Space { used, capacity: 100 }), 100);
+        let freed: u64 = plan.evicted.iter().map(|gone| gone.bytes).sum();
+        prop_assert!(used.saturating_sub(freed) < 85);
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Context {
     pub artifacts: ArtifactStore,
     /// How full the store is.
     pub room: Room,
+    /// Whether the store has room for another build.
+    pub admission: crate::retention::admission::Admission,
     /// Fences writes to the database; absent until the database could be asked for it.
     pub epoch: watch::Receiver<Option<i64>>,
     /// The queue of builds.

@@ -174,7 +174,8 @@ impl Follower {
         let context = Arc::new(self.context(epoch_seen, leading.clone()));
         let tasks = context.tasks.clone();
         // Before any build asks for its turn: none starts before it is known that there is room.
-        if let Err(error) = retention::admission(&context) {
+        let policy = retention::policy(&self.settings);
+        if let Err(error) = retention::admission::look(&context, &policy).await {
             tracing::warn!(%error, "no build starts until the store says how full it is");
         }
         tasks.spawn(raise_epoch(context.clone(), epoch));
@@ -213,6 +214,7 @@ impl Follower {
             repositories: self.backends.repositories.clone(),
             artifacts: self.backends.artifacts.clone(),
             room: self.backends.room.clone(),
+            admission: retention::admission::Admission::default(),
             epoch,
             queue,
             recent_builds: crate::watches::Recent::default(),

@@ -6,6 +6,8 @@ use asu_core::quantity::Quantity;
 use asu_store::settings::DatabaseUrl;
 use clap::{Args, ValueEnum};
 
+use crate::pods::placement::Placement;
+
 /// Settings of the operator. Each can be given as an option or in the environment.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -42,6 +44,17 @@ pub struct Settings {
     /// Time between two looks for files to delete.
     #[arg(long, env = "ASU_RETENTION_INTERVAL", default_value = "5m", value_parser = duration)]
     pub retention_interval: Duration,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub store: StoreSettings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub retention: RetentionSettings,
+}
+
+/// Room in the artifact store.
+#[derive(Args, Clone, Debug)]
+pub struct StoreSettings {
     /// Percentage of the store from which files go before their time.
     #[arg(long, env = "ASU_STORE_HIGH_WATER", default_value_t = 85,
           value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -54,9 +67,14 @@ pub struct Settings {
     #[arg(long, env = "ASU_STORE_PAUSE", default_value_t = 95,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub store_pause: u8,
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
-    pub retention: RetentionSettings,
+    /// Age below which files that still answer requests are not given up for want of room. Files
+    /// whose answer is stale go before.
+    #[arg(long, env = "ASU_STORE_MIN_AGE", default_value = "1h", value_parser = duration)]
+    pub store_min_age: Duration,
+    /// Bytes that may be used of the store, for a volume that does not tell its capacity or is
+    /// shared with others; the volume's own capacity when absent.
+    #[arg(long, env = "ASU_STORE_CAPACITY", value_parser = clap::value_parser!(u64).range(1..))]
+    pub store_capacity: Option<u64>,
 }
 
 /// How long things are kept after their time.
@@ -116,6 +134,10 @@ pub struct PodSettings {
     /// Secret with which images are pulled.
     #[arg(long, env = "ASU_IMAGE_PULL_SECRET")]
     pub image_pull_secret: Option<String>,
+    /// Where these pods run and what they wear besides, as JSON with the keys nodeSelector,
+    /// tolerations, affinity, priorityClassName, runtimeClassName, podAnnotations and podLabels.
+    #[arg(long, env = "ASU_POD_PLACEMENT", default_value = "{}")]
+    pub pod_placement: Placement,
 }
 
 /// Builds.
@@ -159,17 +181,6 @@ pub struct BuildSettings {
     /// First pause before an infrastructure failure is tried again; it doubles.
     #[arg(long, env = "ASU_RETRY_PAUSE", default_value = "10s", value_parser = duration)]
     pub retry_pause: Duration,
-}
-
-impl BuildSettings {
-    fn check_memory(&self) -> Result<(), String> {
-        let Some(most) = &self.build_memory_max else { return Ok(()) };
-        let read = |text: &str| text.parse::<Quantity>().map_err(|error| error.to_string());
-        if read(most)? < read(&self.build_memory)? {
-            return Err("ASU_BUILD_MEMORY_MAX must not be less than ASU_BUILD_MEMORY".into());
-        }
-        Ok(())
-    }
 }
 
 /// One claim for each cache, or one for all.
@@ -220,31 +231,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     if value.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(value) }
 }
 
-impl Settings {
-    /// What contradicts itself although each setting alone is well formed.
-    ///
-    /// # Errors
-    /// One sentence naming the settings.
-    pub fn check(&self) -> Result<(), String> {
-        let lease = &self.lease;
-        if lease.lease_renew_deadline >= lease.lease_duration {
-            return Err("ASU_LEASE_RENEW_DEADLINE must be shorter than ASU_LEASE_DURATION".into());
-        }
-        if lease.lease_retry >= lease.lease_renew_deadline {
-            return Err("ASU_LEASE_RETRY must be shorter than ASU_LEASE_RENEW_DEADLINE".into());
-        }
-        if self.store_low_water > self.store_high_water {
-            return Err("ASU_STORE_LOW_WATER must not exceed ASU_STORE_HIGH_WATER".into());
-        }
-        self.builds.check_memory()?;
-        match &self.pods.colocate {
-            Some(label) if label.split_once('=').is_none() => {
-                Err("ASU_COLOCATE must be KEY=VALUE".into())
-            }
-            _ => Ok(()),
-        }
-    }
-}
+#[path = "settings_check.rs"]
+mod check;
 
 /// What a process with these options would run with.
 #[cfg(test)]

@@ -218,16 +218,19 @@ impl ArtifactStore {
         };
         let stat = rustix::fs::statvfs(folder)
             .map_err(|error| ArtifactError::Failed(error.to_string()))?;
-        Ok(Some(space_of(&stat)))
+        Ok(space_of(&stat))
     }
 }
 
 /// As `df` counts: blocks that only root may use are neither in use nor a part of the capacity, or
-/// a volume that keeps many of them back would look full while it is empty.
-fn space_of(stat: &StatVfs) -> Space {
+/// a volume that keeps many of them back would look full while it is empty. Network file systems
+/// without a bound tell nothing, or some power of two that nobody can fill.
+fn space_of(stat: &StatVfs) -> Option<Space> {
+    const BOUNDLESS: u64 = 1 << 58;
     let used = stat.f_blocks.saturating_sub(stat.f_bfree);
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-    Space { used: bytes(used), capacity: bytes(used.saturating_add(stat.f_bavail)) }
+    let capacity = bytes(used.saturating_add(stat.f_bavail));
+    (1..BOUNDLESS).contains(&capacity).then(|| Space { used: bytes(used), capacity })
 }
 
 /// Streams a result. The crate's own stream of a file reads 8 KiB at a time.

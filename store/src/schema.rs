@@ -3,7 +3,7 @@
 use crate::{error::StoreError, pg::PgStore};
 
 /// Schema that this program was made for: the number of its newest migration.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// How the database's schema relates to [`SCHEMA_VERSION`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

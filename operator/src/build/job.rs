@@ -4,6 +4,7 @@ use asu_core::{
     digest::Sha256Hex,
     packages::apply_changes,
     plan::{BuildLimits, BuildPlan, PLAN_SCHEMA, Workspace, paths},
+    quantity::Quantity,
     request::Request,
 };
 use asu_crds::{CachePlace, DistributionSpec, FirmwareBuild, Resolved, labels};
@@ -155,12 +156,23 @@ fn build_container(attempt: &Attempt<'_>, plan: &BuildPlan) -> Container {
         args: Some(vec!["build".to_owned()]),
         security_context: Some(restricted(BUILD_USER)),
         resources: Some(ResourceRequirements {
-            requests: Some(quantities(&[("cpu", "100m"), ("memory", &memory.request)])),
+            requests: Some(quantities(&[
+                ("cpu", at_most("100m", &settings.build_cpu).as_str()),
+                ("memory", &memory.request),
+            ])),
             limits: Some(quantities(&limits)),
             claims: None,
         }),
         volume_mounts: Some(mounts),
         ..Container::default()
+    }
+}
+
+/// A request, or the limit where that is lower: Kubernetes refuses a request above its limit.
+fn at_most(request: &str, limit: &str) -> String {
+    match (request.parse::<Quantity>(), limit.parse::<Quantity>()) {
+        (Ok(wanted), Ok(most)) if wanted > most => limit.to_owned(),
+        _ => request.to_owned(),
     }
 }
 

@@ -162,3 +162,39 @@ fn a_disrupted_pod_is_made_anew_by_its_job_and_every_other_end_is_the_operator_s
     let exit = |name| json!({"containerName": name, "operator": "In", "values": [REQUEST_FAULT]});
     assert_eq!(ends, [("FailJob", exit("build")), ("FailJob", exit("publish"))]);
 }
+
+#[test]
+fn requests_never_exceed_the_limits() {
+    let (_, job) = made(&["--build-cpu=50m", "--build-memory=100Mi"]);
+    let resources = &container(&job, "build")["resources"];
+    assert_eq!(resources["requests"], resources["limits"]);
+    let (_, job) = made(&["--build-cpu=2", "--build-memory=1Gi"]);
+    let resources = &container(&job, "build")["resources"];
+    assert_eq!(resources["requests"], json!({ "cpu": "100m", "memory": "128Mi" }));
+}
+
+#[test]
+fn a_build_pod_goes_where_the_administrator_wants_and_keeps_its_plan() {
+    let placement = json!({
+        "priorityClassName": "low", "runtimeClassName": "gvisor",
+        "nodeSelector": { "pool": "builds" },
+        "tolerations": [{ "key": "builds", "operator": "Exists" }],
+        "podAnnotations": { "a": "b" }, "podLabels": { "team": "c" },
+    });
+    let option = format!("--pod-placement={placement}");
+    let (plan, job) = made(&[&option, "--colocate=asu.dev/store-node=asu"]);
+    let spec = pod(&job);
+    assert_eq!(spec["priorityClassName"], "low");
+    assert_eq!(spec["runtimeClassName"], "gvisor");
+    assert_eq!(spec["nodeSelector"], json!({ "kubernetes.io/arch": "amd64", "pool": "builds" }));
+    assert_eq!(spec["tolerations"][0]["key"], "builds");
+    assert!(spec["affinity"]["podAffinity"].is_object(), "it still shares the store's node");
+    let metadata = &job["spec"]["template"]["metadata"];
+    assert_eq!(
+        (&metadata["labels"]["team"], &metadata["annotations"]["a"]),
+        (&json!("c"), &json!("b"))
+    );
+    assert_eq!(metadata["labels"][labels::COMPONENT], "build");
+    let plan = serde_json::to_string(&plan).unwrap();
+    assert_eq!(metadata["annotations"][asu_core::plan::PLAN_ANNOTATION], plan);
+}

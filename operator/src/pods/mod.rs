@@ -1,6 +1,7 @@
 //! What all pods of ours have in common: the restricted Pod Security Standard, no token, no
 //! service links, their plan as a file, their place.
 
+pub mod placement;
 pub mod verdict;
 
 use std::collections::BTreeMap;
@@ -11,10 +12,10 @@ use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
         core::v1::{
-            Affinity, Capabilities, Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource,
+            Capabilities, Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource,
             EmptyDirVolumeSource, LocalObjectReference, ObjectFieldSelector,
-            PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm, PodSecurityContext,
-            PodSpec, PodTemplateSpec, SeccompProfile, SecurityContext, Volume, VolumeMount,
+            PersistentVolumeClaimVolumeSource, PodAffinityTerm, PodSecurityContext, PodSpec,
+            PodTemplateSpec, SeccompProfile, SecurityContext, Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{
@@ -84,20 +85,25 @@ impl PodJob<'_> {
         }
         let mut volumes = vec![plan_volume()];
         volumes.extend(self.volumes);
+        let placement = &self.settings.pods.pod_placement;
         let template = PodTemplateSpec {
             metadata: Some(ObjectMeta {
-                labels: Some(labels),
-                annotations: Some([(PLAN_ANNOTATION.to_owned(), self.plan)].into()),
+                labels: Some(placement.labels(labels)),
+                annotations: Some(
+                    placement.annotations([(PLAN_ANNOTATION.to_owned(), self.plan)].into()),
+                ),
                 ..ObjectMeta::default()
             }),
-            spec: Some(PodSpec {
-                containers: self.containers,
-                volumes: Some(volumes),
-                termination_grace_period_seconds: Some(self.grace),
-                security_context: Some(pod_security(self.own_volumes)),
-                affinity: affinity(self.settings, &job_labels),
-                ..pod_spec(&self.settings.pods)
-            }),
+            spec: Some(placement.place(
+                together(self.settings, &job_labels),
+                PodSpec {
+                    containers: self.containers,
+                    volumes: Some(volumes),
+                    termination_grace_period_seconds: Some(self.grace),
+                    security_context: Some(pod_security(self.own_volumes)),
+                    ..pod_spec(&self.settings.pods)
+                },
+            )),
         };
         Job {
             metadata: ObjectMeta {
@@ -131,7 +137,6 @@ fn pod_spec(settings: &PodSettings) -> PodSpec {
         enable_service_links: Some(false),
         // Only `false` is written: a cluster without user namespaces may not know the field.
         host_users: (!settings.host_users).then_some(false),
-        node_selector: Some([("kubernetes.io/arch".to_owned(), "amd64".to_owned())].into()),
         image_pull_secrets: settings
             .image_pull_secret
             .clone()
@@ -177,7 +182,7 @@ fn colocation(settings: &PodSettings) -> Option<(&str, &str)> {
 
 /// Which other pods a pod must share its node with: those that mount a volume of its own which only
 /// one node can mount at a time.
-fn affinity(settings: &Settings, labels: &BTreeMap<String, String>) -> Option<Affinity> {
+fn together(settings: &Settings, labels: &BTreeMap<String, String>) -> Option<PodAffinityTerm> {
     if let Some((key, value)) = colocation(&settings.pods) {
         return Some(same_node(key, value));
     }
@@ -192,21 +197,15 @@ fn affinity(settings: &Settings, labels: &BTreeMap<String, String>) -> Option<Af
 }
 
 /// Pods with this label share a node.
-fn same_node(key: &str, value: &str) -> Affinity {
-    let term = PodAffinityTerm {
+fn same_node(key: &str, value: &str) -> PodAffinityTerm {
+    PodAffinityTerm {
         label_selector: Some(LabelSelector {
             match_labels: Some([(key.to_owned(), value.to_owned())].into()),
             match_expressions: None,
         }),
         topology_key: "kubernetes.io/hostname".to_owned(),
         ..PodAffinityTerm::default()
-    };
-    let required = Some(vec![term]);
-    let pods = PodAffinity {
-        required_during_scheduling_ignored_during_execution: required,
-        preferred_during_scheduling_ignored_during_execution: None,
-    };
-    Affinity { pod_affinity: Some(pods), ..Affinity::default() }
+    }
 }
 
 fn plan_volume() -> Volume {

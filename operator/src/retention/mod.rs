@@ -1,22 +1,26 @@
 //! Deletes files whose time is over, makes room when the store fills up, and stops admission when
 //! it is nearly full. Every step may break off: deletions are marked first and finished later.
 
+pub mod admission;
 mod orphans;
 
 use std::{sync::Arc, time::Duration};
 
 use asu_core::{
     digest::Sha256Hex,
-    retention::{Deletion, RetentionPlan, RetentionPolicy, Space, plan},
+    retention::{Deletion, RetentionPlan, RetentionPolicy, plan},
 };
 use asu_store::{StoreError, artifacts::ArtifactError};
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{cache, context::Context};
+use crate::{cache, context::Context, settings::Settings};
 
 /// History rows that are deleted at a time.
 const ROWS: u32 = 1000;
+
+/// Time between two sweeps while the store is too full: builds wait for them.
+const PAUSED_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A failed sweep; the next one goes on.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +50,9 @@ pub async fn run(context: Arc<Context>) {
             }
             Some(Err(error)) => tracing::warn!(%error, "retention is tried again"),
         }
-        let pause = tokio::time::sleep(interval);
+        let paused = context.admission.is_paused();
+        let pause =
+            tokio::time::sleep(if paused { interval.min(PAUSED_INTERVAL) } else { interval });
         if context.stop.run_until_cancelled(pause).await.is_none() {
             return;
         }
@@ -58,8 +64,8 @@ pub async fn run(context: Arc<Context>) {
 /// # Errors
 /// What broke it off.
 pub async fn sweep(context: &Context) -> Result<(), SweepError> {
-    let policy = policy(context);
-    let space = admission(context)?;
+    let policy = policy(&context.settings);
+    let space = admission::look(context, &policy).await?;
     cache::evict(context).await?;
     let epoch = context.epoch()?;
     let repositories = &context.repositories;
@@ -69,13 +75,18 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
     }
     let now = context.now();
     let holdings = repositories.retention_rows().await?;
+    context.admission.record(&holdings);
     let plan = plan(&holdings, space, &policy, now);
-    for deletion in plan.expired.iter().chain(&plan.evicted) {
-        delete_files(context, deletion, now, epoch).await?;
+    let untouched = span(context.settings.retention.retention_spare);
+    for deletion in &plan.expired {
+        delete_files(context, deletion, untouched, now, epoch).await?;
+    }
+    for deletion in &plan.evicted {
+        delete_files(context, deletion, untouched.min(policy.minimum_age), now, epoch).await?;
     }
     delete_logs(context, &plan, now, epoch).await?;
     // Builds wait for nothing else.
-    admission(context)?;
+    admission::look(context, &policy).await?;
     orphans::sweep(context, &holdings, now, epoch).await?;
     let history = span(context.settings.retention.history);
     let before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
@@ -87,41 +98,26 @@ fn span(time: Duration) -> SignedDuration {
     SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
 }
 
-fn policy(context: &Context) -> RetentionPolicy {
+/// The bounds that the settings give.
+pub fn policy(settings: &Settings) -> RetentionPolicy {
     RetentionPolicy {
-        grace: span(context.settings.retention.retention_grace),
-        high_water_percent: context.settings.store_high_water,
-        low_water_percent: context.settings.store_low_water,
-        pause_percent: context.settings.store_pause,
+        grace: span(settings.retention.retention_grace),
+        high_water_percent: settings.store.store_high_water,
+        low_water_percent: settings.store.store_low_water,
+        pause_percent: settings.store.store_pause,
+        minimum_age: span(settings.store.store_min_age),
+        ..RetentionPolicy::default()
     }
-}
-
-/// Looks how full the store is, and stops or resumes admission.
-///
-/// # Errors
-/// When the store does not tell: admission stays as it is, and before the first look stopped.
-pub fn admission(context: &Context) -> Result<Option<Space>, ArtifactError> {
-    let space = (context.room)()?;
-    let now = context.now();
-    let nothing = asu_core::retention::Holdings::default();
-    let paused = plan(&nothing, space, &policy(context), now).admission_paused;
-    for name in context.queue.pause(paused, now) {
-        context.triggers.build(&name);
-    }
-    if let Some(space) = space {
-        context.metrics.store(space.used, space.capacity);
-    }
-    Ok(space)
 }
 
 async fn delete_files(
     context: &Context,
     deletion: &Deletion,
+    untouched: SignedDuration,
     now: Timestamp,
     epoch: i64,
 ) -> Result<(), SweepError> {
-    let spare = span(context.settings.retention.retention_spare);
-    if !is_older(context, &deletion.build_key, now, spare).await? {
+    if !is_older(context, &deletion.build_key, now, untouched).await? {
         return Ok(());
     }
     let begun = context.repositories.begin_files_deletion(deletion, now, epoch).await?;

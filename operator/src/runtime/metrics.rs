@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use asu_core::retention::Space;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -32,8 +33,15 @@ struct Outcome {
     outcome: String,
 }
 
+/// Label of a pause: why no build starts.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Pause {
+    reason: &'static str,
+}
+
 #[derive(Default)]
 struct Values {
+    admission_paused: Family<Pause, Gauge>,
     reconciled: Family<Reconciled, Counter>,
     leader: Gauge,
     waiting: Gauge,
@@ -95,6 +103,11 @@ fn register(registry: &mut Registry, values: &Values) {
         it.max_pending.clone(),
     );
     registry.register("queue_paused", "1 while the store is nearly full", it.paused.clone());
+    registry.register(
+        "admission_paused",
+        "1 while no build starts, by the reason",
+        it.admission_paused.clone(),
+    );
     registry.register("builds_admitted", "Builds that left the queue", it.admitted.clone());
     registry.register("builds_finished", "Builds that ended, by outcome", it.builds.clone());
     registry.register("builds_archived", "Records written", it.archived.clone());
@@ -105,7 +118,11 @@ fn register(registry: &mut Registry, values: &Values) {
     );
     registry.register("bytes_deleted", "Bytes that retention deleted", it.bytes_deleted.clone());
     registry.register("store_used_bytes", "Bytes in use in the store", it.store_used.clone());
-    registry.register("store_capacity_bytes", "Bytes of the store", it.store_capacity.clone());
+    registry.register(
+        "store_capacity_bytes",
+        "Bytes of the store, 0 when it does not tell",
+        it.store_capacity.clone(),
+    );
 }
 
 impl Metrics {
@@ -141,6 +158,12 @@ impl Metrics {
         self.values.admitted.inc_by(admitted as u64);
     }
 
+    /// Whether the store is too full for another build to start.
+    pub fn store_full(&self, full: bool) {
+        let pause = Pause { reason: "StoreFull" };
+        self.values.admission_paused.get_or_create(&pause).set(i64::from(full));
+    }
+
     /// The bound of the queue that the API keeps.
     pub fn max_pending(&self, limit: usize) {
         self.values.max_pending.set(i64::try_from(limit).unwrap_or(i64::MAX));
@@ -161,10 +184,12 @@ impl Metrics {
         self.values.bytes_deleted.inc_by(bytes);
     }
 
-    /// How full the store is.
-    pub fn store(&self, used: u64, capacity: u64) {
+    /// How full the store is. A capacity that nobody knows is 0.
+    pub fn store(&self, space: Option<Space>) {
         let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        self.values.store_used.set(bytes(used));
-        self.values.store_capacity.set(bytes(capacity));
+        if let Some(space) = space {
+            self.values.store_used.set(bytes(space.used));
+        }
+        self.values.store_capacity.set(bytes(space.map_or(0, |space| space.capacity)));
     }
 }

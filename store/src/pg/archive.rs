@@ -2,9 +2,10 @@
 
 use asu_core::{
     failure::{Disposition, Failure},
-    result::{Built, store_keys},
+    result::{Built, StoredFile, store_keys},
 };
 use async_trait::async_trait;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
@@ -64,6 +65,9 @@ pub(super) async fn archive(
     archive_on(store, build, None, epoch).await
 }
 
+/// Files that are looked at at a time: on a network volume each look is a round trip.
+const LOOKS: usize = 16;
+
 /// `files` is where the files of a success must be; absent when the caller answers for them.
 async fn archive_on(
     store: &PgStore,
@@ -72,6 +76,13 @@ async fn archive_on(
     epoch: i64,
 ) -> Result<ArchiveOutcome, StoreError> {
     let facts = &build.facts;
+    if let (Some(built), Some(files)) = (facts.ending.built(), files) {
+        if !claim(store, build, built, epoch).await? {
+            return Ok(ArchiveOutcome::AlreadyArchived);
+        }
+        // Outside the transactions: a slow store must not hold the epoch's row.
+        are_there(files, built).await?;
+    }
     let mut tx = store.pool().begin().await?;
     fence(&mut tx, epoch).await?;
     if is_archived(&mut tx, facts).await? {
@@ -79,10 +90,6 @@ async fn archive_on(
     }
     if let Some(built) = facts.ending.built() {
         insert_files(&mut tx, built).await?;
-        // Only now: retention cannot take them away any more.
-        if let Some(files) = files {
-            are_there(files, built).await?;
-        }
     }
     if !insert_build(&mut tx, build, epoch).await? && is_archived(&mut tx, facts).await? {
         // Another call of the same leader was faster.
@@ -96,19 +103,56 @@ async fn archive_on(
     Ok(ArchiveOutcome::Archived)
 }
 
-async fn are_there(store: &ArtifactStore, built: &Built) -> Result<(), StoreError> {
-    for file in &built.files {
-        let key = store_keys::artifact(&built.build_key, &file.name);
-        let (name, said) = (&file.name, file.size);
-        let problem = match store.presence(&key, said).await {
-            Ok(Presence::Present) => continue,
-            Ok(Presence::Missing) => format!("{name} is not there"),
-            Ok(Presence::OtherSize(size)) => format!("{name} has {size} bytes instead of {said}"),
-            Err(error) => return Err(StoreError::Unavailable(error.to_string())),
-        };
-        return Err(StoreError::FilesMissing(problem));
+/// Keeps retention from deleting the files of a build key until the archive that follows is over, by
+/// the clock of the database. Gives `false` when the build is archived already.
+async fn claim(
+    store: &PgStore,
+    new: &NewArchive,
+    built: &Built,
+    epoch: i64,
+) -> Result<bool, StoreError> {
+    let mut tx = store.pool().begin().await?;
+    fence(&mut tx, epoch).await?;
+    if is_archived(&mut tx, &new.facts).await? {
+        return Ok(false);
     }
-    Ok(())
+    let deleting = sqlx::query_scalar!(
+        r#"insert into file_sets (build_key, bytes, claimed_until)
+           values ($1, $2, now() + interval '10 minutes')
+           on conflict (build_key) do update set claimed_until = excluded.claimed_until
+           returning deleting_since is not null as "deleting!""#,
+        built.build_key.as_str(),
+        to_bigint(built.files.iter().map(|file| file.size).sum())
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if deleting {
+        return Err(StoreError::BeingDeleted(built.build_key.clone()));
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn are_there(store: &ArtifactStore, built: &Built) -> Result<(), StoreError> {
+    let looks: Vec<_> =
+        built.files.iter().map(|file| is_there(store, built, file).boxed()).collect();
+    stream::iter(looks).buffer_unordered(LOOKS).try_collect().await
+}
+
+async fn is_there(
+    store: &ArtifactStore,
+    built: &Built,
+    file: &StoredFile,
+) -> Result<(), StoreError> {
+    let key = store_keys::artifact(&built.build_key, &file.name);
+    let (name, said) = (&file.name, file.size);
+    let problem = match store.presence(&key, said).await {
+        Ok(Presence::Present) => return Ok(()),
+        Ok(Presence::Missing) => format!("{name} is not there"),
+        Ok(Presence::OtherSize(size)) => format!("{name} has {size} bytes instead of {said}"),
+        Err(error) => return Err(StoreError::Unavailable(error.to_string())),
+    };
+    Err(StoreError::FilesMissing(problem))
 }
 
 async fn is_archived(tx: &mut PgConnection, facts: &BuildFacts) -> Result<bool, StoreError> {

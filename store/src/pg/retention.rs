@@ -204,7 +204,7 @@ async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
         r#"select uid, build_key, finished_at as "finished_at: PgTime",
                   fresh_until as "fresh_until: PgTime", keep_until as "keep_until: PgTime",
                   last_served as "last_served: PgTime", log_deleted_at is null as "has_log!",
-                  files_deleted_at is null as "has_files!"
+                  files_deleted_at is null as "has_files!", private
            from builds
            where log_deleted_at is null or (build_key is not null and files_deleted_at is null)"#
     )
@@ -233,20 +233,25 @@ async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
                     keep_until: row.keep_until.0,
                     last_served: row.last_served.map(Into::into),
                     has_log: row.has_log,
+                    private: row.private,
                 })
             })
             .collect::<Result<_, StoreError>>()?,
     })
 }
 
-/// Whether no build that is kept longer uses the files. Waits for an archive that is being written
-/// with their key.
+/// Whether no build that is kept longer uses the files, and none is about to. Waits for an archive
+/// that is being written with their key.
 async fn may_go(tx: &mut PgConnection, deletion: &Deletion) -> Result<bool, StoreError> {
     let key = deletion.build_key.as_str();
-    let found =
-        sqlx::query_scalar!("select build_key from file_sets where build_key = $1 for update", key)
-            .fetch_optional(&mut *tx)
-            .await?;
+    let found = sqlx::query_scalar!(
+        "select build_key from file_sets
+             where build_key = $1 and (claimed_until is null or claimed_until < now())
+             for update",
+        key
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     let kept_longer = sqlx::query_scalar!(
         r#"select exists (
                select from builds

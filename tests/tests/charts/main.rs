@@ -6,6 +6,7 @@
     reason = "helpers of tests, which fail by panicking"
 )]
 
+mod contradictions;
 mod docs;
 mod manifests;
 mod network;

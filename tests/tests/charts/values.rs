@@ -45,9 +45,12 @@ fn others(leaf: &Leaf) -> Vec<Value> {
     match &leaf.default {
         Value::Bool(_) => vec![json!(true), json!(false)],
         Value::Number(value) => {
-            vec![json!(value.as_i64().unwrap() + 1), json!(value.as_i64().unwrap() - 1)]
+            let value = value.as_i64().unwrap();
+            vec![json!(value + 1), json!(value - 1), json!(1_i64 << 31)]
         }
-        Value::Object(_) => vec![json!({ "changed": "yes" }), json!({ "cpu": "7" })],
+        Value::Object(_) => {
+            vec![json!({ "changed": "yes" }), json!({ "cpu": "7" }), json!({ "nodeAffinity": {} })]
+        }
         Value::Array(_) => vec![
             json!(["changed"]),
             json!([{ "name": "CHANGED", "value": "yes" }]),

@@ -41,8 +41,19 @@ fn request() -> Request {
     build("luci").spec.request.to_request().unwrap()
 }
 
-/// A build that was archived, with a file of 400 bytes that is two hours old.
+/// A build that was archived, with a file of 400 bytes that is two hours old. Its answer is stale.
 async fn archived(world: &World, uid: &str, ended: Timestamp, keep_until: Timestamp) -> Sha256Hex {
+    archived_fresh(world, uid, ended, ended, keep_until).await
+}
+
+/// The same, with the time until which its answer is given again.
+async fn archived_fresh(
+    world: &World,
+    uid: &str,
+    ended: Timestamp,
+    fresh_until: Timestamp,
+    keep_until: Timestamp,
+) -> Sha256Hex {
     let key = Sha256Hex::of(uid.as_bytes());
     let file = StoredFile { name: "i.bin".into(), size: 400, sha256: Sha256Hex::of(b"i") };
     put_old(world, &store_keys::artifact(&key, &file.name), 2);
@@ -67,7 +78,7 @@ async fn archived(world: &World, uid: &str, ended: Timestamp, keep_until: Timest
         attempt: 1,
         ending: Ending::Succeeded(built),
         times,
-        fresh_until: ended,
+        fresh_until,
         keep_until,
         log: Some(LogRecord {
             key: store_keys::log(uid),
@@ -161,6 +172,52 @@ async fn above_the_high_water_mark_what_was_served_least_recently_goes() {
     let _operator = world.operator_with("a", &options, fill).await;
     until_gone(&world, &artifact(&long_ago)).await;
     assert!(there(&world, &artifact(&lately)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_full_of_fresh_images_gives_up_the_oldest_and_builds_go_on_by_themselves() {
+    let world = World::new().await;
+    let old = archived_fresh(&world, "old", days(-9), days(9), days(9)).await;
+    let young = archived_fresh(&world, "young", days(0), days(9), days(9)).await;
+    let folder = world.store.path().join("artifacts");
+    let fill = Arc::new(move || Space { used: used(&folder), capacity: 820 });
+    let options = [&SHORT[..], &["--store-high-water=90", "--store-low-water=50"]].concat();
+    let _operator = world.operator_with("a", &options, fill).await;
+    world.ready_cache().await;
+    until_gone(&world, &artifact(&old)).await;
+    let build = world.create(&build("luci")).await;
+    world.job_of(&build).await;
+    assert!(there(&world, &artifact(&young)), "it is younger than the minimum");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_of_admission_is_told_in_events_of_the_distributions_and_so_is_its_end() {
+    let world = World::new().await;
+    let percent = Arc::new(AtomicU64::new(96));
+    let said = percent.clone();
+    let fill = Arc::new(move || Space { used: said.load(Ordering::Relaxed), capacity: 100 });
+    let _operator = world.operator_with("a", &SHORT, fill).await;
+    world.ready_cache().await;
+    let told = async |reason: &'static str| {
+        let events = world.api::<k8s_openapi::api::events::v1::Event>();
+        world
+            .until(&format!("an event says {reason}"), || async {
+                let list = events.list(&kube::api::ListParams::default()).await.ok()?;
+                let found = list.items.into_iter().find(|event| {
+                    let on = event.regarding.as_ref().and_then(|on| on.kind.as_deref());
+                    event.reason.as_deref() == Some(reason) && on == Some("Distribution")
+                });
+                found?.note
+            })
+            .await
+    };
+    assert!(told("AdmissionPaused").await.contains("96 of 100 bytes"));
+    // One that waits before the store fills up again hears of it, and of the end.
+    let build = world.create(&build("luci")).await;
+    world.status(&build, "it is paused", |it| it.reason.as_deref() == Some("Paused")).await;
+    percent.store(50, Ordering::Relaxed);
+    told("AdmissionResumed").await;
+    world.job_of(&build).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use asu_core::retention::{RetentionPolicy, plan};
 use asu_store::{
     ArchiveRepository as _, BuildRepository as _, EpochRepository as _, RetentionRepository as _,
     StoreError,
@@ -12,7 +13,7 @@ use asu_tests::postgres::TestDatabase;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
-use crate::samples::{at, hash, success};
+use crate::samples::{at, hash, of_request, success};
 
 fn artifacts(folder: &TempDir) -> ArtifactStore {
     ArtifactStore::open(&format!("file://{}", folder.path().display())).unwrap()
@@ -41,10 +42,34 @@ async fn a_success_without_its_files_is_not_archived_and_leaves_nothing() {
         assert!(matches!(refused, Err(StoreError::FilesMissing(_))), "{refused:?}");
     }
     assert_eq!(store.build_by_uid("u1").await.unwrap(), None);
-    assert_eq!(store.retention_rows().await.unwrap().sets, []);
+    assert_eq!(store.retention_rows().await.unwrap().builds, []);
+    let served = store.artifact(&hash("k"), "openwrt-sysupgrade.bin").await.unwrap();
+    assert_eq!(served, None, "no row names its files");
     put(folder.path(), &build);
     let archived = store.archive_with(&build, &artifacts(&folder), 0).await.unwrap();
     assert_eq!(archived, ArchiveOutcome::Archived);
+}
+
+#[tokio::test]
+async fn files_of_a_build_that_is_about_to_be_archived_are_not_deleted() {
+    let database = TestDatabase::new().await.unwrap();
+    let store = database.store().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    store.archive(&success("u1", "k", 0), 0).await.unwrap();
+    let holdings = store.retention_rows().await.unwrap();
+    let [deletion] =
+        plan(&holdings, None, &RetentionPolicy::default(), at(40)).expired.try_into().unwrap();
+    // Another build with the same files is looked at, and one of them is not there yet.
+    let build = of_request(success("u2", "k", 39), "other");
+    let refused = store.archive_with(&build, &artifacts(&folder), 0).await;
+    assert!(matches!(refused, Err(StoreError::FilesMissing(_))), "{refused:?}");
+    assert_eq!(store.begin_files_deletion(&deletion, at(50), 0).await.unwrap(), None);
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    connection
+        .execute("update file_sets set claimed_until = now() - interval '1 s'")
+        .await
+        .unwrap();
+    assert!(store.begin_files_deletion(&deletion, at(50), 0).await.unwrap().is_some());
 }
 
 #[tokio::test]

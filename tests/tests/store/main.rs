@@ -7,6 +7,7 @@ mod catalog;
 mod epoch;
 mod faults;
 mod files;
+mod indexes;
 mod offline;
 mod retention;
 mod samples;

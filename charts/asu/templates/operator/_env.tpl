@@ -21,6 +21,12 @@
   value: {{ .Values.store.lowWater | quote }}
 - name: ASU_STORE_PAUSE
   value: {{ .Values.store.pause | quote }}
+- name: ASU_STORE_MIN_AGE
+  value: {{ .Values.store.minAge }}
+{{- with .Values.store.capacity }}
+- name: ASU_STORE_CAPACITY
+  value: {{ div (int64 (float64 (include "asu.milli" .))) 1000 | quote }}
+{{- end }}
 {{- with include "asu.storeNode" . }}
 - name: ASU_COLOCATE
   value: asu.dev/store-node={{ . }}
@@ -33,6 +39,8 @@
   value: {{ .Values.builds.maxConcurrent | quote }}
 - name: ASU_MAX_PENDING
   value: {{ .Values.builds.maxPending | quote }}
+- name: ASU_POD_PLACEMENT
+  value: {{ pick .Values.builds "nodeSelector" "tolerations" "affinity" "priorityClassName" "runtimeClassName" "podAnnotations" "podLabels" | toJson | quote }}
 - name: ASU_HOST_USERS
   value: {{ .Values.builds.hostUsers | quote }}
 - name: ASU_BUILD_CPU

@@ -1,0 +1,130 @@
+//! Whether the store has room for another build. Looks at the volume, stops or resumes admission, and
+//! says so where operators look: in metrics, in events on the Distributions, and through the queue in
+//! the condition `Admitted` of each build that waits.
+
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use asu_core::retention::{Holdings, RetentionPolicy, Space, is_too_full, space};
+use asu_crds::BuildPhase;
+use asu_store::artifacts::ArtifactError;
+use kube::{Resource as _, ResourceExt as _};
+
+use crate::context::Context;
+
+/// Reason of the events when admission stops.
+const PAUSED: &str = "AdmissionPaused";
+/// Reason of the events when it goes on.
+const RESUMED: &str = "AdmissionResumed";
+/// Reason of the events when nobody knows how large the store is.
+const UNKNOWN: &str = "StoreCapacityUnknown";
+
+/// What was last said about the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Said {
+    #[default]
+    Nothing,
+    Room,
+    TooFull,
+    Unknown,
+}
+
+/// What the looks of one leadership have in common.
+#[derive(Debug, Default)]
+pub struct Admission {
+    said: Mutex<Said>,
+    recorded: AtomicU64,
+}
+
+impl Admission {
+    /// Notes how many bytes of files the database knows: what a volume that does not tell holds.
+    pub fn record(&self, holdings: &Holdings) {
+        let bytes = holdings.sets.iter().map(|set| set.bytes).fold(0, u64::saturating_add);
+        self.recorded.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether the last look found the store too full.
+    pub fn is_paused(&self) -> bool {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) == Said::TooFull
+    }
+
+    /// Notes what is so now, and gives what was so before.
+    fn note(&self, now: Said) -> Said {
+        std::mem::replace(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner), now)
+    }
+}
+
+/// Looks how full the store is, and stops or resumes admission.
+///
+/// # Errors
+/// When the store does not tell: admission stays as it is, and before the first look stopped.
+pub async fn look(
+    context: &Context,
+    policy: &RetentionPolicy,
+) -> Result<Option<Space>, ArtifactError> {
+    let recorded = context.admission.recorded.load(Ordering::Relaxed);
+    let space = space((context.room)()?, context.settings.store.store_capacity, recorded);
+    let paused = space.is_some_and(|space| is_too_full(space, policy));
+    let said = match space {
+        None => Said::Unknown,
+        Some(_) if paused => Said::TooFull,
+        Some(_) => Said::Room,
+    };
+    context.metrics.store(space);
+    context.metrics.store_full(paused);
+    for name in context.queue.pause(paused, context.now()) {
+        context.triggers.build(&name);
+    }
+    let before = context.admission.note(said);
+    if before != said {
+        tell(context, before, said, space, policy).await;
+    }
+    Ok(space)
+}
+
+async fn tell(
+    context: &Context,
+    before: Said,
+    said: Said,
+    space: Option<Space>,
+    policy: &RetentionPolicy,
+) {
+    let (reason, note) = match (said, space) {
+        (Said::TooFull, Some(space)) => (
+            PAUSED,
+            format!(
+                "The store holds {} of {} bytes, and no build starts from {} % on. Files go as soon \
+                 as they may; a larger volume ends this at once",
+                space.used, space.capacity, policy.pause_percent
+            ),
+        ),
+        (Said::Room, _) if before == Said::TooFull => {
+            (RESUMED, "The store has room again: builds start".to_owned())
+        }
+        (Said::Unknown, _) => (
+            UNKNOWN,
+            "The store does not tell its capacity: files go only when their time is over, and builds \
+             never wait for room. Set store.capacity to bound it"
+                .to_owned(),
+        ),
+        _ => return,
+    };
+    tracing::warn!(reason, note, "the store");
+    // Builds that wait say it in their conditions, and are as many as the queue is long.
+    for build in context.stores.builds.state() {
+        let phase = build.status.as_ref().and_then(|status| status.phase);
+        if phase == Some(BuildPhase::Queued) {
+            context.triggers.build(&build.name_any());
+        }
+    }
+    for distribution in context.stores.distributions.state() {
+        let on = distribution.object_ref(&());
+        if said == Said::Room {
+            context.events.normal(&on, reason, &note).await;
+        } else {
+            context.events.warning(&on, reason, &note).await;
+        }
+    }
+}
