@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use asu_core::quantity::Quantity;
 use asu_store::settings::DatabaseUrl;
 use clap::{Args, ValueEnum};
 
