@@ -13,10 +13,20 @@ use crate::{metrics, state::AppState};
 /// The routes.
 pub fn router(state: AppState) -> Router {
     Router::new()
-        .route("/livez", get(async || "ok"))
+        .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(measured))
         .with_state(state)
+}
+
+/// Whether everything is still followed that this process answers from.
+async fn live(State(state): State<AppState>) -> Response {
+    match state.followers.ended() {
+        None => "ok".into_response(),
+        Some(what) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{what} has ended")).into_response()
+        }
+    }
 }
 
 /// True once everything was there for the first time, and true for ever after.

@@ -46,6 +46,36 @@ pub struct Settings {
     /// request's head.
     #[arg(long, env = "ASU_MAX_CONNECTIONS", default_value_t = 2048)]
     pub max_connections: usize,
+    /// Files and logs that are sent to one address at a time.
+    #[arg(long, env = "ASU_DOWNLOADS_PER_CLIENT", default_value_t = 16)]
+    pub downloads_per_client: usize,
+    /// Proxies between clients and this process that append to X-Forwarded-For: the entry of the
+    /// outermost one names the client. 0: the header does not count.
+    #[arg(long, env = "ASU_FORWARDED_HOPS", default_value_t = 1)]
+    pub forwarded_hops: usize,
+    /// Bytes a second below which a client that keeps an answer waiting is cut off, over a minute.
+    #[arg(long, env = "ASU_MIN_DOWNLOAD_RATE", default_value_t = 1024)]
+    pub min_download_rate: u64,
+}
+
+impl Settings {
+    /// What contradicts itself although each setting alone is well formed.
+    ///
+    /// # Errors
+    /// One sentence naming the setting.
+    pub fn check(&self) -> Result<(), String> {
+        let least = [
+            ("ASU_MAX_REQUESTS", self.max_requests, 16),
+            ("ASU_MAX_CONNECTIONS", self.max_connections, 1),
+            ("ASU_MAX_PENDING", self.max_pending, 1),
+            ("ASU_DOWNLOADS_PER_CLIENT", self.downloads_per_client, 1),
+            ("ASU_DATABASE_CONNECTIONS", self.database.database_connections as usize, 1),
+        ];
+        match least.iter().find(|(_, value, least)| value < least) {
+            Some((name, value, least)) => Err(format!("{name}={value} must be at least {least}")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How the database is reached.
@@ -100,6 +130,21 @@ mod tests {
         {
             assert!(argument.get_help().is_some(), "{}", argument.get_id());
             assert!(argument.get_env().is_some(), "{}", argument.get_id());
+        }
+    }
+
+    #[test]
+    fn a_setting_with_which_nothing_would_be_answered_is_refused_by_name() {
+        let with = |option: &str| Settings::parse_from(["asu-api", "--namespace=asu", option]);
+        assert_eq!(with("--contact=x").check(), Ok(()));
+        for (option, name) in [
+            ("--max-requests=15", "ASU_MAX_REQUESTS=15"),
+            ("--max-connections=0", "ASU_MAX_CONNECTIONS=0"),
+            ("--max-pending=0", "ASU_MAX_PENDING=0"),
+            ("--downloads-per-client=0", "ASU_DOWNLOADS_PER_CLIENT=0"),
+            ("--database-connections=0", "ASU_DATABASE_CONNECTIONS=0"),
+        ] {
+            assert!(with(option).check().unwrap_err().contains(name), "{option}");
         }
     }
 

@@ -39,6 +39,9 @@ pub enum ApiError {
     /// There is no room for this request among those that are being worked on.
     #[error("too many requests at a time, try again later")]
     Busy,
+    /// This client is being sent as many files as one client may be.
+    #[error("{0} files are being sent to this address already, try again later")]
+    TooManyDownloads(usize),
     /// Too many builds wait.
     #[error("server overload, queue contains too many build requests: {0}")]
     Overload(usize),
@@ -59,7 +62,7 @@ impl ApiError {
             Self::Body | Self::Refused(_) => 400,
             Self::Fields(_) => 422,
             Self::Overload(_) => 529,
-            Self::Away(_) | Self::Busy => 503,
+            Self::Away(_) | Self::Busy | Self::TooManyDownloads(_) => 503,
             Self::Internal => 500,
         }
     }

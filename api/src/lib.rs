@@ -6,12 +6,14 @@
 
 pub mod admin;
 pub mod answers;
+pub mod budgets;
 pub mod catalog;
 pub mod cluster;
 pub mod config;
 pub mod counters;
 pub mod error;
 pub mod flights;
+pub mod followers;
 pub mod http;
 pub mod log_text;
 pub mod lookup;
@@ -22,4 +24,5 @@ pub mod root;
 pub mod run;
 pub mod state;
 pub mod store;
+pub mod unknown;
 pub mod v1;

@@ -13,9 +13,11 @@ use asu_store::{
 };
 use futures::FutureExt as _;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::{
     answers::{self, Rendered},
+    budgets::Wait,
     cluster::Entry,
     error::ApiError,
     state::AppState,
@@ -40,6 +42,13 @@ pub async fn look_up(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fou
     if let Some(found) = in_memory(state, hash, ask) {
         return Ok(found);
     }
+    if ask == Ask::Look && state.cluster.watch.unknown.contains(hash) {
+        return Ok(Found::Nothing(None));
+    }
+    let _waits = state.enter(match ask {
+        Ask::Build => Wait::Creation,
+        Ask::Look => Wait::Poll,
+    })?;
     let look = || {
         let (state, hash) = (state.clone(), hash.clone());
         async move { look_further(&state, &hash, ask).await }.boxed()
@@ -74,7 +83,7 @@ fn in_memory(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Option<Found> {
 }
 
 async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Found, ApiError> {
-    let now = state.now();
+    let (now, began) = (state.now(), Instant::now());
     let object = state.cluster.watch.get(hash);
     if let Some(entry) = object.as_ref().filter(|entry| !entry.archived) {
         return Ok(ended_or_alive(state, entry, ask, now).await);
@@ -90,14 +99,26 @@ async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fo
         }
         None if ask == Ask::Build => Ok(Found::Nothing(object)),
         None => match state.cluster.read(hash).await? {
+            None => {
+                note_unknown(state, hash, began);
+                Ok(Found::Nothing(None))
+            }
             Some(entry) if !entry.archived => Ok(Found::Alive(entry)),
             Some(entry) if entry.turned_away => Err(overload(state)),
             // Archived after history was read: once more.
             Some(_) => Ok(in_history(state, hash, ask, state.now())
                 .await?
                 .map_or(Found::Nothing(None), |found| Found::Stored(found.stored))),
-            None => Ok(Found::Nothing(None)),
         },
+    }
+}
+
+/// Notes that nothing is known of a hash, unless somebody told of a build meanwhile.
+fn note_unknown(state: &AppState, hash: &Sha256Hex, began: Instant) {
+    let watch = &state.cluster.watch;
+    watch.unknown.note(hash, began);
+    if watch.get(hash).is_some() {
+        watch.unknown.forget(hash);
     }
 }
 

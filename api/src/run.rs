@@ -1,6 +1,6 @@
 //! Starts everything and ends it in order.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use asu_store::{
     PgStore, PoolSettings, StoreError,
@@ -8,10 +8,12 @@ use asu_store::{
     listen::{BUILDS_CHANNEL, CATALOG_CHANNEL, listen},
     settings::NoDatabase,
 };
+use futures::{FutureExt as _, future::BoxFuture};
 use kube::Client;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::Notify,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -20,6 +22,7 @@ use crate::{
     cluster::Cluster,
     config::Settings,
     counters,
+    followers::Followers,
     http::{
         front::Front,
         server::{Answering, serve},
@@ -59,6 +62,12 @@ pub enum RunError {
     /// Signals cannot be heard.
     #[error("cannot hear signals: {0}")]
     Signals(std::io::Error),
+    /// A setting contradicts another, or nothing could run with it.
+    #[error("{0}")]
+    Settings(String),
+    /// A task that lasts as long as the process has ended: what it followed is not followed any more.
+    #[error("{0} has ended: the process must be started anew")]
+    Ended(&'static str),
 }
 
 /// A running API.
@@ -70,9 +79,15 @@ pub struct Running {
     pub admin_address: SocketAddr,
     stop: CancellationToken,
     tasks: TaskTracker,
+    followers: Arc<Followers>,
 }
 
 impl Running {
+    /// Waits until a task has ended that lasts as long as the process. Gives what it was about.
+    pub async fn broken(&self) -> &'static str {
+        self.followers.broken().await
+    }
+
     /// Lets running requests come to their end, and ends.
     pub async fn stop(self) {
         self.stop.cancel();
@@ -92,13 +107,14 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let client =
         Client::try_default().await.map_err(|error| RunError::Cluster(error.to_string()))?;
     let running = start(settings, client).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let broken = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        what = running.broken() => Some(what),
+    };
     tracing::info!("ending");
     running.stop().await;
-    Ok(())
+    broken.map_or(Ok(()), |what| Err(RunError::Ended(what)))
 }
 
 /// Starts everything. Dependencies may be away: what needs them is answered with 503 until they are
@@ -107,6 +123,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 /// # Errors
 /// When a setting is wrong or a socket cannot be opened.
 pub async fn start(settings: Settings, client: Client) -> Result<Running, RunError> {
+    settings.check().map_err(RunError::Settings)?;
     let pool = PoolSettings {
         max_connections: settings.database.database_connections,
         acquire_timeout: CONNECT_WITHIN,
@@ -122,27 +139,21 @@ pub async fn start(settings: Settings, client: Client) -> Result<Running, RunErr
     let state = AppState::new(settings, database, artifacts, cluster);
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
 
-    let hints = listen(direct_url, [CATALOG_CHANNEL, BUILDS_CHANNEL]);
-    let follow = |task| until(&tasks, &stop, task);
-    follow(Box::pin(catalog::follow(state.clone(), hints)));
-    follow(Box::pin(counters::follow(state.clone())));
-    follow(Box::pin(wait_for_schema(state.clone())));
-    let watched = state.clone();
-    follow(Box::pin(async move { watched.cluster.follow().await }));
-
+    follow_everything(&state, direct_url, &stop, &tasks);
     let admin = Answering::Admin(admin::router(state.clone()));
     tasks.spawn(serve(admins, admin, ADMIN_CONNECTIONS, stop.clone()));
     let front = Answering::Front(Front::new(state.clone()));
     let serving = serve(clients, front, connections, stop.clone());
+    let ending = state.clone();
     tasks.spawn(async move {
         serving.await;
-        finish_creations(&state).await;
-        counters::write(&state).await;
-        state.database.close().await;
+        finish_creations(&ending).await;
+        counters::write(&ending).await;
+        ending.database.close().await;
     });
     tasks.close();
     tracing::info!(%address, %admin_address, "serving");
-    Ok(Running { address, admin_address, stop, tasks })
+    Ok(Running { address, admin_address, stop, tasks, followers: state.followers.clone() })
 }
 
 async fn finish_creations(state: &AppState) {
@@ -152,17 +163,31 @@ async fn finish_creations(state: &AppState) {
     }
 }
 
-type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Runs a task until the end of the process.
-fn until(tasks: &TaskTracker, stop: &CancellationToken, task: Task) {
-    let stop = stop.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = task => {}
-        }
-    });
+/// Starts what follows the database and the cluster until the end of the process.
+fn follow_everything(
+    state: &AppState,
+    direct_url: String,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    let hints = listen(direct_url, [CATALOG_CHANNEL, BUILDS_CHANNEL]);
+    let changed = Arc::new(Notify::new());
+    let watched = state.clone();
+    let follow: [(&'static str, BoxFuture<'static, ()>); 4] = [
+        (
+            "the news of the database",
+            catalog::follow(state.clone(), hints, changed.clone()).boxed(),
+        ),
+        ("the reading of the catalog", catalog::reload_when_told(state.clone(), changed).boxed()),
+        ("the writing of counters", counters::follow(state.clone()).boxed()),
+        ("the watch of FirmwareBuilds", async move { watched.cluster.follow().await }.boxed()),
+    ];
+    for (what, task) in follow {
+        let (stop, state) = (stop.clone(), state.clone());
+        tasks.spawn(async move { state.followers.follow(what, task, &stop).await });
+    }
+    let (stop, state) = (stop.clone(), state.clone());
+    tasks.spawn(async move { stop.run_until_cancelled(wait_for_schema(state)).await });
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {

@@ -7,13 +7,23 @@ use std::sync::{
 
 use asu_core::digest::Sha256Hex;
 use asu_store::{PgStore, artifacts::ArtifactStore};
+use http::HeaderMap;
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    answers::AnswerCache, catalog::CatalogCache, cluster::Cluster, config::Settings,
-    counters::Counters, error::ApiError, flights::Flights, metrics::Metrics,
+    answers::AnswerCache,
+    budgets::{Budgets, Wait},
+    catalog::CatalogCache,
+    cluster::Cluster,
+    config::Settings,
+    counters::Counters,
+    error::ApiError,
+    flights::Flights,
+    followers::Followers,
+    http::clients::{Client, Peer, Sending, Sent},
+    metrics::Metrics,
 };
 
 /// Shared by all handlers; clones are cheap.
@@ -36,6 +46,12 @@ pub struct Inner {
     pub answers: AnswerCache,
     /// Look-ups on their way.
     pub flights: Flights,
+    /// Places of requests that wait for something outside this process.
+    pub budgets: Budgets,
+    /// Files and logs that are being sent, by client.
+    pub sending: Sending,
+    /// Tasks that last as long as the process.
+    pub followers: Arc<Followers>,
     /// What is counted.
     pub counters: Counters,
     /// What is measured.
@@ -83,6 +99,9 @@ impl AppState {
             catalog: CatalogCache::new(&settings),
             answers: AnswerCache::new(settings.answer_cache_bytes),
             flights: Flights::default(),
+            budgets: Budgets::new(settings.max_requests),
+            sending: Sending::default(),
+            followers: Arc::default(),
             counters: Counters::default(),
             metrics: Metrics::new(),
             tails: Semaphore::new(TAILS_AT_A_TIME),
@@ -107,6 +126,25 @@ impl AppState {
     )]
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    /// A place for a request that waits for something outside this process.
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`] when as many wait for the same.
+    pub fn enter(&self, wait: Wait) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.budgets.enter(wait).inspect_err(|_| {
+            self.metrics.shed.inc();
+        })
+    }
+
+    /// A place for sending something to the client of a request.
+    ///
+    /// # Errors
+    /// [`ApiError::TooManyDownloads`].
+    pub fn send_to(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<Sent, ApiError> {
+        let client = Client::of(peer, headers, self.settings.forwarded_hops);
+        self.sending.enter(client, self.settings.downloads_per_client)
     }
 
     /// Notes that the database's schema is one that this program can use.

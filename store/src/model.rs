@@ -185,6 +185,8 @@ pub struct ArtifactRecord {
     pub private: bool,
     /// When the first of its builds ended, for `Last-Modified`.
     pub finished_at: Timestamp,
+    /// Until then at least one of its builds keeps the file.
+    pub keep_until: Timestamp,
 }
 
 /// A history row whose time is over, with the objects to delete before it.

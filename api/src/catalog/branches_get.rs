@@ -21,5 +21,5 @@ pub async fn branches_get(
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Ok(state.catalog.current()?.document(Document::Branches)?.cached(&headers))
+    Ok(state.catalog.current()?.document(None, Document::Branches)?.cached(&headers))
 }

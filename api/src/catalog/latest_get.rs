@@ -21,5 +21,5 @@ pub async fn latest_get(
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Ok(state.catalog.current()?.document(Document::Latest)?.cached(&headers))
+    Ok(state.catalog.current()?.document(None, Document::Latest)?.cached(&headers))
 }

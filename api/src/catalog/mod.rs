@@ -17,6 +17,7 @@ use asu_store::{
     listen::{CATALOG_CHANNEL, Hint},
 };
 use futures::{StreamExt as _, stream::BoxStream};
+use tokio::sync::Notify;
 
 pub use documents::Document;
 pub use etag::matches as etag_matches;
@@ -28,6 +29,14 @@ use crate::{
 };
 use documents::{Documents, Server};
 
+/// Query of requests about one distribution.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Query {
+    /// Name of the distribution; the default one when absent.
+    #[serde(default)]
+    pub distro: Option<String>,
+}
+
 /// One state of the catalog; requests hold on to the one they began with.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -38,25 +47,32 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The distribution of that name.
-    pub fn distribution(&self, name: &str) -> Option<&Distribution> {
-        self.distributions.get(name).map(|(distribution, _)| distribution)
-    }
-
-    /// The distribution of clients that name none: the one of the settings, or the only one.
+    /// The distribution that a request names, or the one of clients that name none.
     ///
     /// # Errors
-    /// While there is none.
-    pub fn default_distribution(&self) -> Result<&Distribution, ApiError> {
-        self.default_entry().map(|(distribution, _)| distribution)
+    /// [`ApiError::Refused`] for a name that is not offered; while there is no default.
+    pub fn asked(&self, name: Option<&str>) -> Result<&Distribution, ApiError> {
+        self.asked_entry(name).map(|(distribution, _)| distribution)
     }
 
-    /// A document of the default distribution.
+    /// A document of that distribution.
     ///
     /// # Errors
-    /// While there is none.
-    pub fn document(&self, which: Document) -> Result<&documents::Rendered, ApiError> {
-        self.default_entry().map(|(_, documents)| documents.get(which))
+    /// As [`Self::asked`].
+    pub fn document(
+        &self,
+        name: Option<&str>,
+        which: Document,
+    ) -> Result<&documents::Rendered, ApiError> {
+        self.asked_entry(name).map(|(_, documents)| documents.get(which))
+    }
+
+    fn asked_entry(&self, name: Option<&str>) -> Result<&(Distribution, Documents), ApiError> {
+        let Some(name) = name else { return self.default_entry() };
+        self.distributions.get(name).ok_or_else(|| {
+            let shown: String = name.chars().take(64).collect();
+            ApiError::Refused(format!("Unsupported distro: {shown}"))
+        })
     }
 
     fn default_entry(&self) -> Result<&(Distribution, Documents), ApiError> {
@@ -129,8 +145,9 @@ impl CatalogCache {
     }
 }
 
-/// Follows the database's hints for ever: the catalog, and builds whose stored answers changed.
-pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>) {
+/// Follows the database's hints until they end: builds whose stored answers changed are dealt with at
+/// once, and of the catalog [`reload_when_told`] is told, because reading it takes long.
+pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, changed: Arc<Notify>) {
     while let Some(hint) = hints.next().await {
         match hint {
             Hint::Changed { channel, payload } if channel != CATALOG_CHANNEL => {
@@ -139,8 +156,16 @@ pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>) {
                     state.cluster.watch.doubt(&hash);
                 }
             }
-            Hint::Check | Hint::Changed { .. } => reload(&state).await,
+            Hint::Check | Hint::Changed { .. } => changed.notify_one(),
         }
+    }
+}
+
+/// Reads the catalog each time that it may have changed. What is told while it reads is one more time.
+pub async fn reload_when_told(state: AppState, changed: Arc<Notify>) {
+    loop {
+        changed.notified().await;
+        reload(&state).await;
     }
 }
 

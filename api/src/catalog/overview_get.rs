@@ -1,7 +1,10 @@
 //! The overview: everything that clients need before they ask for an image. Its older addresses
 //! answer with 200 themselves, because some clients follow no redirect.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
 use http::HeaderMap;
 
 use super::Document;
@@ -12,17 +15,21 @@ use crate::{error::ApiError, openapi, state::AppState};
     method(get, head),
     path = "/json/v1/overview.json",
     tag = "catalog",
+    params(("distro" = Option<String>, Query, description = "Name of the distribution, as in a request")),
     responses(
         (status = 200, description = "Versions, branches, limits", body = serde_json::Value),
         (status = 304, description = "Not changed"),
+        (status = 400, description = "No such distribution", body = openapi::Error),
         (status = 503, description = "No catalog yet", body = openapi::Error),
     )
 )]
 pub async fn overview_get(
     State(state): State<AppState>,
+    Query(query): Query<super::Query>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    Ok(state.catalog.current()?.document(Document::Overview)?.cached(&headers))
+    let catalog = state.catalog.current()?;
+    Ok(catalog.document(query.distro.as_deref(), Document::Overview)?.cached(&headers))
 }
 
 /// As /json/v1/overview.json
@@ -30,10 +37,15 @@ pub async fn overview_get(
     method(get, head),
     path = "/api/v1/overview",
     tag = "catalog",
+    params(("distro" = Option<String>, Query, description = "Name of the distribution, as in a request")),
     responses((status = 200, description = "As /json/v1/overview.json", body = serde_json::Value))
 )]
-pub async fn overview_v1(State(state): State<AppState>) -> Result<Response, ApiError> {
-    Ok(state.catalog.current()?.document(Document::Overview)?.plain())
+pub async fn overview_v1(
+    State(state): State<AppState>,
+    Query(query): Query<super::Query>,
+) -> Result<Response, ApiError> {
+    let catalog = state.catalog.current()?;
+    Ok(catalog.document(query.distro.as_deref(), Document::Overview)?.plain())
 }
 
 /// As /json/v1/overview.json, for LuCI of 21.02 to 23.05.3
@@ -41,10 +53,14 @@ pub async fn overview_v1(State(state): State<AppState>) -> Result<Response, ApiE
     method(get, head),
     path = "/api/overview",
     tag = "catalog",
+    params(("distro" = Option<String>, Query, description = "Name of the distribution, as in a request")),
     responses((status = 200, description = "As /json/v1/overview.json", body = serde_json::Value))
 )]
-pub async fn overview_old(state: State<AppState>) -> Result<Response, ApiError> {
-    overview_v1(state).await
+pub async fn overview_old(
+    state: State<AppState>,
+    query: Query<super::Query>,
+) -> Result<Response, ApiError> {
+    overview_v1(state, query).await
 }
 
 /// As /json/v1/overview.json, for the oldest clients
@@ -52,8 +68,12 @@ pub async fn overview_old(state: State<AppState>) -> Result<Response, ApiError> 
     method(get, head),
     path = "/overview",
     tag = "catalog",
+    params(("distro" = Option<String>, Query, description = "Name of the distribution, as in a request")),
     responses((status = 200, description = "As /json/v1/overview.json", body = serde_json::Value))
 )]
-pub async fn overview_oldest(state: State<AppState>) -> Result<Response, ApiError> {
-    overview_v1(state).await
+pub async fn overview_oldest(
+    state: State<AppState>,
+    query: Query<super::Query>,
+) -> Result<Response, ApiError> {
+    overview_v1(state, query).await
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::api::{DeleteParams, PostParams, Preconditions, PropagationPolicy};
 use tokio::{sync::MutexGuard, time::Instant};
 
-use super::{Cluster, Entry, Failed, call, secret};
+use super::{Cluster, Entry, Failed, SeenBuild, call, secret};
 use crate::error::{ApiError, CLUSTER};
 
 /// Longest wait for a deleted object to be gone.
@@ -53,7 +53,7 @@ impl Cluster {
     /// When the API server does not answer.
     pub async fn read(&self, hash: &Sha256Hex) -> Result<Option<Entry>, ApiError> {
         let _place = self.reads.acquire().await.map_err(|_| ApiError::Internal)?;
-        match call("read a FirmwareBuild", self.builds.get(&object_name(hash))).await {
+        match call("read a FirmwareBuild", self.seen.get(&object_name(hash))).await {
             Ok(build) => {
                 let found = Entry::of(&build).filter(|entry| entry.hash == *hash);
                 if let Some(entry) = &found {
@@ -75,7 +75,7 @@ impl Cluster {
         let params = PostParams { field_manager: Some(labels::API_MANAGER.into()), dry_run: false };
         match call("create a FirmwareBuild", self.builds.create(&params, &object(new))).await {
             Ok(build) => {
-                let entry = Entry::of(&build).ok_or(ApiError::Internal)?;
+                let entry = Entry::of(&SeenBuild::of(&build)).ok_or(ApiError::Internal)?;
                 tracing::info!(build = entry.name, hash = %new.hash, "created");
                 self.watch.note(entry.clone());
                 self.watch.shown(&entry).await;
@@ -94,7 +94,7 @@ impl Cluster {
     /// object by hand whose name does not fit.
     async fn vanished_or_foreign(&self, new: &NewBuild<'_>) -> Result<Created, ApiError> {
         let name = object_name(new.hash);
-        match call("read a FirmwareBuild", self.builds.get(&name)).await {
+        match call("read a FirmwareBuild", self.seen.get(&name)).await {
             Ok(_) => {
                 tracing::error!(build = name, hash = %new.hash, "its requestHash is another");
                 Err(ApiError::Internal)
@@ -118,7 +118,7 @@ impl Cluster {
                     Err(failed) => return Err(failed.into()),
                 }
             }
-            match call("read a FirmwareBuild", self.builds.get(&old.name)).await {
+            match call("read a FirmwareBuild", self.seen.get(&old.name)).await {
                 Err(Failed::NotFound) => return Ok(()),
                 Ok(build) if build.metadata.uid.as_deref() != Some(&old.uid) => return Ok(()),
                 Ok(build) if Instant::now() < end => {

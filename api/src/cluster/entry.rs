@@ -5,11 +5,99 @@ use asu_core::{
     failure::FailureReason,
     line::sequence,
     queue::{Priority, Waiting},
+    request_hash::object_name,
     stage::Stage,
 };
-use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild, condition, is_true};
+use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild};
 use jiff::Timestamp;
-use kube::ResourceExt as _;
+use kube::{Resource, api::ObjectMeta};
+use serde::{Deserialize, Serialize};
+
+/// A FirmwareBuild as the API reads it: the fields that it needs, and words as they are. A newer
+/// version of the operator may write words that this program does not know, and one such object must
+/// not keep it from seeing all others.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
+#[resource(inherit = FirmwareBuild)]
+pub struct SeenBuild {
+    /// Name, uid, version and times.
+    pub metadata: ObjectMeta,
+    /// What is asked for.
+    #[serde(default)]
+    pub spec: SeenSpec,
+    /// How far it is.
+    #[serde(default)]
+    pub status: Option<SeenStatus>,
+}
+
+/// See [`SeenBuild`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SeenSpec {
+    pub request_hash: String,
+    pub priority: Option<String>,
+    pub request: SeenRequest,
+}
+
+/// See [`SeenBuild`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SeenRequest {
+    pub defaults: Option<SeenDefaults>,
+}
+
+/// See [`SeenBuild`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SeenDefaults {
+    pub secret_name: String,
+}
+
+/// See [`SeenBuild`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SeenStatus {
+    pub stage: Option<String>,
+    pub sequence: Option<i64>,
+    pub conditions: Vec<SeenCondition>,
+}
+
+/// See [`SeenBuild`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SeenCondition {
+    #[serde(rename = "type")]
+    pub type_: String,
+    pub status: String,
+    pub reason: String,
+}
+
+impl SeenBuild {
+    /// What is seen of a build that was created here.
+    pub fn of(build: &FirmwareBuild) -> Self {
+        let defaults = build.spec.request.defaults.as_ref();
+        let defaults =
+            defaults.map(|defaults| SeenDefaults { secret_name: defaults.secret_name.clone() });
+        let word = match build.spec.priority {
+            BuildPriority::Low => "Low",
+            BuildPriority::Normal => "Normal",
+            BuildPriority::High => "High",
+        };
+        Self {
+            metadata: build.metadata.clone(),
+            spec: SeenSpec {
+                request_hash: build.spec.request_hash.clone(),
+                priority: Some(word.to_owned()),
+                request: SeenRequest { defaults },
+            },
+            status: None,
+        }
+    }
+
+    fn condition(&self, wanted: BuildCondition) -> Option<&SeenCondition> {
+        let conditions = self.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        conditions.iter().find(|condition| condition.type_ == wanted.as_str())
+    }
+}
 
 /// One FirmwareBuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,28 +136,33 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads an object; nothing when it lacks what the API server always sets, or its hash is
-    /// malformed.
-    pub fn of(build: &FirmwareBuild) -> Option<Self> {
+    /// Reads an object; nothing when it lacks what the API server always sets, or is not the build of
+    /// its hash: the name of that one is made of the hash, and whoever copies the hash into another
+    /// object must not hide it.
+    pub fn of(build: &SeenBuild) -> Option<Self> {
+        let hash: Sha256Hex = build.spec.request_hash.parse().ok()?;
+        let name = build.metadata.name.clone().filter(|name| *name == object_name(&hash))?;
         let status = build.status.as_ref();
-        let conditions = status.map_or(&[][..], |status| status.conditions.as_slice());
-        let holds = |condition: BuildCondition| is_true(conditions, condition.as_str());
-        let verdict = condition(conditions, BuildCondition::Succeeded.as_str());
+        let holds = |wanted: BuildCondition| {
+            build.condition(wanted).is_some_and(|condition| condition.status == "True")
+        };
+        let verdict = build.condition(BuildCondition::Succeeded);
         let stage = status.and_then(|status| Stage::parse(status.stage.as_deref()?));
+        let defaults = build.spec.request.defaults.as_ref();
         Some(Self {
-            name: build.metadata.name.clone()?,
+            name,
             uid: build.metadata.uid.clone()?,
             sequence: sequence(
                 status.and_then(|status| status.sequence),
                 build.metadata.resource_version.as_deref(),
             ),
-            resource_version: build.resource_version()?,
-            hash: build.spec.request_hash.parse().ok()?,
-            created: build.creation_timestamp()?.0,
-            priority: match build.spec.priority {
-                BuildPriority::Low => Priority::Low,
-                BuildPriority::Normal => Priority::Normal,
-                BuildPriority::High => Priority::High,
+            resource_version: build.metadata.resource_version.clone()?,
+            hash,
+            created: build.metadata.creation_timestamp.as_ref()?.0,
+            priority: match build.spec.priority.as_deref() {
+                Some("Low") => Priority::Low,
+                Some("High") => Priority::High,
+                _ => Priority::Normal,
             },
             deleting: build.metadata.deletion_timestamp.is_some(),
             accepted: holds(BuildCondition::Accepted),
@@ -78,7 +171,7 @@ impl Entry {
             archived: holds(BuildCondition::Archived),
             doubted: false,
             stage: stage.unwrap_or_default(),
-            secret: build.spec.request.defaults.as_ref().map(|it| it.secret_name.clone()),
+            secret: defaults.map(|defaults| defaults.secret_name.clone()),
         })
     }
 
@@ -100,6 +193,8 @@ impl Entry {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     /// A waiting build with this hash text and age in seconds.
@@ -123,26 +218,76 @@ pub(crate) mod tests {
         }
     }
 
+    /// An object as the API server sends it, with this change.
+    fn object(change: impl FnOnce(&mut Value)) -> SeenBuild {
+        let hash = Sha256Hex::of(b"a");
+        let mut object = serde_json::to_value(asu_crds::examples::build()).unwrap();
+        let metadata = json!({
+            "name": object_name(&hash), "uid": "u", "resourceVersion": "1",
+            "creationTimestamp": "2026-01-01T00:00:00Z"
+        });
+        object.as_object_mut().unwrap().insert("metadata".to_owned(), metadata);
+        *object.pointer_mut("/spec/requestHash").unwrap() = json!(hash.to_string());
+        change(&mut object);
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn put(object: &mut Value, parent: &str, key: &str, value: Value) {
+        object.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(key.to_owned(), value);
+    }
+
     #[test]
     fn an_unknown_stage_is_shown_as_init_and_no_status_as_waiting() {
-        let mut build = asu_crds::examples::build();
-        build.metadata.uid = Some("u".into());
-        build.metadata.resource_version = Some("1".into());
-        build.metadata.creation_timestamp =
-            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
-        assert!(Entry::of(&build).unwrap().waits());
-        build.status = Some(asu_crds::FirmwareBuildStatus {
-            stage: Some("signing_images".into()),
-            ..Default::default()
+        assert!(Entry::of(&object(|_| {})).unwrap().waits());
+        let later = object(|it| put(it, "", "status", json!({"stage": "signing_images"})));
+        assert_eq!(Entry::of(&later).unwrap().stage, Stage::Init);
+    }
+
+    #[test]
+    fn words_of_a_newer_version_hide_no_build() {
+        let newer = object(|it| {
+            put(
+                it,
+                "",
+                "status",
+                json!({
+                    "phase": "Paused", "reason": "Unheard", "stage": "signing_images", "more": {"a": 1},
+                    "conditions": [
+                        {"type": "Unheard", "status": "Maybe", "reason": "Of", "message": ""},
+                        {"type": "Admitted", "status": "True", "reason": "Soon", "message": "",
+                         "severity": "High"},
+                        {"type": "Archived", "status": "Perhaps", "reason": "Of", "message": ""}
+                    ]
+                }),
+            );
+            put(it, "/spec", "priority", json!("Urgent"));
+            put(it, "/spec", "retention", json!({"kind": "ForEver"}));
+            put(it, "/spec/request", "filesystem", json!("btrfs"));
+            put(it, "/spec/request", "imageKind", json!(["Iso"]));
         });
-        assert_eq!(Entry::of(&build).unwrap().stage, Stage::Init);
+        let entry = Entry::of(&newer).unwrap();
+        assert_eq!(entry.priority, Priority::Normal);
+        assert!(entry.admitted && !entry.archived);
+    }
+
+    #[test]
+    fn what_was_created_here_is_seen_as_the_watch_shows_it() {
+        let shown = object(|_| {});
+        let mut created = asu_crds::examples::build();
+        created.metadata = shown.metadata.clone();
+        created.spec.request_hash = shown.spec.request_hash.clone();
+        assert_eq!(Entry::of(&SeenBuild::of(&created)), Entry::of(&shown));
     }
 
     #[test]
     fn an_object_with_a_malformed_hash_answers_for_nothing() {
-        let mut build = asu_crds::examples::build();
-        build.metadata.uid = Some("u".into());
-        build.spec.request_hash = "x".into();
-        assert_eq!(Entry::of(&build), None);
+        let bad = object(|it| put(it, "/spec", "requestHash", json!("x")));
+        assert_eq!(Entry::of(&bad), None);
+    }
+
+    #[test]
+    fn an_object_that_copies_the_hash_of_another_answers_for_nothing() {
+        let copy = object(|it| put(it, "/metadata", "name", json!("mine")));
+        assert_eq!(Entry::of(&copy), None);
     }
 }

@@ -17,7 +17,7 @@ use kube::{Api, Client};
 use tokio::sync::Semaphore;
 
 pub use create::{Created, NewBuild};
-pub use entry::Entry;
+pub use entry::{Entry, SeenBuild};
 pub use watch::{Reservation, Watch};
 
 use crate::error::{ApiError, CLUSTER};
@@ -32,6 +32,7 @@ const READS_AT_A_TIME: usize = 32;
 #[derive(Clone)]
 pub struct Cluster {
     builds: Api<FirmwareBuild>,
+    seen: Api<SeenBuild>,
     secrets: Api<Secret>,
     gate: Arc<gate::Gate>,
     reads: Arc<Semaphore>,
@@ -44,6 +45,7 @@ impl Cluster {
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {
             builds: Api::namespaced(client.clone(), namespace),
+            seen: Api::namespaced(client.clone(), namespace),
             secrets: Api::namespaced(client, namespace),
             gate: Arc::default(),
             reads: Arc::new(Semaphore::new(READS_AT_A_TIME)),
@@ -53,7 +55,7 @@ impl Cluster {
 
     /// Follows the FirmwareBuilds for ever.
     pub async fn follow(&self) {
-        self.watch.follow(self.builds.clone()).await;
+        self.watch.follow(self.seen.clone()).await;
     }
 }
 

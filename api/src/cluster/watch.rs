@@ -13,7 +13,6 @@ use asu_core::{
     digest::Sha256Hex,
     line::{AGEING, is_beyond},
 };
-use asu_crds::FirmwareBuild;
 use futures::{StreamExt as _, pin_mut};
 use jiff::Timestamp;
 use kube::Api;
@@ -23,7 +22,8 @@ use kube_runtime::{
 };
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Entry, index::Index};
+use super::{Entry, entry::SeenBuild, index::Index};
+use crate::unknown::Unknown;
 
 /// Objects of one page of the first list: each page is in memory whole, with its package lists.
 const PAGE: u32 = 100;
@@ -40,6 +40,8 @@ pub struct Watch {
     heard: AtomicI64,
     /// Told of news.
     news: Notify,
+    /// Hashes of which nothing was known a moment ago.
+    pub unknown: Unknown,
 }
 
 /// A place among the builds that wait, for one that is about to be created: counted until this is
@@ -71,7 +73,7 @@ impl Watch {
         Ok(Reservation { watch: self.clone(), hash: hash.clone() })
     }
 
-    pub(super) async fn follow(&self, builds: Api<FirmwareBuild>) {
+    pub(super) async fn follow(&self, builds: Api<SeenBuild>) {
         let config = watcher::Config::default().page_size(PAGE);
         let events = watcher::watcher(builds, config).default_backoff();
         pin_mut!(events);
@@ -83,7 +85,7 @@ impl Watch {
         }
     }
 
-    fn take(&self, event: Event<FirmwareBuild>) {
+    fn take(&self, event: Event<SeenBuild>) {
         self.heard.store(seconds_now(), Ordering::Relaxed);
         let mut index = self.write();
         match event {
@@ -99,6 +101,7 @@ impl Watch {
             }
             Event::Apply(build) => {
                 if let Some(entry) = Entry::of(&build) {
+                    self.unknown.forget(&entry.hash);
                     index.put(entry);
                 }
             }
@@ -142,11 +145,13 @@ impl Watch {
 
     /// Notes what was created or read directly, until the watch has it.
     pub fn note(&self, entry: Entry) {
+        self.unknown.forget(&entry.hash);
         self.write().recent.put(entry, Instant::now());
     }
 
     /// Marks the build of a hash as one that may have ended, until there is news of it.
     pub fn doubt(&self, hash: &Sha256Hex) {
+        self.unknown.forget(hash);
         self.write().doubt(hash);
     }
 

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::Semaphore, time::Instant};
 use tower::ServiceExt as _;
 
-use super::{path, router, ticket::Ticket};
+use super::{path, router};
 use crate::{
     error::{ApiError, error_response},
     metrics::Route,
@@ -24,6 +24,9 @@ use crate::{
 /// Longest time to the head of an answer: a client waits 15 s (auc). The bytes of a file may take
 /// as long as they need.
 const ANSWER_WITHIN: Duration = Duration::from_secs(14);
+/// Seconds for which a browser need not ask again whether it may ask: a day, of which Chromium takes
+/// two hours. Without it each poll is two requests.
+const PREFLIGHT_SECONDS: &str = "86400";
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 /// See the module. Clones are cheap.
@@ -44,6 +47,11 @@ impl Front {
     fn over(router: Router, state: AppState, answer_within: Duration) -> Self {
         let places = Arc::new(Semaphore::new(state.settings.max_requests));
         Self { state, router, places, answer_within }
+    }
+
+    /// Bytes a second that clients must take of their answers at least.
+    pub fn min_download_rate(&self) -> u64 {
+        self.state.settings.min_download_rate
     }
 
     #[cfg(test)]
@@ -89,7 +97,7 @@ impl Front {
     /// A body is read before a place is taken: clients that send slowly must not take the places of
     /// those that ask how far their build is, and give up when they are refused.
     async fn handled(&self, request: Request<Body>, route: Route) -> Result<Response, ApiError> {
-        let (mut request, share) = match route {
+        let (request, _share) = match route {
             Route::BuildPost => {
                 let (head, body) = request.into_parts();
                 let read = body::read(body, &self.state.bodies).await.inspect_err(|error| {
@@ -101,16 +109,12 @@ impl Front {
             }
             _ => (request, None),
         };
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        // Until the head of the answer.
+        let Ok(_place) = self.places.clone().try_acquire_owned() else {
             self.state.metrics.shed.inc();
             return Err(ApiError::Busy);
         };
-        let ticket = Ticket::new(place, share);
-        request.extensions_mut().insert(ticket.clone());
-        let answered = self.router.clone().oneshot(request).await;
-        // Until the head of the answer, whatever the handler does with its copy.
-        drop(ticket);
-        match answered {
+        match self.router.clone().oneshot(request).await {
             Ok(response) => Ok(response),
             Err(never) => match never {},
         }
@@ -140,6 +144,7 @@ fn preflight() -> Response {
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
     headers.insert(header::ALLOW, HeaderValue::from_static(METHODS));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
     response
 }
 

@@ -104,6 +104,7 @@ async fn requests_whose_bodies_trickle_in_take_no_place_from_others() {
     assert_eq!(front.answer(look("/quick")).await.status(), 200);
     let preflight = front.answer(ask(Method::OPTIONS, "/api/v1/build", Body::empty())).await;
     assert_eq!(preflight.status(), 204);
+    assert_eq!(preflight.headers()[header::ACCESS_CONTROL_MAX_AGE], "86400");
     let whole = front.answer(ask(Method::POST, "/api/v1/build", Body::from("{}"))).await;
     assert_eq!(whole.status(), 200);
 }

@@ -1,4 +1,4 @@
-//! A socket whose reader must not stand still.
+//! A socket whose reader must not stand still, nor take next to nothing.
 
 use std::{
     io::{self, IoSlice},
@@ -9,37 +9,59 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 
-/// Ends a write that finds no room for some time: whoever takes nothing of what it asked for must
-/// not hold memory and a place for ever. However slowly something is taken, it goes on.
+/// How slowly a reader may take what it asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Time that is looked at. Only that in which a write finds no room counts: a reader that keeps
+    /// up is never measured.
+    pub window: Duration,
+    /// Bytes that must be taken within it.
+    pub bytes: u64,
+}
+
+/// Ends writes to a reader that is slower than its pace: whoever takes nothing, or a few bytes a
+/// minute, of what it asked for must not hold memory and a place for ever.
 #[derive(Debug)]
 pub struct WriteIdle<S> {
     inner: S,
-    most: Duration,
+    pace: Pace,
+    /// Time without room since the window began, as far as it is over.
+    blocked: Duration,
+    /// Bytes that were taken since the window began.
+    taken: u64,
     /// Runs while there is no room.
-    waiting: Option<Pin<Box<Sleep>>>,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl<S> WriteIdle<S> {
-    /// Around `inner`, whose writes may find no room for `most`.
-    pub fn new(inner: S, most: Duration) -> Self {
-        Self { inner, most, waiting: None }
+    /// Around `inner`, whose reader keeps this pace.
+    pub fn new(inner: S, pace: Pace) -> Self {
+        Self { inner, pace, blocked: Duration::ZERO, taken: 0, waiting: None }
     }
 
-    fn bounded<T>(
+    fn bounded(
         &mut self,
         context: &mut Context<'_>,
-        done: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if done.is_ready() {
-            self.waiting = None;
-            return done;
+        done: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(result) = done {
+            if let Some((since, _)) = self.waiting.take() {
+                self.blocked = self.blocked.saturating_add(since.elapsed());
+            }
+            let bytes = result.as_ref().map_or(0, |bytes| *bytes as u64);
+            self.taken = self.taken.saturating_add(bytes);
+            if self.taken >= self.pace.bytes {
+                (self.blocked, self.taken) = (Duration::ZERO, 0);
+            }
+            return Poll::Ready(result);
         }
-        let most = self.most;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(most)));
-        ready!(waiting.as_mut().poll(context));
+        let left = self.pace.window.saturating_sub(self.blocked);
+        let (_, timer) =
+            self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
+        ready!(timer.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
@@ -93,24 +115,56 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn slow(bytes: u64) -> Pace {
+        Pace { window: MINUTE, bytes }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_nothing_ends_the_connection() {
         let (near, _far) = duplex(16);
-        let mut socket = WriteIdle::new(near, Duration::from_millis(20));
+        let mut socket = WriteIdle::new(near, slow(1));
+        let begun = Instant::now();
         let error = socket.write_all(&[0; 100]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed().as_secs(), 60);
+    }
+
+    /// Takes eight bytes each `every`; gives what came of writing a thousand to it.
+    async fn written(every: Duration, pace: Pace) -> io::Result<()> {
+        let (near, mut far) = duplex(16);
+        let mut socket = WriteIdle::new(near, pace);
+        let reading = async {
+            let mut piece = [0; 8];
+            while far.read_exact(&mut piece).await.is_ok() {
+                tokio::time::sleep(every).await;
+            }
+        };
+        let writing = async move { socket.write_all(&[7; 1000]).await };
+        tokio::join!(writing, reading).0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_a_few_bytes_a_minute_ends_the_connection() {
+        let error = written(Duration::from_secs(20), slow(64)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
-    #[tokio::test]
-    async fn a_reader_that_takes_little_by_little_gets_everything() {
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_keeps_the_pace_gets_everything_however_long_that_takes() {
+        written(Duration::from_secs(5), slow(64)).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_without_anything_to_send_does_not_count() {
         let (near, mut far) = duplex(16);
-        let mut socket = WriteIdle::new(near, Duration::from_mins(1));
-        let writing = async {
-            socket.write_all(&[7; 1000]).await.unwrap();
-            drop(socket);
-        };
-        let mut read = Vec::new();
-        tokio::join!(writing, async { far.read_to_end(&mut read).await.unwrap() });
-        assert_eq!(read, [7; 1000]);
+        let mut socket = WriteIdle::new(near, slow(64));
+        let mut piece = [0; 8];
+        for _ in 0..20 {
+            socket.write_all(&[7; 8]).await.unwrap();
+            far.read_exact(&mut piece).await.unwrap();
+            tokio::time::sleep(MINUTE).await;
+        }
     }
 }

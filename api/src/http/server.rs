@@ -13,14 +13,18 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
-use super::{front::Front, idle::WriteIdle};
+use super::{
+    clients::Peer,
+    front::Front,
+    idle::{Pace, WriteIdle},
+};
 
 /// Longest time for the head of a request, idle connections included: an ingress keeps them open.
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// Longest wait for running requests when the process ends. Pods are given 30 s.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
-/// Longest time for which a client takes nothing of its answer.
-const TAKEN_WITHIN: Duration = Duration::from_mins(1);
+/// Time over which it is measured how much a client takes of its answer.
+const PACE_WINDOW: Duration = Duration::from_mins(1);
 /// Bytes that a connection reads ahead, and about as many that it holds for sending. Without it
 /// hyper takes 400 KiB of each.
 const BUFFER: usize = 64 * 1024;
@@ -37,12 +41,25 @@ pub enum Answering {
 }
 
 impl Answering {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response, Infallible> {
-        let request = request.map(Body::new);
+    async fn answer(self, request: Request<Incoming>, peer: Peer) -> Result<Response, Infallible> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
         match self {
             Self::Front(front) => Ok(front.answer(request).await),
             Self::Admin(router) => router.oneshot(request).await,
         }
+    }
+}
+
+impl Answering {
+    /// How slowly clients may take their answers.
+    fn pace(&self) -> Pace {
+        let rate = match self {
+            Self::Front(front) => front.min_download_rate(),
+            Self::Admin(_) => 1,
+        };
+        let bytes = rate.saturating_mul(PACE_WINDOW.as_secs()).max(1);
+        Pace { window: PACE_WINDOW, bytes }
     }
 }
 
@@ -65,8 +82,10 @@ pub async fn serve(
             next = next => next,
         };
         match accepted {
-            Ok((socket, _)) => {
-                let connection = connection(socket, answering.clone(), stop.clone(), TAKEN_WITHIN);
+            Ok((socket, peer)) => {
+                let slowest = answering.pace();
+                let connection =
+                    connection((socket, Peer(peer)), answering.clone(), stop.clone(), slowest);
                 running.spawn(async move {
                     connection.await;
                     drop(place);
@@ -85,20 +104,20 @@ pub async fn serve(
 }
 
 async fn connection(
-    socket: TcpStream,
+    (socket, peer): (TcpStream, Peer),
     answering: Answering,
     stop: CancellationToken,
-    taken_within: Duration,
+    pace: Pace,
 ) {
     // Answers are written whole: waiting for more to send would only delay them.
     let _ = socket.set_nodelay(true);
-    let service = service_fn(move |request| answering.clone().answer(request));
+    let service = service_fn(move |request| answering.clone().answer(request, peer));
     // Never with `pipeline_flush`: hyper then takes a whole file into memory for a slow reader.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(WriteIdle::new(socket, taken_within)), service);
+        .serve_connection(TokioIo::new(WriteIdle::new(socket, pace)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

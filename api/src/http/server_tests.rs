@@ -10,12 +10,13 @@ const LONG: Duration = Duration::from_mins(1);
 
 /// A client's end of a connection, and the task that serves it.
 #[expect(clippy::disallowed_methods, reason = "the test itself waits for it")]
-async fn connect(front: Front, taken_within: Duration) -> (TcpStream, tokio::task::JoinHandle<()>) {
+async fn connect(front: Front, window: Duration) -> (TcpStream, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (socket, _) = listener.accept().await.unwrap();
+    let (socket, peer) = listener.accept().await.unwrap();
     let stop = CancellationToken::new();
-    let task = tokio::spawn(connection(socket, Answering::Front(front), stop, taken_within));
+    let pace = Pace { window, bytes: 1 };
+    let task = tokio::spawn(connection((socket, Peer(peer)), Answering::Front(front), stop, pace));
     (client, task)
 }
 

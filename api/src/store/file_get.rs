@@ -9,25 +9,28 @@ use asu_store::{
     model::{ArtifactRecord, CounterKind},
 };
 use axum::{
+    Extension,
     body::Body,
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use jiff::fmt::rfc2822;
+use jiff::{Timestamp, fmt::rfc2822};
 
 use super::range::{Wanted, wanted};
 use crate::{
+    budgets::Wait,
     catalog::etag_matches,
     error::{ApiError, error_response},
+    http::clients::{Peer, Sent},
     openapi,
     state::AppState,
 };
 
 const NOT_FOUND: ApiError = ApiError::NotFound("Not found");
-/// Below one build key a name has the same bytes for ever.
-const PUBLIC: &str = "public, max-age=31536000, immutable";
+/// Longest lifetime that a cache is given: a year.
+const MAX_AGE: i64 = 31_536_000;
 const PRIVATE: &str = "private, no-store";
 
 /// A file of a finished build
@@ -51,6 +54,7 @@ const PRIVATE: &str = "private, no-store";
 pub async fn file_get(
     State(state): State<AppState>,
     Path((bin_dir, file)): Path<(String, String)>,
+    peer: Option<Extension<Peer>>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -58,8 +62,11 @@ pub async fn file_get(
     if !is_plain_file_name(&file) {
         return Err(NOT_FOUND);
     }
+    // Until the head of the answer.
+    let _waits = state.enter(Wait::File)?;
     let row = state.database.artifact(&build_key, &file).await?.ok_or(NOT_FOUND)?;
-    let facts = Facts::of(&row);
+    let facts = Facts::of(&row, state.now());
+    let peer = peer.map(|Extension(peer)| peer);
     if etag_matches(&headers, &facts.etag) {
         return Ok(facts.dress(StatusCode::NOT_MODIFIED.into_response()));
     }
@@ -69,14 +76,16 @@ pub async fn file_get(
     match wanted(&headers, row.size, &facts.etag, &facts.modified) {
         Wanted::Unsatisfiable => Ok(unsatisfiable(row.size)),
         Wanted::Whole => {
-            let body = open(&state, &row, 0..row.size).await?;
+            let sent = state.send_to(peer, &headers)?;
+            let body = open(&state, &row, 0..row.size, sent).await?;
             state.counters.add(CounterKind::Served, Some(&row.request_hash), state.now());
             Ok(facts.with_length(Response::new(body), row.size))
         }
         Wanted::Part(part) => {
             let length = part.end.saturating_sub(part.start);
             let told = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), row.size);
-            let mut response = Response::new(open(&state, &row, part).await?);
+            let sent = state.send_to(peer, &headers)?;
+            let mut response = Response::new(open(&state, &row, part, sent).await?);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             state.counters.add(CounterKind::Served, Some(&row.request_hash), state.now());
             set(&mut response, header::CONTENT_RANGE, &told);
@@ -85,9 +94,15 @@ pub async fn file_get(
     }
 }
 
-async fn open(state: &AppState, row: &ArtifactRecord, part: Range<u64>) -> Result<Body, ApiError> {
-    // Held until the last byte was taken: how fast that goes is up to the client.
+async fn open(
+    state: &AppState,
+    row: &ArtifactRecord,
+    part: Range<u64>,
+    sent: Sent,
+) -> Result<Body, ApiError> {
+    // Both are held until the last byte was taken: how fast that goes is up to the client.
     let place = state.downloads.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let place = (place, sent);
     match state.artifacts.read_range(&row.object_key, part).await {
         Ok(bytes) => Ok(Body::from_stream(bytes.inspect(move |_| {
             let _held = &place;
@@ -106,30 +121,37 @@ fn unsatisfiable(size: u64) -> Response {
     response
 }
 
+/// Below one build key a name has the same bytes for as long as the files are kept. Afterwards the key
+/// may be built anew with others, so no cache keeps them longer than we do.
+fn public(keep_until: Timestamp, now: Timestamp) -> String {
+    let left = keep_until.duration_since(now).as_secs().clamp(0, MAX_AGE);
+    format!("public, max-age={left}, immutable")
+}
+
 /// What the headers of a file say.
 struct Facts {
     etag: String,
     modified: String,
     disposition: String,
-    cache: &'static str,
+    cache: String,
 }
 
 impl Facts {
-    fn of(row: &ArtifactRecord) -> Self {
+    fn of(row: &ArtifactRecord, now: Timestamp) -> Self {
         Self {
             etag: format!("\"{}\"", row.sha256),
             modified: rfc2822::DateTimePrinter::new()
                 .timestamp_to_rfc9110_string(&row.finished_at)
                 .unwrap_or_default(),
             disposition: format!("attachment; filename=\"{}\"", row.name),
-            cache: if row.private { PRIVATE } else { PUBLIC },
+            cache: if row.private { PRIVATE.to_owned() } else { public(row.keep_until, now) },
         }
     }
 
     fn dress(&self, mut response: Response) -> Response {
         set(&mut response, header::ETAG, &self.etag);
         set(&mut response, header::LAST_MODIFIED, &self.modified);
-        set(&mut response, header::CACHE_CONTROL, self.cache);
+        set(&mut response, header::CACHE_CONTROL, &self.cache);
         response
     }
 
@@ -147,5 +169,21 @@ impl Facts {
 fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn no_cache_keeps_a_file_longer_than_the_store_does() {
+        let now = Timestamp::UNIX_EPOCH;
+        let after = |hours| public(now + SignedDuration::from_hours(hours), now);
+        assert_eq!(after(2), "public, max-age=7200, immutable");
+        assert_eq!(after(24 * 9999), "public, max-age=31536000, immutable");
+        assert_eq!(after(-1), "public, max-age=0, immutable");
     }
 }

@@ -7,16 +7,16 @@ use asu_core::{
     request_hash::request_hash,
 };
 use asu_store::model::CounterKind;
-use axum::{Extension, extract::State, response::Response};
+use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::parse;
 use crate::{
     answers,
+    budgets::Wait,
     cluster::{Created, Entry, NewBuild},
     error::ApiError,
-    http::ticket::Ticket,
     lookup::{Found, look_up, look_up_alone},
     openapi,
     state::AppState,
@@ -42,11 +42,7 @@ use crate::{
         (status = 529, description = "Too many builds wait", body = openapi::Error),
     )
 )]
-pub async fn build_post(
-    State(state): State<AppState>,
-    Extension(ticket): Extension<Ticket>,
-    body: Bytes,
-) -> Result<Response, ApiError> {
+pub async fn build_post(State(state): State<AppState>, body: Bytes) -> Result<Response, ApiError> {
     let asked = parse::parse(&body)?;
     drop(body);
     let admission = admit(&state, &asked)?;
@@ -58,12 +54,22 @@ pub async fn build_post(
             state.counters.add(CounterKind::CacheHit, Some(&hash), state.now());
             Ok(stored.response())
         }
-        Found::Alive(entry) => attach(&state, &entry, script.as_deref()).await,
+        Found::Alive(entry) => {
+            // Without a script it is answered from memory.
+            let _waits = script.as_ref().map(|_| state.enter(Wait::Creation)).transpose()?;
+            attach(&state, &entry, script.as_deref()).await
+        }
         Found::Nothing(_) => {
+            let _waits = state.enter(Wait::Creation)?;
+            // Waited for here, not in the task: clients that hang up at once must not start any
+            // amount of tasks.
+            let place = state.budgets.create().await.inspect_err(|_| {
+                state.metrics.shed.inc();
+            })?;
             let creating = state.creating.clone();
             let task = creating.spawn(async move {
                 let created = create(&state, &hash, admission, script.as_deref()).await;
-                drop(ticket);
+                drop(place);
                 created
             });
             finished(task).await
@@ -85,13 +91,7 @@ async fn finished(task: JoinHandle<Result<Response, ApiError>>) -> Result<Respon
 
 fn admit(state: &AppState, asked: &parse::BuildRequest) -> Result<Admission, ApiError> {
     let catalog = state.catalog.current()?;
-    let distribution = match asked.distribution.as_deref() {
-        None => catalog.default_distribution()?,
-        Some(name) => catalog.distribution(name).ok_or_else(|| {
-            let shown: String = name.chars().take(64).collect();
-            ApiError::Refused(format!("Unsupported distro: {shown}"))
-        })?,
-    };
+    let distribution = catalog.asked(asked.distribution.as_deref())?;
     Ok(admission::admit(&asked.asked, distribution)?)
 }
 

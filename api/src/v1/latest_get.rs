@@ -12,5 +12,5 @@ use crate::{catalog::Document, error::ApiError, state::AppState};
     responses((status = 200, description = "As /json/v1/latest.json", body = serde_json::Value))
 )]
 pub async fn latest_get(State(state): State<AppState>) -> Result<Response, ApiError> {
-    Ok(state.catalog.current()?.document(Document::Latest)?.plain())
+    Ok(state.catalog.current()?.document(None, Document::Latest)?.plain())
 }

@@ -2,16 +2,19 @@
 
 use asu_store::BuildRepository as _;
 use axum::{
+    Extension,
     body::Body,
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use http::header;
+use http::{HeaderMap, header};
 
 use crate::{
+    budgets::Wait,
     error::ApiError,
+    http::clients::Peer,
     log_text::LogText,
     openapi,
     state::{AppState, parse_hash},
@@ -38,12 +41,16 @@ const NO_LOG: ApiError = ApiError::NotFound("this build has no log");
 pub async fn log_get(
     State(state): State<AppState>,
     Path(hash): Path<String>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let hash = parse_hash(&hash)?;
     let coming = state.cluster.watch.get(&hash).filter(|entry| !entry.archived);
     if coming.as_ref().is_some_and(|entry| !entry.doubted) {
         return Err(NOT_YET);
     }
+    // Until the head of the answer.
+    let _waits = state.enter(Wait::Log)?;
     let record = state.database.newest_by_hash(&hash).await?;
     // Somebody said that a build of this hash was archived: it may have been another than this one.
     let is_its_own = |uid: &str| coming.as_ref().is_none_or(|entry| entry.uid == uid);
@@ -52,8 +59,10 @@ pub async fn log_get(
         let alive = state.cluster.read(&hash).await?.is_some_and(|entry| !entry.archived);
         return Err(if alive { NOT_YET } else { ApiError::UnknownHash });
     };
-    // Held until the last byte was taken: how fast that goes is up to the client.
+    // Both are held until the last byte was taken: how fast that goes is up to the client.
+    let sent = state.send_to(peer.map(|Extension(peer)| peer), &headers)?;
     let place = state.log_readers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let place = (place, sent);
     let mut log = LogText::open(&state.artifacts, &record).await?.ok_or(NO_LOG)?;
     // A log that cannot be read is an error, not an answer that breaks off.
     let first = log.next().await?.unwrap_or_default();

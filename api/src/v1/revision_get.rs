@@ -3,13 +3,13 @@
 use asu_core::version::branch_of;
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
 use http::header;
 use serde_json::json;
 
-use crate::{error::ApiError, openapi, state::AppState};
+use crate::{catalog, error::ApiError, openapi, state::AppState};
 
 /// Revision of a target
 #[utoipa::path(
@@ -20,6 +20,7 @@ use crate::{error::ApiError, openapi, state::AppState};
         ("version" = String, Path, description = "For example 24.10.7"),
         ("target" = String, Path, description = "For example ath79"),
         ("subtarget" = String, Path, description = "For example generic"),
+        ("distro" = Option<String>, Query, description = "Name of the distribution, as in a request"),
     ),
     responses(
         (status = 200, description = "The revision", body = serde_json::Value),
@@ -30,9 +31,10 @@ use crate::{error::ApiError, openapi, state::AppState};
 pub async fn revision_get(
     State(state): State<AppState>,
     Path((version, target, subtarget)): Path<(String, String, String)>,
+    Query(query): Query<catalog::Query>,
 ) -> Result<Response, ApiError> {
     let catalog = state.catalog.current()?;
-    let distribution = catalog.default_distribution()?;
+    let distribution = catalog.asked(query.distro.as_deref())?;
     let shown = |text: &str| text.chars().take(64).collect::<String>();
     let Some(found) = distribution.version(&version) else {
         let is_branch = |name: &str| distribution.offer.branches.iter().any(|it| it.name == name);

@@ -138,7 +138,8 @@ impl BuildRepository for PgStore {
             let row = sqlx::query!(
                 r#"select a.name, a.size, a.sha256, a.object_key, b.request_hash,
                           bool_or(b.private) over () as "private!",
-                          min(b.finished_at) over () as "finished_at!: PgTime"
+                          min(b.finished_at) over () as "finished_at!: PgTime",
+                          max(b.keep_until) over () as "keep_until!: PgTime"
                    from builds b join artifacts a on a.build_key = b.build_key
                    where b.build_key = $1 and a.name = $2 and b.files_deleted_at is null
                    order by b.finished_at desc, b.archived_at desc
@@ -157,6 +158,7 @@ impl BuildRepository for PgStore {
                     name: row.name,
                     private: row.private,
                     finished_at: row.finished_at.0,
+                    keep_until: row.keep_until.0,
                     object_key: row.object_key,
                 })
             })

@@ -290,3 +290,32 @@ async fn an_object_with_the_name_but_another_hash_never_answers_for_a_request() 
     world.builds().delete(&name, &DeleteParams::default()).await.unwrap();
     assert_eq!(api.post(&body()).await.status, 202);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_copies_the_hash_of_a_build_neither_hides_nor_ends_it() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let hash = api.post(&body()).await.hash();
+    let mut copy = world.object(&hash).await;
+    copy.metadata = kube::api::ObjectMeta { name: Some("copy".into()), ..Default::default() };
+    copy.status = None;
+    let made = world.builds().create(&kube::api::PostParams::default(), &copy).await.unwrap();
+    assert_eq!(api.state(&hash).await.status, 202);
+    let gone = kube::api::DeleteParams::default();
+    world.builds().delete("copy", &gone).await.unwrap();
+    // News of a later object comes after the news of the copy.
+    let later = api.post(&with("packages", json!(["nano"]))).await.hash();
+    assert_eq!(api.state(&later).await.status, 202);
+    assert_eq!(api.state(&hash).await.status, 202, "{:?}", made.metadata.uid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_that_was_unknown_a_moment_ago_is_answered_as_soon_as_it_is_created() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let hash = request_hash(&request()).to_string();
+    assert_eq!(api.state(&hash).await.status, 404);
+    assert_eq!(api.state(&hash).await.status, 404);
+    assert_eq!(api.post(&body()).await.hash(), hash);
+    assert_eq!(api.state(&hash).await.status, 202);
+}

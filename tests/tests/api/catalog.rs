@@ -47,6 +47,22 @@ async fn the_revision_comes_from_the_catalog() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn catalog_routes_are_about_the_distribution_that_is_named() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    for path in
+        ["/api/v1/revision/24.10.7/ath79/generic", "/json/v1/overview.json", "/api/v1/overview"]
+    {
+        let default = api.get(path).await;
+        let named = api.get(&format!("{path}?distro=openwrt")).await;
+        assert_eq!((named.status, &named.json), (200, &default.json), "{path}");
+        let unknown = api.get(&format!("{path}?distro=nothing")).await;
+        let detail = (unknown.status, unknown.json["detail"].clone());
+        assert_eq!(detail, (400, json!("Unsupported distro: nothing")), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_the_catalog_is_seen_without_a_restart() {
     let mut world = World::new().await;
     let api = world.replica().await;

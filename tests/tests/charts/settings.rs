@@ -65,8 +65,11 @@ fn left_to_extra_env(program: &str) -> &'static [&'static str] {
             "ASU_ANSWER_CACHE_BYTES",
             "ASU_DATABASE_CONNECTIONS",
             "ASU_DATABASE_URL_FILE",
+            "ASU_DOWNLOADS_PER_CLIENT",
+            "ASU_FORWARDED_HOPS",
             "ASU_MAX_CONNECTIONS",
             "ASU_MAX_REQUESTS",
+            "ASU_MIN_DOWNLOAD_RATE",
         ],
         _ => &["ASU_MIGRATE_PATIENCE"],
     }

@@ -1,0 +1,119 @@
+//! How many requests may wait at a time for something outside this process, by what they are about.
+//! What is answered from memory takes no part in it: while the database or the API server hangs,
+//! the requests that need them fill their own budget and no other.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::ApiError;
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// A new build, or what is known of its request.
+    Creation,
+    /// What is known of a request hash.
+    Poll,
+    /// The row and the first bytes of a file.
+    File,
+    /// The row and the first bytes of a log.
+    Log,
+}
+
+impl Wait {
+    const ALL: [Self; 4] = [Self::Creation, Self::Poll, Self::File, Self::Log];
+
+    /// One in so many of the requests that are worked on. Together they are less than all, so that
+    /// what is answered from memory always finds a place.
+    fn share(self) -> usize {
+        match self {
+            Self::Creation => 2,
+            Self::Poll | Self::File => 8,
+            Self::Log => 16,
+        }
+    }
+}
+
+/// Objects that are created at a time. Equal requests share one creation.
+const CREATIONS: usize = 64;
+/// Longest wait for the creation of others.
+const CREATION_WITHIN: Duration = Duration::from_secs(2);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Budgets {
+    waits: Vec<(Wait, Arc<Semaphore>)>,
+    creations: Arc<Semaphore>,
+}
+
+impl Budgets {
+    /// Of a process that works on so many requests at a time.
+    pub fn new(requests: usize) -> Self {
+        let budget = |wait: Wait| Arc::new(Semaphore::new((requests / wait.share()).max(1)));
+        Self {
+            waits: Wait::ALL.iter().map(|wait| (*wait, budget(*wait))).collect(),
+            creations: Arc::new(Semaphore::new(CREATIONS)),
+        }
+    }
+
+    /// A place among the requests that wait for the same, until it is dropped.
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`] at once when there is none.
+    pub fn enter(&self, wait: Wait) -> Result<OwnedSemaphorePermit, ApiError> {
+        let budget = self.waits.iter().find(|(of, _)| *of == wait).map(|(_, budget)| budget);
+        let place = budget.and_then(|budget| budget.clone().try_acquire_owned().ok());
+        place.ok_or(ApiError::Busy)
+    }
+
+    /// A place among the objects that are being created. The work that holds it may go on when its
+    /// client is gone.
+    ///
+    /// # Errors
+    /// [`ApiError::Busy`] when there is none for two seconds.
+    pub async fn create(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        match tokio::time::timeout(CREATION_WITHIN, self.creations.clone().acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(ApiError::Busy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_budgets_together_leave_places_for_what_is_answered_from_memory() {
+        for requests in [16, 100, 1024] {
+            let taken: usize = Wait::ALL.iter().map(|wait| requests / wait.share()).sum();
+            assert!(taken < requests, "{requests}");
+        }
+    }
+
+    #[test]
+    fn requests_that_wait_for_one_thing_take_no_place_of_those_that_wait_for_another() {
+        let budgets = Budgets::new(16);
+        let mut held = Vec::new();
+        while let Ok(place) = budgets.enter(Wait::Creation) {
+            held.push(place);
+        }
+        assert_eq!(held.len(), 8);
+        assert!(budgets.enter(Wait::Poll).is_ok() && budgets.enter(Wait::File).is_ok());
+        held.pop();
+        assert!(budgets.enter(Wait::Creation).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_creation_waits_for_others_only_so_long() {
+        let budgets = Budgets::new(16);
+        let mut held = Vec::new();
+        for _ in 0..CREATIONS {
+            held.push(budgets.create().await.unwrap());
+        }
+        assert!(matches!(budgets.create().await, Err(ApiError::Busy)));
+        let (next, ()) = tokio::join!(budgets.create(), async { drop(held.pop()) });
+        assert!(next.is_ok());
+    }
+}

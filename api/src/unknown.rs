@@ -1,0 +1,82 @@
+//! Request hashes of which nothing was known a moment ago. Clients that ask for one again and again
+//! then cost neither a query nor a call of the API server.
+//!
+//! A wrong 404 would be final for most clients, so this forgets after a second, and at once when a
+//! build of the hash is created here, shows in the watch, or is archived.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use asu_core::digest::Sha256Hex;
+use tokio::time::Instant;
+
+/// Time for which a hash stays unknown.
+const FOR: Duration = Duration::from_secs(1);
+/// Maximum number of hashes. When there are more, those whose time is over go, else all.
+const MOST: usize = 10_000;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Unknown(Mutex<HashMap<Sha256Hex, Instant>>);
+
+impl Unknown {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Sha256Hex, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a look which began at `since` found nothing.
+    pub fn note(&self, hash: &Sha256Hex, since: Instant) {
+        let mut known = self.lock();
+        if known.len() >= MOST {
+            known.retain(|_, since| since.elapsed() < FOR);
+        }
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(hash.clone(), since);
+    }
+
+    /// Whether nothing was known of it a moment ago.
+    pub fn contains(&self, hash: &Sha256Hex) -> bool {
+        self.lock().get(hash).is_some_and(|since| since.elapsed() < FOR)
+    }
+
+    /// There is a build of it.
+    pub fn forget(&self, hash: &Sha256Hex) {
+        self.lock().remove(hash);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(n: usize) -> Sha256Hex {
+        Sha256Hex::of(&n.to_be_bytes())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hash_is_unknown_for_a_second_or_until_a_build_of_it_is_known() {
+        let unknown = Unknown::default();
+        for n in 0..2 {
+            unknown.note(&hash(n), Instant::now());
+        }
+        unknown.forget(&hash(0));
+        assert!(!unknown.contains(&hash(0)) && unknown.contains(&hash(1)));
+        tokio::time::advance(FOR).await;
+        assert!(!unknown.contains(&hash(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_are_tried_the_memory_is_bounded() {
+        let unknown = Unknown::default();
+        for n in 0..MOST + 5 {
+            unknown.note(&hash(n), Instant::now());
+        }
+        assert!(unknown.lock().len() <= MOST);
+        assert!(unknown.contains(&hash(MOST + 4)));
+    }
+}
