@@ -38,7 +38,7 @@ impl Wait {
 /// Objects that are created at a time. Equal requests share one creation.
 const CREATIONS: usize = 64;
 /// Longest wait for the creation of others.
-const CREATION_WITHIN: Duration = Duration::from_secs(2);
+const CREATION_WITHIN: Duration = Duration::from_secs(4);
 
 /// See the module.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Budgets {
     /// client is gone.
     ///
     /// # Errors
-    /// [`ApiError::Busy`] when there is none for two seconds.
+    /// [`ApiError::Busy`] when there is none for four seconds.
     pub async fn create(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         match tokio::time::timeout(CREATION_WITHIN, self.creations.clone().acquire_owned()).await {
             Ok(Ok(place)) => Ok(place),

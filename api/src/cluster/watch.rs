@@ -73,6 +73,14 @@ impl Watch {
         Ok(Reservation { watch: self.clone(), hash: hash.clone() })
     }
 
+    /// Number of builds that wait, when [`Self::reserve`] would refuse another. Never for a build that
+    /// is about to be created: whoever asks for the same is answered for that.
+    pub fn is_full_for(&self, hash: &Sha256Hex, most: usize) -> Option<usize> {
+        let index = self.read();
+        let waiting = index.waiting();
+        (waiting > most && !index.reserved.contains(hash)).then_some(waiting)
+    }
+
     pub(super) async fn follow(&self, builds: Api<SeenBuild>) {
         let config = watcher::Config::default().page_size(PAGE);
         let events = watcher::watcher(builds, config).default_backoff();

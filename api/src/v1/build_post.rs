@@ -61,6 +61,10 @@ pub async fn build_post(State(state): State<AppState>, body: Bytes) -> Result<Re
         }
         Found::Nothing(_) => {
             let _waits = state.enter(Wait::Creation)?;
+            let most = state.settings.max_pending;
+            if let Some(waiting) = state.cluster.watch.is_full_for(&hash, most) {
+                return Err(ApiError::Overload(waiting));
+            }
             // Waited for here, not in the task: clients that hang up at once must not start any
             // amount of tasks.
             let place = state.budgets.create().await.inspect_err(|_| {
