@@ -36,9 +36,9 @@ impl Wait {
 }
 
 /// Objects that are created at a time. Equal requests share one creation.
-const CREATIONS: usize = 64;
+const CREATIONS: usize = 128;
 /// Longest wait for the creation of others.
-const CREATION_WITHIN: Duration = Duration::from_secs(4);
+const CREATION_WITHIN: Duration = Duration::from_secs(8);
 
 /// See the module.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Budgets {
     /// client is gone.
     ///
     /// # Errors
-    /// [`ApiError::Busy`] when there is none for four seconds.
+    /// [`ApiError::Busy`] when there is none for eight seconds.
     pub async fn create(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         match tokio::time::timeout(CREATION_WITHIN, self.creations.clone().acquire_owned()).await {
             Ok(Ok(place)) => Ok(place),
