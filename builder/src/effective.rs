@@ -56,6 +56,14 @@ impl Effective {
             repositories: &request.repositories,
             mode: request.repositories_mode,
         };
+        if let Some(name) = repositories_file::taken_name(repositories, &rewrite) {
+            return Err(Failure::new(
+                FailureReason::Refused,
+                format!(
+                    "The ImageBuilder has a feed of its own with the name {name}: give the repository another one"
+                ),
+            ));
+        }
         let repositories_file = repositories_file::rewrite(repositories, &rewrite);
         Ok(Self {
             extra_image_name: packages::image_name_part(&packages),
@@ -111,6 +119,31 @@ impl Effective {
             indexes,
         })
     }
+}
+
+/// Refuses a key of the request that has the fingerprint of another key of the tree: package managers
+/// find keys by it, and feeds of the distribution would fail.
+///
+/// # Errors
+/// Which key it is.
+pub fn check_keys(
+    keys: &BTreeMap<String, String>,
+    own: impl Fn(&str) -> Option<String>,
+) -> Result<(), Failure> {
+    let line = |key: &str| {
+        key.lines().rfind(|line| !line.trim().is_empty()).map(|it| it.trim().to_owned())
+    };
+    for (name, key) in keys {
+        if own(name).is_some_and(|own| line(&own) != line(key)) {
+            return Err(Failure::new(
+                FailureReason::Refused,
+                format!(
+                    "A key of repository_keys has the fingerprint {name} of another key of the ImageBuilder"
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_tree(plan: &BuildPlan, marker: &Marker) -> Result<(), Failure> {
@@ -191,7 +224,12 @@ fn key_files<'a>(keys: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String,
             ));
         };
         let text = format!("untrusted comment: {fingerprint}\n{line}\n");
-        files.insert(fingerprint, text);
+        if files.insert(fingerprint.clone(), text.clone()).is_some_and(|other| other != text) {
+            return Err(Failure::new(
+                FailureReason::Refused,
+                format!("Two keys of repository_keys have the fingerprint {fingerprint}"),
+            ));
+        }
     }
     Ok(files)
 }
@@ -232,6 +270,27 @@ mod tests {
             files["0102030405060708"],
             format!("untrusted comment: 0102030405060708\n{line}\n")
         );
+    }
+
+    #[test]
+    fn a_key_with_the_fingerprint_of_another_is_refused_and_the_same_key_is_not() {
+        let key = |last: u8| {
+            let mut bytes = b"Ed".to_vec();
+            bytes.extend(1..=8);
+            bytes.extend([last; 32]);
+            format!("untrusted comment: x\n{}\n", BASE64.encode(&bytes))
+        };
+        let files = key_files([key(9).as_str()].into_iter()).unwrap();
+        let tree =
+            |text: String| move |name: &str| (name == "0102030405060708").then(|| text.clone());
+        assert!(check_keys(&files, tree(key(9))).is_ok());
+        assert!(check_keys(&files, |_| None).is_ok());
+        let failure = check_keys(&files, tree(key(8))).unwrap_err();
+        assert_eq!(failure.reason, FailureReason::Refused);
+        assert!(failure.detail.contains("0102030405060708"), "{}", failure.detail);
+        let twice = key_files([key(9).as_str(), key(8).as_str()].into_iter()).unwrap_err();
+        assert_eq!(twice.reason, FailureReason::Refused);
+        assert!(key_files([key(9).as_str(), key(9).as_str()].into_iter()).is_ok());
     }
 
     #[test]

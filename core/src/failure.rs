@@ -226,10 +226,38 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with its sentence, cut to what conditions and answers carry.
+    /// A failure with its sentence, cut to what conditions and answers carry, and without characters
+    /// that would do something to a terminal or a page.
     pub fn new(reason: FailureReason, detail: impl AsRef<str>) -> Self {
-        Self { reason, detail: detail.as_ref().chars().take(MAX_DETAIL).collect() }
+        Self { reason, detail: plain_text(detail.as_ref(), MAX_DETAIL) }
     }
+
+    /// What a build says of its own end, as far as a build may: packages' scripts run as its user.
+    /// Reasons that others decide on are none that it can have.
+    pub fn said_by_build(reason: FailureReason, detail: &str) -> Self {
+        use FailureReason as R;
+        match reason {
+            R::Cancelled | R::QueueFull | R::PodFailed => Self::new(
+                R::BadHandover,
+                format!("The build says of itself what only others can: {reason}"),
+            ),
+            // A fault of `build` itself. Faults of this system are told by its trusted programs.
+            R::Internal => Self::new(R::BuilderDied, detail),
+            _ => Self::new(reason, detail),
+        }
+    }
+}
+
+/// Text of strangers for conditions, events and answers: at most `most` characters, and a blank in the
+/// place of each control character (terminals obey them) and of each that changes the direction of
+/// text or cannot be seen.
+pub fn plain_text(text: &str, most: usize) -> String {
+    let plain = |c: char| {
+        let unseen = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if c.is_control() || unseen { ' ' } else { c }
+    };
+    text.chars().take(most).map(plain).collect()
 }
 
 /// Longest sentence of a failure, in characters.
@@ -246,6 +274,27 @@ mod tests {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
             assert!(!reason.remedy().is_empty());
         }
+    }
+
+    #[test]
+    fn no_terminal_obeys_what_a_build_says_of_itself() {
+        let failure = Failure::new(FailureReason::BuildFailed, "a\x1b[2Jb\u{9b}c\u{202e}d\re\nf");
+        assert_eq!(failure.detail, "a [2Jb c d e f");
+        assert_eq!(Failure::new(FailureReason::BuildFailed, "ä – ✓").detail, "ä – ✓");
+    }
+
+    #[test]
+    fn a_build_cannot_say_what_only_others_decide() {
+        for reason in [FailureReason::Cancelled, FailureReason::QueueFull, FailureReason::PodFailed]
+        {
+            let failure = Failure::said_by_build(reason, "x");
+            assert_eq!(failure.reason, FailureReason::BadHandover, "{reason}");
+            assert_eq!(failure.reason.disposition(), Disposition::Request);
+        }
+        let internal = Failure::said_by_build(FailureReason::Internal, "x");
+        assert_eq!(internal, Failure::new(FailureReason::BuilderDied, "x"));
+        let own = Failure::said_by_build(FailureReason::PackageScript, "x");
+        assert_eq!(own, Failure::new(FailureReason::PackageScript, "x"));
     }
 
     /// The table of `docs/OPERATIONS.md`.

@@ -65,6 +65,32 @@ pub fn rewrite(original: &str, rewrite: &Rewrite<'_>) -> String {
         .collect()
 }
 
+/// A name of the request's repositories that a feed of the tree has already, with another URL. opkg
+/// takes the first of them and skips the other with a warning, so that packages would be missing, or
+/// come from elsewhere, in an image that is called a success. apk knows no names.
+pub fn taken_name<'a>(original: &str, rewrite: &Rewrite<'a>) -> Option<&'a str> {
+    if rewrite.package_manager == PackageManager::Apk {
+        return None;
+    }
+    let alone = Rewrite { repositories: &BTreeMap::new(), ..rewrite.clone() };
+    let replaced = rewrite.mode == RepositoriesMode::Replace;
+    let kept: Vec<(String, String)> = self::rewrite(original, &alone)
+        .lines()
+        .filter(|line| !replaced || is_local(line, rewrite.package_manager))
+        .chain([LOCAL_FEED])
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            words.next().filter(|kind| kind.starts_with("src"))?;
+            Some((words.next()?.to_owned(), words.next()?.to_owned()))
+        })
+        .collect();
+    rewrite.repositories.iter().find_map(|(name, url)| {
+        let url = moved(url, rewrite.public_url, rewrite.package_base_url);
+        let other = |(known, its): &&(String, String)| known == name && *its != url;
+        kept.iter().find(other).map(|_| name.as_str())
+    })
+}
+
 /// Names of the remote feeds of a rewritten file, in order: the names of their indexes (opkg), or
 /// their URLs (apk).
 pub fn remote_feeds(file: &str, package_manager: PackageManager) -> Vec<String> {
@@ -238,6 +264,42 @@ mod tests {
         assert_eq!(origins(&super::rewrite(OPKG, &alone), &alone), all);
         let apk = Rewrite { package_manager: PackageManager::Apk, ..alone };
         assert_eq!(origins(&super::rewrite(APK, &apk), &apk), all);
+    }
+
+    #[test]
+    fn a_repository_with_the_name_of_another_feed_of_the_tree_is_told() {
+        let told = |name: &str, url: &str, package_manager, mode| {
+            let repositories = [(name.to_owned(), url.to_owned())].into();
+            let rewrite = Rewrite {
+                package_manager,
+                public_url: "https://d.example",
+                package_base_url: "http://proxy:8080/mirror/",
+                repositories: &repositories,
+                mode,
+            };
+            taken_name(OPKG, &rewrite).map(str::to_owned)
+        };
+        let (opkg, append) = (PackageManager::Opkg, RepositoriesMode::Append);
+        let taken = |name: &str| Some(name.to_owned());
+        assert_eq!(told("other", "https://m.example/x", opkg, append), taken("other"));
+        assert_eq!(
+            told("openwrt_core", "https://d.example/x", opkg, append),
+            taken("openwrt_core")
+        );
+        assert_eq!(
+            told("imagebuilder", "https://m.example/x", opkg, append),
+            taken("imagebuilder")
+        );
+        let replace = RepositoriesMode::Replace;
+        assert_eq!(
+            told("imagebuilder", "https://m.example/x", opkg, replace),
+            taken("imagebuilder")
+        );
+        // The tree's own feeds are gone, or it is the very same one.
+        assert_eq!(told("other", "https://m.example/x", opkg, replace), None);
+        assert_eq!(told("other", "https://e.example/o", opkg, append), None);
+        assert_eq!(told("mine", "https://m.example/x", opkg, append), None);
+        assert_eq!(told("other", "https://m.example/x", PackageManager::Apk, append), None);
     }
 
     #[test]

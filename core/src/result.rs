@@ -2,6 +2,7 @@
 //! commits to the store, and the result of `populate`. All are read back as hostile data: bounded
 //! and checked.
 
+mod populate;
 pub mod settle;
 
 use std::collections::BTreeMap;
@@ -9,10 +10,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use populate::{PopulateFailure, PopulateResult};
+
 use crate::{
     digest::Sha256Hex,
     failure::{Failure, FailureReason},
-    plan::Marker,
 };
 
 /// Version of the result format.
@@ -200,8 +202,10 @@ impl BuildResult {
     /// # Errors
     /// What is wrong with it.
     pub fn read(bytes: &[u8], uid: &str, request_hash: &Sha256Hex) -> Result<Self, BadResult> {
-        let result: Self =
+        let mut result: Self =
             serde_json::from_slice(bytes).map_err(|e| BadResult::Malformed(e.to_string()))?;
+        // As `publish` wrote it, and once more: objects, events and answers show it.
+        result.failure = result.failure.map(|said| Failure::new(said.reason, said.detail));
         if result.schema != RESULT_SCHEMA {
             return Err(BadResult::Schema(result.schema));
         }
@@ -237,119 +241,6 @@ impl Built {
     }
 }
 
-/// Why a cache could not be filled. The name is the `reason` of its condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum PopulateFailure {
-    /// The server did not answer.
-    Unavailable,
-    /// What was fetched broke off or fell silent before its end.
-    DownloadFailed,
-    /// The tarball is not there.
-    NotFound,
-    /// The signature of `sha256sums` is not by a trusted key.
-    BadSignature,
-    /// The tarball has another digest.
-    BadChecksum,
-    /// The tarball came whole, and ends early or is not an archive.
-    BadArchive,
-    /// The tarball has a member that may not be unpacked.
-    HostileArchive,
-    /// Larger than allowed.
-    TooLarge,
-    /// The volume is full.
-    NoSpace,
-    /// `make info` or the prerequisite check failed.
-    WarmUpFailed,
-    /// It took too long.
-    TimedOut,
-    /// The kernel killed something for want of memory.
-    OutOfMemory,
-    /// A fault of this system.
-    Internal,
-}
-
-impl PopulateFailure {
-    /// Every reason.
-    pub const ALL: [Self; 13] = [
-        Self::Unavailable,
-        Self::DownloadFailed,
-        Self::NotFound,
-        Self::BadSignature,
-        Self::BadChecksum,
-        Self::BadArchive,
-        Self::HostileArchive,
-        Self::TooLarge,
-        Self::NoSpace,
-        Self::WarmUpFailed,
-        Self::TimedOut,
-        Self::OutOfMemory,
-        Self::Internal,
-    ];
-
-    /// CamelCase word for conditions and events.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unavailable => "Unavailable",
-            Self::DownloadFailed => "DownloadFailed",
-            Self::NotFound => "NotFound",
-            Self::BadSignature => "BadSignature",
-            Self::BadChecksum => "BadChecksum",
-            Self::BadArchive => "BadArchive",
-            Self::HostileArchive => "HostileArchive",
-            Self::TooLarge => "TooLarge",
-            Self::NoSpace => "NoSpace",
-            Self::WarmUpFailed => "WarmUpFailed",
-            Self::TimedOut => "TimedOut",
-            Self::OutOfMemory => "OutOfMemory",
-            Self::Internal => "Internal",
-        }
-    }
-}
-
-/// Termination message of a populate pod (at most 4,096 bytes, so without the package lists).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PopulateResult {
-    /// [`RESULT_SCHEMA`].
-    pub schema: u32,
-    /// Absent when the tree is ready.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<PopulateFailure>,
-    /// What happened, naming the member or the URL; at most 1,000 characters.
-    #[serde(default)]
-    pub detail: String,
-    /// Revision of the tree.
-    #[serde(default)]
-    pub revision: String,
-    /// Bytes of the tree.
-    #[serde(default)]
-    pub bytes: u64,
-}
-
-impl PopulateResult {
-    /// The result for a finished tree.
-    pub fn ready(marker: &Marker) -> Self {
-        Self {
-            schema: RESULT_SCHEMA,
-            failure: None,
-            detail: String::new(),
-            revision: marker.revision.clone(),
-            bytes: marker.bytes,
-        }
-    }
-
-    /// The result for a failure.
-    pub fn failed(failure: PopulateFailure, detail: &str) -> Self {
-        Self {
-            schema: RESULT_SCHEMA,
-            failure: Some(failure),
-            detail: detail.chars().take(1000).collect(),
-            revision: String::new(),
-            bytes: 0,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -373,6 +264,14 @@ mod tests {
     fn a_result_reads_back() {
         let bytes = serde_json::to_vec(&failed()).unwrap();
         assert_eq!(BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")), Ok(failed()));
+    }
+
+    #[test]
+    fn what_a_result_says_is_plain_text_when_it_is_read() {
+        let said = Failure { reason: FailureReason::NoSpace, detail: "\x1b]0;x\x07y".into() };
+        let bytes = serde_json::to_vec(&BuildResult { failure: Some(said), ..failed() }).unwrap();
+        let result = BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")).unwrap();
+        assert_eq!(result.failure.unwrap().detail, " ]0;x y");
     }
 
     #[test]

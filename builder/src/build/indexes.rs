@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use asu_core::{digest::Sha256Hex, plan::PackageManager, repositories_file::remote_feeds};
 
-use crate::files::read_bounded;
+use crate::files::read_untrusted;
 
 /// Largest index: that of the largest feed has 3 MB.
 const MAX_INDEX: u64 = 64 << 20;
@@ -23,7 +23,7 @@ pub(super) fn read(
     names
         .into_iter()
         .filter_map(|name| {
-            let bytes = read_bounded(&dl.join(&name), MAX_INDEX).ok()?;
+            let bytes = read_untrusted(&dl.join(&name), MAX_INDEX).ok()?;
             Some((name, Sha256Hex::of(&bytes)))
         })
         .collect()
@@ -55,5 +55,20 @@ mod tests {
         assert_eq!(opkg.keys().collect::<Vec<_>>(), ["base"]);
         let apk = read(dl.path(), "http://m/packages.adb\n", PackageManager::Apk);
         assert_eq!(apk.keys().collect::<Vec<_>>(), ["APKINDEX.00.tar.gz"]);
+    }
+
+    #[test]
+    fn what_a_script_put_in_the_place_of_an_index_is_not_read_and_nobody_waits_for_it() {
+        let dl = tempfile::tempdir().unwrap();
+        let fifo = dl.path().join("fifo");
+        let mode = rustix::fs::Mode::from_raw_mode(0o644);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        std::os::unix::fs::symlink("/proc/self/environ", dl.path().join("link")).unwrap();
+        fs::create_dir(dl.path().join("folder")).unwrap();
+        fs::write(dl.path().join("good"), "x").unwrap();
+        let file = "src/gz fifo http://m/a\nsrc/gz link http://m/b\nsrc/gz folder http://m/c\n\
+                    src/gz good http://m/d\n";
+        let found = read(dl.path(), file, PackageManager::Opkg);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["good"]);
     }
 }

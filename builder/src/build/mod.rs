@@ -25,8 +25,8 @@ use asu_core::{
 
 use crate::{
     confine::{Confinement, choose_cpus},
-    effective::Effective,
-    files::{make_fresh_folder, put, read_json, remove_tree},
+    effective::{Effective, check_keys},
+    files::{make_fresh_folder, put, read_json, read_text, remove_tree},
     memory::Memory,
     paths::Paths,
     run::{Bounds, Log, Runner, become_subreaper},
@@ -42,6 +42,8 @@ pub const EXIT_INFRASTRUCTURE: u8 = 1;
 /// Exit code: the request is at fault. The Job's `podFailurePolicy` knows the number.
 pub const EXIT_REQUEST: u8 = 42;
 
+/// Largest public key of a tree, in bytes.
+const MAX_KEY: u64 = 4096;
 /// wget waits 15 minutes for a silent server and tries 20 times, which is longer than any build.
 const WGET_SETTINGS: &[u8] = b"timeout = 60\ntries = 3\n";
 
@@ -219,6 +221,8 @@ fn prepared(paths: &Paths, plan: &BuildPlan) -> Result<(Marker, Effective), Fail
     let repositories =
         tree::repositories(&paths.tree(), marker.package_manager).map_err(|error| cache(&error))?;
     let effective = Effective::new(plan, &marker, &repositories)?;
+    let keys = paths.tree().join("keys");
+    check_keys(&effective.keys, |name| read_text(&keys.join(name), MAX_KEY).ok())?;
     Ok((marker, effective))
 }
 

@@ -1,8 +1,8 @@
 //! The commit: one atomic put, after everything that it speaks of.
 
 use asu_core::{
-    failure::{Disposition, FailureReason},
-    result::{BuildResult, store_keys},
+    failure::{Disposition, Failure, FailureReason},
+    result::{BuildResult, MAX_RESULT_BYTES, store_keys},
     stage::COMMITTED_LINE,
 };
 use object_store::{
@@ -54,10 +54,70 @@ impl Publish<'_> {
     }
 }
 
+/// A result that can be read again, and whether it is final. What makes one too large is what the
+/// build said of its image: then that is refused.
+pub(super) fn bounded(
+    result: BuildResult,
+    is_final: bool,
+) -> Result<(BuildResult, bool), serde_json::Error> {
+    if serde_json::to_vec(&result)?.len() as u64 <= MAX_RESULT_BYTES {
+        return Ok((result, is_final));
+    }
+    let detail = format!("What the build says of its image has more than {MAX_RESULT_BYTES} bytes");
+    let failure = Failure::new(FailureReason::BadHandover, detail);
+    Ok((BuildResult { built: None, failure: Some(failure), ..result }, true))
+}
+
 fn exit_code(result: &BuildResult) -> u8 {
     match result.reason().map(FailureReason::disposition) {
         None => EXIT_SUCCESS,
         Some(Disposition::Request) => EXIT_REQUEST,
         Some(_) => EXIT_INFRASTRUCTURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use asu_core::{
+        digest::Sha256Hex,
+        result::{Built, RESULT_SCHEMA},
+    };
+
+    use super::*;
+
+    fn result(profile: &str) -> BuildResult {
+        let profile = serde_json::json!({ "titles": profile });
+        BuildResult {
+            schema: RESULT_SCHEMA,
+            uid: "u".into(),
+            request_hash: Sha256Hex::of(b"r"),
+            built: Some(Built {
+                build_key: Sha256Hex::of(b"k"),
+                shareable: true,
+                files: vec![],
+                manifest: BTreeMap::new(),
+                packages: vec![],
+                commands: vec![],
+                profile: profile.as_object().unwrap().clone(),
+            }),
+            failure: None,
+            memory_unknown: false,
+            log: None,
+            millis: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_result_that_nobody_could_read_again_is_a_failure_of_the_request() {
+        let fits = result("x");
+        assert_eq!(bounded(fits.clone(), true).unwrap(), (fits, true));
+        let most = usize::try_from(MAX_RESULT_BYTES).unwrap();
+        let (refused, is_final) = bounded(result(&"x".repeat(most)), true).unwrap();
+        assert_eq!(refused.reason(), Some(FailureReason::BadHandover));
+        assert!(is_final && refused.built.is_none());
+        let bytes = serde_json::to_vec(&refused).unwrap();
+        assert!(BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")).is_ok());
     }
 }

@@ -154,6 +154,7 @@ impl Publish<'_> {
             log: Some(stored),
             millis: seen.millis,
         };
+        let (result, final_result) = commit::bounded(result, final_result)?;
         self.commit(&result, final_result).await
     }
 
@@ -183,7 +184,7 @@ impl Publish<'_> {
         seen.memory_unknown = outcome.memory_unknown;
         seen.millis.extend(outcome.millis.iter().take(64).map(|(k, v)| (short(k), *v)));
         if let Some(said) = outcome.failure {
-            return Ok(Err(Failure::new(said.reason, said.detail)));
+            return Ok(Err(Failure::said_by_build(said.reason, &said.detail)));
         }
         self.take_over(&outcome).await
     }

@@ -104,7 +104,11 @@ impl Publish<'_> {
         for object in found {
             let Some(name) = object.location.filename().map(str::to_owned) else { continue };
             let known = made.iter().any(|file| file.name == name);
-            let (sha256, size) = match self.digest_if(known, &object.location).await {
+            if !known {
+                stored.push(StoredFile { name, size: object.size, sha256: Sha256Hex::of(b"") });
+                continue;
+            }
+            let (sha256, size) = match self.digest(&object.location).await {
                 // Retention deleted it meanwhile.
                 Err(error) if is_gone(&error) => continue,
                 other => other?,
@@ -114,10 +118,6 @@ impl Publish<'_> {
         Ok(stored)
     }
 
-    async fn digest_if(&self, known: bool, key: &Key) -> Result<(Sha256Hex, u64), PublishError> {
-        if known { self.digest(key).await } else { Ok((Sha256Hex::of(b""), 0)) }
-    }
-
     /// Text of the stored sums; nothing when there are none, or more than sums can be.
     async fn sums(&self, key: &Sha256Hex, stored: &[StoredFile]) -> Result<String, PublishError> {
         if !stored.iter().any(|file| file.name == SUMS && file.size <= MAX_ADOPTED) {
@@ -125,7 +125,13 @@ impl Publish<'_> {
         }
         match self.store.get(&place(key, SUMS)).await {
             Err(Error::NotFound { .. }) => Ok(String::new()),
-            other => Ok(String::from_utf8_lossy(&other?.bytes().await?).into_owned()),
+            other => {
+                let sums = other?;
+                if sums.meta.size > MAX_ADOPTED {
+                    return Ok(String::new());
+                }
+                Ok(String::from_utf8_lossy(&sums.bytes().await?).into_owned())
+            }
         }
     }
 
