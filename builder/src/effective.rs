@@ -149,7 +149,7 @@ pub fn check_keys(
 fn check_tree(plan: &BuildPlan, marker: &Marker) -> Result<(), Failure> {
     if marker.sha256 != plan.image_builder || marker.builder_image != plan.builder_image {
         return Err(Failure::new(
-            FailureReason::CacheFailed,
+            FailureReason::TreeLost,
             "The cache holds another ImageBuilder, or one of another builder image",
         ));
     }

@@ -2,9 +2,17 @@
 
 use std::{fs, path::Path};
 
-use asu_core::{plan::PackageManager, repositories_file, request::Filesystem};
+use asu_core::{
+    failure::{Failure, FailureReason},
+    plan::{Marker, PackageManager},
+    repositories_file,
+    request::Filesystem,
+};
 
-use crate::files::{FileError, read_text};
+use crate::{
+    files::{FileError, read_json, read_text},
+    paths::Paths,
+};
 
 /// Largest text file of a tree that is read: `.config` has 0.3 MB, the Makefile 20 kB.
 const MAX_TEXT: u64 = 4 << 20;
@@ -32,6 +40,19 @@ pub fn package_manager(tree: &Path) -> Option<PackageManager> {
 /// When it cannot be read.
 pub fn repositories(tree: &Path, manager: PackageManager) -> Result<String, FileError> {
     read_text(&tree.join(repositories_file::file_name(manager)), MAX_TEXT)
+}
+
+/// The marker of a finished tree, with the tree's repositories file.
+///
+/// # Errors
+/// [`FailureReason::TreeLost`] when one of them is not there: a populate pod made them once.
+pub fn marked(paths: &Paths) -> Result<(Marker, String), Failure> {
+    let lost = |error: FileError| {
+        Failure::new(FailureReason::TreeLost, format!("The ImageBuilder: {error}"))
+    };
+    let marker: Marker = read_json(&paths.marker()).map_err(lost)?;
+    let repositories = repositories(&paths.tree(), marker.package_manager).map_err(lost)?;
+    Ok((marker, repositories))
 }
 
 /// The tree's `.config`.

@@ -52,6 +52,8 @@ pub enum FailureReason {
     DefaultsMissing,
     /// The ImageBuilder could not be had.
     CacheFailed,
+    /// The ImageBuilder's tree, or its marker, was not on its volume.
+    TreeLost,
     /// The FirmwareBuild's own fields contradict each other or the catalog.
     Refused,
     /// It came when too many builds waited.
@@ -64,7 +66,7 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NoSpace,
         Self::IndexSignature,
         Self::DownloadFailed,
@@ -83,6 +85,7 @@ impl FailureReason {
         Self::PodFailed,
         Self::DefaultsMissing,
         Self::CacheFailed,
+        Self::TreeLost,
         Self::Refused,
         Self::QueueFull,
         Self::Cancelled,
@@ -110,6 +113,7 @@ impl FailureReason {
             Self::PodFailed => "PodFailed",
             Self::DefaultsMissing => "DefaultsMissing",
             Self::CacheFailed => "CacheFailed",
+            Self::TreeLost => "TreeLost",
             Self::Refused => "Refused",
             Self::QueueFull => "QueueFull",
             Self::Cancelled => "Cancelled",
@@ -146,6 +150,7 @@ impl FailureReason {
             | Self::DefaultsMissing
             | Self::CacheFailed
             | Self::QueueFull
+            | Self::TreeLost
             | Self::Internal => Disposition::Infrastructure,
         }
     }
@@ -200,6 +205,9 @@ impl FailureReason {
             }
             Self::CacheFailed => {
                 "The ImageBuilder could not be prepared; see its ImageBuilderCache."
+            }
+            Self::TreeLost => {
+                "The ImageBuilder was not on its volume any more; it is prepared anew, and the build tried again."
             }
             Self::Refused => "The object's fields contradict each other; the message names them.",
             Self::QueueFull => "More than `builds.maxPending` builds waited; ask again later.",

@@ -1,7 +1,17 @@
-//! Which waiting builds may start. The operator keeps an explicit queue: a build has no Job before
-//! it is admitted, so that waiting costs one small object.
+//! Which builds may start. The operator keeps an explicit queue: a build has no Job before it is
+//! admitted, so that waiting costs one small object.
+//!
+//! Three laws hold after every event, and [`Admission`] is their only keeper:
+//!
+//! 1. **No place without a Job.** A place belongs to a build of which a Job is under way or a pod may
+//!    still run, or that creates its Job in the pass in which it asked. Whatever becomes of it
+//!    otherwise gives the place away at once.
+//! 2. **No idle place.** While a build that can start waits, no place is free, unless admission is
+//!    paused: whoever is first in line is called until each free place is taken.
+//! 3. **Nobody blocks.** Only builds that can start stand in line. One that cannot leaves it, and comes
+//!    back where its age puts it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -41,114 +51,100 @@ pub struct QueueLimits {
     pub ageing: SignedDuration,
 }
 
-/// The uids that start now, in the order of [`crate::line::rank`]. What runs already takes its place
-/// and is never started again.
-pub fn admit(
-    waiting: &[Waiting],
-    running: &BTreeSet<String>,
-    limits: &QueueLimits,
+/// Whether a build may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It has a place: its Job is to be created in this very pass.
+    Admitted,
+    /// It stands in line, and will be called.
+    Waits,
+    /// It stands in line while no build is admitted at all.
+    Paused,
+}
+
+/// The line and the places. The order is that of [`crate::line::rank`].
+#[derive(Clone, Debug)]
+pub struct Admission {
+    limits: QueueLimits,
     paused: bool,
-    now: Timestamp,
-) -> Vec<String> {
-    let free = limits.running.saturating_sub(running.len());
-    if paused || free == 0 {
-        return Vec::new();
+    waiting: BTreeMap<String, Waiting>,
+    places: BTreeSet<String>,
+}
+
+impl Admission {
+    /// Nobody waits, nothing runs, and nothing starts before [`Self::pause`] allows it.
+    pub fn new(limits: QueueLimits) -> Self {
+        Self { limits, paused: true, waiting: BTreeMap::new(), places: BTreeSet::new() }
     }
-    let mut line: Vec<&Waiting> =
-        waiting.iter().filter(|build| !running.contains(&build.uid)).collect();
-    line.sort_by_key(|build| rank(build, limits.ageing, now));
-    line.dedup_by_key(|build| &build.uid);
-    line.into_iter().take(free).map(|build| build.uid.clone()).collect()
+
+    /// A build that can start in this pass and has no Job asks for a place. One that is admitted
+    /// creates its Job in this pass, or leaves.
+    pub fn ask(&mut self, build: Waiting, now: Timestamp) -> Turn {
+        let uid = build.uid.clone();
+        // A place that an earlier Job had went with that.
+        self.places.remove(&uid);
+        self.waiting.insert(uid.clone(), build);
+        if self.called(now).contains(&uid) {
+            self.runs(&uid);
+            return Turn::Admitted;
+        }
+        if self.paused { Turn::Paused } else { Turn::Waits }
+    }
+
+    /// A build that could start, as far as is known, stands in line without asking: it is called
+    /// like the others, and asks then.
+    pub fn stand(&mut self, build: Waiting) {
+        if !self.places.contains(&build.uid) {
+            self.waiting.insert(build.uid.clone(), build);
+        }
+    }
+
+    /// A Job of a build is under way: it has a place, even above the limit.
+    pub fn runs(&mut self, uid: &str) {
+        self.waiting.remove(uid);
+        if !self.places.contains(uid) {
+            self.places.insert(uid.to_owned());
+        }
+    }
+
+    /// A build ended, is gone, or cannot start now. Says whether it was there.
+    pub fn leave(&mut self, uid: &str) -> bool {
+        self.waiting.remove(uid).is_some() | self.places.remove(uid)
+    }
+
+    /// Stops or resumes admission.
+    pub fn pause(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// Whether nothing is admitted.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Number of builds in line.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Number of places that are taken.
+    pub fn running(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Those for whom places are free, first in line first. Each of them asks, or leaves, and then
+    /// others are called.
+    pub fn called(&self, now: Timestamp) -> Vec<String> {
+        let free = self.limits.running.saturating_sub(self.places.len());
+        if self.paused || free == 0 {
+            return Vec::new();
+        }
+        let mut line: Vec<&Waiting> = self.waiting.values().collect();
+        line.sort_by_key(|build| rank(build, self.limits.ageing, now));
+        line.into_iter().take(free).map(|build| build.uid.clone()).collect()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LIMITS: QueueLimits = QueueLimits { running: 3, ageing: SignedDuration::from_mins(30) };
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn build(uid: u16, priority: Priority, since: i64) -> Waiting {
-        Waiting { uid: format!("{uid:05}"), priority, since: at(since), sequence: 0 }
-    }
-
-    fn priorities() -> impl Strategy<Value = Priority> {
-        prop_oneof![Just(Priority::Low), Just(Priority::Normal), Just(Priority::High)]
-    }
-
-    fn lines() -> impl Strategy<Value = Vec<Waiting>> {
-        proptest::collection::btree_map(any::<u16>(), (priorities(), 0_i64..10_000), 0..30)
-            .prop_map(|map| map.into_iter().map(|(uid, (p, t))| build(uid, p, t)).collect())
-    }
-
-    #[test]
-    fn class_comes_before_age() {
-        let line = [build(1, Priority::Low, 0), build(2, Priority::High, 9)];
-        let one = QueueLimits { running: 1, ..LIMITS };
-        assert_eq!(admit(&line, &BTreeSet::new(), &one, false, at(10)), ["00002"]);
-    }
-
-    #[test]
-    fn the_lowest_class_runs_once_it_has_waited_long_enough() {
-        let one = QueueLimits { running: 1, ..LIMITS };
-        let now = at(2 * 30 * 60);
-        let line = [build(1, Priority::Low, 0), build(2, Priority::High, 60)];
-        assert_eq!(admit(&line, &BTreeSet::new(), &one, false, now), ["00001"]);
-    }
-
-    #[test]
-    fn nothing_starts_while_paused() {
-        let line = [build(1, Priority::High, 0)];
-        assert!(admit(&line, &BTreeSet::new(), &LIMITS, true, at(1)).is_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn the_limit_is_never_exceeded(
-            line in lines(), busy in proptest::collection::btree_set("[0-9]{5}", 0..6),
-            limit in 0_usize..6, now in 0_i64..100_000,
-        ) {
-            let limits = QueueLimits { running: limit, ..LIMITS };
-            let started = admit(&line, &busy, &limits, false, at(now));
-            prop_assert!(started.is_empty() || started.len() + busy.len() <= limit);
-            prop_assert!(started.iter().all(|uid| !busy.contains(uid)));
-            let distinct: BTreeSet<_> = started.iter().collect();
-            prop_assert_eq!(distinct.len(), started.len());
-        }
-
-        #[test]
-        fn free_places_do_not_stay_empty(line in lines(), limit in 0_usize..6) {
-            let limits = QueueLimits { running: limit, ..LIMITS };
-            let started = admit(&line, &BTreeSet::new(), &limits, false, at(0));
-            prop_assert_eq!(started.len(), limit.min(line.len()));
-        }
-
-        #[test]
-        fn the_order_of_the_input_does_not_matter(line in lines(), now in 0_i64..100_000) {
-            let reversed: Vec<_> = line.iter().rev().cloned().collect();
-            let none = BTreeSet::new();
-            prop_assert_eq!(
-                admit(&line, &none, &LIMITS, false, at(now)),
-                admit(&reversed, &none, &LIMITS, false, at(now))
-            );
-        }
-
-        #[test]
-        fn whoever_waits_longest_is_first_after_two_ageings(
-            line in lines(), priority in priorities(),
-        ) {
-            let one = QueueLimits { running: 1, ..LIMITS };
-            let mut line: Vec<_> =
-                line.into_iter().filter(|build| build.since > at(0)).collect();
-            line.push(build(0, priority, 0));
-            let now = at(2 * 30 * 60);
-            let first = admit(&line, &BTreeSet::new(), &one, false, now);
-            prop_assert_eq!(first, vec!["00000".to_owned()]);
-        }
-    }
-}
+#[path = "queue_laws.rs"]
+mod laws;

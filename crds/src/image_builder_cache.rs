@@ -108,6 +108,10 @@ pub struct ImageBuilderCacheStatus {
     /// Where the tree that builds use lies. Absent until the first tree is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<CachePlace>,
+    /// uid of the claim that the tree was made on: another one of its name does not hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub claim_uid: Option<String>,
     /// Builder image that the tree was warmed up in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
@@ -134,6 +138,10 @@ pub struct ImageBuilderCacheStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub failures: Option<u32>,
+    /// Number of times that a tree which was ready was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub losses: Option<u32>,
     /// When it is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Time>,

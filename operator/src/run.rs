@@ -233,7 +233,6 @@ impl Follower {
 }
 
 fn start_controllers(context: &Arc<Context>) {
-    build::seed(context);
     let (triggers, stores, tasks) = (&context.triggers, &context.stores, &context.tasks);
     let forgetful = Arc::downgrade(context);
     triggers.on_gone(move |kind, uid| {
@@ -249,6 +248,8 @@ fn start_controllers(context: &Arc<Context>) {
             Kind::Build => build::forget(&context, uid),
         }
     });
+    // Once what is gone is told: nothing may stay in the queue that nobody takes out.
+    build::seed(context);
     let shared = || context.clone();
     tasks.spawn(reconcile::run(
         "distribution",

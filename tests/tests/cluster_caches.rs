@@ -265,6 +265,34 @@ async fn a_tarball_that_was_mended_upstream_makes_a_cache() {
     assert_eq!(ready.unwrap().reason.as_deref(), Some("Ready"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_is_deleted_is_made_anew_with_its_tree_and_a_build_waits_for_it() {
+    let system = System::attach().await.unwrap();
+    system.reset_faults().await.unwrap();
+    assert_eq!(usable_cache_serves(&system).await, 200);
+    let caches = system.caches().list(&ListParams::default()).await.unwrap();
+    let used = caches.into_iter().find(|cache| {
+        let status = cache.status.as_ref();
+        cache.spec.target == "testarch/small" && status.is_some_and(|it| it.place.is_some())
+    });
+    let used = used.unwrap();
+    let (name, claim) = (used.name_any(), used.status.unwrap().place.unwrap().claim_name);
+    let claims: kube::Api<k8s_openapi::api::core::v1::PersistentVolumeClaim> =
+        kube::Api::namespaced(system.client.clone(), asu_tests::deploy::NAMESPACE);
+    let old = claims.get(&claim).await.unwrap();
+    claims.delete(&claim, &DeleteParams::default()).await.unwrap();
+    system
+        .until("the loss is named", WITHIN, || async {
+            let status = system.caches().get_status(&name).await?.status.unwrap_or_default();
+            let lost = status.losses >= Some(1);
+            Ok(if lost { Ok(()) } else { Err(format!("{status:?}")) })
+        })
+        .await
+        .unwrap();
+    assert_eq!(usable_cache_serves(&system).await, 200);
+    assert_ne!(claims.get(&claim).await.unwrap().uid(), old.uid());
+}
+
 /// Reads the Distribution again, as its next turn would: a change of its title.
 async fn read_again(system: &System, title: &str) {
     let api: kube::Api<asu_crds::Distribution> =

@@ -3,7 +3,10 @@
 
 use asu_crds::BuildCondition;
 use asu_tests::scenario::{Ended, Row, System, WITHIN, Workload, condition_of};
-use kube::{ResourceExt as _, api::DeleteParams};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, EvictParams, Patch, PatchParams},
+};
 use serde_json::json;
 
 /// What holds of every build that was interrupted: one object, one pod ever, one row.
@@ -111,6 +114,47 @@ async fn a_running_job_that_was_deleted_by_hand_is_another_attempt_of_the_same_b
     assert_eq!(ended.uid(), build.uid().unwrap());
     assert_eq!(ended.attempt(), 2, "{:?}", ended.build.status);
     assert_eq!(system.row(&ended.uid()).await.unwrap().outcome, "Succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_evicted_is_another_attempt_of_the_same_build() {
+    let system = System::attach().await.unwrap();
+    let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
+    let (build, pod) = system.running(&posted).await.unwrap();
+    system.pods().evict(&pod.name_any(), &EvictParams::default()).await.unwrap();
+    let told = system
+        .until_build("the next attempt", &posted, WITHIN, |build| {
+            build.status.as_ref().is_some_and(|status| status.attempt == Some(2))
+        })
+        .await
+        .unwrap();
+    assert_eq!(told.uid(), build.uid());
+    let ended = system.end_of(posted, WITHIN).await.unwrap();
+    assert_eq!(ended.answer.status, 200, "{}", ended.answer.body);
+    assert_eq!((ended.uid(), ended.attempt()), (build.uid().unwrap(), 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_build_has_no_place_and_goes_on_when_it_is_resumed() {
+    let system = System::attach().await.unwrap();
+    let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
+    let (build, _) = system.running(&posted).await.unwrap();
+    let job = build.status.as_ref().unwrap().job_name.clone().unwrap();
+    let suspend = |on: bool| Patch::Merge(json!({ "spec": { "suspend": on } }));
+    system.jobs().patch(&job, &PatchParams::default(), &suspend(true)).await.unwrap();
+    system.no_pods_of_build(&build).await.unwrap();
+    system
+        .until_build("it has no place", &posted, WITHIN, |build| {
+            let reason = build.status.as_ref().and_then(|status| status.reason.as_deref());
+            let admitted = condition_of(build, BuildCondition::Admitted).0;
+            (reason, admitted.as_str()) == (Some("Suspended"), "False")
+        })
+        .await
+        .unwrap();
+    system.jobs().patch(&job, &PatchParams::default(), &suspend(false)).await.unwrap();
+    let ended = system.end_of(posted, WITHIN).await.unwrap();
+    assert_eq!(ended.answer.status, 200, "{}", ended.answer.body);
+    assert_eq!((ended.uid(), ended.attempt()), (build.uid().unwrap(), 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

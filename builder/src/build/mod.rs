@@ -214,12 +214,7 @@ fn build(paths: &Paths, plan: &BuildPlan, runner: &Runner) -> Outcome {
 
 /// Reads the marker and applies the plan to the tree.
 fn prepared(paths: &Paths, plan: &BuildPlan) -> Result<(Marker, Effective), Failure> {
-    let cache = |error: &dyn std::fmt::Display| {
-        Failure::new(FailureReason::CacheFailed, format!("The ImageBuilder: {error}"))
-    };
-    let marker: Marker = read_json(&paths.marker()).map_err(|error| cache(&error))?;
-    let repositories =
-        tree::repositories(&paths.tree(), marker.package_manager).map_err(|error| cache(&error))?;
+    let (marker, repositories) = tree::marked(paths)?;
     let effective = Effective::new(plan, &marker, &repositories)?;
     let keys = paths.tree().join("keys");
     check_keys(&effective.keys, |name| read_text(&keys.join(name), MAX_KEY).ok())?;

@@ -26,6 +26,7 @@ use crate::{
     files::{make_folder, read_json, remove_tree},
     memory::Memory,
     paths::Paths,
+    tree,
 };
 
 /// Longest pause that the end of a timed out populate may take.
@@ -184,11 +185,12 @@ fn mark(
 
 /// The marker, when it is that of a tree of this tarball and this builder image.
 fn ready(paths: &Paths, plan: &PopulatePlan) -> Option<Marker> {
-    let marker: Marker = read_json(&paths.marker()).ok()?;
+    // What a build would not find is made anew.
+    let (marker, _) = tree::marked(paths).ok()?;
     let same = marker.schema == PLAN_SCHEMA
         && marker.sha256 == plan.sha256
         && marker.builder_image == plan.builder_image;
-    (same && paths.tree().is_dir()).then_some(marker)
+    same.then_some(marker)
 }
 
 /// Folders of runs that were killed.

@@ -184,7 +184,9 @@ impl Publish<'_> {
         seen.memory_unknown = outcome.memory_unknown;
         seen.millis.extend(outcome.millis.iter().take(64).map(|(k, v)| (short(k), *v)));
         if let Some(said) = outcome.failure {
-            return Ok(Err(Failure::said_by_build(said.reason, &said.detail)));
+            let said = Failure::said_by_build(said.reason, &said.detail);
+            let of_tree = said.reason == FailureReason::TreeLost;
+            return Ok(Err(if of_tree { self.of_tree(&said) } else { said }));
         }
         self.take_over(&outcome).await
     }

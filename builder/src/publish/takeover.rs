@@ -3,7 +3,7 @@
 
 use asu_core::{
     failure::{Failure, FailureReason},
-    plan::{Marker, paths as names},
+    plan::paths as names,
     result::{Built, Outcome, StoredFile},
 };
 use object_store::path::Path as Key;
@@ -11,7 +11,6 @@ use object_store::path::Path as Key;
 use super::{Publish, PublishError, bad_handover, upload::Copied};
 use crate::{
     effective::Effective,
-    files::read_json,
     handover::Folder,
     profiles::{self, Profile},
     tree,
@@ -54,14 +53,20 @@ impl Publish<'_> {
         Ok(taken)
     }
 
+    /// What a build says of its tree, as far as it is so: packages' scripts can say it too, and it
+    /// would have the tree fetched anew.
+    pub(super) fn of_tree(&self, said: &Failure) -> Failure {
+        let seen = tree::marked(self.paths)
+            .and_then(|(marker, repositories)| Effective::new(self.plan, &marker, &repositories));
+        match seen {
+            Err(seen) if seen.reason == FailureReason::TreeLost => seen,
+            _ => bad_handover(&format!("the tree is there: {}", said.detail)),
+        }
+    }
+
     /// Everything that can be said without copying.
     fn inspect(&self) -> Result<(Effective, Folder, Profile, Vec<String>), Failure> {
-        let cache = |error: &dyn std::fmt::Display| {
-            Failure::new(FailureReason::CacheFailed, format!("The ImageBuilder: {error}"))
-        };
-        let marker: Marker = read_json(&self.paths.marker()).map_err(|error| cache(&error))?;
-        let repositories = tree::repositories(&self.paths.tree(), marker.package_manager)
-            .map_err(|error| cache(&error))?;
+        let (marker, repositories) = tree::marked(self.paths)?;
         let effective = Effective::new(self.plan, &marker, &repositories)?;
         let output = self.work.folder(names::OUTPUT).map_err(|e| bad_handover(&e))?;
         let most = usize::try_from(self.plan.limits.output_files).unwrap_or(usize::MAX);

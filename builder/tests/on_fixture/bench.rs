@@ -339,6 +339,12 @@ impl Pod {
         Ended { build: end(build), publish: end(publish) }
     }
 
+    /// Runs `publish` alone, on what a build left.
+    pub(crate) fn publish(&self) -> Output {
+        let ran = command(PUBLISH_USER, "publish", self.place.path()).output();
+        ran.expect("the program")
+    }
+
     /// The committed result: the final one, or that of the attempt.
     pub(crate) fn result(&self) -> BuildResult {
         let plan = &self.plan;

@@ -161,7 +161,22 @@ fn what_the_tree_does_not_have_is_said_without_running_it() {
 fn a_tree_of_another_tarball_is_never_used() {
     let mut pod = Pod::new(&[]);
     pod.plan.image_builder = Sha256Hex::of(b"other");
-    failed(&pod, Reason::CacheFailed);
+    failed(&pod, Reason::TreeLost);
+}
+
+#[test]
+fn a_tree_or_a_marker_that_is_not_on_its_volume_is_lost() {
+    for with_marker in [false, true] {
+        let pod = Pod::new(&[]);
+        let volume = pod.path("imagebuilder");
+        let marker = std::fs::read(volume.join("marker.json")).expect("a marker");
+        std::fs::remove_file(&volume).expect("the cache's mount");
+        std::fs::create_dir(&volume).expect("another volume");
+        if with_marker {
+            std::fs::write(volume.join("marker.json"), marker).expect("the marker");
+        }
+        failed(&pod, Reason::TreeLost);
+    }
 }
 
 #[test]

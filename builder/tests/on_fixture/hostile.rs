@@ -84,6 +84,21 @@ fn a_pod_that_is_stopped_keeps_its_log() {
 }
 
 #[test]
+fn a_build_that_says_that_its_tree_is_lost_is_not_believed_while_the_tree_is_there() {
+    let pod = Pod::new(&["nosuch"]);
+    pod.run();
+    let said = pod.path("work/outcome.json");
+    let forged = fs::read_to_string(&said).expect("an outcome");
+    fs::write(&said, forged.replace("PackageSelection", "TreeLost")).expect("a forged outcome");
+    for stored in ["store/results/uid-1.json", "store/logs/uid-1.zst"] {
+        fs::remove_file(pod.path(stored)).expect("a removed file");
+    }
+    pod.publish();
+    let failure = pod.result().failure.expect("a failure");
+    assert_eq!(failure.reason, Reason::BadHandover, "{}", failure.detail);
+}
+
+#[test]
 fn output_beyond_its_bounds_is_refused() {
     let mut pod = Pod::new(&[]);
     pod.plan.limits.output_bytes = 100_000;

@@ -46,6 +46,15 @@ pub async fn create_job(
                 attempt.number = attempt.number.saturating_add(1);
             }
             Err(error) if is_refused(&error) => return Err(Fault::JobRefused(error)),
+            // An answer that was lost on its way may have been a good one.
+            Err(_)
+                if matches!(
+                    dereference::unseen_job(context, attempt.build, &name).await,
+                    Ok(true)
+                ) =>
+            {
+                return Ok((name, attempt.number));
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -3,9 +3,10 @@
 use asu_core::result::BuildResult;
 
 use super::{
-    decide::{MAX_ATTEMPTS, Step, pause, running},
+    decide::{MAX_ATTEMPTS, Step, pause},
     facts::{Facts, JobFact},
     loss::{starved, verdict},
+    running::running,
 };
 use crate::pods::verdict::JobState;
 

@@ -2,12 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use asu_core::{
-    failure::{Failure, FailureReason},
-    stage::Stage,
-};
-use asu_crds::{BuildCondition, FirmwareBuild, FirmwareBuildStatus, Resolved, is_true, labels};
-use jiff::Timestamp;
+use asu_core::failure::{Failure, FailureReason};
+use asu_crds::{FirmwareBuild, Resolved};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
@@ -18,23 +14,17 @@ use super::{
     fault::Fault,
     finish::Finish,
     job::Attempt,
-    memory,
-    status::{Writer, told},
+    line::wake,
+    place::{Standing, standing},
     validate::{Refused, needs_catalog, own, validate},
 };
-use crate::{
-    context::Context,
-    pods::verdict::{PodState, pod_state},
-    runtime::patch::write_status,
-    stages,
-    watches::Slim,
-};
+use crate::{cache, context::Context, runtime::events::Attempt::Begins};
 
 /// Looks of one pass, at most: each fact is looked up once.
 const LOOKS: usize = 10;
 /// How often a build is looked at although no watch reported anything: watches miss nothing in
 /// normal work.
-const SAFETY: Duration = Duration::from_mins(10);
+pub(super) const SAFETY: Duration = Duration::from_mins(10);
 
 /// Brings one build closer to its end.
 ///
@@ -43,18 +33,13 @@ const SAFETY: Duration = Duration::from_mins(10);
 pub async fn reconcile(stored: Arc<FirmwareBuild>, context: Arc<Context>) -> Result<Action, Fault> {
     let build = context.recent_builds.newest(&stored);
     let facts = dereference::facts(&context, &build);
-    let mut pass = Pass { context, build, facts, whole: None };
-    if is_true(&pass.facts.status.conditions, BuildCondition::Archived.as_str()) {
-        // A new leader may have begun before it saw the last write of the former one.
-        pass.leave();
+    let mut pass = Pass { context, build, facts, whole: None, created: false };
+    let done = pass.run().await;
+    if done.is_err() && !pass.created && !pass.facts.runs() {
+        // Whatever broke it off: it is tried again, and then asks again.
+        pass.give_place();
     }
-    for _ in 0..LOOKS {
-        match decide(&pass.facts) {
-            Step::Look(lookup) => pass.look(lookup).await?,
-            step => return pass.act(step).await,
-        }
-    }
-    Err(Fault::Undecided)
+    done
 }
 
 /// One pass.
@@ -63,9 +48,28 @@ pub(super) struct Pass {
     pub(super) build: Arc<FirmwareBuild>,
     pub(super) facts: Facts,
     whole: Option<Arc<FirmwareBuild>>,
+    /// Whether it created a Job.
+    created: bool,
 }
 
 impl Pass {
+    async fn run(&mut self) -> Result<Action, Fault> {
+        for _ in 0..LOOKS {
+            match decide(&self.facts) {
+                Step::Look(lookup) => self.look(lookup).await?,
+                step => {
+                    match standing(&self.facts, &step) {
+                        Standing::Place => self.take_place(),
+                        Standing::Line => {}
+                        Standing::Nothing => self.give_place(),
+                    }
+                    return self.act(step).await;
+                }
+            }
+        }
+        Err(Fault::Undecided)
+    }
+
     /// The object with its package lists, which the store does not hold.
     pub(super) async fn whole(&mut self) -> Result<Arc<FirmwareBuild>, Fault> {
         if let Some(whole) = &self.whole {
@@ -100,11 +104,9 @@ impl Pass {
                 self.facts.stored = Some(found);
             }
             Lookup::Turn => {
-                let (turn, others) =
-                    context.queue.ask(context.triggers.pending.entry(&self.build), self.facts.now);
-                for name in &others {
-                    context.triggers.build(name);
-                }
+                let entry = context.triggers.pending.entry(&self.build);
+                let (turn, called) = context.queue.ask(entry, self.facts.now);
+                wake(&context, &called);
                 self.facts.turn = Some(turn);
             }
             Lookup::Secret => {
@@ -159,40 +161,45 @@ impl Pass {
                 return Ok(Action::requeue(again.map_or(SAFETY, after)));
             }
             Step::CreateJob { attempt } => return self.create_job(attempt).await,
-            Step::Running { job, attempt, problem, again } => {
-                return self.running(&job, attempt, problem.as_deref(), again.map(after)).await;
+            Step::Running { job, attempt, trouble, again } => {
+                return self.running(&job, attempt, trouble.as_ref(), again.map(after)).await;
+            }
+            Step::Suspended { job, attempt, again } => {
+                self.suspended(&job, attempt).await?;
+                return Ok(Action::requeue(again.map_or(SAFETY, after)));
             }
             Step::Failed { attempt, failure, stop, next } => {
+                self.distrust(attempt, &failure).await?;
                 self.tell_failed(attempt, &failure, next).await?;
-                apply::delete_jobs(&context, stop.as_slice()).await?;
-                // The decision about what follows goes by what was told.
-                return Ok(Action::requeue(Duration::from_millis(50)));
+                return self.stop_jobs(stop.as_slice(), Duration::from_millis(50)).await;
             }
             Step::TakeBack { attempt, failure, next } => {
                 return self.take_back(attempt, &failure, next).await;
             }
             Step::Wait(span) => return Ok(Action::requeue(after(span))),
-            Step::StopJobs(jobs) => {
-                apply::delete_jobs(&context, &jobs).await?;
-                return Ok(Action::requeue(Duration::from_secs(2)));
-            }
+            Step::StopJobs(jobs) => return self.stop_jobs(&jobs, Duration::from_secs(2)).await,
             Step::DeleteJobs(jobs) => {
                 apply::forget_script(&context, &self.build).await;
-                apply::delete_jobs(&context, &jobs).await?;
-                return Ok(Action::requeue(Duration::from_secs(5)));
+                return self.stop_jobs(&jobs, Duration::from_secs(5)).await;
             }
             Step::Archive(result) => return self.archive(&result).await,
             Step::Fail(failure) => return self.fail(failure).await,
             Step::Refuse(problem) => self.refuse(&problem).await?,
             Step::TurnAway(earlier) => self.turn_away(earlier).await?,
             Step::LetGo => {
-                self.leave();
+                context.followers.stop(&self.uid());
                 apply::set_finalizer(&context, &self.build, false).await?;
             }
             Step::DeleteObject => apply::delete_object(&context, &self.build).await?,
             Step::Rest => {}
         }
         Ok(Action::await_change())
+    }
+
+    /// Deletes Jobs, and decides again by what is told then.
+    async fn stop_jobs(&self, jobs: &[String], again: Duration) -> Result<Action, Fault> {
+        apply::delete_jobs(&self.context, jobs).await?;
+        Ok(Action::requeue(again))
     }
 
     async fn create_cache(&mut self, resolved: &Resolved) -> Result<Action, Fault> {
@@ -203,6 +210,19 @@ impl Pass {
         }
         created?;
         Ok(Action::requeue(SAFETY))
+    }
+
+    /// Says to the cache that a pod did not find its tree.
+    async fn distrust(&self, attempt: u32, failure: &Failure) -> Result<(), Fault> {
+        let job = self.facts.jobs.iter().find(|job| job.attempt == attempt);
+        let mounted = job.and_then(|job| Some((job.tree.as_deref()?, job.created)));
+        let (FailureReason::TreeLost, Some((tree, began)), Some(resolved)) =
+            (failure.reason, mounted, self.resolved())
+        else {
+            return Ok(());
+        };
+        let why = &failure.detail;
+        Ok(cache::distrust(&self.context, &resolved.cache_name, tree, began, why).await?)
     }
 
     async fn create_job(&mut self, number: u32) -> Result<Action, Fault> {
@@ -219,7 +239,6 @@ impl Pass {
         let (CacheFact::Ready { place, image, workspace }, Some(distribution), Some(resolved)) =
             (self.facts.cache.clone(), distribution, resolved)
         else {
-            // It has a place in the queue, which it must not hold until a Distribution comes back.
             return self.fail(no_longer_offered()).await;
         };
         let memory = self.facts.status.memory.clone();
@@ -237,107 +256,34 @@ impl Pass {
             settings: &self.context.settings,
         };
         let (job, number) = match apply::create_job(&self.context, attempt).await {
-            // Its place in the queue is another's.
             Err(Fault::JobRefused(error)) => return self.fail(refused_job(&error)).await,
             created => created?,
         };
+        self.created = true;
+        if self.facts.status.attempt.is_none() {
+            self.context.metrics.admitted();
+        }
         tracing::info!(build = self.build.name_any(), job, attempt = number, "its Job is created");
         let action = self.running(&job, number, None, None).await?;
         let on = self.build.object_ref(&());
         let note = format!("attempt {number} runs as Job {job}");
-        self.context.events.normal(&on, "Admitted", &note).await;
+        self.context.events.attempt(&on, Begins(number), "Admitted", &note).await;
         Ok(action)
     }
 
-    async fn running(
-        &mut self,
-        job: &str,
-        attempt: u32,
-        problem: Option<&str>,
-        again: Option<Duration>,
-    ) -> Result<Action, Fault> {
-        let mut writer = self.writer();
-        writer.running(job, attempt, problem);
-        self.publish(writer.finish()).await?;
-        let pods = dereference::pods(&self.context, &self.build);
-        let live = pods.iter().find(|pod| pod_state(pod) == PodState::Running);
-        if let Some(pod) = live {
-            let known = self.facts.status.stage.as_deref().and_then(Stage::parse);
-            let (name, uid) = (self.build.name_any(), self.uid());
-            stages::follow(&self.context, &name, &uid, &pod.name_any(), known);
-        }
-        Ok(Action::requeue(again.unwrap_or(SAFETY)))
-    }
-
-    /// Says that an attempt failed, once.
-    pub(super) async fn tell_failed(
-        &mut self,
-        attempt: u32,
-        failure: &Failure,
-        next: Option<Timestamp>,
-    ) -> Result<(), Fault> {
-        let mut writer = self.writer();
-        if failure.reason == FailureReason::OutOfMemory
-            && told(&self.facts.status, attempt).is_none()
-        {
-            let last = self.facts.status.memory.as_deref();
-            writer.more_memory(memory::after(&self.context.settings.builds, last));
-        }
-        writer.failed_attempt(attempt, failure, next);
-        let new = writer.finish();
-        if new == self.facts.status {
-            return Ok(());
-        }
-        self.publish(new).await?;
-        let on = self.build.object_ref(&());
-        let note = format!("attempt {attempt} failed: {}", failure.detail);
-        self.context.events.warning(&on, failure.reason.as_str(), &note).await;
-        Ok(())
-    }
-
-    async fn publish_queued(&mut self) -> Result<(), Fault> {
-        let mut writer = self.writer();
-        writer.queued(&self.facts.cache, self.facts.turn, self.facts.secret);
-        self.publish(writer.finish()).await
-    }
-
-    /// A status in the making, with what was resolved.
-    pub(super) fn writer(&self) -> Writer {
-        let generation = self.build.metadata.generation;
-        let mut writer = Writer::new(&self.facts.status, generation, self.facts.now);
-        if let Some(resolved) = self.resolved() {
-            writer.accepted(&resolved);
-        }
-        writer
-    }
-
-    /// Writes the status, when it differs.
-    pub(super) async fn publish(&mut self, mut new: FirmwareBuildStatus) -> Result<(), Fault> {
-        // Once and for all: every write gives the object another version.
-        new.sequence.get_or_insert_with(|| {
-            let entry = self.context.triggers.pending.entry(&self.build);
-            i64::try_from(entry.waiting.sequence).unwrap_or(i64::MAX)
-        });
-        let api = self.context.api::<FirmwareBuild>();
-        let name = self.build.name_any();
-        let old = self.build.status.as_ref();
-        let written = write_status(&api, &name, labels::BUILD_MANAGER, old, &new).await?;
-        if let Some(mut written) = written {
-            written.slim();
-            self.context.recent_builds.wrote(written.clone());
-            self.build = Arc::new(written);
-        }
-        self.facts.status = new;
-        Ok(())
-    }
-
-    /// Gives back its place in the queue, and wakes whose turn it is.
+    /// It ended.
     pub(super) fn leave(&self) {
-        let uid = self.uid();
-        self.context.followers.stop(&uid);
-        for name in self.context.queue.leave(&uid, self.facts.now) {
-            self.context.triggers.build(&name);
-        }
+        self.context.followers.stop(&self.uid());
+        self.give_place();
+    }
+
+    /// Gives back its place in the queue or in line, and wakes who is called.
+    fn give_place(&self) {
+        wake(&self.context, &self.context.queue.leave(&self.uid(), self.facts.now));
+    }
+
+    fn take_place(&self) {
+        wake(&self.context, &self.context.queue.runs(&self.uid(), self.facts.now));
     }
 
     async fn archive(&mut self, result: &asu_core::result::BuildResult) -> Result<Action, Fault> {
@@ -348,6 +294,7 @@ impl Pass {
 
     async fn fail(&mut self, failure: Failure) -> Result<Action, Fault> {
         let attempt = self.attempts();
+        self.distrust(attempt, &failure).await?;
         let (log, millis) = match &self.facts.stored {
             Some(Stored::Attempt(result)) => {
                 let log = archive::log(&self.uid(), Some(attempt), result.log.as_ref());

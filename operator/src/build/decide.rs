@@ -10,19 +10,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     committed::ended,
-    facts::{CacheFact, Facts, JobFact, Stored},
-    loss::{not_started, start_problem, verdict},
+    facts::{CacheFact, Facts, JobFact, Stored, Trouble},
+    loss::{job_deleted, verdict},
+    running::running,
     status::told,
 };
-use crate::{
-    cache::NOT_OFFERED,
-    pods::verdict::{JobState, PodState},
-    queue::Turn,
-};
+use crate::{cache::NOT_OFFERED, pods::verdict::JobState, queue::Turn};
 
 /// Most attempts of one build: infrastructure failures are tried again twice.
 pub const MAX_ATTEMPTS: u32 = 3;
-/// Failures in a row of a cache after which builds that wait for it fail.
+/// Failures in a row of a cache after which builds that wait for it fail. One that came after the last
+/// of them waits for the next try, which its coming brings about.
 const CACHE_PATIENCE: u32 = 3;
 
 /// What a decision needs to know.
@@ -65,9 +63,18 @@ pub enum Step {
         job: String,
         /// Its number.
         attempt: u32,
-        /// Why its pod does not start.
-        problem: Option<String>,
+        /// What keeps it from running as it should.
+        trouble: Option<Trouble>,
         /// When to look again.
+        again: Option<SignedDuration>,
+    },
+    /// Somebody holds the Job of an attempt back.
+    Suspended {
+        /// Its Job.
+        job: String,
+        /// Its number.
+        attempt: u32,
+        /// When to look again, while its pod may still run.
         again: Option<SignedDuration>,
     },
     /// An attempt failed: that is told, and another follows unless it was the last.
@@ -115,9 +122,8 @@ pub enum Step {
 /// How long the object of a build that was turned away tells its client so.
 const TURNED_AWAY: SignedDuration = SignedDuration::from_mins(1);
 const OUT_OF_MEMORY: &str = "OutOfMemory";
-const SOON: SignedDuration = SignedDuration::from_secs(2);
-/// A pod that does not start for so long is said to: for a moment none does.
-const SETTLED: SignedDuration = SignedDuration::from_secs(5);
+/// Pause before another look at what no watch reports.
+pub const SOON: SignedDuration = SignedDuration::from_secs(2);
 
 /// Decides.
 pub fn decide(facts: &Facts) -> Step {
@@ -270,7 +276,12 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
         (Some(Stored::Final(result)), _) => Some(Step::Archive(result.clone())),
         (Some(_), None) => Some(Step::Look(Lookup::UnseenJob)),
         (Some(_), Some(true)) => Some(Step::Wait(SOON)),
-        (Some(_), Some(false)) if facts.pods_alive => Some(Step::Wait(SOON)),
+        (Some(_), Some(false)) if facts.pods_alive => Some(Step::Running {
+            job: facts.status.job_name.clone().unwrap_or_default(),
+            attempt,
+            trouble: Some(job_deleted()),
+            again: Some(SOON),
+        }),
         (Some(Stored::Attempt(result)), Some(false)) if result.failure.is_some() => {
             failed(facts, attempt, None, result.failure.clone()?)
         }
@@ -279,38 +290,6 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
             failed(facts, attempt, None, gone)
         }
     }
-}
-
-pub(super) fn running(facts: &Facts, job: &JobFact) -> Step {
-    let age = facts.now.duration_since(job.created);
-    let left = facts.policy.start_timeout.saturating_sub(age);
-    let problem = match &job.pod {
-        None => None,
-        Some(PodState::Starting { problem }) => problem.as_ref(),
-        Some(_) => return run(job, None, None),
-    };
-    if left.is_positive() {
-        let unsettled = SETTLED.saturating_sub(age);
-        return match problem {
-            Some(_) if unsettled.is_positive() => run(job, None, Some(unsettled.min(left))),
-            problem => run(job, problem.map(start_problem), Some(left)),
-        };
-    }
-    match &facts.stored {
-        None => Step::Look(Lookup::Stored),
-        Some(Stored::Final(result)) => Step::Archive(result.clone()),
-        // The Job's state is lost with it: the reason has to be written down first.
-        Some(_) => Step::Failed {
-            attempt: job.attempt,
-            failure: not_started(problem),
-            stop: Some(job.name.clone()),
-            next: None,
-        },
-    }
-}
-
-fn run(job: &JobFact, problem: Option<String>, again: Option<SignedDuration>) -> Step {
-    Step::Running { job: job.name.clone(), attempt: job.attempt, problem, again }
 }
 
 /// Another attempt after a pause, or the end.
@@ -346,7 +325,9 @@ fn next_attempt(facts: &Facts) -> Step {
     match &facts.cache {
         CacheFact::Absent => return Step::CreateCache,
         CacheFact::Deleting => return Step::Queue { again: Some(SOON) },
-        CacheFact::NotReady { failures, reason } if *failures >= CACHE_PATIENCE => {
+        CacheFact::NotReady { failures, failed_at, reason }
+            if *failures >= CACHE_PATIENCE && failed_at.is_none_or(|at| at > facts.created) =>
+        {
             let detail = format!("The ImageBuilder could not be prepared: {reason}");
             return Step::Fail(Failure::new(FailureReason::CacheFailed, detail));
         }
@@ -389,6 +370,10 @@ mod tests;
 #[cfg(test)]
 #[path = "blame_tests.rs"]
 mod blame_tests;
+
+#[cfg(test)]
+#[path = "running_tests.rs"]
+mod running_tests;
 
 #[cfg(test)]
 #[path = "decide_laws.rs"]

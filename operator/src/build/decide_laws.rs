@@ -4,6 +4,7 @@ use asu_crds::Resolved;
 use proptest::prelude::*;
 
 use super::{
+    super::place::{Standing, standing},
     tests::{NOW, facts, job, result, seconds, with},
     *,
 };
@@ -27,10 +28,20 @@ fn stores() -> impl Strategy<Value = Option<Stored>> {
     ]
 }
 
+fn caches() -> impl Strategy<Value = CacheFact> {
+    prop_oneof![
+        3 => Just(facts().cache),
+        1 => Just(CacheFact::Absent),
+        1 => Just(CacheFact::Deleting),
+        1 => Just(CacheFact::NotReady { failures: 1, failed_at: None, reason: "ClaimLost".into() }),
+    ]
+}
+
 prop_compose! {
     fn any_facts()(
         flags in proptest::array::uniform5(any::<bool>()),
-        jobs in proptest::collection::vec(job_states(), 0..4),
+        jobs in proptest::collection::vec((job_states(), any::<bool>()), 0..4),
+        cache in caches(),
         stored in stores(),
         turn in prop_oneof![Just(None), Just(Some(Turn::Waits)), Just(Some(Turn::Admitted))],
         attempt in proptest::option::of(0_u32..4),
@@ -38,8 +49,12 @@ prop_compose! {
         now in 0_i64..100_000,
     ) -> Facts {
         let [deleted, cancel, abandon, finalizer, pods_alive] = flags;
-        let mut it = Facts { deleted, cancel, abandon, finalizer, pods_alive, stored, turn, ..facts() };
-        it.jobs = (1..).zip(jobs).map(|(n, state)| job(n, state, None)).collect();
+        let mut it =
+            Facts { deleted, cancel, abandon, finalizer, pods_alive, cache, stored, turn, ..facts() };
+        it.jobs = (1..)
+            .zip(jobs)
+            .map(|(n, (state, suspended))| JobFact { suspended, ..job(n, state, None) })
+            .collect();
         it.status.attempt = attempt;
         it.now = NOW + seconds(now);
         if archived {
@@ -58,6 +73,41 @@ proptest! {
             prop_assert!(!it.deleted && !it.cancel);
             prop_assert_eq!(it.turn, Some(Turn::Admitted));
             prop_assert!(!matches!(it.stored, None | Some(Stored::Final(_))));
+        }
+    }
+
+    #[test]
+    fn a_place_is_held_only_by_what_runs_or_creates_its_job_now(it in any_facts()) {
+        let step = decide(&it);
+        if standing(&it, &step) == Standing::Place {
+            let creates = matches!(step, Step::CreateJob { .. });
+            prop_assert!(creates || it.runs(), "{step:?}");
+            prop_assert!(!creates || it.turn == Some(Turn::Admitted));
+        }
+    }
+
+    #[test]
+    fn what_runs_has_a_place_until_it_ended(it in any_facts()) {
+        let step = decide(&it);
+        let looks = matches!(step, Step::Look(_));
+        let ends = matches!(
+            step,
+            Step::Archive(_) | Step::Fail(_) | Step::Refuse(_) | Step::DeleteJobs(_) | Step::LetGo
+                | Step::DeleteObject | Step::Rest
+        );
+        let archived = is_true(&it.status.conditions, "Archived");
+        let active = it.jobs.last().is_some_and(JobFact::is_under_way);
+        if active && !looks && !ends && !archived {
+            prop_assert_eq!(standing(&it, &step), Standing::Place, "{:?}", step);
+        }
+    }
+
+    #[test]
+    fn who_stands_in_line_can_start(it in any_facts()) {
+        let step = decide(&it);
+        if standing(&it, &step) == Standing::Line {
+            prop_assert!(matches!(it.cache, CacheFact::Ready { .. }), "{step:?}");
+            prop_assert!(!it.jobs.last().is_some_and(JobFact::is_under_way));
         }
     }
 

@@ -10,7 +10,10 @@ use asu_crds::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
-use crate::{build::facts::Policy, pods::verdict::Loss};
+use crate::{
+    build::facts::Policy,
+    pods::verdict::{Loss, PodState},
+};
 
 pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -79,6 +82,10 @@ pub(super) fn job(attempt: u32, state: JobState, pod: Option<PodState>) -> JobFa
         pod,
         created: NOW,
         limits: vec![("build".into(), "1Gi".into()), ("publish".into(), "256Mi".into())],
+        suspended: false,
+        disrupted: false,
+        ending: None,
+        tree: None,
         ended: Some(NOW),
         deleting: false,
     }
@@ -114,16 +121,16 @@ fn reason(step: &Step) -> FailureReason {
 }
 
 /// Does what `Step::Failed` asks for.
-fn tell(it: &mut Facts) {
+pub(super) fn tell(it: &mut Facts) {
     let Step::Failed { attempt, failure, next, .. } = decide(it) else { panic!("{it:?}") };
     let mut writer = super::super::status::Writer::new(&it.status, None, it.now);
     writer.failed_attempt(attempt, &failure, next);
     it.status = writer.finish();
 }
 
-fn runs(problem: Option<&str>, again: Option<SignedDuration>) -> Step {
-    let problem = problem.map(str::to_owned);
-    Step::Running { job: "j-1".into(), attempt: 1, problem, again }
+pub(super) fn runs(trouble: Option<(&'static str, &str)>, again: Option<SignedDuration>) -> Step {
+    let trouble = trouble.map(|(reason, message)| Trouble { reason, message: message.into() });
+    Step::Running { job: "j-1".into(), attempt: 1, trouble, again }
 }
 
 #[test]
@@ -238,29 +245,6 @@ fn the_pods_own_verdict_says_why_there_is_no_result() {
 }
 
 #[test]
-fn a_pod_that_does_not_start_is_told_and_in_the_end_tried_again() {
-    let problem = crate::pods::verdict::StartProblem {
-        reason: "Unschedulable".into(),
-        message: String::new(),
-    };
-    let mut it = facts();
-    it.stored = Some(Stored::Nothing);
-    it.jobs = vec![job(1, JobState::Active, Some(PodState::Starting { problem: Some(problem) }))];
-    assert_eq!(decide(&it), runs(None, Some(seconds(5))));
-    it.now = NOW + seconds(5);
-    assert_eq!(decide(&it), runs(Some("Unschedulable: "), Some(seconds(595))));
-    it.now = NOW + seconds(600);
-    let Step::Failed { failure, stop, .. } = decide(&it) else { panic!() };
-    assert_eq!((failure.reason, stop.as_deref()), (FailureReason::PodFailed, Some("j-1")));
-    tell(&mut it);
-    it.status.attempt = Some(1);
-    it.jobs.clear();
-    it.unseen_job = Some(false);
-    it.turn = Some(Turn::Admitted);
-    assert_eq!(decide(&it), Step::CreateJob { attempt: 2 });
-}
-
-#[test]
 fn deleting_a_live_build_stops_its_job_waits_for_its_pod_and_cancels() {
     let mut it = facts();
     it.deleted = true;
@@ -292,7 +276,7 @@ fn a_first_boot_script_that_never_comes_fails_the_build_without_a_turn() {
     assert!(matches!(decide(&it), Step::Queue { again: Some(_) }));
     it.cache = CacheFact::Absent;
     assert_eq!(decide(&it), Step::CreateCache);
-    it.cache = CacheFact::NotReady { failures: 0, reason: "Populating".into() };
+    it.cache = CacheFact::NotReady { failures: 0, failed_at: None, reason: "Populating".into() };
     assert!(matches!(decide(&it), Step::Queue { again: Some(_) }));
     it.now = NOW + seconds(120);
     assert_eq!(reason(&decide(&it)), FailureReason::DefaultsMissing);
@@ -301,9 +285,23 @@ fn a_first_boot_script_that_never_comes_fails_the_build_without_a_turn() {
 #[test]
 fn a_cache_that_keeps_failing_fails_the_builds_that_wait_for_it() {
     let mut it = facts();
-    it.cache = CacheFact::NotReady { failures: 2, reason: "BadSignature".into() };
+    it.cache = CacheFact::NotReady { failures: 2, failed_at: None, reason: "BadSignature".into() };
     assert_eq!(decide(&it), Step::Queue { again: None });
-    it.cache = CacheFact::NotReady { failures: 3, reason: "BadSignature".into() };
+    it.cache = CacheFact::NotReady { failures: 3, failed_at: None, reason: "BadSignature".into() };
+    assert_eq!(reason(&decide(&it)), FailureReason::CacheFailed);
+}
+
+#[test]
+fn a_build_that_came_after_the_last_failure_of_its_cache_waits_for_the_next_try() {
+    let mut it = facts();
+    let failed = |failed_at| CacheFact::NotReady {
+        failures: 9,
+        failed_at: Some(failed_at),
+        reason: "DownloadFailed".into(),
+    };
+    it.cache = failed(it.created);
+    assert_eq!(decide(&it), Step::Queue { again: None });
+    it.cache = failed(it.created + seconds(1));
     assert_eq!(reason(&decide(&it)), FailureReason::CacheFailed);
 }
 
@@ -380,7 +378,7 @@ fn what_is_known_of_the_last_attempt_is_why_the_build_failed() {
 #[test]
 fn a_build_that_waits_for_a_version_that_is_gone_fails() {
     let mut it = facts();
-    it.cache = CacheFact::NotReady { failures: 0, reason: NOT_OFFERED.into() };
+    it.cache = CacheFact::NotReady { failures: 0, failed_at: None, reason: NOT_OFFERED.into() };
     assert_eq!(reason(&decide(&it)), FailureReason::CacheFailed);
 }
 

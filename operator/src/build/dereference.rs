@@ -18,8 +18,11 @@ use kube::{ResourceExt, core::PartialObjectMeta, runtime::reflector::ObjectRef};
 
 use super::facts::{CacheFact, Facts, JobFact, Policy, Stored};
 use crate::{
+    cache::{TREE_ANNOTATION, failed_at},
     context::Context,
-    pods::verdict::{ended_at, is_over, job_state, pod_state},
+    pods::verdict::{
+        begun_at, ended_at, ending, is_over, is_suspended, job_state, pod_state, was_disrupted,
+    },
     runtime::owner::is_owned_by,
 };
 
@@ -96,8 +99,12 @@ fn job_fact(context: &Context, job: &Job) -> Option<JobFact> {
         attempt,
         state: job_state(job),
         pod: pod.map(|pod| pod_state(pod)),
-        // Kubernetes replaces a disrupted pod, and the next one has its own time to start.
-        created: pod.and_then(|pod| pod.creation_timestamp()).max(job.creation_timestamp())?.0,
+        // Of a Job that was resumed the next pod has its own time to start.
+        created: pod.and_then(|pod| pod.creation_timestamp()).map(|it| it.0).max(begun_at(job))?,
+        suspended: is_suspended(job),
+        disrupted: was_disrupted(job),
+        ending: pod.and_then(|pod| ending(pod)),
+        tree: job.annotations().get(TREE_ANNOTATION).cloned(),
         limits: memory_limits(job),
         ended: pod.and_then(|pod| ended_at(pod)).or(changed),
         deleting: job.metadata.deletion_timestamp.is_some(),
@@ -142,12 +149,14 @@ pub fn cache_fact(context: &Context, name: &str) -> CacheFact {
         return CacheFact::Deleting;
     }
     let status = cache.status.clone().unwrap_or_default();
+    let failed_at = failed_at(&status);
     match (status.place, status.builder_image) {
         (Some(place), Some(image)) => {
             CacheFact::Ready { place, image, workspace: cache.spec.workspace.into() }
         }
         _ => CacheFact::NotReady {
             failures: status.failures.unwrap_or_default(),
+            failed_at,
             reason: status.reason.unwrap_or_default(),
         },
     }

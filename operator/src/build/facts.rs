@@ -20,14 +20,38 @@ pub struct JobFact {
     pub state: JobState,
     /// State of its pod.
     pub pod: Option<PodState>,
-    /// When it was created, or its newest pod.
+    /// When it was created or last resumed, or its newest pod was created.
     pub created: Timestamp,
     /// Memory limits of its containers, by name.
     pub limits: Vec<(String, String)>,
+    /// Whether somebody holds it back: `spec.suspend`.
+    pub suspended: bool,
+    /// Whether Kubernetes says that it ended the pod, which may be gone.
+    pub disrupted: bool,
+    /// Why its pod, which still runs, is about to end.
+    pub ending: Option<String>,
+    /// Folder of the tree that its pod mounts.
+    pub tree: Option<String>,
     /// When it ended.
     pub ended: Option<Timestamp>,
     /// Whether it is being deleted.
     pub deleting: bool,
+}
+
+impl JobFact {
+    /// Whether it has a pod, or is to get one.
+    pub fn is_under_way(&self) -> bool {
+        self.state == JobState::Active && !self.suspended
+    }
+}
+
+/// What keeps an attempt from running as it should: what its status says then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Word of a closed set.
+    pub reason: &'static str,
+    /// One sentence.
+    pub message: String,
 }
 
 /// The build's cache.
@@ -41,6 +65,8 @@ pub enum CacheFact {
     NotReady {
         /// Failures in a row.
         failures: u32,
+        /// When the last of them was.
+        failed_at: Option<Timestamp>,
         /// Its reason.
         reason: String,
     },
@@ -111,6 +137,15 @@ pub struct Facts {
     pub secret: Option<bool>,
     /// Whether the Job that its status names is there although the watch does not show it.
     pub unseen_job: Option<bool>,
+}
+
+impl Facts {
+    /// Whether a Job of it is under way, or a pod of it may still run.
+    pub fn runs(&self) -> bool {
+        // One that the watch does not show yet is there.
+        let unseen = self.unseen_job == Some(true);
+        unseen || self.pods_alive || self.jobs.iter().any(JobFact::is_under_way)
+    }
 }
 
 /// Bounds from the settings.

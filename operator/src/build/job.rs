@@ -235,10 +235,11 @@ fn volumes(attempt: &Attempt<'_>, plan: &BuildPlan) -> Vec<Volume> {
     volumes
 }
 
-/// A disrupted pod does not count; a fault of the request ends the Job at once.
+/// A disrupted pod ends the Job, and so does a fault of the request: another attempt, with its number,
+/// its place in the queue and its events, is the operator's matter.
 fn failure_policy() -> PodFailurePolicy {
     let disrupted = PodFailurePolicyRule {
-        action: "Ignore".to_owned(),
+        action: "FailJob".to_owned(),
         on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
             type_: "DisruptionTarget".to_owned(),
             status: "True".to_owned(),

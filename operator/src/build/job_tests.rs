@@ -145,14 +145,14 @@ fn pods_of_an_image_builder_that_one_node_can_mount_go_where_the_others_are() {
 }
 
 #[test]
-fn a_disrupted_pod_is_made_anew_by_its_job_and_every_other_end_is_the_operator_s_matter() {
+fn every_end_of_a_pod_is_the_operator_s_matter_a_disruption_too() {
     let (_, job) = made(&[]);
     let spec = &job["spec"];
     assert_eq!(spec["backoffLimit"], 0);
     assert_eq!(spec["podReplacementPolicy"], "Failed");
     assert_eq!(spec["ttlSecondsAfterFinished"], Value::Null);
     let rules = spec["podFailurePolicy"]["rules"].as_array().unwrap();
-    assert_eq!(rules[0]["action"], "Ignore");
+    assert_eq!(rules[0]["action"], "FailJob");
     let disrupted = json!([{"type": "DisruptionTarget", "status": "True"}]);
     assert_eq!(rules[0]["onPodConditions"], disrupted);
     let ends: Vec<_> = rules[1..]

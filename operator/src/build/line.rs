@@ -1,7 +1,7 @@
 //! Builds and the queue: who stands in it, and who leaves it.
 
 use std::{
-    collections::BTreeSet,
+    collections::HashSet,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,36 +10,75 @@ use asu_core::{
     queue::{Priority, Waiting},
 };
 use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild, condition, is_true, labels};
-use kube::ResourceExt;
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
+use super::{
+    dereference::{cache_fact, pods},
+    facts::CacheFact,
+    status::ATTEMPT_FAILED,
+};
 use crate::{
     context::Context,
-    pods::verdict::{JobState, job_state},
+    pods::verdict::{JobState, is_over, is_suspended, job_state},
     queue::Entry,
     watches::Change,
 };
 
-/// Fills the queue when a process begins to lead: builds that have a place keep it.
+/// Fills the queue when a process begins to lead. Only Jobs and pods tell who has a place, whatever
+/// the objects say; who could start is called by its age. What it says of each is set right by the
+/// pass that follows.
 pub fn seed(context: &Context) {
-    let mut busy = BTreeSet::new();
+    let now = context.now();
+    let mut busy = HashSet::new();
     for job in context.stores.jobs.state() {
-        if job_state(&job) == JobState::Active && job.labels().contains_key(labels::BUILD) {
+        let under_way = job_state(&job) == JobState::Active && !is_suspended(&job);
+        if under_way && job.labels().contains_key(labels::BUILD) {
             busy.extend(job.owner_references().iter().map(|owner| owner.uid.clone()));
         }
     }
+    let mut alive = HashSet::new();
+    for pod in context.stores.pods.state() {
+        alive.extend(pod.labels().get(labels::BUILD).filter(|_| !is_over(&pod, now)).cloned());
+    }
     for build in context.stores.builds.state() {
-        let status = build.status.clone().unwrap_or_default();
-        let holds = |type_: BuildCondition| is_true(&status.conditions, type_.as_str());
         let Some(uid) = build.uid() else { continue };
-        let verdict = condition(&status.conditions, BuildCondition::Succeeded.as_str());
-        if verdict.is_some_and(|verdict| verdict.status != "Unknown") {
+        let lives = || pods(context, &build).iter().any(|pod| !is_over(pod, now));
+        if has_verdict(&build) {
             continue;
         }
-        if holds(BuildCondition::Admitted) || busy.contains(&uid) {
-            context.queue.resume(&uid);
-        } else if holds(BuildCondition::CacheReady) {
-            context.queue.remember(entry(&build));
+        if busy.contains(&uid) || (alive.contains(&build.name_any()) && lives()) {
+            wake(context, &context.queue.runs(&uid, now));
+        } else if could_start(context, &build) {
+            context.queue.stand(context.triggers.pending.entry(&build));
         }
+        // It may be gone since the list was made, and nobody would tell again.
+        let reference = ObjectRef::from_obj(&*build);
+        if context.stores.builds.get(&reference).is_none_or(|it| it.uid() != build.uid()) {
+            wake(context, &context.queue.leave(&uid, now));
+        }
+    }
+}
+
+fn has_verdict(build: &FirmwareBuild) -> bool {
+    let Some(status) = &build.status else { return false };
+    let archived = is_true(&status.conditions, BuildCondition::Archived.as_str());
+    let verdict = condition(&status.conditions, BuildCondition::Succeeded.as_str());
+    archived || verdict.is_some_and(|verdict| verdict.status != "Unknown")
+}
+
+/// Whether a build that has no Job could start, as far as it is known without asking.
+fn could_start(context: &Context, build: &FirmwareBuild) -> bool {
+    let Some(status) = &build.status else { return false };
+    let Some(resolved) = &status.resolved else { return false };
+    let ready = matches!(cache_fact(context, &resolved.cache_name), CacheFact::Ready { .. });
+    let pauses = status.reason.as_deref() == Some(ATTEMPT_FAILED);
+    ready && !pauses && build.metadata.deletion_timestamp.is_none()
+}
+
+/// Wakes builds that are called.
+pub fn wake(context: &Context, called: &[String]) {
+    for name in called {
+        context.triggers.build(name);
     }
 }
 
@@ -47,9 +86,7 @@ pub fn seed(context: &Context) {
 pub fn forget(context: &Context, uid: &str) {
     context.followers.stop(uid);
     context.recent_builds.forget(uid);
-    for name in context.queue.leave(uid, context.now()) {
-        context.triggers.build(&name);
-    }
+    wake(context, &context.queue.leave(uid, context.now()));
 }
 
 /// Builds that wait, in the order of the watch: what it has told of a build is all that was written

@@ -2,16 +2,52 @@
 
 use asu_core::failure::{Failure, FailureReason};
 
-use super::{facts::JobFact, job::BUILD};
+use super::{
+    facts::{JobFact, Trouble},
+    job::BUILD,
+};
 use crate::pods::verdict::{JobState, Loss, PodState, StartProblem};
+
+fn trouble(reason: &'static str, message: impl Into<String>) -> Trouble {
+    Trouble { reason, message: message.into() }
+}
 
 /// Of an image that cannot be pulled Kubernetes says one thing and another in turns: each would be
 /// a write.
-pub fn start_problem(problem: &StartProblem) -> String {
+fn start_problem(problem: &StartProblem) -> String {
     match problem.reason.as_str() {
         "ErrImagePull" | "ImagePullBackOff" => "ImagePullBackOff: see the pod's events".to_owned(),
         reason => format!("{reason}: {}", problem.message),
     }
+}
+
+/// What is so while a pod should start and has not.
+pub fn not_yet(pod: Option<&PodState>) -> Option<Trouble> {
+    match pod {
+        None => Some(trouble("NoPod", "its Job has no pod yet")),
+        Some(PodState::Starting { problem: None }) => {
+            Some(trouble("Starting", "its pod has not started yet"))
+        }
+        Some(PodState::Starting { problem: Some(problem) }) => {
+            Some(trouble("NotStarted", start_problem(problem)))
+        }
+        Some(_) => None,
+    }
+}
+
+/// Its pod is about to end.
+pub fn about_to_end(why: &str) -> Trouble {
+    trouble("Disrupted", format!("its pod is being ended: {why}"))
+}
+
+/// Its pod ended, and Kubernetes has not noticed.
+pub fn ended_unnoticed() -> Trouble {
+    trouble("Ending", "its pod has ended")
+}
+
+/// Its Job is gone.
+pub fn job_deleted() -> Trouble {
+    trouble("JobDeleted", "its Job was deleted, and its pod ends")
 }
 
 /// Why a pod that did not start failed its attempt.
@@ -49,6 +85,12 @@ fn out_of_memory(job: &JobFact, container: &str) -> Failure {
     )
 }
 
+/// Why a pod that had not started failed its attempt, when its tree is gone.
+pub fn tree_went() -> Failure {
+    let detail = "The ImageBuilder's tree was lost before the pod started";
+    Failure::new(FailureReason::TreeLost, detail)
+}
+
 /// The pod's own verdict, when there is no result.
 fn no_result(job: &JobFact) -> Failure {
     let lost = |detail: &str| Failure::new(FailureReason::PodFailed, detail);
@@ -73,6 +115,7 @@ fn no_result(job: &JobFact) -> Failure {
                 format!("The pod left no result; exit codes: {}", codes.join(", ")),
             )
         }
+        _ if job.disrupted => lost("The pod was evicted or preempted, or its node was lost"),
         _ => lost("The pod is gone and left no result"),
     }
 }

@@ -13,7 +13,10 @@ mod job;
 mod line;
 mod loss;
 mod memory;
+mod place;
+mod publish;
 mod refuse;
+mod running;
 mod status;
 mod validate;
 

@@ -11,11 +11,14 @@ use asu_crds::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::facts::CacheFact;
+use super::facts::{CacheFact, Trouble};
 use crate::queue::Turn;
 
 /// Longest message, in characters; the schema allows a little more.
 const MAX_MESSAGE: usize = 1000;
+
+/// Reason of a build that pauses between two attempts.
+pub const ATTEMPT_FAILED: &str = "AttemptFailed";
 
 /// A status in the making.
 pub struct Writer {
@@ -117,8 +120,8 @@ impl Writer {
         }
     }
 
-    /// An attempt runs.
-    pub fn running(&mut self, job: &str, attempt: u32, problem: Option<&str>) {
+    /// An attempt is under way.
+    pub fn running(&mut self, job: &str, attempt: u32, trouble: Option<&Trouble>) {
         let now = Time(self.now);
         let times = self.times();
         times.queued_at.get_or_insert_with(|| now.clone());
@@ -126,7 +129,8 @@ impl Writer {
         let fresh = self.status.attempt != Some(attempt);
         self.status.attempt = Some(attempt);
         self.status.job_name = Some(job.to_owned());
-        if fresh || self.status.stage.is_none() {
+        let waited = self.status.stage.as_deref().is_none_or(|it| it == Stage::Init.as_str());
+        if fresh || waited {
             self.status.stage = Some(Stage::ContainerSetup.as_str().to_owned());
         }
         self.set(C::CacheReady, ConditionStatus::True, "Ready", "");
@@ -135,10 +139,10 @@ impl Writer {
             // What is known of the attempt before is over.
             self.status.conditions.retain(|it| it.type_ != C::Succeeded.as_str());
         }
-        let (reason, message) = match (problem, attempt) {
-            (Some(problem), _) => ("NotStarted", problem),
-            (None, 0 | 1) => ("Building", "its pod runs"),
-            _ => ("BuildingAgain", "its pod runs, after a failure of the surroundings"),
+        let (reason, message) = match (trouble, attempt) {
+            (Some(trouble), _) => (trouble.reason, trouble.message.as_str()),
+            (None, 0 | 1) => ("Building", "its Job is under way"),
+            _ => ("BuildingAgain", "its Job is under way, after a failure of the surroundings"),
         };
         self.say(BuildPhase::Running, reason, message);
     }
@@ -146,6 +150,20 @@ impl Writer {
     /// The next attempt gets so much.
     pub fn more_memory(&mut self, memory: Option<String>) {
         self.status.memory = memory.or(self.status.memory.take());
+    }
+
+    /// Somebody holds the Job of an attempt back.
+    pub fn suspended(&mut self, job: &str, attempt: u32) {
+        self.status.attempt = Some(attempt);
+        self.status.job_name = Some(job.to_owned());
+        self.wait_again("Suspended", "its Job is suspended: it has no pod until it is resumed");
+    }
+
+    /// It has no place in the queue any more.
+    fn wait_again(&mut self, reason: &str, message: &str) {
+        self.set(C::Admitted, ConditionStatus::False, reason, "");
+        self.status.stage = Some(Stage::Init.as_str().to_owned());
+        self.say(BuildPhase::Queued, reason, message);
     }
 
     /// An attempt failed. What was said about its end, should it be a success whose files are gone,
@@ -158,7 +176,7 @@ impl Writer {
         self.set(C::Succeeded, ConditionStatus::Unknown, reason, &message);
         let next = next.map(|at| format!("; the next begins at {at}")).unwrap_or_default();
         let message = format!("attempt {attempt} failed ({reason}): {detail}{next}");
-        self.say(BuildPhase::Running, "AttemptFailed", &message);
+        self.wait_again(ATTEMPT_FAILED, &message);
     }
 
     /// It ended and was never accepted: there is nothing to record.

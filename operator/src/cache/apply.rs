@@ -96,9 +96,3 @@ pub async fn delete_claim(context: &Context, name: &str) -> Result<(), kube::Err
         _ => Ok(()),
     }
 }
-
-/// Whether a claim exists.
-pub async fn claim_exists(context: &Context, name: &str) -> Result<bool, kube::Error> {
-    let claims = context.api::<PersistentVolumeClaim>();
-    Ok(claims.get_metadata_opt(name).await?.is_some())
-}

@@ -7,14 +7,17 @@ use std::{
 };
 
 use asu_crds::{CachePhase, ImageBuilderCache, ImageBuilderCacheStatus, labels};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     apply,
+    claim::claims,
     decide::{Decision, LINGER, Removal, Tidy, decide, refused, removal},
-    dereference::{Observed, ask_for_results, distribution, observe},
+    dereference::{Observed, ask_for_results, confirm_job, distribution, observe},
+    lost::{CLAIM_LOST, TREE_LOST},
     status::{Use, status},
+    tries::expected_job,
     validate::{BadCache, Validated, validate},
 };
 use crate::{
@@ -25,6 +28,8 @@ use crate::{
     },
 };
 
+/// Reasons that somebody should look at, besides those of failures.
+const WARNED: [&str; 5] = ["NotStarted", "NoPod", "Suspended", CLAIM_LOST, TREE_LOST];
 /// How often something is looked at that no watch reports.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -126,6 +131,7 @@ pub async fn reconcile(
     let found = distribution(&context, &cache);
     let valid = validate(&cache, found.as_deref(), &context.settings)?;
     let mut observed = observe(&context, &cache);
+    observed.claims = claims(&context, &cache, &valid).await?;
     if cache.meta().deletion_timestamp.is_some() {
         return remove(&cache, &valid, &observed, &context).await;
     }
@@ -137,6 +143,8 @@ pub async fn reconcile(
     observed.switched = context.cache_switches.is_fresh(&uid, LINGER);
     let old = cache.status.clone().unwrap_or_default();
     if old.place.as_ref() != Some(&valid.place) {
+        let expected = expected_job(&name, &uid, &valid, &old);
+        confirm_job(&context, &cache, &expected, &mut observed).await?;
         ask_for_results(&context, &cache, &mut observed).await?;
     }
     let decision = decide(&name, &uid, &valid, &old, &observed, now);
@@ -155,19 +163,31 @@ pub async fn reconcile(
     let due = context.cache_use.due(&uid, usage != Use::of(&old), interval);
     let written = due.is_ok().then_some(usage);
     let generation = cache.metadata.generation;
-    let new = status(&old, generation, &valid, &decision, written, now);
+    let mut new = status(&old, generation, &valid, &decision, written, now);
+    if matches!(decision, Decision::Done { .. } | Decision::Ready { .. }) {
+        new.claim_uid = observed.claims.wanted.uid().cloned();
+    }
     if matches!(decision, Decision::Done { .. }) {
         context.cache_switches.note(&uid);
     }
     publish(&context, &cache, &new).await?;
-    Ok(match decision {
-        Decision::Waiting { until } => requeue_at(until, now),
-        Decision::Failed { retry_at, .. } => requeue_at(retry_at, now),
-        Decision::Done { .. } | Decision::Clearing { .. } => Action::requeue(LOOK_AGAIN),
-        Decision::Ready { again: Some(again), .. } => requeue_at(now + again, now),
+    Ok(again(&decision, due.err().unwrap_or(interval), now))
+}
+
+/// When to look again, should no watch report anything.
+fn again(decision: &Decision, usual: Duration, now: Timestamp) -> Action {
+    match decision {
+        Decision::Waiting { until } => requeue_at(*until, now),
+        Decision::Failed { retry_at, .. } => requeue_at(*retry_at, now),
+        Decision::Done { .. }
+        | Decision::Clearing { .. }
+        | Decision::Populating { .. }
+        | Decision::ClaimGoing { .. }
+        | Decision::Lost { .. } => Action::requeue(LOOK_AGAIN),
+        Decision::Ready { again: Some(again), .. } => requeue_at(now + *again, now),
         Decision::Orphaned => Action::await_change(),
-        _ => Action::requeue(due.err().unwrap_or(interval)),
-    })
+        Decision::Ready { again: None, .. } | Decision::Populate { .. } => Action::requeue(usual),
+    }
 }
 
 async fn act(
@@ -181,7 +201,10 @@ async fn act(
             apply::populate(context, cache, valid, job, replaces.as_deref()).await
         }
         Decision::Failed { job, .. } => Ok(apply::delete_job(context, job).await?),
-        Decision::Clearing { jobs } => {
+        Decision::ClaimGoing { drop: Some(claim), .. } => {
+            Ok(apply::delete_claim(context, claim).await?)
+        }
+        Decision::Clearing { jobs } | Decision::Lost { jobs, .. } => {
             for job in jobs {
                 apply::delete_job(context, job).await?;
             }
@@ -200,7 +223,8 @@ async fn act(
     }
 }
 
-async fn publish(
+/// Writes a status, with an event when what it says is new.
+pub(super) async fn publish(
     context: &Context,
     cache: &ImageBuilderCache,
     new: &ImageBuilderCacheStatus,
@@ -217,7 +241,7 @@ async fn publish(
         let reason = new.reason.as_deref().unwrap_or_default();
         let message = new.message.as_deref().unwrap_or_default();
         let on = cache.object_ref(&());
-        if new.phase == Some(CachePhase::Failed) || reason == "NotStarted" {
+        if new.phase == Some(CachePhase::Failed) || WARNED.contains(&reason) {
             context.events.warning(&on, reason, message).await;
         } else {
             context.events.normal(&on, reason, message).await;
@@ -235,7 +259,7 @@ async fn remove(
     if !cache.finalizers().iter().any(|it| it == labels::VOLUME_FINALIZER) {
         return Ok(Action::await_change());
     }
-    let there = apply::claim_exists(context, &valid.place.claim_name).await?;
+    let there = observed.claims.wanted.uid().is_some();
     match removal(valid, observed, there, context.now()) {
         Removal::InUse | Removal::Pruning => {}
         Removal::StopJobs(jobs) => {

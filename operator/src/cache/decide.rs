@@ -11,12 +11,17 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     dereference::{JobSeen, Observed, loss},
+    lost::{CLAIM_LOST, blocked, going, pause},
+    tries::{expected_job, next_try},
     validate::Validated,
 };
-use crate::pods::verdict::JobState;
+use crate::pods::verdict::{JobState, PodState};
 
 /// A tree that was replaced stays so long at least: a build may just be mounting it.
 pub const LINGER: SignedDuration = SignedDuration::from_secs(60);
+
+/// A Job that has no pod for so long is said to: for a moment none has.
+const SETTLED: SignedDuration = SignedDuration::from_secs(5);
 
 /// What to do, and what the status says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +46,28 @@ pub enum Decision {
         /// taken for that of the next one, and last the one that removed it, once it has.
         jobs: Vec<String>,
     },
-    /// A Job runs.
+    /// A Job is under way.
     Populating {
         /// Its name.
         job: String,
-        /// What Kubernetes says about a pod that does not start.
-        problem: Option<String>,
+        /// What keeps it from running as it should: a word of a closed set, and a sentence.
+        trouble: Option<(&'static str, String)>,
+    },
+    /// The tree that was ready is not there any more.
+    Lost {
+        /// What happened.
+        message: String,
+        /// Jobs that were about it.
+        jobs: Vec<String>,
+        /// When it is made anew, if not at once.
+        retry_at: Option<Timestamp>,
+    },
+    /// A claim that is of no use is waited for to go.
+    ClaimGoing {
+        /// The claim, when it is to be deleted first.
+        drop: Option<String>,
+        /// What is wrong with it.
+        message: String,
     },
     /// A Job made the tree.
     Done {
@@ -97,11 +118,19 @@ pub fn decide(
     now: Timestamp,
 ) -> Decision {
     let tree = valid.place.sub_path.as_str();
+    if let Some(place) = &status.place {
+        let kept = &observed.claims.kept;
+        if let Some(message) = kept.problem(&place.claim_name, status.claim_uid.as_deref()) {
+            let jobs = observed.populates.iter().chain(&observed.prunes).map(named).collect();
+            return Decision::Lost { message, jobs, retry_at: pause(status, now) };
+        }
+    }
     if status.place.as_ref() == Some(&valid.place) {
         return ready(tree, observed, now);
     }
     let failures = status.failures.unwrap_or_default();
-    let expected = job_name(name, uid, tree, failures);
+    let expected = expected_job(name, uid, valid, status);
+    let blocked = blocked(valid, &observed.claims.wanted);
     // A builder image that comes back before its former tree is gone.
     if let Some(prune) = observed.prunes.iter().find(|it| it.replaces.as_deref() == Some(tree)) {
         let made = |job: &&JobSeen| job.tree.as_deref() == Some(tree) || job.name == expected;
@@ -112,13 +141,31 @@ pub fn decide(
         return Decision::Clearing { jobs };
     }
     if let Some(job) = observed.populates.iter().find(|job| job.name == expected) {
-        return running(job, failures, now);
+        // A pod that still has the claim fills what nobody will find.
+        return match observed.claims.wanted.problem(&valid.place.claim_name, None) {
+            Some(problem) => failed(&job.name, failures, CLAIM_LOST, problem, now),
+            None => running(job, failures, now),
+        };
     }
-    if let Some(retry_at) = status.retry_at.as_ref().filter(|at| at.0 > now) {
-        return Decision::Waiting { until: retry_at.0 };
+    if let Some(until) = next_try(status, blocked.is_some(), observed.newest).filter(|at| *at > now)
+    {
+        return Decision::Waiting { until };
+    }
+    if let Some(problem) = blocked {
+        return if valid.own_claim {
+            going(valid, &observed.claims.wanted, &problem)
+        } else {
+            failed(&expected, failures, CLAIM_LOST, problem, now)
+        };
+    }
+    if observed.strays {
+        return Decision::Clearing { jobs: Vec::new() };
     }
     if valid.plan.is_none() {
         return Decision::Orphaned;
+    }
+    if status.job_name.as_ref() == Some(&expected) {
+        return failed(&expected, failures, "JobDeleted", "its Job was deleted".to_owned(), now);
     }
     let replaces = status.place.as_ref().map(|place| place.sub_path.clone());
     Decision::Populate { job: expected, replaces }
@@ -137,17 +184,11 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
     let usable = job.result.as_ref().filter(|result| result.schema == RESULT_SCHEMA);
     match (job.state, usable) {
         (JobState::Active, _) => {
-            let problem = match &job.pod {
-                Some(crate::pods::verdict::PodState::Starting { problem: Some(problem) }) => {
-                    Some(format!("{}: {}", problem.reason, problem.message))
-                }
-                _ => None,
-            };
-            Decision::Populating { job: job.name.clone(), problem }
+            Decision::Populating { job: job.name.clone(), trouble: trouble(job, now) }
         }
         // It is to fail, and its pod has its grace: until then it writes into the tree.
         (JobState::Failed | JobState::Deadline, _) if job.alive => {
-            Decision::Populating { job: job.name.clone(), problem: None }
+            Decision::Populating { job: job.name.clone(), trouble: None }
         }
         (JobState::Complete, Some(result)) if result.failure.is_none() => {
             Decision::Done { result: result.clone() }
@@ -157,6 +198,22 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
             let (reason, message) = told.unwrap_or_else(|| loss(job));
             failed(&job.name, failures, reason, message, now)
         }
+    }
+}
+
+fn trouble(job: &JobSeen, now: Timestamp) -> Option<(&'static str, String)> {
+    if job.suspended {
+        let message = "its Job is suspended: it has no pod until it is resumed";
+        return Some(("Suspended", message.to_owned()));
+    }
+    match &job.pod {
+        Some(PodState::Starting { problem: Some(problem) }) => {
+            Some(("NotStarted", format!("{}: {}", problem.reason, problem.message)))
+        }
+        None if job.begun.is_some_and(|begun| now.duration_since(begun) >= SETTLED) => {
+            Some(("NoPod", "its Job has no pod yet".to_owned()))
+        }
+        _ => None,
     }
 }
 
@@ -308,3 +365,7 @@ pub fn removal(
 #[cfg(test)]
 #[path = "decide_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "lost_tests.rs"]
+mod lost_tests;

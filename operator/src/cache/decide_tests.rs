@@ -3,10 +3,11 @@ use asu_crds::CachePlace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
+use crate::cache::claim::{Claim, Claims};
 
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn valid(tree: &str) -> Validated {
+pub(super) fn valid(tree: &str) -> Validated {
     let plan = serde_json::from_value(serde_json::json!({
         "schema": 1, "uid": "u", "version": "1", "target": "a/b", "fetchUrls": [],
         "targetPath": "p", "keys": [], "file": "f",
@@ -23,7 +24,7 @@ fn valid(tree: &str) -> Validated {
     }
 }
 
-fn job(name: &str, state: JobState, result: Option<PopulateResult>) -> JobSeen {
+pub(super) fn job(name: &str, state: JobState, result: Option<PopulateResult>) -> JobSeen {
     JobSeen {
         name: name.into(),
         state,
@@ -33,23 +34,32 @@ fn job(name: &str, state: JobState, result: Option<PopulateResult>) -> JobSeen {
         pod: None,
         alive: false,
         ended: None,
+        suspended: false,
+        begun: None,
     }
 }
 
-fn at(place: &str) -> ImageBuilderCacheStatus {
+/// Nothing but claims as they should be.
+pub(super) fn nothing() -> Observed {
+    let claim = Claim::Usable("c".into());
+    let claims = Claims { wanted: claim.clone(), kept: claim };
+    Observed { claims, ..Observed::default() }
+}
+
+pub(super) fn at(place: &str) -> ImageBuilderCacheStatus {
     let place = CachePlace { claim_name: "c".into(), sub_path: place.into() };
     ImageBuilderCacheStatus { place: Some(place), ..ImageBuilderCacheStatus::default() }
 }
 
-fn decided(status: &ImageBuilderCacheStatus, observed: &Observed) -> Decision {
+pub(super) fn decided(status: &ImageBuilderCacheStatus, observed: &Observed) -> Decision {
     decide("n", "u", &valid("new"), status, observed, NOW)
 }
 
-fn seen(job: JobSeen) -> Observed {
-    Observed { populates: vec![job], ..Observed::default() }
+pub(super) fn seen(job: JobSeen) -> Observed {
+    Observed { populates: vec![job], ..nothing() }
 }
 
-fn ready_result() -> PopulateResult {
+pub(super) fn ready_result() -> PopulateResult {
     PopulateResult {
         schema: RESULT_SCHEMA,
         failure: None,
@@ -61,14 +71,14 @@ fn ready_result() -> PopulateResult {
 
 #[test]
 fn a_cache_without_a_tree_is_populated() {
-    let found = decided(&ImageBuilderCacheStatus::default(), &Observed::default());
+    let found = decided(&ImageBuilderCacheStatus::default(), &nothing());
     let job = job_name("n", "u", "new", 0);
     assert_eq!(found, Decision::Populate { job, replaces: None });
 }
 
 #[test]
 fn another_builder_image_means_a_new_tree_beside_the_old() {
-    let found = decided(&at("old"), &Observed::default());
+    let found = decided(&at("old"), &nothing());
     let job = job_name("n", "u", "new", 0);
     assert_eq!(found, Decision::Populate { job, replaces: Some("old".into()) });
 }
@@ -87,7 +97,7 @@ fn a_job_that_is_to_fail_has_not_ended_while_its_pod_has_its_grace() {
     let name = job_name("n", "u", "new", 0);
     let ending = JobSeen { alive: true, ..job(&name, JobState::Failed, None) };
     let found = decided(&ImageBuilderCacheStatus::default(), &seen(ending));
-    assert_eq!(found, Decision::Populating { job: name, problem: None });
+    assert_eq!(found, Decision::Populating { job: name, trouble: None });
 }
 
 #[test]
@@ -111,7 +121,7 @@ fn nothing_starts_before_the_pause_is_over() {
         retry_at: Some(Time(later)),
         ..ImageBuilderCacheStatus::default()
     };
-    assert_eq!(decided(&status, &Observed::default()), Decision::Waiting { until: later });
+    assert_eq!(decided(&status, &nothing()), Decision::Waiting { until: later });
 }
 
 #[test]
@@ -183,9 +193,8 @@ fn a_builder_image_that_is_taken_back_costs_no_tree_that_is_in_use() {
 fn a_tree_is_not_filled_while_a_former_one_at_its_place_is_removed() {
     let mut prune =
         JobSeen { replaces: Some("new".into()), ..job("prune", JobState::Active, None) };
-    let clearing = |job: &JobSeen| {
-        decided(&at("old"), &Observed { prunes: vec![job.clone()], ..Observed::default() })
-    };
+    let clearing =
+        |job: &JobSeen| decided(&at("old"), &Observed { prunes: vec![job.clone()], ..nothing() });
     assert_eq!(clearing(&prune), Decision::Clearing { jobs: vec![] });
     prune.state = JobState::Complete;
     assert_eq!(clearing(&prune), Decision::Clearing { jobs: vec!["prune".into()] });
@@ -217,7 +226,7 @@ fn no_tree_is_forgotten_when_one_builder_image_follows_another() {
     };
     let mut observed = Observed {
         populates: vec![of("first", "second", "first"), of("third", "new", "second")],
-        ..Observed::default()
+        ..nothing()
     };
     let prune = |tree: &str| Tidy::PruneTree { tree: tree.into() };
     let both = Decision::Ready { tidy: vec![prune("first"), prune("second")], again: None };
@@ -276,7 +285,7 @@ fn a_removal_that_failed_is_tried_again_after_a_pause_and_not_at_once() {
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: anew, again: None });
 
     let folder = |ended| JobSeen { replaces: Some("n".into()), ..failed(ended) };
-    let removing = |ended| Observed { prunes: vec![folder(ended)], ..Observed::default() };
+    let removing = |ended| Observed { prunes: vec![folder(ended)], ..nothing() };
     assert_eq!(removal(&valid("t"), &removing(NOW), true, NOW), Removal::Pruning);
     let again = Removal::PruneFolder { folder: "n".into(), failed: Some("prune".into()) };
     assert_eq!(removal(&valid("t"), &removing(NOW - LINGER), true, NOW), again);
@@ -286,22 +295,22 @@ fn a_removal_that_failed_is_tried_again_after_a_pause_and_not_at_once() {
 fn a_cache_whose_distribution_is_gone_keeps_its_tree_and_makes_no_other() {
     let orphan = Validated { plan: None, ..valid("new") };
     let status = at("new");
-    let found = decide("n", "u", &orphan, &status, &Observed::default(), NOW);
+    let found = decide("n", "u", &orphan, &status, &nothing(), NOW);
     assert_eq!(found, Decision::Ready { tidy: vec![], again: None });
     let none = ImageBuilderCacheStatus::default();
-    let found = decide("n", "u", &orphan, &none, &Observed::default(), NOW);
+    let found = decide("n", "u", &orphan, &none, &nothing(), NOW);
     assert_eq!(found, Decision::Orphaned);
 }
 
 #[test]
 fn a_cache_in_use_is_not_let_go() {
-    let observed = Observed { users: 1, ..Observed::default() };
+    let observed = Observed { users: 1, ..nothing() };
     assert_eq!(removal(&valid("t"), &observed, true, NOW), Removal::InUse);
 }
 
 #[test]
 fn the_folder_on_a_shared_claim_goes_before_the_object() {
-    let mut observed = Observed::default();
+    let mut observed = nothing();
     let prune = Removal::PruneFolder { folder: "n".into(), failed: None };
     assert_eq!(removal(&valid("t"), &observed, true, NOW), prune);
     observed
@@ -312,7 +321,7 @@ fn the_folder_on_a_shared_claim_goes_before_the_object() {
 
 #[test]
 fn nothing_is_pruned_on_a_claim_that_is_gone() {
-    let found = removal(&valid("t"), &Observed::default(), false, NOW);
+    let found = removal(&valid("t"), &nothing(), false, NOW);
     assert_eq!(found, Removal::LetGo { own_claim: false });
 }
 

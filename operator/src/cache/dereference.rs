@@ -8,11 +8,15 @@ use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
 
-use super::pods::{CONTAINER, REPLACES_ANNOTATION, TREE_ANNOTATION, is_prune};
+use super::{
+    claim::Claims,
+    pods::{CONTAINER, REPLACES_ANNOTATION, TREE_ANNOTATION, is_populate, is_prune},
+};
 use crate::{
     context::Context,
     pods::verdict::{
-        JobState, Loss, PodState, ended_at, is_over, job_state, pod_state, termination_message,
+        JobState, Loss, PodState, begun_at, ended_at, is_over, is_suspended, job_state, pod_state,
+        termination_message,
     },
     runtime::owner::is_owned_by,
 };
@@ -36,6 +40,10 @@ pub struct JobSeen {
     pub alive: bool,
     /// When its pod ended.
     pub ended: Option<Timestamp>,
+    /// Whether somebody holds it back: `spec.suspend`.
+    pub suspended: bool,
+    /// When it was created or last resumed.
+    pub begun: Option<Timestamp>,
 }
 
 /// What is known about a cache.
@@ -45,6 +53,12 @@ pub struct Observed {
     pub populates: Vec<JobSeen>,
     /// Jobs that remove trees.
     pub prunes: Vec<JobSeen>,
+    /// Whether a pod that fills a tree may still run although its Job is gone.
+    pub strays: bool,
+    /// Its claims.
+    pub claims: Claims,
+    /// When the youngest of the builds that wait for it came.
+    pub newest: Option<Timestamp>,
     /// Builds that run on it.
     pub users: usize,
     /// Builds that refer to it and have not ended.
@@ -86,10 +100,50 @@ pub fn observe(context: &Context, cache: &ImageBuilderCache) -> Observed {
             kind.push(seen);
         }
     }
+    observed.strays = strays(context, &name);
     for build in stores.builds.state_filter(|build| refers(build, &name)) {
         count_use(&mut observed, &context.recent_builds.newest(&build));
     }
     observed
+}
+
+fn strays(context: &Context, cache: &str) -> bool {
+    let now = context.now();
+    let fills = |pod: &Pod| {
+        pod.labels().get(labels::CACHE).is_some_and(|it| it == cache)
+            && is_populate(pod)
+            && !is_over(pod, now)
+    };
+    let of_none = |pod: &Arc<Pod>| {
+        let owner = pod.owner_references().first();
+        let reference =
+            owner.map(|it| ObjectRef::new(&it.name).within(&context.settings.namespace));
+        let job = reference.and_then(|it| context.stores.jobs.get(&it));
+        job.is_none_or(|job| !is_owned_by(pod.as_ref(), job.uid().as_deref()))
+    };
+    context.stores.pods.state_filter(fills).iter().any(of_none)
+}
+
+/// Asks for the Job that should be there and that the watch does not show.
+///
+/// # Errors
+/// Those of the API server.
+pub async fn confirm_job(
+    context: &Context,
+    cache: &ImageBuilderCache,
+    expected: &str,
+    observed: &mut Observed,
+) -> Result<(), kube::Error> {
+    let made = cache.status.as_ref().and_then(|status| status.job_name.as_deref());
+    let shown = observed.populates.iter().any(|job| job.name == expected);
+    if made != Some(expected) || shown {
+        return Ok(());
+    }
+    let found = context.api::<Job>().get_opt(expected).await?;
+    let uid = cache.uid();
+    let ours = found.filter(|job| is_owned_by(job, uid.as_deref()));
+    observed.populates.extend(ours.map(|job| job_seen(&job, &[], context.now())));
+    Ok(())
 }
 
 /// Asks for the pods of Jobs that ended without a result, as far as the watches show: that of pods
@@ -131,6 +185,9 @@ fn count_use(observed: &mut Observed, build: &FirmwareBuild) {
         observed.referrers = observed.referrers.saturating_add(1);
         if is_true(&status.conditions, BuildCondition::Admitted.as_str()) {
             observed.users = observed.users.saturating_add(1);
+        } else {
+            let came = build.creation_timestamp().map(|time| time.0);
+            observed.newest = observed.newest.max(came);
         }
     }
     let began = status.times.as_ref().and_then(|times| times.admitted_at.as_ref());
@@ -157,6 +214,8 @@ fn job_seen(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> JobSeen {
         pod: state,
         alive: pods.iter().any(|pod| !is_over(pod, now)),
         ended: pod.and_then(|pod| ended_at(pod)),
+        suspended: is_suspended(job),
+        begun: begun_at(job),
     }
 }
 

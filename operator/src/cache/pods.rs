@@ -8,7 +8,7 @@ use k8s_openapi::{
     api::{
         batch::v1::Job,
         core::v1::{
-            Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, ResourceRequirements,
+            Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, Pod, ResourceRequirements,
             VolumeResourceRequirements,
         },
     },
@@ -21,7 +21,7 @@ use crate::{
     settings::Settings,
 };
 
-/// Container of populate and prune pods.
+/// Container of populate and prune pods, and component label of the former.
 pub const CONTAINER: &str = "populate";
 /// Annotation of a build's Job: folder of the tree that it mounts.
 pub const TREE_ANNOTATION: &str = "asu.dev/tree";
@@ -40,7 +40,16 @@ const SCRATCH: u64 = 256 << 20;
 
 /// Whether a Job removes a tree.
 pub fn is_prune(job: &Job) -> bool {
-    job.labels().get(labels::COMPONENT).is_some_and(|component| component == PRUNE)
+    is_component(job, PRUNE)
+}
+
+/// Whether a pod fills a tree.
+pub fn is_populate(pod: &Pod) -> bool {
+    is_component(pod, CONTAINER)
+}
+
+fn is_component(object: &impl ResourceExt, name: &str) -> bool {
+    object.labels().get(labels::COMPONENT).is_some_and(|component| component == name)
 }
 
 fn owner(cache: &ImageBuilderCache) -> OwnerReference {
@@ -75,7 +84,7 @@ pub fn populate_job(
     let seconds = i64::try_from(plan.seconds).unwrap_or(i64::MAX);
     let job = PodJob {
         name: name.to_owned(),
-        component: "populate",
+        component: CONTAINER,
         labels: vec![(labels::CACHE, cache.name_any())],
         annotations,
         owner: owner(cache),

@@ -1,11 +1,15 @@
 //! What the status says: pure.
 
 use asu_core::result::PopulateResult;
-use asu_crds::{CachePhase, ConditionFacts, ImageBuilderCacheStatus, set_condition};
+use asu_crds::{CachePhase, ConditionFacts, ImageBuilderCacheStatus, condition, set_condition};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{decide::Decision, validate::Validated};
+use super::{
+    decide::Decision,
+    lost::{CLAIM_LOST, TREE_LOST},
+    validate::Validated,
+};
 
 /// Reason of a cache that nothing can fill until a Distribution lists its version.
 pub const NOT_OFFERED: &str = "NotOffered";
@@ -51,15 +55,21 @@ pub fn status(
         }
         Decision::Populate { job, .. } => {
             status.job_name = Some(job.clone());
-            (CachePhase::Populating, "Populating".to_owned(), "a pod fills the tree".to_owned())
+            populating(None)
         }
         Decision::Clearing { .. } => {
-            let message = "a former tree is being removed";
+            let message = "what is left of a former tree is being removed";
             (CachePhase::Populating, "Clearing".to_owned(), message.to_owned())
         }
-        Decision::Populating { job, problem } => {
+        Decision::Populating { job, trouble } => {
             status.job_name = Some(job.clone());
-            populating(problem.as_deref())
+            populating(trouble.as_ref())
+        }
+        Decision::Lost { message, retry_at, .. } => {
+            return lost(old, generation, (CLAIM_LOST, message), *retry_at, now);
+        }
+        Decision::ClaimGoing { message, .. } => {
+            (CachePhase::Populating, CLAIM_LOST.to_owned(), message.clone())
         }
         Decision::Done { result } => {
             take_over(&mut status, valid, result);
@@ -77,12 +87,42 @@ pub fn status(
             (CachePhase::Failed, NOT_OFFERED.to_owned(), message.to_owned())
         }
     };
-    let message: String = message.chars().take(1000).collect();
-    conditions(&mut status, phase, &reason, &message, generation, now);
-    status.phase = Some(phase);
-    status.reason = Some(reason);
-    status.message = Some(message);
+    say(&mut status, (phase, &reason, &message), generation, now);
     status
+}
+
+/// The status once a tree that was ready is not there any more, and why.
+pub fn lost(
+    old: &ImageBuilderCacheStatus,
+    generation: Option<i64>,
+    (reason, message): (&str, &str),
+    retry_at: Option<Timestamp>,
+    now: Timestamp,
+) -> ImageBuilderCacheStatus {
+    let mut status = ImageBuilderCacheStatus {
+        observed_generation: generation,
+        users: old.users,
+        last_used: old.last_used.clone(),
+        losses: Some(old.losses.unwrap_or_default().saturating_add(1)),
+        retry_at: retry_at.map(Time),
+        conditions: old.conditions.clone(),
+        ..ImageBuilderCacheStatus::default()
+    };
+    say(&mut status, (CachePhase::Populating, reason, message), generation, now);
+    status
+}
+
+fn say(
+    status: &mut ImageBuilderCacheStatus,
+    (phase, reason, message): (CachePhase, &str, &str),
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let message: String = message.chars().take(1000).collect();
+    conditions(status, phase, reason, &message, generation, now);
+    status.phase = Some(phase);
+    status.reason = Some(reason.to_owned());
+    status.message = Some(message);
 }
 
 /// The new tree is the one that builds use from now on.
@@ -100,14 +140,12 @@ fn settle(status: &mut ImageBuilderCacheStatus) {
     status.job_name = None;
 }
 
-/// A pod that cannot start is said to, without Kubernetes' sentence where that counts things.
-fn populating(problem: Option<&str>) -> (CachePhase, String, String) {
-    match problem {
-        None => {
-            (CachePhase::Populating, "Populating".to_owned(), "a pod fills the tree".to_owned())
-        }
-        Some(problem) => (CachePhase::Populating, "NotStarted".to_owned(), problem.to_owned()),
-    }
+fn populating(trouble: Option<&(&'static str, String)>) -> (CachePhase, String, String) {
+    let (reason, message) = match trouble {
+        None => ("Populating", "its Job fills the tree"),
+        Some((reason, message)) => (*reason, message.as_str()),
+    };
+    (CachePhase::Populating, reason.to_owned(), message.to_owned())
 }
 
 fn conditions(
@@ -122,12 +160,20 @@ fn conditions(
     let ready = status.place.is_some();
     let under_way = matches!(phase, CachePhase::Pending | CachePhase::Populating);
     let stalled = phase == CachePhase::Failed && status.retry_at.is_none();
+    // Why a tree had to be made anew stays said until it is there again.
+    let lost = condition(&status.conditions, "Ready").filter(|old| {
+        let known = [CLAIM_LOST, TREE_LOST].contains(&old.reason.as_str());
+        known && old.status == "False" && under_way && ![CLAIM_LOST, TREE_LOST].contains(&reason)
+    });
+    let lost = lost.map(|old| (old.reason.clone(), old.message.clone()));
+    let (why, what) =
+        lost.as_ref().map_or((reason, message), |(why, what)| (why.as_str(), what.as_str()));
     let facts = [
-        ("Ready", ready, message),
-        ("Reconciling", under_way || (phase == CachePhase::Failed && !stalled), ""),
-        ("Stalled", stalled, ""),
+        ("Ready", ready, why, what),
+        ("Reconciling", under_way || (phase == CachePhase::Failed && !stalled), reason, ""),
+        ("Stalled", stalled, reason, ""),
     ];
-    for (type_, holds, message) in facts {
+    for (type_, holds, reason, message) in facts {
         let facts = ConditionFacts {
             type_,
             status: holds.into(),

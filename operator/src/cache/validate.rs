@@ -7,6 +7,7 @@ use asu_core::{
 use asu_crds::{CachePlace, Distribution, ImageBuilderCache, Signatures};
 use kube::ResourceExt;
 
+use super::claim::own_name;
 use crate::settings::{ClaimMode, Settings};
 
 /// A cache that can be made.
@@ -56,7 +57,7 @@ pub fn validate(
     let tree = tree_id(&settings.pods.builder_image);
     let own_claim = settings.caches.cache_claim_mode == ClaimMode::PerCache;
     let (place, folder) = if own_claim {
-        (CachePlace { claim_name: format!("ibc-{name}"), sub_path: tree }, None)
+        (CachePlace { claim_name: own_name(&name), sub_path: tree }, None)
     } else {
         let claim_name = settings.caches.cache_claim.clone();
         (CachePlace { claim_name, sub_path: format!("{name}/{tree}") }, Some(name))

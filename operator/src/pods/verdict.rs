@@ -191,6 +191,41 @@ pub fn job_state(job: &Job) -> JobState {
     }
 }
 
+/// Whether somebody holds a Job back: it has no pod, or loses it.
+pub fn is_suspended(job: &Job) -> bool {
+    let asked = job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
+    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref());
+    let said = |type_: &str| {
+        conditions.unwrap_or_default().iter().any(|it| it.type_ == type_ && it.status == "True")
+    };
+    // For a moment after it is resumed the Job controller still says so.
+    job_state(job) == JobState::Active && (asked || said("Suspended"))
+}
+
+/// Since when a Job could have had a pod: its creation, or when it was last resumed.
+pub fn begun_at(job: &Job) -> Option<Timestamp> {
+    let created = job.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
+    created.max(started.map(|time| time.0))
+}
+
+/// Whether Kubernetes ended the pod of a failed Job: the pod itself may be gone by then.
+pub fn was_disrupted(job: &Job) -> bool {
+    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref());
+    conditions.unwrap_or_default().iter().any(|it| {
+        let message = it.message.as_deref().unwrap_or_default();
+        it.reason.as_deref() == Some("PodFailurePolicy") && message.contains("DisruptionTarget")
+    })
+}
+
+/// Why a pod that still runs is about to end, when Kubernetes is ending it.
+pub fn ending(pod: &Pod) -> Option<String> {
+    let empty = PodStatus::default();
+    let status = pod.status.as_ref().unwrap_or(&empty);
+    let deleted = || pod.metadata.deletion_timestamp.as_ref().map(|_| "it was deleted".to_owned());
+    disruption(status).or_else(deleted)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -243,6 +278,40 @@ mod tests {
         }));
         let PodState::Starting { problem: Some(problem) } = pod_state(&pod) else { panic!() };
         assert_eq!(problem.reason, "Unschedulable");
+    }
+
+    fn job(job: &serde_json::Value) -> Job {
+        let mut whole = json!({ "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"} });
+        whole["spec"] = job["spec"].clone();
+        whole["status"] = job["status"].clone();
+        whole["spec"]["template"] = json!({});
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn a_job_is_suspended_until_its_controller_has_resumed_it_and_its_clock_begins_anew() {
+        let held = job(&json!({"spec": {"suspend": true}}));
+        assert!(is_suspended(&held));
+        let resumed = |status: &str| {
+            let conditions = json!([{"type": "Suspended", "status": status}]);
+            let status = json!({"conditions": conditions, "startTime": "2026-01-02T00:00:00Z"});
+            job(&json!({"spec": {"suspend": false}, "status": status}))
+        };
+        assert!(is_suspended(&resumed("True")));
+        assert!(!is_suspended(&resumed("False")));
+        assert!(begun_at(&resumed("False")) > begun_at(&held));
+    }
+
+    #[test]
+    fn a_job_tells_of_a_disruption_although_its_pod_is_gone() {
+        let failed = |message| {
+            let condition = json!([{"type": "Failed", "status": "True",
+                "reason": "PodFailurePolicy", "message": message}]);
+            job(&json!({"spec": {}, "status": {"conditions": condition}}))
+        };
+        let message = "Pod asu/p has condition DisruptionTarget matching FailJob rule at index 0";
+        assert!(was_disrupted(&failed(message)));
+        assert!(!was_disrupted(&failed("Container build for pod asu/p failed with exit code 42")));
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! The queue of builds: a thin driver around [`asu_core::queue::admit`]. It lives in memory and is
-//! filled from the objects when a process begins to lead; builds that have a place keep it until
-//! they ended.
+//! The queue of builds: a thin driver around [`asu_core::queue::Admission`], which keeps its laws. It
+//! lives in memory and is filled from the objects when a process begins to lead.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+pub use asu_core::queue::Turn;
 use asu_core::{
     line::AGEING,
-    queue::{QueueLimits, Waiting, admit},
+    queue::{Admission, QueueLimits, Waiting},
 };
 use jiff::Timestamp;
 
@@ -24,29 +24,18 @@ pub struct Entry {
     pub waiting: Waiting,
 }
 
-/// Whether a build may start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It has a place.
-    Admitted,
-    /// It waits, and will be woken.
-    Waits,
-    /// It waits because no build is admitted at all.
-    Paused,
-}
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    waiting: BTreeMap<String, Entry>,
-    running: BTreeSet<String>,
-    paused: bool,
+    line: Admission,
+    /// Names of those in line, by uid.
+    names: HashMap<String, String>,
 }
 
-/// The queue of one leadership.
+/// The queue of one leadership. Whoever changes it gets the names of the builds that are called, and
+/// wakes them.
 #[derive(Debug)]
 pub struct Queue {
     state: Mutex<State>,
-    limits: QueueLimits,
     metrics: Metrics,
 }
 
@@ -54,79 +43,65 @@ impl Queue {
     /// An empty queue with room for `running` builds. It admits none before [`Self::pause`] says
     /// that the store has room.
     pub fn new(running: usize, metrics: Metrics) -> Self {
-        let limits = QueueLimits { running, ageing: AGEING };
-        let state = State { paused: true, ..State::default() };
-        Self { state: Mutex::new(state), limits, metrics }
+        let line = Admission::new(QueueLimits { running, ageing: AGEING });
+        Self { state: Mutex::new(State { line, names: HashMap::new() }), metrics }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A build that had a place before this process began to lead.
-    pub fn resume(&self, uid: &str) {
-        self.lock().running.insert(uid.to_owned());
+    /// A Job of a build is under way.
+    pub fn runs(&self, uid: &str, now: Timestamp) -> Vec<String> {
+        let mut state = self.lock();
+        state.line.runs(uid);
+        state.names.remove(uid);
+        self.call(&state, now)
     }
 
-    /// A build that waited before this process began to lead.
-    pub fn remember(&self, entry: Entry) {
-        self.lock().waiting.insert(entry.waiting.uid.clone(), entry);
+    /// A build that could start waited before this process began to lead.
+    pub fn stand(&self, entry: Entry) {
+        let mut state = self.lock();
+        state.names.insert(entry.waiting.uid.clone(), entry.name);
+        state.line.stand(entry.waiting);
     }
 
-    /// Asks for a place. Gives the names of others that were admitted by the way.
+    /// A build that can start, and has no Job, asks for a place.
     pub fn ask(&self, entry: Entry, now: Timestamp) -> (Turn, Vec<String>) {
         let mut state = self.lock();
         let uid = entry.waiting.uid.clone();
-        if !state.running.contains(&uid) {
-            state.waiting.insert(uid.clone(), entry);
+        let turn = state.line.ask(entry.waiting, now);
+        if turn == Turn::Admitted {
+            state.names.remove(&uid);
+        } else {
+            state.names.insert(uid, entry.name);
         }
-        let mut woken = self.advance(&mut state, now);
-        woken.retain(|(other, _)| *other != uid);
-        let turn = match () {
-            () if state.running.contains(&uid) => Turn::Admitted,
-            () if state.paused => Turn::Paused,
-            () => Turn::Waits,
-        };
-        (turn, woken.into_iter().map(|(_, name)| name).collect())
+        let called = self.call(&state, now);
+        (turn, called)
     }
 
-    /// A build ended or is gone. Gives the names of those whose turn it is.
+    /// A build ended, is gone, or cannot start now.
     pub fn leave(&self, uid: &str, now: Timestamp) -> Vec<String> {
         let mut state = self.lock();
-        let was_there = state.running.remove(uid) | state.waiting.remove(uid).is_some();
-        if !was_there {
-            return Vec::new();
-        }
-        self.advance(&mut state, now).into_iter().map(|(_, name)| name).collect()
+        state.names.remove(uid);
+        if state.line.leave(uid) { self.call(&state, now) } else { Vec::new() }
     }
 
-    /// Stops or resumes admission. Gives the names of those whose turn it is.
+    /// Stops or resumes admission.
     pub fn pause(&self, paused: bool, now: Timestamp) -> Vec<String> {
         let mut state = self.lock();
-        if state.paused != paused {
+        if state.line.is_paused() != paused {
             tracing::warn!(paused, "admission of builds changes");
         }
-        state.paused = paused;
-        self.advance(&mut state, now).into_iter().map(|(_, name)| name).collect()
+        state.line.pause(paused);
+        self.call(&state, now)
     }
 
-    fn advance(&self, state: &mut State, now: Timestamp) -> Vec<(String, String)> {
-        if state.running.len() >= self.limits.running {
-            self.metrics.queue(state.waiting.len(), state.running.len(), state.paused, 0);
-            return Vec::new();
-        }
-        let line: Vec<Waiting> = state.waiting.values().map(|it| it.waiting.clone()).collect();
-        let started = admit(&line, &state.running, &self.limits, state.paused, now);
-        let mut named = Vec::new();
-        for uid in started {
-            if let Some(entry) = state.waiting.remove(&uid) {
-                named.push((uid.clone(), entry.name));
-            }
-            state.running.insert(uid);
-        }
-        let (waiting, running) = (state.waiting.len(), state.running.len());
-        self.metrics.queue(waiting, running, state.paused, named.len());
-        named
+    fn call(&self, state: &State, now: Timestamp) -> Vec<String> {
+        let line = &state.line;
+        self.metrics.queue(line.waiting(), line.running(), line.is_paused());
+        let called = line.called(now);
+        called.iter().filter_map(|uid| state.names.get(uid).cloned()).collect()
     }
 }
 
@@ -135,6 +110,8 @@ mod tests {
     use asu_core::queue::Priority;
 
     use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn open(running: usize) -> Queue {
         let queue = Queue::new(running, Metrics::default());
@@ -148,34 +125,35 @@ mod tests {
         Entry { name: format!("n-{uid}"), waiting }
     }
 
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
     #[test]
-    fn a_place_that_becomes_free_wakes_the_oldest() {
+    fn a_place_that_becomes_free_is_the_oldest_s() {
         let queue = open(1);
         assert_eq!(queue.ask(entry("a", 0), NOW).0, Turn::Admitted);
         assert_eq!(queue.ask(entry("c", 2), NOW).0, Turn::Waits);
         assert_eq!(queue.ask(entry("b", 1), NOW).0, Turn::Waits);
         assert_eq!(queue.leave("a", NOW), ["n-b"]);
+        // One that was not called does not overtake.
+        assert_eq!(queue.ask(entry("c", 2), NOW), (Turn::Waits, vec!["n-b".to_owned()]));
         assert_eq!(queue.ask(entry("b", 1), NOW).0, Turn::Admitted);
     }
 
     #[test]
-    fn asking_again_takes_no_second_place() {
-        let queue = open(2);
-        for _ in 0..3 {
-            assert_eq!(queue.ask(entry("a", 0), NOW).0, Turn::Admitted);
-        }
-        assert_eq!(queue.ask(entry("b", 0), NOW).0, Turn::Admitted);
-        assert_eq!(queue.ask(entry("c", 0), NOW).0, Turn::Waits);
+    fn one_that_cannot_start_lets_the_next_through() {
+        let queue = open(1);
+        queue.runs("a", NOW);
+        queue.stand(entry("b", 1));
+        queue.stand(entry("c", 2));
+        assert_eq!(queue.leave("a", NOW), ["n-b"]);
+        assert_eq!(queue.leave("b", NOW), ["n-c"]);
+        assert_eq!(queue.ask(entry("c", 2), NOW).0, Turn::Admitted);
+        assert_eq!(queue.ask(entry("b", 1), NOW).0, Turn::Waits);
     }
 
     #[test]
     fn builds_that_ran_before_a_restart_count() {
         let queue = open(1);
-        queue.resume("old");
+        queue.runs("old", NOW);
         assert_eq!(queue.ask(entry("new", 0), NOW).0, Turn::Waits);
-        assert_eq!(queue.ask(entry("old", 0), NOW).0, Turn::Admitted);
     }
 
     #[test]
@@ -188,6 +166,7 @@ mod tests {
     #[test]
     fn leaving_without_a_place_wakes_nobody() {
         let queue = open(1);
+        queue.stand(entry("a", 0));
         assert!(queue.leave("x", NOW).is_empty());
     }
 }

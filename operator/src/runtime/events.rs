@@ -9,6 +9,15 @@ use kube::{
 /// Longest note of an event that the API server takes, in bytes.
 const MAX_NOTE: usize = 1024;
 
+/// An attempt, by its number, and what became of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Attempt {
+    /// It begins.
+    Begins(u32),
+    /// It fails.
+    Fails(u32),
+}
+
 /// Publishes events. A failure to do so is logged and changes nothing else.
 #[derive(Clone)]
 pub struct Events(Recorder);
@@ -22,20 +31,37 @@ impl Events {
 
     /// As it should be.
     pub async fn normal(&self, on: &ObjectReference, reason: &str, note: &str) {
-        self.publish(EventType::Normal, on, reason, note).await;
+        self.publish(EventType::Normal, on, "Reconcile", reason, note).await;
     }
 
     /// Something went wrong.
     pub async fn warning(&self, on: &ObjectReference, reason: &str, note: &str) {
-        self.publish(EventType::Warning, on, reason, note).await;
+        self.publish(EventType::Warning, on, "Reconcile", reason, note).await;
     }
 
-    async fn publish(&self, type_: EventType, on: &ObjectReference, reason: &str, note: &str) {
+    /// Something about one attempt. What differs only in its note is counted, and only the first note
+    /// is kept: each attempt has events of its own.
+    pub async fn attempt(&self, on: &ObjectReference, attempt: Attempt, reason: &str, note: &str) {
+        let (type_, number) = match attempt {
+            Attempt::Begins(number) => (EventType::Normal, number),
+            Attempt::Fails(number) => (EventType::Warning, number),
+        };
+        self.publish(type_, on, &format!("Attempt{number}"), reason, note).await;
+    }
+
+    async fn publish(
+        &self,
+        type_: EventType,
+        on: &ObjectReference,
+        action: &str,
+        reason: &str,
+        note: &str,
+    ) {
         let event = Event {
             type_,
             reason: reason.to_owned(),
             note: Some(cut(note).to_owned()),
-            action: "Reconcile".to_owned(),
+            action: action.to_owned(),
             secondary: None,
         };
         if let Err(error) = self.0.publish(&event, on).await {

@@ -95,8 +95,12 @@ fn register(registry: &mut Registry, values: &Values) {
     let it = values;
     registry.register("reconciliations", "Reconciliations by outcome", it.reconciled.clone());
     registry.register("leader", "1 on the replica that leads", it.leader.clone());
-    registry.register("queue_waiting", "Builds that wait for their turn", it.waiting.clone());
-    registry.register("queue_running", "Builds that were admitted", it.running.clone());
+    registry.register(
+        "queue_waiting",
+        "Builds that can start and wait for their turn",
+        it.waiting.clone(),
+    );
+    registry.register("queue_running", "Builds of which a Job is under way", it.running.clone());
     registry.register(
         "queue_limit",
         "Waiting builds from which POST is refused",
@@ -150,12 +154,16 @@ impl Metrics {
     }
 
     /// State of the queue.
-    pub fn queue(&self, waiting: usize, running: usize, paused: bool, admitted: usize) {
+    pub fn queue(&self, waiting: usize, running: usize, paused: bool) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.values.waiting.set(count(waiting));
         self.values.running.set(count(running));
         self.values.paused.set(i64::from(paused));
-        self.values.admitted.inc_by(admitted as u64);
+    }
+
+    /// A build left the queue.
+    pub fn admitted(&self) {
+        self.values.admitted.inc();
     }
 
     /// Whether the store is too full for another build to start.

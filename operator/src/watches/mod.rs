@@ -8,7 +8,10 @@ mod trigger;
 use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
 use futures::StreamExt;
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{PersistentVolumeClaim, Pod},
+};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     core::DeserializeGuard,
@@ -40,6 +43,8 @@ pub struct Stores {
     pub jobs: Store<Job>,
     /// Pods of these Jobs.
     pub pods: Store<Pod>,
+    /// Claims, those of trees among them.
+    pub claims: Store<PersistentVolumeClaim>,
 }
 
 /// What became of an object.
@@ -75,19 +80,23 @@ impl Stores {
             + Listener<ImageBuilderCache>
             + Listener<FirmwareBuild>
             + Listener<Job>
-            + Listener<Pod>,
+            + Listener<Pod>
+            + Listener<PersistentVolumeClaim>,
     {
         let (distributions, w1) = reflector::store();
         let (caches, w2) = reflector::store();
         let (builds, w3) = reflector::store();
         let (jobs, w4) = reflector::store();
         let (pods, w5) = reflector::store();
-        let stores = Self { distributions, caches, builds, jobs, pods };
+        let (claims, w6) = reflector::store();
+        let stores = Self { distributions, caches, builds, jobs, pods, claims };
         let all = watcher::Config::default();
         let ours = all.clone().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
         let watch = Watch { client, namespace, listener, stores: &stores, tasks, stop };
         watch.start(w1, all.clone());
         watch.start(w2, all.clone());
+        // One claim for all caches has no label of ours.
+        watch.start(w6, all.clone());
         // Small pages: an object may have 100 KiB, and a whole list is decoded before it is slimmed.
         watch.start(w3, all.page_size(100));
         watch.start(w4, ours.clone().page_size(100));
@@ -105,7 +114,8 @@ impl Stores {
         self.caches.wait_until_ready().await.map_err(ended)?;
         self.builds.wait_until_ready().await.map_err(ended)?;
         self.jobs.wait_until_ready().await.map_err(ended)?;
-        self.pods.wait_until_ready().await.map_err(ended)
+        self.pods.wait_until_ready().await.map_err(ended)?;
+        self.claims.wait_until_ready().await.map_err(ended)
     }
 }
 
@@ -254,6 +264,7 @@ mod tests {
             builds,
             jobs: reflector::store().0,
             pods: reflector::store().0,
+            claims: reflector::store().0,
         };
         let told = Told::default();
         let mut after = |events: Vec<E<FirmwareBuild>>| {

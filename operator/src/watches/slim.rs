@@ -2,7 +2,10 @@
 
 use asu_core::plan::PLAN_ANNOTATION;
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{PersistentVolumeClaim, Pod},
+};
 use kube::ResourceExt;
 
 /// Drops what the stores need not hold. The whole object is read again where it is needed.
@@ -42,6 +45,13 @@ impl Slim for Job {
         {
             annotations.remove(PLAN_ANNOTATION);
         }
+    }
+}
+
+impl Slim for PersistentVolumeClaim {
+    fn slim(&mut self) {
+        self.managed_fields_mut().clear();
+        self.spec = None;
     }
 }
 

@@ -4,7 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{PersistentVolumeClaim, Pod},
+};
 use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 
 use super::{Change, Listener, Stores};
@@ -181,10 +184,33 @@ impl Listener<ImageBuilderCache> for Triggers {
 }
 
 impl Listener<FirmwareBuild> for Triggers {
-    fn changed(&self, _: &Stores, change: &Change<'_, FirmwareBuild>) {
+    fn changed(&self, stores: &Stores, change: &Change<'_, FirmwareBuild>) {
         self.pending.saw(change);
-        if !self.tell_gone(Kind::Build, change) {
-            self.build(&object(change).name_any());
+        if self.tell_gone(Kind::Build, change) {
+            return;
+        }
+        let build = object(change);
+        self.build(&build.name_any());
+        // A cache that pauses after a failure is tried for whoever comes meanwhile.
+        let resolved = build.status.as_ref().and_then(|status| status.resolved.as_ref());
+        let Some(cache) = resolved.map(|it| it.cache_name.as_str()) else { return };
+        let found = stores.caches.get(&ObjectRef::new(cache).within(&self.namespace));
+        let pauses = |it: &ImageBuilderCache| it.status.as_ref()?.retry_at.as_ref().map(drop);
+        if found.is_some_and(|it| pauses(&it).is_some()) {
+            self.cache(cache);
+        }
+    }
+}
+
+impl Listener<PersistentVolumeClaim> for Triggers {
+    fn changed(&self, stores: &Stores, change: &Change<'_, PersistentVolumeClaim>) {
+        let claim = object(change).name_any();
+        let uses = |cache: &ImageBuilderCache| {
+            let place = cache.status.as_ref().and_then(|status| status.place.as_ref());
+            place.is_none_or(|place| place.claim_name == claim)
+        };
+        for cache in stores.caches.state_filter(uses) {
+            self.cache(&cache.name_any());
         }
     }
 }

@@ -60,7 +60,9 @@ const OPERATOR: &[(&str, &str)] = &[
     ("/pods", "list"),        // watches/mod.rs: Stores::watch
     ("/pods", "watch"),       // watches/mod.rs: Stores::watch
     ("/pods/log", "get"),     // stages/mod.rs: read_stages
-    ("/persistentvolumeclaims", "get"), // cache/apply.rs: populate, claim_exists
+    ("/persistentvolumeclaims", "get"), // cache/apply.rs: populate; cache/claim.rs: confirm
+    ("/persistentvolumeclaims", "list"), // watches/mod.rs: Stores::watch
+    ("/persistentvolumeclaims", "watch"), // watches/mod.rs: Stores::watch
     ("/persistentvolumeclaims", "create"), // cache/apply.rs: populate
     ("/persistentvolumeclaims", "delete"), // cache/apply.rs: delete_claim
     ("/secrets", "get"),      // build/dereference.rs: own_secret

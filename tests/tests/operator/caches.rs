@@ -5,11 +5,11 @@ use asu_core::{
     result::{PopulateFailure, PopulateResult},
 };
 use asu_crds::{CachePhase, ImageBuilderCache, labels};
-use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
+use k8s_openapi::api::batch::v1::Job;
 use kube::{ResourceExt, api::DeleteParams};
 
 use super::{
-    objects::{build, cache},
+    objects::{build, cache, claim},
     world::World,
 };
 
@@ -101,15 +101,7 @@ async fn a_claim_that_cannot_be_had_is_told_and_builds_do_not_wait_for_it_for_ev
     let world = World::new().await;
     let cache = cache();
     let name = cache.name_any();
-    let claim: PersistentVolumeClaim = serde_json::from_value(serde_json::json!({
-        "metadata": {"name": format!("ibc-{name}")},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1Gi"}}
-        }
-    }))
-    .unwrap();
-    world.create(&claim).await;
+    world.create(&claim(&format!("ibc-{name}"))).await;
     let _operator = world.operator("a", &["--cache-claim-mode=perCache"]).await;
     world.create(&cache).await;
     let status = world
@@ -159,7 +151,9 @@ async fn a_cache_that_is_deleted_goes_when_nothing_uses_it() {
     let name = cache.name_any();
     let api = world.api::<ImageBuilderCache>();
     api.delete(&name, &DeleteParams::default()).await.unwrap();
-    // The shared claim does not exist here, so there is nothing to prune.
+    // Its folder on the shared claim goes first.
+    let prune = world.job(&format!("{}={name},{}=prune", labels::CACHE, labels::COMPONENT)).await;
+    world.complete(&prune).await;
     world
         .until("it is gone", || async { api.get_opt(&name).await.ok()?.is_none().then_some(()) })
         .await;

@@ -5,6 +5,7 @@ use asu_crds::{
     BuildPriority, CacheWorkspace, Distribution, FirmwareBuild, FirmwareBuildSpec,
     ImageBuilderCache, ImageBuilderCacheSpec, RequestSpec, Validated, cache_name, labels,
 };
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -24,19 +25,39 @@ pub fn distribution() -> Distribution {
     .expect("a Distribution")
 }
 
+/// A claim that people made.
+pub fn claim(name: &str) -> PersistentVolumeClaim {
+    serde_json::from_value(json!({
+        "metadata": {"name": name},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}}
+        }
+    }))
+    .expect("a claim")
+}
+
+/// The target of test builds that name no other.
+pub const TARGET: &str = "ath79/generic";
+
 /// A cache as the operator makes it.
 pub fn cache() -> ImageBuilderCache {
+    cache_of(TARGET)
+}
+
+/// The cache of a target.
+pub fn cache_of(target: &str) -> ImageBuilderCache {
     let sha256 = "a".repeat(64);
-    let name = cache_name("openwrt", "24.10.7", "ath79/generic", &sha256);
+    let name = cache_name("openwrt", "24.10.7", target, &sha256);
     let mut cache = ImageBuilderCache::new(
         &name,
         ImageBuilderCacheSpec {
             distribution: "openwrt".into(),
             version: "24.10.7".into(),
-            target: "ath79/generic".into(),
+            target: target.into(),
             sha256,
             file: "ib.tar.zst".into(),
-            target_path: "releases/24.10.7/targets/ath79/generic".into(),
+            target_path: format!("releases/24.10.7/targets/{target}"),
             pinned: false,
             workspace: CacheWorkspace::default(),
         },
@@ -47,10 +68,15 @@ pub fn cache() -> ImageBuilderCache {
 
 /// A build as the API makes it.
 pub fn build(package: &str) -> FirmwareBuild {
+    build_of(package, TARGET)
+}
+
+/// A build for a target.
+pub fn build_of(package: &str, target: &str) -> FirmwareBuild {
     let request = RequestSpec {
         distribution: "openwrt".into(),
         version: "24.10.7".into(),
-        target: "ath79/generic".into(),
+        target: target.into(),
         profile: "device".into(),
         packages: vec![package.into()],
         ..RequestSpec::default()

@@ -16,7 +16,8 @@ use serde_json::json;
 
 use super::{objects::build, world::World};
 
-fn private() -> FirmwareBuild {
+/// A build with a first-boot script.
+pub fn private() -> FirmwareBuild {
     let mut build = build("luci");
     build.spec.request.defaults = Some(DefaultsSpec {
         sha256: Sha256Hex::of(b"uci set x=y").to_string(),
@@ -46,7 +47,7 @@ async fn a_script_that_never_comes_fails_the_build_although_its_cache_is_being_f
 }
 
 /// The Secret of a private build, as the API makes it, under that owner's uid.
-async fn script_of(world: &World, build: &FirmwareBuild, uid: &str) -> Secret {
+pub async fn script_of(world: &World, build: &FirmwareBuild, uid: &str) -> Secret {
     let mut owner = build.controller_owner_ref(&()).unwrap();
     owner.uid = uid.to_owned();
     let mut secret = Secret::default();

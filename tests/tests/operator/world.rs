@@ -23,11 +23,13 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
-    objects::{cache, distribution},
+    objects::{TARGET, cache_of, claim, distribution},
     process::{Fill, Operator},
 };
 
 pub const NAMESPACE: &str = "default";
+/// The claim of all caches, unless an operator is told otherwise.
+pub const SHARED_CLAIM: &str = "asu-cache";
 /// Everything that is waited for comes within this time, or the test says what was missing.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -49,6 +51,7 @@ impl World {
         let store = tempfile::tempdir().expect("a folder");
         let world = Self { plane, client, postgres, database, store };
         world.create(&distribution()).await;
+        world.create(&claim(SHARED_CLAIM)).await;
         world
     }
 
@@ -91,7 +94,12 @@ impl World {
 
     /// Creates the cache of all test builds and fills it as its pod would.
     pub async fn ready_cache(&self) -> ImageBuilderCache {
-        let cache = self.create(&cache()).await;
+        self.ready_cache_of(TARGET).await
+    }
+
+    /// That of another target.
+    pub async fn ready_cache_of(&self, target: &str) -> ImageBuilderCache {
+        let cache = self.create(&cache_of(target)).await;
         self.fill_cache(&cache.name_any()).await;
         cache
     }
@@ -210,20 +218,33 @@ impl World {
     }
 
     pub async fn complete(&self, job: &Job) {
-        self.end_job(job, &["SuccessCriteriaMet", "Complete"], json!({"succeeded": 1})).await;
+        let types = ["SuccessCriteriaMet", "Complete"];
+        self.end_job(job, &types, json!({"succeeded": 1}), ("Test", "")).await;
     }
 
     pub async fn fail(&self, job: &Job) {
-        self.end_job(job, &["FailureTarget", "Failed"], json!({"failed": 1})).await;
+        self.fail_for(job, "Test", "").await;
     }
 
-    async fn end_job(&self, job: &Job, types: &[&str], mut status: serde_json::Value) {
+    /// Fails a Job with what its controller says then.
+    pub async fn fail_for(&self, job: &Job, reason: &str, message: &str) {
+        let types = ["FailureTarget", "Failed"];
+        self.end_job(job, &types, json!({"failed": 1}), (reason, message)).await;
+    }
+
+    async fn end_job(
+        &self,
+        job: &Job,
+        types: &[&str],
+        mut status: serde_json::Value,
+        (reason, message): (&str, &str),
+    ) {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let conditions: Vec<_> = types
             .iter()
             .map(|type_| {
                 json!({"type": type_, "status": "True", "lastTransitionTime": now,
-                       "lastProbeTime": now, "reason": "Test"})
+                       "lastProbeTime": now, "reason": reason, "message": message})
             })
             .collect();
         status["conditions"] = json!(conditions);
@@ -303,6 +324,16 @@ impl World {
         self.commit(build, &build.name_any());
         self.pod(&job, "publish", 0, None).await;
         self.complete(&job).await;
+    }
+
+    /// Ends a later attempt of a build so.
+    pub async fn succeed_attempt(&self, build: &FirmwareBuild, attempt: u32) {
+        let end = format!("-{attempt}");
+        let jobs = self.jobs_of(build).await;
+        let job = jobs.iter().find(|job| job.name_any().ends_with(&end)).expect("its Job");
+        self.commit(build, &build.name_any());
+        self.pod(job, "publish", 0, None).await;
+        self.complete(job).await;
     }
 
     /// The status of a build once `done` holds for it.

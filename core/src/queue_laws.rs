@@ -1,0 +1,294 @@
+//! The laws of the queue, over random sequences of what may happen to builds.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const AGEING: SignedDuration = SignedDuration::from_mins(30);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn build(uid: &str, priority: Priority, since: i64) -> Waiting {
+    Waiting { uid: uid.to_owned(), priority, since: at(since), sequence: 0 }
+}
+
+/// An open line with places for so many.
+fn line(running: usize) -> Admission {
+    let mut line = Admission::new(QueueLimits { running, ageing: AGEING });
+    line.pause(false);
+    line
+}
+
+/// Who is called of those that stand in an open line.
+fn called(running: usize, builds: &[Waiting], now: i64) -> Vec<String> {
+    let mut line = line(running);
+    for build in builds {
+        line.stand(build.clone());
+    }
+    line.called(at(now))
+}
+
+fn priorities() -> impl Strategy<Value = Priority> {
+    prop_oneof![Just(Priority::Low), Just(Priority::Normal), Just(Priority::High)]
+}
+
+fn crowds() -> impl Strategy<Value = Vec<Waiting>> {
+    proptest::collection::btree_map("[0-9]{5}", (priorities(), 0_i64..10_000), 0..30)
+        .prop_map(|map| map.into_iter().map(|(uid, (p, t))| build(&uid, p, t)).collect())
+}
+
+#[test]
+fn class_comes_before_age() {
+    let crowd = [build("1", Priority::Low, 0), build("2", Priority::High, 9)];
+    assert_eq!(called(1, &crowd, 10), ["2"]);
+}
+
+#[test]
+fn the_lowest_class_runs_once_it_has_waited_long_enough() {
+    let crowd = [build("1", Priority::Low, 0), build("2", Priority::High, 60)];
+    assert_eq!(called(1, &crowd, 2 * 30 * 60), ["1"]);
+}
+
+#[test]
+fn nothing_starts_while_paused() {
+    let mut line = line(1);
+    line.pause(true);
+    assert_eq!(line.ask(build("1", Priority::High, 0), at(1)), Turn::Paused);
+    assert!(line.called(at(1)).is_empty());
+    line.pause(false);
+    assert_eq!(line.called(at(1)), ["1"]);
+}
+
+#[test]
+fn a_build_whose_attempt_is_over_gets_back_in_line_by_its_age() {
+    let mut line = line(1);
+    let young = build("young", Priority::Normal, 9);
+    assert_eq!(line.ask(young.clone(), at(10)), Turn::Admitted);
+    line.stand(build("old", Priority::Normal, 0));
+    // Its Job is over, and it asks for another.
+    assert_eq!(line.ask(young, at(10)), Turn::Waits);
+    assert_eq!(line.called(at(10)), ["old"]);
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_arrival_does_not_matter(crowd in crowds(), now in 0_i64..100_000) {
+        let reversed: Vec<_> = crowd.iter().rev().cloned().collect();
+        prop_assert_eq!(called(3, &crowd, now), called(3, &reversed, now));
+    }
+
+    #[test]
+    fn whoever_waits_longest_is_first_after_two_ageings(
+        crowd in crowds(), priority in priorities(),
+    ) {
+        let mut crowd: Vec<_> = crowd.into_iter().filter(|build| build.since > at(0)).collect();
+        crowd.push(build("first", priority, 0));
+        prop_assert_eq!(called(1, &crowd, 2 * 30 * 60), vec!["first".to_owned()]);
+    }
+}
+
+/// Number of builds in the world below.
+const BUILDS: usize = 6;
+
+/// What happens. Numbers are builds.
+#[derive(Clone, Debug)]
+enum Event {
+    /// It can start from now on, and something wakes it.
+    CanStart(usize),
+    /// It cannot any more (its cache is gone, it pauses between attempts), and something wakes it.
+    CannotStart(usize),
+    /// It cannot any more, and nothing tells (its Secret is gone).
+    CannotStartUnseen(usize),
+    /// From now on the API server refuses its Job, or takes it again.
+    Refused(usize, bool),
+    /// Its Job is over, or was deleted or suspended by hand.
+    JobEnds(usize),
+    /// Somebody resumes a Job of it.
+    JobAppears(usize),
+    /// A pass for whatever reason.
+    Woken(usize),
+    /// It is deleted or cancelled, and gone.
+    Gone(usize),
+    /// The store fills up or empties.
+    Pause(bool),
+    /// Another process leads, which knows what the objects say.
+    OtherLeader,
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let one = 0..BUILDS;
+    prop_oneof![
+        4 => one.clone().prop_map(Event::CanStart),
+        2 => one.clone().prop_map(Event::CannotStart),
+        1 => one.clone().prop_map(Event::CannotStartUnseen),
+        1 => (one.clone(), any::<bool>()).prop_map(|(at, refused)| Event::Refused(at, refused)),
+        3 => one.clone().prop_map(Event::JobEnds),
+        1 => one.clone().prop_map(Event::JobAppears),
+        2 => one.clone().prop_map(Event::Woken),
+        1 => one.prop_map(Event::Gone),
+        1 => any::<bool>().prop_map(Event::Pause),
+        1 => Just(Event::OtherLeader),
+    ]
+}
+
+/// Builds, and a line that is told of them as the operator tells it.
+struct Cluster {
+    line: Admission,
+    paused: bool,
+    can_start: BTreeSet<usize>,
+    refused: BTreeSet<usize>,
+    jobs: BTreeSet<usize>,
+}
+
+impl Cluster {
+    fn new(running: usize) -> Self {
+        let empty = BTreeSet::new;
+        Self {
+            line: line(running),
+            paused: false,
+            can_start: empty(),
+            refused: empty(),
+            jobs: empty(),
+        }
+    }
+
+    fn entry(at: usize) -> Waiting {
+        build(&at.to_string(), Priority::Normal, i64::try_from(at).unwrap())
+    }
+
+    /// One pass over a build, as the operator's controller makes it.
+    fn pass(&mut self, of: usize) {
+        let uid = of.to_string();
+        if self.jobs.contains(&of) {
+            self.line.runs(&uid);
+        } else if !self.can_start.contains(&of) {
+            self.line.leave(&uid);
+        } else if self.line.ask(Self::entry(of), at(0)) == Turn::Admitted {
+            if self.refused.contains(&of) {
+                self.line.leave(&uid);
+            } else {
+                self.jobs.insert(of);
+            }
+        }
+    }
+
+    /// Passes of all that are called, until nobody is.
+    fn settle(&mut self) {
+        for _ in 0..=2 * BUILDS {
+            let called = self.line.called(at(0));
+            if called.is_empty() {
+                return;
+            }
+            for uid in called {
+                self.pass(uid.parse().unwrap());
+            }
+        }
+        panic!("builds are called for ever: {:?}", self.line);
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match *event {
+            Event::CanStart(of) => {
+                self.can_start.insert(of);
+                self.pass(of);
+            }
+            Event::CannotStart(of) => {
+                self.can_start.remove(&of);
+                self.pass(of);
+            }
+            Event::CannotStartUnseen(of) => {
+                self.can_start.remove(&of);
+            }
+            Event::Refused(of, true) => {
+                self.refused.insert(of);
+            }
+            // It is tried again after a pause.
+            Event::Refused(of, false) => {
+                self.refused.remove(&of);
+                self.pass(of);
+            }
+            Event::JobEnds(of) => {
+                self.jobs.remove(&of);
+                self.pass(of);
+            }
+            Event::JobAppears(of) => {
+                self.jobs.insert(of);
+                self.pass(of);
+            }
+            Event::Woken(of) => self.pass(of),
+            Event::Gone(of) => {
+                self.can_start.remove(&of);
+                self.jobs.remove(&of);
+                self.line.leave(&of.to_string());
+            }
+            Event::Pause(paused) => {
+                self.paused = paused;
+                self.line.pause(paused);
+            }
+            Event::OtherLeader => self.lead(),
+        }
+        self.settle();
+    }
+
+    /// What a new leader tells the line, and the passes that follow.
+    fn lead(&mut self) {
+        self.line = Admission::new(self.line.limits.clone());
+        self.line.pause(self.paused);
+        for of in 0..BUILDS {
+            if self.jobs.contains(&of) {
+                self.line.runs(&of.to_string());
+            } else if self.can_start.contains(&of) {
+                self.line.stand(Self::entry(of));
+            }
+        }
+        (0..BUILDS).rev().for_each(|of| self.pass(of));
+    }
+
+    fn places(&self) -> BTreeSet<usize> {
+        self.line.places.iter().map(|uid| uid.parse().unwrap()).collect()
+    }
+}
+
+proptest! {
+    #[test]
+    fn there_is_no_place_without_a_job_and_no_job_without_a_place(
+        limit in 0_usize..4, events in proptest::collection::vec(events(), 0..60),
+    ) {
+        let mut cluster = Cluster::new(limit);
+        for event in &events {
+            cluster.happen(event);
+            prop_assert_eq!(cluster.places(), cluster.jobs.clone(), "after {:?}", event);
+        }
+    }
+
+    #[test]
+    fn while_a_build_that_can_start_waits_no_place_is_free(
+        limit in 1_usize..4, events in proptest::collection::vec(events(), 0..60),
+    ) {
+        let mut cluster = Cluster::new(limit);
+        for event in &events {
+            cluster.happen(event);
+            let waits = |of: &&usize| !cluster.jobs.contains(of) && !cluster.refused.contains(of);
+            let waiting = cluster.can_start.iter().find(waits);
+            let idle = !cluster.paused && cluster.jobs.len() < limit;
+            prop_assert!(!idle || waiting.is_none(), "{:?} waits after {:?}", waiting, event);
+        }
+    }
+
+    #[test]
+    fn admission_never_exceeds_the_limit(
+        limit in 0_usize..4, events in proptest::collection::vec(events(), 0..60),
+    ) {
+        let mut cluster = Cluster::new(limit);
+        for event in &events {
+            let before = cluster.jobs.clone();
+            cluster.happen(event);
+            let begun = cluster.jobs.difference(&before).count();
+            // A Job that somebody resumes by hand is not admitted.
+            let by_hand = usize::from(matches!(event, Event::JobAppears(_)));
+            prop_assert!(begun <= by_hand || cluster.jobs.len() <= limit, "after {:?}", event);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What to do about an attempt that is under way: pure.
+
+use jiff::SignedDuration;
+
+use super::{
+    decide::{Lookup, SOON, Step},
+    facts::{CacheFact, Facts, JobFact, Stored, Trouble},
+    loss::{about_to_end, ended_unnoticed, not_started, not_yet, tree_went},
+};
+use crate::pods::verdict::PodState;
+
+/// What every pod needs to start, and Kubernetes to notice its end, is not said.
+const SETTLED: SignedDuration = SignedDuration::from_secs(5);
+
+/// Decides on a Job that has not ended.
+pub fn running(facts: &Facts, job: &JobFact) -> Step {
+    if job.suspended {
+        return suspended(facts, job);
+    }
+    if let Some(why) = &job.ending {
+        return run(job, Some(about_to_end(why)), None);
+    }
+    let since = |time| facts.now.duration_since(time);
+    match &job.pod {
+        None | Some(PodState::Starting { .. }) => starting(facts, job, since(job.created)),
+        Some(PodState::Running) => run(job, None, None),
+        Some(PodState::Ended { .. } | PodState::Lost(_)) => {
+            let settled = job.ended.is_none_or(|ended| since(ended) >= SETTLED);
+            let trouble = settled.then(ended_unnoticed);
+            run(job, trouble, (!settled).then_some(SETTLED))
+        }
+    }
+}
+
+fn starting(facts: &Facts, job: &JobFact, age: SignedDuration) -> Step {
+    // A pod that mounts what is not there never starts, or finds nothing.
+    let lost = matches!(facts.cache, CacheFact::Absent | CacheFact::NotReady { .. });
+    let left = facts.policy.start_timeout.saturating_sub(age);
+    if left.is_positive() && !lost {
+        let unsettled = SETTLED.saturating_sub(age);
+        return if unsettled.is_positive() {
+            run(job, None, Some(unsettled.min(left)))
+        } else {
+            run(job, not_yet(job.pod.as_ref()), Some(left))
+        };
+    }
+    let problem = match &job.pod {
+        Some(PodState::Starting { problem }) => problem.as_ref(),
+        _ => None,
+    };
+    match &facts.stored {
+        None => Step::Look(Lookup::Stored),
+        Some(Stored::Final(result)) => Step::Archive(result.clone()),
+        // The Job's state is lost with it: the reason has to be written down first.
+        Some(_) => Step::Failed {
+            attempt: job.attempt,
+            failure: if lost { tree_went() } else { not_started(problem) },
+            stop: Some(job.name.clone()),
+            next: None,
+        },
+    }
+}
+
+/// Somebody holds the Job back, and may let it go on at any time: that is no failure of its pod, and
+/// no clock runs.
+fn suspended(facts: &Facts, job: &JobFact) -> Step {
+    match &facts.stored {
+        None => Step::Look(Lookup::Stored),
+        Some(Stored::Final(result)) => Step::Archive(result.clone()),
+        Some(_) => Step::Suspended {
+            job: job.name.clone(),
+            attempt: job.attempt,
+            again: facts.pods_alive.then_some(SOON),
+        },
+    }
+}
+
+fn run(job: &JobFact, trouble: Option<Trouble>, again: Option<SignedDuration>) -> Step {
+    Step::Running { job: job.name.clone(), attempt: job.attempt, trouble, again }
+}

@@ -1,0 +1,90 @@
+//! Attempts that are under way, or should be.
+
+use super::{
+    tests::{NOW, facts, job, runs, seconds, tell},
+    *,
+};
+use crate::pods::verdict::PodState;
+
+#[test]
+fn a_pod_that_does_not_start_is_told_and_in_the_end_tried_again() {
+    let problem = crate::pods::verdict::StartProblem {
+        reason: "Unschedulable".into(),
+        message: String::new(),
+    };
+    let mut it = facts();
+    it.stored = Some(Stored::Nothing);
+    it.jobs = vec![job(1, JobState::Active, Some(PodState::Starting { problem: Some(problem) }))];
+    assert_eq!(decide(&it), runs(None, Some(seconds(5))));
+    it.now = NOW + seconds(5);
+    assert_eq!(decide(&it), runs(Some(("NotStarted", "Unschedulable: ")), Some(seconds(595))));
+    it.now = NOW + seconds(600);
+    let Step::Failed { failure, stop, .. } = decide(&it) else { panic!() };
+    assert_eq!((failure.reason, stop.as_deref()), (FailureReason::PodFailed, Some("j-1")));
+    tell(&mut it);
+    it.status.attempt = Some(1);
+    it.jobs.clear();
+    it.unseen_job = Some(false);
+    it.turn = Some(Turn::Admitted);
+    assert_eq!(decide(&it), Step::CreateJob { attempt: 2 });
+}
+
+#[test]
+fn a_suspended_job_is_named_and_its_clock_stands_still() {
+    let mut it = facts();
+    it.jobs = vec![JobFact { suspended: true, ..job(1, JobState::Active, None) }];
+    it.now = NOW + seconds(100_000);
+    it.pods_alive = true;
+    assert_eq!(decide(&it), Step::Look(Lookup::Stored));
+    it.stored = Some(Stored::Nothing);
+    let held = |again| Step::Suspended { job: "j-1".into(), attempt: 1, again };
+    assert_eq!(decide(&it), held(Some(SOON)));
+    it.pods_alive = false;
+    assert_eq!(decide(&it), held(None));
+    assert!(!it.runs(), "it has no place");
+    // Resumed a moment ago.
+    it.jobs = vec![JobFact { created: it.now, ..job(1, JobState::Active, None) }];
+    assert_eq!(decide(&it), runs(None, Some(seconds(5))));
+}
+
+#[test]
+fn nothing_is_said_to_run_that_has_no_pod() {
+    let mut it = facts();
+    it.jobs = vec![job(1, JobState::Active, None)];
+    it.now = NOW + seconds(5);
+    assert_eq!(decide(&it), runs(Some(("NoPod", "its Job has no pod yet")), Some(seconds(595))));
+    it.jobs = vec![JobFact {
+        ending: Some("evicting".into()),
+        ..job(1, JobState::Active, Some(PodState::Running))
+    }];
+    assert_eq!(decide(&it), runs(Some(("Disrupted", "its pod is being ended: evicting")), None));
+    it.jobs = vec![job(1, JobState::Active, Some(PodState::Ended { codes: vec![] }))];
+    assert_eq!(decide(&it), runs(Some(("Ending", "its pod has ended")), None));
+}
+
+#[test]
+fn a_pod_that_mounts_a_tree_that_was_lost_is_not_waited_for() {
+    for cache in [
+        CacheFact::Absent,
+        CacheFact::NotReady { failures: 0, failed_at: None, reason: "ClaimLost".into() },
+    ] {
+        let mut it = Facts { cache, ..facts() };
+        it.stored = Some(Stored::Nothing);
+        it.jobs = vec![job(1, JobState::Active, None)];
+        let Step::Failed { failure, stop, .. } = decide(&it) else { panic!() };
+        assert_eq!((failure.reason, stop.as_deref()), (FailureReason::TreeLost, Some("j-1")));
+        // One that has it mounted goes on.
+        it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
+        assert_eq!(decide(&it), runs(None, None));
+    }
+}
+
+#[test]
+fn an_eviction_is_named_although_its_pod_is_gone() {
+    let mut it = facts();
+    it.stored = Some(Stored::Nothing);
+    it.jobs = vec![JobFact { disrupted: true, ..job(MAX_ATTEMPTS, JobState::Failed, None) }];
+    let Step::Fail(failure) = decide(&it) else { panic!() };
+    assert_eq!(failure.reason, FailureReason::PodFailed);
+    assert!(failure.detail.contains("evicted"), "{}", failure.detail);
+}

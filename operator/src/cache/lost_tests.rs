@@ -1,0 +1,168 @@
+//! Trees that are lost, and tries that are brought forward.
+
+use asu_core::cache::retry_after;
+use asu_crds::{ConditionFacts, set_condition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    tests::{NOW, at, decided, job, nothing, ready_result, valid},
+    *,
+};
+use crate::cache::{claim::Claim, lost::is_about, status::status};
+
+fn seconds(n: i64) -> SignedDuration {
+    SignedDuration::from_secs(n)
+}
+
+/// A status that has said for so long that the tree is ready.
+fn ready_for(span: SignedDuration) -> ImageBuilderCacheStatus {
+    let mut status = at("new");
+    status.claim_uid = Some("c".into());
+    let facts = ConditionFacts {
+        type_: "Ready",
+        status: true.into(),
+        reason: "Ready".into(),
+        message: String::new(),
+    };
+    set_condition(&mut status.conditions, &facts, None, NOW - span);
+    status
+}
+
+fn with(wanted: Claim) -> Observed {
+    let mut observed = nothing();
+    observed.claims.kept = wanted.clone();
+    observed.claims.wanted = wanted;
+    observed
+}
+
+fn own() -> Validated {
+    Validated { own_claim: true, folder: None, ..valid("new") }
+}
+
+#[test]
+fn a_tree_is_ready_only_while_its_very_claim_is_usable() {
+    let old = ready_for(seconds(9999));
+    assert!(matches!(decided(&old, &nothing()), Decision::Ready { .. }));
+    let other = Claim::Usable("other".into());
+    for claim in [Claim::Absent, Claim::Deleting, Claim::Lost, Claim::Foreign, other] {
+        let mut observed = with(claim);
+        observed.populates = vec![job("populate", JobState::Complete, Some(ready_result()))];
+        observed.prunes = vec![job("prune", JobState::Active, None)];
+        let decision = decided(&old, &observed);
+        let Decision::Lost { jobs, retry_at, .. } = &decision else { panic!("{decision:?}") };
+        assert_eq!((jobs.as_slice(), *retry_at), (&["populate".into(), "prune".into()][..], None));
+        let new = status(&old, None, &valid("new"), &decision, None, NOW);
+        assert_eq!((new.place, new.losses), (None, Some(1)));
+        assert!(!asu_crds::is_true(&new.conditions, "Ready"));
+    }
+}
+
+#[test]
+fn the_success_of_a_tree_that_was_lost_is_not_taken_for_that_of_the_next() {
+    let mut observed = nothing();
+    let made = job_name("n", "u", "new", 0);
+    observed.populates = vec![job(&made, JobState::Complete, Some(ready_result()))];
+    let lost = ImageBuilderCacheStatus { losses: Some(1), ..Default::default() };
+    let found = decided(&lost, &observed);
+    assert!(matches!(&found, Decision::Populate { job, .. } if *job != made), "{found:?}");
+}
+
+#[test]
+fn a_tree_that_is_lost_again_soon_is_made_after_a_pause() {
+    let again = |ready: SignedDuration| {
+        let old = ImageBuilderCacheStatus { losses: Some(2), ..ready_for(ready) };
+        let Decision::Lost { retry_at, .. } = decided(&old, &with(Claim::Lost)) else { panic!() };
+        retry_at
+    };
+    assert_eq!(again(seconds(5)), Some(NOW + retry_after(2)));
+    assert_eq!(again(seconds(3600)), None);
+}
+
+#[test]
+fn a_build_speaks_of_the_tree_that_it_was_given() {
+    let status = ready_for(seconds(60));
+    assert!(is_about(&status, "new", NOW - seconds(60)));
+    assert!(!is_about(&status, "new", NOW - seconds(61)), "it was given the one before");
+    assert!(!is_about(&status, "other", NOW));
+}
+
+#[test]
+fn a_claim_of_its_own_is_waited_for_to_go_and_deleted_when_it_has_no_volume() {
+    let none = ImageBuilderCacheStatus::default();
+    let found = |claim| decide("n", "u", &own(), &none, &with(claim), NOW);
+    assert!(matches!(found(Claim::Deleting), Decision::ClaimGoing { drop: None, .. }));
+    assert!(matches!(found(Claim::Lost), Decision::ClaimGoing { drop: Some(_), .. }));
+    assert!(matches!(found(Claim::Absent), Decision::Populate { .. }));
+}
+
+#[test]
+fn a_shared_claim_that_is_missing_is_a_failure_until_it_is_back() {
+    let none = ImageBuilderCacheStatus::default();
+    let decision = decided(&none, &with(Claim::Absent));
+    let failed = status(&none, None, &valid("new"), &decision, None, NOW);
+    assert_eq!((failed.reason.as_deref(), failed.failures), (Some("ClaimLost"), Some(1)));
+    assert!(matches!(decided(&failed, &with(Claim::Absent)), Decision::Waiting { .. }));
+    assert!(matches!(decided(&failed, &nothing()), Decision::Populate { .. }));
+}
+
+#[test]
+fn what_fills_a_claim_that_goes_is_stopped() {
+    let mut observed = with(Claim::Deleting);
+    observed.populates = vec![job(&job_name("n", "u", "new", 0), JobState::Active, None)];
+    let found = decide("n", "u", &own(), &ImageBuilderCacheStatus::default(), &observed, NOW);
+    assert!(matches!(found, Decision::Failed { reason, .. } if reason == "ClaimLost"));
+}
+
+#[test]
+fn a_job_that_was_deleted_is_named_once_its_pod_is_gone() {
+    let expected = job_name("n", "u", "new", 0);
+    let made = ImageBuilderCacheStatus { job_name: Some(expected), ..Default::default() };
+    let mut observed = nothing();
+    observed.strays = true;
+    assert_eq!(decided(&made, &observed), Decision::Clearing { jobs: vec![] });
+    observed.strays = false;
+    let found = decided(&made, &observed);
+    assert!(matches!(found, Decision::Failed { reason, .. } if reason == "JobDeleted"));
+}
+
+#[test]
+fn a_job_that_is_held_back_or_has_no_pod_is_said_to() {
+    let name = job_name("n", "u", "new", 0);
+    let said = |job| {
+        let mut observed = nothing();
+        observed.populates = vec![job];
+        let found = decided(&ImageBuilderCacheStatus::default(), &observed);
+        let Decision::Populating { trouble, .. } = found else { panic!("{found:?}") };
+        trouble.map(|(reason, _)| reason)
+    };
+    let active = || job(&name, JobState::Active, None);
+    assert_eq!(said(JobSeen { suspended: true, ..active() }), Some("Suspended"));
+    assert_eq!(said(JobSeen { begun: Some(NOW), ..active() }), None);
+    assert_eq!(said(JobSeen { begun: Some(NOW - SETTLED), ..active() }), Some("NoPod"));
+}
+
+#[test]
+fn a_build_that_comes_while_a_cache_backs_off_brings_the_next_try_forward() {
+    let retry_at = NOW + seconds(300);
+    let failed_at = retry_at - retry_after(9);
+    let backs_off = ImageBuilderCacheStatus {
+        failures: Some(9),
+        retry_at: Some(Time(retry_at)),
+        ..Default::default()
+    };
+    let came = |newest| decided(&backs_off, &Observed { newest, ..nothing() });
+    assert_eq!(came(None), Decision::Waiting { until: retry_at });
+    assert_eq!(came(Some(failed_at - seconds(1))), Decision::Waiting { until: retry_at });
+    assert!(matches!(came(Some(failed_at)), Decision::Populate { .. }));
+    // Not more often than every ten seconds, however many come.
+    let now = failed_at + seconds(4);
+    let soon = decide(
+        "n",
+        "u",
+        &valid("new"),
+        &backs_off,
+        &Observed { newest: Some(now), ..nothing() },
+        now,
+    );
+    assert_eq!(soon, Decision::Waiting { until: failed_at + retry_after(1) });
+}

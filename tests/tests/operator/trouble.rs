@@ -1,0 +1,150 @@
+//! Builds that somebody or something interferes with: what is said of them is what is so.
+
+use asu_core::failure::FailureReason;
+use asu_crds::{BuildPhase, FirmwareBuild, FirmwareBuildStatus, condition};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod, events::v1::Event};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{objects::build, world::World};
+
+fn reason(status: &FirmwareBuildStatus) -> &str {
+    status.reason.as_deref().unwrap_or_default()
+}
+
+fn admitted(status: &FirmwareBuildStatus) -> &str {
+    condition(&status.conditions, "Admitted").map_or("", |it| it.status.as_str())
+}
+
+/// An event with that reason and a note that has all these words.
+async fn event(world: &World, on: &FirmwareBuild, reason: &str, words: &[&str]) {
+    world
+        .until(&format!("an event {reason} that says {words:?}"), || async {
+            let events = world.api::<Event>().list(&ListParams::default()).await.ok()?;
+            let found = events.items.into_iter().any(|event| {
+                let note = event.note.unwrap_or_default();
+                event.regarding.and_then(|it| it.uid) == on.uid()
+                    && event.reason.as_deref() == Some(reason)
+                    && words.iter().all(|word| note.contains(word))
+            });
+            found.then_some(())
+        })
+        .await;
+}
+
+async fn suspend(world: &World, job: &Job, suspended: bool) {
+    let patch = Patch::Merge(json!({ "spec": { "suspend": suspended } }));
+    let jobs = world.api::<Job>();
+    jobs.patch(&job.name_any(), &PatchParams::default(), &patch).await.unwrap();
+}
+
+async fn end(world: &World, pod: &Pod) {
+    let now = DeleteParams::default().grace_period(0);
+    world.api::<Pod>().delete(&pod.name_any(), &now).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_build_is_named_has_no_place_and_goes_on_when_it_is_resumed() {
+    let world = World::new().await;
+    let options = ["--max-builds=1", "--build-start-timeout=3s"];
+    let _operator = world.operator("a", &options).await;
+    world.ready_cache().await;
+    let held = world.create(&build("held")).await;
+    let job = world.job_of(&held).await;
+    suspend(&world, &job, true).await;
+    let status = world.status(&held, "it is suspended", |it| reason(it) == "Suspended").await;
+    assert_eq!((status.phase, admitted(&status)), (Some(BuildPhase::Queued), "False"));
+    event(&world, &held, "Suspended", &["suspended"]).await;
+    let other = world.create(&build("other")).await;
+    world.job_of(&other).await;
+    world.succeed(&other).await;
+    world.archived(&other).await;
+    // Longer than a pod may take to start: the Job controller says when it was resumed.
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let started = json!({ "status": { "startTime": now } });
+    suspend(&world, &job, false).await;
+    world.patch_status::<Job>(&job.name_any(), &started).await;
+    let status = world.status(&held, "it goes on", |it| admitted(it) == "True").await;
+    assert_eq!((status.attempt, status.stage.as_deref()), (Some(1), Some("container_setup")));
+    world.succeed(&held).await;
+    assert_eq!(world.archived(&held).await.attempt, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn evictions_are_attempts_and_the_last_one_is_why_the_build_failed() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    for attempt in 1..=3 {
+        let job = world
+            .until(&format!("attempt {attempt}"), || async {
+                let end = format!("-{attempt}");
+                let jobs = world.jobs_of(&build).await;
+                jobs.into_iter().find(|job| job.name_any().ends_with(&end))
+            })
+            .await;
+        let told = world.status(&build, "its attempt", |it| it.attempt == Some(attempt)).await;
+        assert_eq!(admitted(&told), "True");
+        let pod = world.started_pod(&job).await;
+        let evicted = json!([{"type": "DisruptionTarget", "status": "True",
+            "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]);
+        let running = json!([{"name": "build", "image": "i", "imageID": "i", "ready": true,
+            "restartCount": 0, "state": {"running": {}}}]);
+        let status = json!({"status": {
+            "phase": "Running", "conditions": evicted, "containerStatuses": running
+        }});
+        world.patch_status::<Pod>(&pod.name_any(), &status).await;
+        let told = world.status(&build, "that it is evicted", |it| reason(it) == "Disrupted").await;
+        assert!(told.message.unwrap().contains("evicting"));
+        // The pod is gone before the Job says so: nobody is left to ask.
+        world.fail_for(&job, "PodFailurePolicy", "Pod p has condition DisruptionTarget").await;
+        end(&world, &pod).await;
+        if attempt < 3 {
+            let words = [&format!("attempt {attempt} failed"), "evicted"];
+            event(&world, &build, "PodFailed", &words).await;
+        }
+    }
+    let status = world.archived(&build).await;
+    assert_eq!((reason(&status), status.attempt), (FailureReason::PodFailed.as_str(), Some(3)));
+    assert!(status.message.unwrap().contains("evicted"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_is_deleted_by_hand_is_named_and_followed_by_another_attempt() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    let job = world.job_of(&build).await;
+    let pod = world.started_pod(&job).await;
+    world.api::<Job>().delete(&job.name_any(), &DeleteParams::background()).await.unwrap();
+    world.status(&build, "its Job is gone", |it| reason(it) == "JobDeleted").await;
+    event(&world, &build, "JobDeleted", &["deleted"]).await;
+    assert_eq!(world.jobs_of(&build).await.len(), 0, "its pod still runs");
+    end(&world, &pod).await;
+    event(&world, &build, "PodFailed", &["attempt 1 failed", "deleted"]).await;
+    world.second_job_of(&build).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_without_a_pod_is_not_said_to_run() {
+    let world = World::new().await;
+    let _operator = world.operator("a", &[]).await;
+    world.ready_cache().await;
+    let build = world.create(&build("luci")).await;
+    let job = world.job_of(&build).await;
+    world.status(&build, "it has no pod", |it| reason(it) == "NoPod").await;
+    let pod = world.started_pod(&job).await;
+    let status = json!({"status": {"phase": "Pending", "conditions": [{
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"
+    }]}});
+    world.patch_status::<Pod>(&pod.name_any(), &status).await;
+    let status = world.status(&build, "why", |it| reason(it) == "NotStarted").await;
+    let ready = condition(&status.conditions, "Ready").unwrap();
+    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "NotStarted"));
+    event(&world, &build, "NotStarted", &["Unschedulable"]).await;
+}
