@@ -3,7 +3,10 @@
 
 use asu_crds::{BuildCondition, is_true};
 
-use super::{decide::Step, facts::Facts};
+use super::{
+    decide::Step,
+    facts::{CacheFact, Facts},
+};
 
 /// What a build has of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +26,10 @@ pub fn standing(facts: &Facts, step: &Step) -> Standing {
     if is_true(&facts.status.conditions, BuildCondition::Archived.as_str()) {
         return Standing::Nothing;
     }
+    let ready = matches!(facts.cache, CacheFact::Ready { .. });
     match step {
         Step::CreateJob { .. } => Standing::Place,
-        Step::Queue { .. } if facts.turn.is_some() => Standing::Line,
+        Step::Queue { .. } if facts.turn.is_some() && ready => Standing::Line,
         Step::Queue { .. }
         | Step::Archive(_)
         | Step::Fail(_)
