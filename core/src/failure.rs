@@ -206,9 +206,7 @@ impl FailureReason {
             Self::CacheFailed => {
                 "The ImageBuilder could not be prepared; see its ImageBuilderCache."
             }
-            Self::TreeLost => {
-                "The ImageBuilder was not on its volume any more; it is prepared anew, and the build tried again."
-            }
+            Self::TreeLost => "The ImageBuilder was gone from its volume; it is made anew.",
             Self::Refused => "The object's fields contradict each other; the message names them.",
             Self::QueueFull => "More than `builds.maxPending` builds waited; ask again later.",
             Self::Cancelled => "Ask again to build it.",

@@ -4,7 +4,7 @@ use super::{
     tests::{NOW, facts, job, result, seconds},
     *,
 };
-use crate::pods::verdict::Loss;
+use crate::pods::verdict::{Loss, PodState};
 
 /// A build whose attempt ended so, with this in the store.
 fn starved(container: &str, attempt: u32, stored: Stored) -> Facts {

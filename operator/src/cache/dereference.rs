@@ -264,6 +264,8 @@ mod tests {
             pod: Some(killed),
             alive: false,
             ended: None,
+            suspended: false,
+            begun: None,
         };
         let said = "the container populate was killed for want of memory";
         assert_eq!(loss(&job), ("OutOfMemory", said.to_owned()));
