@@ -1,11 +1,20 @@
 //! The bound on waiting builds, for objects made by hand.
 
+use std::time::Duration;
+
 use asu_core::failure::FailureReason;
 use asu_crds::{FirmwareBuild, FirmwareBuildStatus, condition};
 use asu_store::BuildRepository as _;
-use kube::ResourceExt;
+use futures::StreamExt as _;
+use kube::{
+    ResourceExt,
+    api::{WatchEvent, WatchParams},
+};
 
-use crate::{objects::build, world::World};
+use crate::{
+    objects::{build, cache},
+    world::World,
+};
 
 fn turned_away(status: &FirmwareBuildStatus) -> bool {
     let verdict = condition(&status.conditions, "Succeeded");
@@ -26,6 +35,8 @@ async fn verdicts(world: &World, builds: &[FirmwareBuild]) -> Vec<bool> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn builds_made_by_hand_obey_the_bound_on_waiting_ones_and_a_restart_does_not_reset_it() {
     let world = World::new().await;
+    // Nobody fills it: builds wait.
+    world.create(&cache()).await;
     let mut builds = Vec::new();
     for n in 0..6 {
         let mut build = build(&format!("p{n}"));
@@ -51,4 +62,38 @@ async fn builds_made_by_hand_obey_the_bound_on_waiting_ones_and_a_restart_does_n
         world.delete(build).await;
         world.gone(build).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queued_build_that_is_deleted_is_recorded_and_let_go_with_one_write() {
+    let world = World::new().await;
+    // Nobody fills it: the build waits.
+    world.create(&cache()).await;
+    let _operator = world.operator("a", &[]).await;
+    let build = world.create(&build("luci")).await;
+    world.status(&build, "it waits", |it| it.resolved.is_some()).await;
+    world.delete(&build).await;
+    let api = world.api::<FirmwareBuild>();
+    // All that happened to it, from its creation on.
+    let params = WatchParams::default().fields(&format!("metadata.name={}", build.name_any()));
+    let events = api.watch(&params, &build.resource_version().unwrap()).await.unwrap();
+    let mut events = events.boxed();
+    let mut writes_of_the_deleted = 0;
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(30), events.next()).await;
+        match event.expect("it is gone").expect("the watch goes on").unwrap() {
+            WatchEvent::Modified(it)
+                if it.metadata.deletion_timestamp.is_some() && !it.finalizers().is_empty() =>
+            {
+                writes_of_the_deleted += 1;
+            }
+            WatchEvent::Deleted(_) => break,
+            _ => {}
+        }
+    }
+    // The deletion itself; taking the finalizer off is what makes it go.
+    assert_eq!(writes_of_the_deleted, 1);
+    let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap();
+    let failure = record.unwrap().facts.ending.failure().cloned().unwrap();
+    assert_eq!(failure.reason, FailureReason::Cancelled);
 }
