@@ -30,7 +30,7 @@ enum Command {
     Images(images::ImagesArgs),
     /// Run every test there is.
     Test(test::TestArgs),
-    /// Measure on the local cluster.
+    /// Measure on the local cluster, or a control plane.
     Bench(bench::BenchArgs),
     // Its arguments say what it does, at length.
     IbConformance(ib_conformance::IbConformanceArgs),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Error, bare_job, load, memory, phases, writes};
+use super::{Error, bare_job, load, median, memory, phases, writes};
 use asu_tests::{
     deploy::{Deployment, Options, Site},
     progress::Progress,
@@ -110,20 +110,5 @@ fn report(rounds: &[Round]) {
     }
     if let Some(round) = rounds.last() {
         println!("\nwrites to the API server of the last build\n{}", round.writes);
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_the_middle_one() {
-        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measurements on the local cluster, as ratios within one run. Absolute times
+//! `cargo xtask bench`: measurements on the local cluster or control plane, as ratios within one run. Absolute times
 //! depend on the machine and on what else it does.
 
 mod bare_job;
@@ -6,6 +6,7 @@ mod first_image;
 mod load;
 mod memory;
 mod phases;
+mod queue;
 mod writes;
 
 use asu_tests::{cluster, deploy, exec, router, scenario};
@@ -22,6 +23,9 @@ enum Bench {
     /// POST to image beside a bare Job that runs `make image`, API-server writes, and requests per
     /// second of a finished build.
     FirstImage(first_image::Args),
+    /// Thousands of waiting builds on a control plane: how fast they are created, admitted and
+    /// cancelled, and what the operator's leader takes for them.
+    Queue(queue::Args),
 }
 
 /// Why there is no measurement.
@@ -74,5 +78,21 @@ impl Error {
 pub async fn run(args: BenchArgs) -> Result<(), Error> {
     match args.bench {
         Bench::FirstImage(args) => first_image::run(args).await,
+        Bench::Queue(args) => queue::run(args).await,
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_one() {
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
     }
 }

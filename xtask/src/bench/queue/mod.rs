@@ -1,0 +1,156 @@
+//! What a long queue costs: builds are created, wait, are admitted and cancelled on a real control
+//! plane and database, with the operator as a process of its own.
+
+mod leader;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{Error, median};
+use leader::{Leader, Usage};
+use world::World;
+
+/// Budget of the leader with ten thousand waiting builds, in MiB.
+const BUDGET_MIB: u64 = 100;
+/// Requests of the bench that are on their way at a time.
+const AT_A_TIME: usize = 16;
+/// Longest time of one phase.
+const WITHIN: Duration = Duration::from_mins(20);
+/// How long the leader is watched while nothing happens.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Arguments of `bench queue`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Builds that wait.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    builds: u32,
+    /// Running builds that end, so that others are admitted.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    admissions: u32,
+    /// Measure the development build of the operator: it is there sooner, and costs several times as
+    /// much.
+    #[arg(long)]
+    dev: bool,
+}
+
+/// One phase: how long it took, and what the leader spent in it.
+struct Phase {
+    name: &'static str,
+    took: Duration,
+    cpu: Duration,
+    usage: Usage,
+}
+
+/// Measures.
+///
+/// # Errors
+/// Why it could not, or that the leader is beyond its budget.
+pub async fn run(args: Args) -> Result<(), Error> {
+    let number = usize::try_from(args.builds).unwrap_or(usize::MAX);
+    let program = leader::program(args.dev).await?;
+    let world = World::start().await?;
+    let leader = Leader::start(&program, &world, number).await?;
+    world.ready_cache().await?;
+    let empty = leader.usage()?;
+    println!("\n{number} builds, operator with {} MiB at rest", empty.mib);
+    let created = phase(&leader, "create", create(&world, number)).await?;
+    let queued = phase(&leader, "until all wait", leader.waiting(number, WITHIN)).await?;
+    let idle = phase(&leader, "at rest", async {
+        tokio::time::sleep(IDLE).await;
+        Ok(())
+    })
+    .await?;
+    let mut latencies = Vec::new();
+    let admissions = admit(&world, args.admissions, &mut latencies);
+    let admitted = phase(&leader, "end and admit", admissions).await?;
+    let left = world.count().await?;
+    let cancelled = phase(&leader, "cancel", cancel(&world)).await?;
+    let both = created.took.saturating_add(queued.took);
+    for phase in [&created, &queued, &idle, &admitted, &cancelled] {
+        println!(
+            "  {:<15} {:>8.2} s, leader {:>7.2} s of CPU, {:>4} MiB (most {} MiB)",
+            phase.name,
+            phase.took.as_secs_f64(),
+            phase.cpu.as_secs_f64(),
+            phase.usage.mib,
+            phase.usage.peak_mib
+        );
+    }
+    println!("created          {:>8.0} a second", rate(number, created.took));
+    println!("created to wait  {:>8.0} a second", rate(number, both));
+    println!("cancelled        {:>8.0} a second, recorded and gone", rate(left, cancelled.took));
+    let worst = latencies.iter().copied().fold(0.0, f64::max);
+    println!("end to next Job  {:>8.3} s median, {worst:.3} s worst", median(latencies));
+    let bytes = queued.usage.mib.saturating_sub(empty.mib).saturating_mul(1 << 20);
+    println!("a waiting build  {:>8} bytes of the leader", bytes / u64::from(args.builds));
+    let most = cancelled.usage.peak_mib;
+    println!("most memory      {most:>8} MiB of {BUDGET_MIB} MiB");
+    if most > BUDGET_MIB {
+        return Err(Error::Missing(format!("the leader took {most} MiB, more than {BUDGET_MIB}")));
+    }
+    Ok(())
+}
+
+async fn phase(
+    leader: &Leader,
+    name: &'static str,
+    work: impl Future<Output = Result<(), Error>>,
+) -> Result<Phase, Error> {
+    eprintln!("{name} …");
+    let (before, begun) = (leader.usage()?, Instant::now());
+    work.await?;
+    let (took, usage) = (begun.elapsed(), leader.usage()?);
+    Ok(Phase { name, took, cpu: usage.cpu.saturating_sub(before.cpu), usage })
+}
+
+async fn create(world: &World, number: usize) -> Result<(), Error> {
+    stream::iter(0..number)
+        .map(|n| world.create(n))
+        .buffer_unordered(AT_A_TIME)
+        .try_collect::<Vec<()>>()
+        .await
+        .map(drop)
+}
+
+/// Ends running builds one after the other, and measures how soon the next has its Job.
+async fn admit(world: &World, number: u32, latencies: &mut Vec<f64>) -> Result<(), Error> {
+    for _ in 0..number {
+        let running = world.jobs().await?;
+        let Some(job) = running.first() else {
+            return Err(Error::Missing("a running build to end".into()));
+        };
+        let begun = Instant::now();
+        world.end(job).await?;
+        world.another_job(&running, WITHIN).await?;
+        latencies.push(begun.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+async fn cancel(world: &World) -> Result<(), Error> {
+    let names = world.builds().await?;
+    stream::iter(&names)
+        .map(|name| world.delete(name))
+        .buffer_unordered(AT_A_TIME)
+        .try_collect::<Vec<()>>()
+        .await?;
+    world.nothing_left(WITHIN).await
+}
+
+fn rate(number: usize, took: Duration) -> f64 {
+    let number = u32::try_from(number).unwrap_or(u32::MAX);
+    f64::from(number) / took.as_secs_f64().max(f64::EPSILON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_in_a_second() {
+        assert!((rate(3000, Duration::from_secs(30)) - 100.0).abs() < f64::EPSILON);
+    }
+}

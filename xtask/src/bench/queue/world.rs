@@ -1,0 +1,388 @@
+//! A control plane, a database, a store, and what Kubernetes and build pods would do in them.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Debug,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use asu_core::{
+    failure::{Failure, FailureReason},
+    request_hash::{object_name, request_hash},
+    result::{RESULT_SCHEMA, store_keys},
+};
+use asu_crds::{
+    BuildPriority, CacheWorkspace, Distribution, FirmwareBuild, FirmwareBuildSpec,
+    ImageBuilderCache, ImageBuilderCacheSpec, RequestSpec, Validated, cache_name, labels,
+};
+use asu_tests::{cluster::ControlPlane, postgres::Postgres};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        batch::v1::Job,
+        core::v1::{PersistentVolumeClaim, Pod},
+    },
+};
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::super::Error;
+
+/// Objects of one page of a list.
+const PAGE: u32 = 500;
+/// Longest wait for the populate Job.
+const POPULATE: Duration = Duration::from_mins(1);
+/// Pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Digest of the ImageBuilder.
+const DIGEST: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// See the module.
+pub struct World {
+    plane: ControlPlane,
+    client: Client,
+    postgres: Postgres,
+    database: String,
+    folder: TempDir,
+}
+
+fn missing(error: impl std::fmt::Display) -> Error {
+    Error::Missing(error.to_string())
+}
+
+impl World {
+    /// Starts the servers, with a Distribution that offers one version.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub async fn start() -> Result<Self, Error> {
+        let plane = ControlPlane::start().await?;
+        let client = plane.client().await?;
+        plane.install_definitions().await?;
+        let postgres = Postgres::start().await.map_err(missing)?;
+        let database = postgres.clone_template().await.map_err(missing)?;
+        let folder = tempfile::tempdir().map_err(missing)?;
+        std::fs::create_dir(folder.path().join("store")).map_err(missing)?;
+        let world = Self { plane, client, postgres, database, folder };
+        let distribution: Distribution = parse(json!({
+            "apiVersion": "asu.dev/v1alpha1", "kind": "Distribution",
+            "metadata": {"name": "openwrt"},
+            "spec": {
+                "title": "Bench",
+                // Nothing answers there: no catalog is needed.
+                "upstream": {
+                    "fetchURLs": ["http://127.0.0.1:1"], "publicURL": "http://public.example",
+                },
+                "branches": [{
+                    "name": "24.10", "versions": ["24.10.7"], "signatures": "NotChecked",
+                }],
+            },
+        }))?;
+        world.put(&distribution).await?;
+        let claim: PersistentVolumeClaim = parse(json!({
+            "metadata": {"name": "asu-cache"},
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+        }))?;
+        world.put(&claim).await?;
+        Ok(world)
+    }
+
+    /// Where the operator's log is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where the files are.
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    /// How the API server is reached.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.plane.kubeconfig_path()
+    }
+
+    /// How the database is reached.
+    pub fn database_url(&self) -> String {
+        self.postgres.url(&self.database)
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), "default")
+    }
+
+    async fn put<K>(&self, object: &K) -> Result<K, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned,
+    {
+        Ok(self.api().create(&PostParams::default(), object).await?)
+    }
+
+    async fn set_status<K>(&self, name: &str, status: Value) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let patch = Patch::Merge(json!({ "status": status }));
+        self.api::<K>().patch_status(name, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// Makes the cache of all builds, and fills it as its pod would.
+    ///
+    /// # Errors
+    /// No populate Job came.
+    pub async fn ready_cache(&self) -> Result<(), Error> {
+        let cache = cache();
+        self.put(&cache).await?;
+        let name = cache.name_any();
+        let selector = format!("{}={name}", labels::CACHE);
+        let job = self.job(&selector, &BTreeSet::new(), POPULATE).await?;
+        let template = job.spec.clone().unwrap_or_default().template;
+        let mut pod = Pod {
+            metadata: template.metadata.unwrap_or_default(),
+            spec: template.spec,
+            status: None,
+        };
+        pod.metadata.name = Some("populate".into());
+        pod.metadata.owner_references = job.controller_owner_ref(&()).map(|owner| vec![owner]);
+        if let Some(spec) = &mut pod.spec {
+            // No service account controller runs.
+            spec.service_account_name = None;
+        }
+        self.put(&pod).await?;
+        let said = json!({"schema": RESULT_SCHEMA, "revision": "r1-abc", "bytes": 7}).to_string();
+        let ended = json!({
+            "exitCode": 0, "message": said,
+            "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:09Z",
+        });
+        let container = json!({
+            "name": "populate", "image": "i", "imageID": "i", "ready": false, "restartCount": 0,
+            "state": {"terminated": ended},
+        });
+        let status = json!({"phase": "Succeeded", "containerStatuses": [container]});
+        self.set_status::<Pod>("populate", status).await?;
+        self.end_job(&job, &["SuccessCriteriaMet", "Complete"], "succeeded").await?;
+        let end = Instant::now() + POPULATE;
+        loop {
+            let status = self.api::<ImageBuilderCache>().get(&name).await?.status;
+            if status.is_some_and(|status| status.place.is_some()) {
+                return Ok(());
+            }
+            late(end, "the cache to be ready")?;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Creates a build, as the API does.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn create(&self, number: usize) -> Result<(), Error> {
+        self.put(&build(number)?).await.map(drop)
+    }
+
+    /// Jobs of builds that run.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn jobs(&self) -> Result<Vec<Job>, Error> {
+        self.running(labels::BUILD).await
+    }
+
+    async fn running(&self, selector: &str) -> Result<Vec<Job>, Error> {
+        let params = ListParams::default().labels(selector);
+        let running = |job: &Job| {
+            let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
+            job.metadata.deletion_timestamp.is_none() && conditions.is_none()
+        };
+        let jobs = self.api::<Job>().list(&params).await?.items;
+        Ok(jobs.into_iter().filter(running).collect())
+    }
+
+    /// Ends a build as its pod would, after a failure of the request's own.
+    ///
+    /// # Errors
+    /// The API server or the disk refuses.
+    pub async fn end(&self, job: &Job) -> Result<(), Error> {
+        let name = job.labels().get(labels::BUILD).cloned().unwrap_or_default();
+        let build = self.api::<FirmwareBuild>().get(&name).await?;
+        let uid = build.uid().unwrap_or_default();
+        let failure = Failure::new(FailureReason::PackageSelection, "a bench");
+        let hash = &build.spec.request_hash;
+        let result = json!({
+            "schema": RESULT_SCHEMA, "uid": &uid, "requestHash": hash, "failure": failure,
+        });
+        let path = self.store().join(store_keys::result(&uid));
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(missing)?;
+        let bytes = serde_json::to_vec(&result).map_err(missing)?;
+        std::fs::write(path, bytes).map_err(missing)?;
+        self.end_job(job, &["FailureTarget", "Failed"], "failed").await
+    }
+
+    async fn end_job(&self, job: &Job, types: &[&str], counter: &str) -> Result<(), Error> {
+        let created = job.creation_timestamp().map(|time| time.0.to_string());
+        let conditions: Vec<Value> = types
+            .iter()
+            .map(|type_| {
+                json!({"type": type_, "status": "True", "lastTransitionTime": created,
+                       "lastProbeTime": created, "reason": "Bench"})
+            })
+            .collect();
+        let mut status = json!({"conditions": conditions, "startTime": created, counter: 1});
+        if let (Some(object), "succeeded") = (status.as_object_mut(), counter) {
+            object.insert("completionTime".to_owned(), json!(created));
+        }
+        self.set_status::<Job>(&job.name_any(), status).await
+    }
+
+    /// Waits for a Job that is not among these.
+    ///
+    /// # Errors
+    /// None comes.
+    pub async fn another_job(&self, known: &[Job], within: Duration) -> Result<(), Error> {
+        let known = known.iter().map(kube::ResourceExt::name_any).collect();
+        self.job(labels::BUILD, &known, within).await.map(drop)
+    }
+
+    async fn job(
+        &self,
+        selector: &str,
+        known: &BTreeSet<String>,
+        within: Duration,
+    ) -> Result<Job, Error> {
+        let end = Instant::now() + within;
+        loop {
+            let jobs = self.running(selector).await?;
+            if let Some(job) = jobs.into_iter().find(|job| !known.contains(&job.name_any())) {
+                return Ok(job);
+            }
+            late(end, "a Job")?;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Names of all builds.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn builds(&self) -> Result<Vec<String>, Error> {
+        let (mut params, mut names) = (ListParams::default().limit(PAGE), Vec::new());
+        loop {
+            let page = self.api::<FirmwareBuild>().list_metadata(&params).await?;
+            names.extend(page.items.iter().map(kube::ResourceExt::name_any));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                None => return Ok(names),
+                Some(token) => params = params.continue_token(&token),
+            }
+        }
+    }
+
+    /// Number of builds.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn count(&self) -> Result<usize, Error> {
+        Ok(self.builds().await?.len())
+    }
+
+    /// Deletes a build.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn delete(&self, name: &str) -> Result<(), Error> {
+        match self.api::<FirmwareBuild>().delete(name, &DeleteParams::background()).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            other => Ok(other.map(drop)?),
+        }
+    }
+
+    /// Waits until no build is left.
+    ///
+    /// # Errors
+    /// Some are.
+    pub async fn nothing_left(&self, within: Duration) -> Result<(), Error> {
+        let (one, end) = (ListParams::default().limit(1), Instant::now() + within);
+        while !self.api::<FirmwareBuild>().list_metadata(&one).await?.items.is_empty() {
+            late(end, "the last build to be gone")?;
+            tokio::time::sleep(LOOK_EVERY * 10).await;
+        }
+        Ok(())
+    }
+}
+
+fn late(end: Instant, what: &str) -> Result<(), Error> {
+    if Instant::now() < end { Ok(()) } else { Err(Error::Missing(format!("waited for {what}"))) }
+}
+
+fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
+    serde_json::from_value(value).map_err(missing)
+}
+
+fn cache() -> ImageBuilderCache {
+    let name = cache_name("openwrt", "24.10.7", "ath79/generic", DIGEST);
+    let spec = ImageBuilderCacheSpec {
+        distribution: "openwrt".into(),
+        version: "24.10.7".into(),
+        target: "ath79/generic".into(),
+        sha256: DIGEST.into(),
+        file: "ib.tar.zst".into(),
+        target_path: "releases/24.10.7/targets/ath79/generic".into(),
+        pinned: false,
+        workspace: CacheWorkspace::default(),
+    };
+    let mut cache = ImageBuilderCache::new(&name, spec);
+    cache.finalizers_mut().push(labels::VOLUME_FINALIZER.to_owned());
+    cache
+}
+
+/// A build with the package list that a router usually sends.
+fn build(number: usize) -> Result<FirmwareBuild, Error> {
+    let mut packages: Vec<String> = (0..60).map(|n| format!("package-of-a-router-{n}")).collect();
+    packages.push(format!("build-{number}"));
+    let request = RequestSpec {
+        distribution: "openwrt".into(),
+        version: "24.10.7".into(),
+        target: "ath79/generic".into(),
+        profile: "device".into(),
+        packages,
+        ..RequestSpec::default()
+    };
+    let hash = request_hash(&request.to_request().map_err(missing)?);
+    // In canonical order, as the API writes it.
+    let canonical = request.to_request().map_err(missing)?;
+    let request = RequestSpec::from_request(&canonical, "");
+    let spec = FirmwareBuildSpec {
+        request,
+        request_hash: hash.to_string(),
+        validated: Some(Validated {
+            catalog_revision: 1,
+            version_code: "r1-abc".into(),
+            image_builder_sha256: DIGEST.into(),
+        }),
+        cancel: false,
+        priority: BuildPriority::Normal,
+        retention: None,
+    };
+    let mut build = FirmwareBuild::new(&object_name(&hash), spec);
+    build.finalizers_mut().push(labels::ARCHIVE_FINALIZER.to_owned());
+    Ok(build)
+}
