@@ -18,6 +18,7 @@ mod claims;
 mod health;
 mod leaders;
 mod objects;
+mod plane;
 mod private;
 mod process;
 mod queue;

@@ -19,8 +19,7 @@ pub type Fill = Arc<dyn Fn() -> Space + Send + Sync>;
 
 /// What a test does not set itself. A lease is long enough for a machine that does other things, and
 /// short enough for tests that wait for the next leader.
-const USUAL: [&str; 8] = [
-    "--namespace=default",
+const USUAL: [&str; 7] = [
     "--cache-claim-mode=shared",
     "--builder-image=builder:1",
     "--listen=127.0.0.1:0",
@@ -48,10 +47,14 @@ impl Operator {
     /// Starts one of that name, with more options.
     pub async fn start(world: &World, name: &str, options: &[&str], fill: Fill) -> Self {
         let pod = format!("--pod-name={name}");
+        let namespace = format!("--namespace={}", world.namespace);
         let key = |option: &str| option.split('=').next().map(str::to_owned);
         let given = |usual: &&str| options.iter().any(|option| key(option) == key(usual));
         let usual = USUAL.into_iter().filter(|usual| !given(usual));
-        let all = ["test", pod.as_str()].into_iter().chain(usual).chain(options.iter().copied());
+        let all = ["test", pod.as_str(), namespace.as_str()]
+            .into_iter()
+            .chain(usual)
+            .chain(options.iter().copied());
         let settings = Cli::parse_from(all).settings;
         let url = format!("file://{}", world.store.path().display());
         let config = world.plane.config().await.expect("a configuration");

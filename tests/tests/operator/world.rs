@@ -24,17 +24,18 @@ use tempfile::TempDir;
 
 use super::{
     objects::{TARGET, cache_of, claim, distribution},
+    plane,
     process::{Fill, Operator},
 };
 
-pub const NAMESPACE: &str = "default";
 /// The claim of all caches, unless an operator is told otherwise.
 pub const SHARED_CLAIM: &str = "asu-cache";
 /// Everything that is waited for comes within this time, or the test says what was missing.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct World {
-    pub plane: ControlPlane,
+    pub plane: Arc<ControlPlane>,
+    pub namespace: String,
     pub client: Client,
     pub postgres: Postgres,
     pub database: String,
@@ -43,13 +44,13 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
-        let plane = ControlPlane::start().await.expect("a control plane");
+        let plane = plane::shared().await;
         let client = plane.client().await.expect("a client");
-        plane.install_definitions().await.expect("the definitions");
+        let namespace = plane::namespace(&client).await;
         let postgres = Postgres::start().await.expect("a database");
         let database = postgres.clone_template().await.expect("a database");
         let store = tempfile::tempdir().expect("a folder");
-        let world = Self { plane, client, postgres, database, store };
+        let world = Self { plane, namespace, client, postgres, database, store };
         world.create(&distribution()).await;
         world.create(&claim(SHARED_CLAIM)).await;
         world
@@ -59,7 +60,7 @@ impl World {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
-        Api::namespaced(self.client.clone(), NAMESPACE)
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     pub async fn create<K>(&self, object: &K) -> K
@@ -389,7 +390,8 @@ impl World {
 
     async fn describe(&self) -> String {
         let kinds = "fwb,ibc,dist,jobs,pods,leases,events";
-        self.plane.kubectl(&["get", kinds, "-o", "wide"]).await.unwrap_or_default()
+        let get = ["get", "-n", &self.namespace, kinds, "-o", "wide"];
+        self.plane.kubectl(&get).await.unwrap_or_default()
     }
 }
 

@@ -42,14 +42,7 @@ impl Runner<'_> {
     pub async fn run(&self, level: Level) -> Result<u64, Error> {
         match level {
             Level::Checks => self.checks().await,
-            Level::Unit => {
-                let mut args =
-                    vec!["test", "--lib", "--bins", "--package", "xtask", "--package", "asu-tests"];
-                for name in CRATES {
-                    args.extend(["--package", name]);
-                }
-                self.cargo(&args).await
-            }
+            Level::Unit => self.cargo(&["test", "--workspace", "--lib", "--bins"]).await,
             Level::Service => {
                 let mut args = vec!["test", "--test", "*"];
                 for name in CRATES {
@@ -192,6 +185,27 @@ fn passed_in(line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every crate with its features, as cargo builds it for these arguments.
+    fn built(edges: &str, of: &[&str]) -> std::collections::BTreeSet<String> {
+        let mut command = std::process::Command::new(std::env!("CARGO"));
+        command.args(["tree", "--offline", "--edges", edges, "--prefix", "none"]);
+        command.args(["--format", "{p} [{f}]"]).args(of).current_dir(root());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+    }
+
+    #[test]
+    fn what_this_program_is_made_of_is_not_compiled_again_for_the_tests() {
+        let tests = built("normal,build,dev", &["--workspace"]);
+        let twice: Vec<_> = built("normal,build", &["--package", "xtask"])
+            .into_iter()
+            .filter(|it| !tests.contains(it))
+            .collect();
+        assert!(twice.is_empty(), "give xtask their features in its Cargo.toml: {twice:#?}");
+    }
 
     #[test]
     fn only_closing_lines_are_counted() {
