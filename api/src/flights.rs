@@ -16,7 +16,7 @@ use crate::{error::ApiError, lookup::Found};
 
 type Outcome = Result<Found, ApiError>;
 type Flight = BoxFuture<'static, Outcome>;
-type Key = (Sha256Hex, bool);
+type Key = (Sha256Hex, Ask);
 type Running = HashMap<Key, WeakShared<Flight>>;
 
 /// See the module. Clones are of the same.
@@ -32,7 +32,7 @@ impl Flights {
         ask: Ask,
         look: impl FnOnce() -> Flight,
     ) -> Result<Found, ApiError> {
-        let key = (hash.clone(), ask == Ask::Build);
+        let key = (hash.clone(), ask);
         let shared = {
             let mut running = self.lock();
             // One that is over says what was true before this was asked.

@@ -97,7 +97,7 @@ async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fo
             state.answers.put_stale(hash.clone(), stored.clone(), keep_until, now);
             Ok(Found::Stored(stored))
         }
-        None if ask == Ask::Build => Ok(Found::Nothing(object)),
+        None if matches!(ask, Ask::Build(_)) => Ok(Found::Nothing(object)),
         None => match state.cluster.read(hash).await? {
             None => {
                 note_unknown(state, hash, began);
@@ -187,7 +187,7 @@ fn ended(record: &BuildRecord) -> Ended {
             // Nothing predicts a build key yet, so a stale image is built anew.
             unchanged: false,
         },
-        Ending::Failed(failure) => How::Failed(failure.reason.disposition()),
+        Ending::Failed(failure) => How::failed(failure.reason, &record.facts.request),
     };
     Ended { how, fresh_until: record.facts.fresh_until, keep_until: record.facts.keep_until }
 }

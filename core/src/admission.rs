@@ -1,15 +1,15 @@
 //! From what a client asked to what would be built: every check that needs the catalog, and nothing
 //! that needs more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
-    catalog::{Branch, Distribution, Target},
+    catalog::Distribution,
     digest::Sha256Hex,
+    offered,
+    packages::apply_changes,
     profile::{self, NoProfile},
-    repositories,
     request::{self, DefaultsDigest, Filesystem, InvalidField, RepositoriesMode, Request},
-    version,
 };
 
 /// A request as a client sent it, its fields of the right types and nothing more.
@@ -25,8 +25,8 @@ pub struct Asked {
     pub profile: String,
     /// `packages`.
     pub packages: Vec<String>,
-    /// `packages_versions`.
-    pub packages_versions: BTreeMap<String, String>,
+    /// `packages_versions`, in the order sent.
+    pub packages_versions: Vec<(String, String)>,
     /// `diff_packages`.
     pub diff_packages: bool,
     /// `filesystem`.
@@ -91,6 +91,14 @@ pub enum Refusal {
     /// No profile of that name, or several.
     #[error(transparent)]
     Profile(#[from] NoProfile),
+    /// The target has another revision.
+    #[error("version_code: Received incorrect version {offered} (requested {asked})")]
+    Revision {
+        /// That of the target.
+        offered: String,
+        /// That which was asked for.
+        asked: String,
+    },
 }
 
 impl Refusal {
@@ -99,6 +107,19 @@ impl Refusal {
         match self {
             Self::Field(_) => 422,
             _ => 400,
+        }
+    }
+
+    /// The field that is refused, as clients name it.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Field(invalid) => invalid.field,
+            Self::Defaults => "defaults",
+            Self::Repository(_) => "repositories",
+            Self::Branch(_) | Self::Version(_) => "version",
+            Self::Target(_) => "target",
+            Self::Profile(_) => "profile",
+            Self::Revision { .. } => "version_code",
         }
     }
 }
@@ -121,65 +142,50 @@ pub struct Admission {
 /// [`Refusal`] when there is no canonical form: a field breaks its bounds, or its profile is
 /// claimed by several devices.
 pub fn admit(asked: &Asked, distribution: &Distribution) -> Result<Admission, Refusal> {
-    check_limits(asked, distribution)?;
     let request = canonical(asked, distribution);
     request::check(&request)?;
-    let refused = |refusal| Ok(Admission { request: request.clone(), verdict: Err(refusal) });
-    if let Some(refusal) = forbidden(&request, distribution) {
-        return refused(refusal);
+    offered::bounds(&request, &distribution.offer)?;
+    let target = offered::target(&request, distribution);
+    let revision = target.as_ref().map_or("", |target| target.version_code.as_str());
+    let branch_off = offered::branch(&request, distribution).and_then(|it| it.branch_off_rev);
+    let changes = &distribution.offer.package_changes;
+    let mut request = apply_changes(request, changes, revision, branch_off);
+    if let Ok(target) = target {
+        match profile::resolve(target, &request.profile) {
+            Ok(found) => request.profile.clone_from(&found.id),
+            Err(ambiguous @ NoProfile::Ambiguous { .. }) => return Err(ambiguous.into()),
+            // Told with everything else that is not offered.
+            Err(NoProfile::Unknown(_)) => {}
+        }
     }
-    let target = match find_target(&request, distribution) {
-        Ok(target) => target,
-        Err(refusal) => return refused(refusal),
-    };
-    match profile::resolve(target, &request.profile) {
-        Err(ambiguous @ NoProfile::Ambiguous { .. }) => Err(ambiguous.into()),
-        Err(unknown) => refused(unknown.into()),
-        Ok(found) => Ok(Admission {
-            verdict: Ok(Basis {
-                catalog_revision: distribution.revision,
-                version_code: target.version_code.clone(),
-                image_builder_sha256: target.image_builder.sha256.clone(),
-            }),
-            request: Request { profile: found.id.clone(), ..request },
-        }),
-    }
-}
-
-fn check_limits(asked: &Asked, distribution: &Distribution) -> Result<(), Refusal> {
-    let offer = &distribution.offer;
-    let most = offer.max_defaults_length;
-    if asked.defaults.as_ref().is_some_and(|text| text.len() as u64 > u64::from(most)) {
-        let problem = format!("at most {most} bytes are allowed");
-        return Err(InvalidField { field: "defaults", problem }.into());
-    }
-    let most = offer.max_rootfs_size_mb;
-    if asked.rootfs_size_mb.is_some_and(|size| size == 0 || size > most) {
-        let problem = format!("must be from 1 to {most}");
-        return Err(InvalidField { field: "rootfs_size_mb", problem }.into());
-    }
-    Ok(())
+    let verdict = offered::basis(&request, distribution);
+    Ok(Admission { request, verdict })
 }
 
 fn canonical(asked: &Asked, distribution: &Distribution) -> Request {
-    let named = |list: &[String]| -> BTreeSet<String> {
+    let named = |list: &[String]| -> Vec<String> {
         list.iter().filter(|name| !name.is_empty()).cloned().collect()
     };
+    let versions = &asked.packages_versions;
     Request {
         distribution: distribution.name.clone(),
         version: asked.version.clone(),
         version_code: Some(asked.version_code.clone()),
         target: asked.target.clone(),
         profile: profile::spelled(&asked.profile),
-        packages: named(&asked.packages),
-        packages_versions: asked.packages_versions.clone(),
+        packages: if versions.is_empty() {
+            named(&asked.packages)
+        } else {
+            versions.iter().map(|(name, _)| name.clone()).collect()
+        },
+        packages_versions: versions.iter().cloned().collect(),
         diff_packages: asked.diff_packages,
         filesystem: asked.filesystem,
         rootfs_size_mb: asked.rootfs_size_mb,
         defaults: asked.defaults.as_deref().filter(|text| !text.is_empty()).map(digest),
         repositories: asked.repositories.clone(),
         repositories_mode: asked.repositories_mode,
-        repository_keys: named(&asked.repository_keys),
+        repository_keys: named(&asked.repository_keys).into_iter().collect(),
     }
     .canonical()
 }
@@ -187,32 +193,11 @@ fn canonical(asked: &Asked, distribution: &Distribution) -> Request {
 fn digest(text: &str) -> DefaultsDigest {
     DefaultsDigest {
         sha256: Sha256Hex::of(text.as_bytes()),
-        // Longer ones were refused before.
+        // Longer ones are refused.
         length: u32::try_from(text.len()).unwrap_or(u32::MAX),
     }
 }
 
-fn forbidden(request: &Request, distribution: &Distribution) -> Option<Refusal> {
-    let offer = &distribution.offer;
-    if request.defaults.is_some() && !offer.allow_defaults {
-        return Some(Refusal::Defaults);
-    }
-    let allowed = |url: &&String| !repositories::is_allowed(url, &offer.repository_allow_list);
-    request.repositories.values().find(allowed).map(|url| Refusal::Repository(url.clone()))
-}
-
-fn find_target<'a>(request: &Request, from: &'a Distribution) -> Result<&'a Target, Refusal> {
-    let is_branch = |name: &str| from.offer.branches.iter().any(|it: &Branch| it.name == name);
-    let Some(found) = from.version(&request.version) else {
-        let named = request.version.clone();
-        return Err(match version::branch_of(&named, is_branch) {
-            None => Refusal::Branch(named),
-            Some(_) => Refusal::Version(named),
-        });
-    };
-    found.ready.get(&request.target).ok_or_else(|| Refusal::Target(request.target.clone()))
-}
-
 #[cfg(test)]
 #[path = "admission_tests.rs"]
-mod tests;
+pub(crate) mod tests;

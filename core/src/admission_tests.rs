@@ -2,12 +2,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    catalog::{Offer, Version},
+    catalog::{Branch, Offer, PackageChange, Version},
     profile::tests::target,
+    repository_keys::tests::usign_key,
     request_hash::request_hash,
 };
 
-fn distribution() -> Distribution {
+pub(crate) fn distribution() -> Distribution {
     let target = target(&[
         ("8dev_carambola2", &["8dev_carambola2-v1"]),
         ("other", &["twice"]),
@@ -48,7 +49,7 @@ fn distribution() -> Distribution {
     }
 }
 
-fn asked() -> Asked {
+pub(crate) fn asked() -> Asked {
     Asked {
         version: "24.10.7".into(),
         target: "ath79/generic".into(),
@@ -76,7 +77,7 @@ fn a_request_is_validated_with_the_catalog_of_this_moment() {
     assert_eq!(basis.version_code, "r29197-ab4c7d6af7");
     assert_eq!(basis.image_builder_sha256, Sha256Hex::of(b"ib"));
     assert_eq!(admission.request.profile, "8dev_carambola2");
-    assert_eq!(admission.request.requested_packages(), ["luci", "vim"]);
+    assert_eq!(admission.request.requested_packages(), ["vim", "luci"]);
 }
 
 #[test]
@@ -110,6 +111,66 @@ fn each_refusal_has_the_status_and_text_that_clients_know() {
     assert!(text.starts_with("Unsupported profile: foo_bar. The requested profile was"), "{text}");
     let (status, text) = refusal(|a| a.profile = "twice".into());
     assert_eq!((status, text.contains("other, third")), (400, true), "{text}");
+}
+
+#[test]
+fn a_revision_that_the_target_does_not_have_is_refused_before_anything_is_built() {
+    let text = "version_code: Received incorrect version r29197-ab4c7d6af7 (requested r1-a)";
+    assert_eq!(refusal(|a| a.version_code = "r1-a".into()), (400, text.into()));
+    let asked = Asked { version_code: "r29197-ab4c7d6af7".into(), ..asked() };
+    assert!(admit(&asked, &distribution()).unwrap().verdict.is_ok());
+}
+
+#[test]
+fn what_a_pod_would_find_wrong_with_a_repository_is_422_and_names_the_field() {
+    let repository = |name: &str| {
+        let pair = (name.to_owned(), "https://feeds.example.org/a".to_owned());
+        move |a: &mut Asked| a.repositories = [pair].into()
+    };
+    let (status, text) = refusal(repository("openwrt_base"));
+    assert!(status == 422 && text.starts_with("repositories: openwrt_base is kept"), "{text}");
+    for keys in [
+        vec!["this is no key".to_owned()],
+        vec![usign_key(1, 1), usign_key(1, 2)],
+        vec![usign_key(1, 1), "-----BEGIN PUBLIC KEY-----".to_owned()],
+    ] {
+        let (status, text) = refusal(|a| {
+            repository("mine")(a);
+            a.repository_keys = keys;
+        });
+        assert!(status == 422 && text.starts_with("repository_keys: "), "{text}");
+    }
+    let (status, text) = refusal(|a| a.repository_keys = vec![usign_key(1, 1)]);
+    assert!(status == 422 && text.starts_with("repository_keys: there are no"), "{text}");
+}
+
+#[test]
+fn two_spellings_of_a_repository_a_key_or_a_package_have_one_hash() {
+    let mut distribution = distribution();
+    distribution.offer.package_changes = vec![PackageChange {
+        source: "old".into(),
+        target: Some("new".into()),
+        revision: 10,
+        mandatory: false,
+    }];
+    let hash = |url: &str, key: &str, package: &str, versioned: bool| {
+        let asked = Asked {
+            repositories: [("mine".to_owned(), url.to_owned())].into(),
+            repository_keys: vec![key.to_owned()],
+            packages: vec![package.to_owned()],
+            packages_versions: vec![(package.to_owned(), "1".to_owned()); versioned.into()],
+            ..asked()
+        };
+        let admission = admit(&asked, &distribution).unwrap();
+        assert!(admission.verdict.is_ok());
+        request_hash(&admission.request)
+    };
+    let (url, key) = ("https://feeds.example.org/a", usign_key(1, 1));
+    let known = hash(url, &key, "new", false);
+    assert_eq!(hash("HTTPS://Feeds.example.org:443/a/", &key, "new", false), known);
+    assert_eq!(hash(url, &format!("untrusted comment: mine\n{key}\n"), "new", false), known);
+    assert_eq!(hash(url, &key, "old", false), known);
+    assert_eq!(hash(url, &key, "old", true), hash(url, &key, "new", true));
 }
 
 #[test]
@@ -180,7 +241,7 @@ fn a_first_boot_script_never_shows_in_debug_output() {
 
 proptest! {
     #[test]
-    fn the_order_of_packages_does_not_matter(
+    fn the_order_of_packages_does_not_matter_to_the_hash(
         mut names in proptest::collection::vec("[a-z]{1,6}", 0..10),
     ) {
         let of = |names: &[String]| {
@@ -188,9 +249,12 @@ proptest! {
             admit(&asked, &distribution()).unwrap()
         };
         let once = of(&names);
+        prop_assert!(names.iter().all(|name| once.request.packages.contains(name)));
         names.reverse();
         names.extend(names.clone());
-        prop_assert_eq!(once, of(&names));
+        let again = of(&names);
+        prop_assert_eq!(request_hash(&once.request), request_hash(&again.request));
+        prop_assert_eq!(once.verdict, again.verdict);
     }
 
     #[test]

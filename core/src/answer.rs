@@ -3,13 +3,32 @@
 
 use jiff::Timestamp;
 
-use crate::failure::Disposition;
+use crate::{
+    digest::FieldHasher,
+    failure::{Disposition, FailureReason},
+    request::Request,
+};
+
+/// The order in which a request names its packages. Requests of one hash may differ in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Order([u8; 32]);
+
+impl Order {
+    /// The order of a canonical request.
+    pub fn of(request: &Request) -> Self {
+        let mut hasher = FieldHasher::new("asu.dev/order/v1");
+        let names = request.requested_packages();
+        hasher.list(names.into_iter());
+        let bytes = hasher.finish().to_bytes();
+        Self(bytes.try_into().unwrap_or_default())
+    }
+}
 
 /// What a client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
-    /// It wants the image: POST.
-    Build,
+    /// It wants the image, with its packages in this order: POST.
+    Build(Order),
     /// It wants to know how far the image is: GET or HEAD.
     Look,
 }
@@ -47,7 +66,20 @@ pub enum How {
         unchanged: bool,
     },
     /// There is none.
-    Failed(Disposition),
+    Failed {
+        /// Who is at fault.
+        disposition: Disposition,
+        /// The order that failed, where another one may succeed.
+        order: Option<Order>,
+    },
+}
+
+impl How {
+    /// A failed build of `request`.
+    pub fn failed(reason: FailureReason, request: &Request) -> Self {
+        let order = reason.hangs_on_order().then(|| Order::of(request));
+        Self::Failed { disposition: reason.disposition(), order }
+    }
 }
 
 /// What the client is answered.
@@ -74,10 +106,10 @@ pub fn answer(newest: Newest, ask: Ask, now: Timestamp) -> Answer {
             let stored = match build.how {
                 How::Succeeded { files: false, .. } => return absent(ask),
                 How::Succeeded { .. } => Answer::Serve,
-                How::Failed(_) => Answer::StoredFailure,
+                How::Failed { .. } => Answer::StoredFailure,
             };
             match ask {
-                _ if build.counts(now) => stored,
+                _ if build.counts(now) && build.fits(ask) => stored,
                 Ask::Look if now < build.keep_until => stored,
                 _ => absent(ask),
             }
@@ -87,7 +119,7 @@ pub fn answer(newest: Newest, ask: Ask, now: Timestamp) -> Answer {
 
 fn absent(ask: Ask) -> Answer {
     match ask {
-        Ask::Build => Answer::Create,
+        Ask::Build(_) => Answer::Create,
         Ask::Look => Answer::NotFound,
     }
 }
@@ -101,7 +133,16 @@ impl Ended {
             How::Succeeded { files, unchanged } => {
                 files && (fresh || (unchanged && now < self.keep_until))
             }
-            How::Failed(disposition) => fresh && disposition == Disposition::Request,
+            How::Failed { disposition, .. } => fresh && disposition == Disposition::Request,
+        }
+    }
+
+    /// Whether the outcome is one of what is asked for: a failure that another order of the packages
+    /// may not meet answers nobody who sends another.
+    pub fn fits(&self, ask: Ask) -> bool {
+        match (self.how, ask) {
+            (How::Failed { order: Some(failed), .. }, Ask::Build(sent)) => failed == sent,
+            _ => true,
         }
     }
 }
@@ -116,9 +157,14 @@ mod tests {
     const GOOD: How = How::Succeeded { files: true, unchanged: false };
     const SAME: How = How::Succeeded { files: true, unchanged: true };
     const GONE: How = How::Succeeded { files: false, unchanged: true };
-    const OWN_FAULT: How = How::Failed(Disposition::Request);
-    const OUR_FAULT: How = How::Failed(Disposition::Infrastructure);
-    const CANCELLED: How = How::Failed(Disposition::Cancelled);
+    const fn failed(disposition: Disposition) -> How {
+        How::Failed { disposition, order: None }
+    }
+    const OWN_FAULT: How = failed(Disposition::Request);
+    const OUR_FAULT: How = failed(Disposition::Infrastructure);
+    const CANCELLED: How = failed(Disposition::Cancelled);
+    const SENT: Order = Order([1; 32]);
+    const OTHER: Order = Order([2; 32]);
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)
@@ -130,7 +176,7 @@ mod tests {
     }
 
     fn both(newest: Newest, minute: i64) -> (Answer, Answer) {
-        (answer(newest, Ask::Build, at(minute)), answer(newest, Ask::Look, at(minute)))
+        (answer(newest, Ask::Build(SENT), at(minute)), answer(newest, Ask::Look, at(minute)))
     }
 
     #[test]
@@ -157,6 +203,42 @@ mod tests {
         for (newest, minute, expected) in table {
             assert_eq!(both(newest, minute), expected, "{newest:?} at minute {minute}");
         }
+    }
+
+    #[test]
+    fn a_failure_of_one_order_answers_that_order_and_whoever_looks() {
+        let of = |order| {
+            let how = How::Failed { disposition: Disposition::Request, order: Some(order) };
+            both(ended(how), 5)
+        };
+        assert_eq!(of(SENT), (Answer::StoredFailure, Answer::StoredFailure));
+        assert_eq!(of(OTHER), (Answer::Create, Answer::StoredFailure));
+    }
+
+    #[test]
+    fn only_failures_that_another_order_may_not_meet_hang_on_it() {
+        let request = crate::request::tests::example();
+        let order = |reason| match How::failed(reason, &request) {
+            How::Failed { order, .. } => order,
+            How::Succeeded { .. } => None,
+        };
+        assert_eq!(order(FailureReason::PackageSelection), Some(Order::of(&request)));
+        assert_eq!(order(FailureReason::RevisionMismatch), None);
+        assert_eq!(order(FailureReason::ProfileNotBuilt), None);
+    }
+
+    #[test]
+    fn an_order_is_that_of_the_names_whether_they_have_versions_or_not() {
+        let of = |packages: &[&str], versions: &[&str]| {
+            Order::of(&Request {
+                packages: packages.iter().map(|&name| name.into()).collect(),
+                packages_versions: versions.iter().map(|&name| (name.into(), "1".into())).collect(),
+                ..crate::request::tests::example()
+            })
+        };
+        assert_ne!(of(&["a", "b"], &[]), of(&["b", "a"], &[]));
+        assert_eq!(of(&["a", "b"], &[]), of(&["a", "b", "a"], &["a", "b"]));
+        assert_ne!(of(&["a", "b"], &["a", "b"]), of(&["b", "a"], &["a", "b"]));
     }
 
     #[test]

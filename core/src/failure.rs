@@ -155,6 +155,20 @@ impl FailureReason {
         }
     }
 
+    /// Whether the same packages in another order may lead to something else: a package manager takes
+    /// the first provider that it meets, and with it other packages and scripts.
+    pub fn hangs_on_order(self) -> bool {
+        matches!(
+            self,
+            Self::PackageSelection
+                | Self::PackageVersion
+                | Self::PackageScript
+                | Self::ImageTooBig
+                | Self::BuildFailed
+                | Self::BadHandover
+        )
+    }
+
     /// Whether another attempt of the same build may succeed.
     pub fn is_retried(self) -> bool {
         let ended = matches!(self, Self::DefaultsMissing | Self::QueueFull);

@@ -50,24 +50,43 @@ pub fn revision_number(revision: &str) -> Option<u32> {
     digits.parse().ok()
 }
 
-/// The names after the changes that hold at `revision`: renamed ones under their new name, dropped
-/// ones left out. A removal (`-name`) is renamed too, and stays when its package was dropped. A
-/// branch goes on counting after the revision at which it left development, `branch_off`, and has none
-/// of the changes that came there since.
+/// The request after the changes that hold at `revision`: renamed packages under their new name,
+/// dropped ones left out, in `packages` and in `packages_versions` alike. A removal (`-name`) is
+/// renamed too, and stays when its package was dropped. A branch goes on counting after the revision
+/// at which it left development, `branch_off`, and has none of the changes that came there since.
+///
+/// The version that was asked of a renamed package is asked of it under its new name. Where a request
+/// names both, what it says of the new name counts.
+#[must_use]
 pub fn apply_changes(
-    packages: &BTreeSet<String>,
+    mut request: Request,
     changes: &[PackageChange],
     revision: &str,
     branch_off: Option<u32>,
-) -> BTreeSet<String> {
-    let Some(number) = revision_number(revision) else {
-        return packages.clone();
+) -> Request {
+    // The revision of a version that cannot be read is at least that of its branch.
+    let Some(number) = revision_number(revision).or(branch_off) else {
+        return request;
     };
     let number = branch_off.map_or(number, |off| number.min(off));
     let mut ordered: Vec<&PackageChange> =
         changes.iter().filter(|change| change.revision <= number).collect();
     ordered.sort_by_key(|change| change.revision);
-    packages.iter().filter_map(|package| renamed(package, &ordered)).collect()
+    request.packages = request.packages.iter().filter_map(|it| renamed(it, &ordered)).collect();
+    let mut versions = BTreeMap::new();
+    for (name, version) in request.packages_versions {
+        match renamed(&name, &ordered) {
+            Some(new) if new == name => {
+                versions.insert(new, version);
+            }
+            Some(new) => {
+                versions.entry(new).or_insert(version);
+            }
+            None => {}
+        }
+    }
+    request.packages_versions = versions;
+    request.canonical()
 }
 
 fn renamed(package: &str, changes: &[&PackageChange]) -> Option<String> {
@@ -173,24 +192,50 @@ mod tests {
         }
     }
 
+    fn changed(
+        list: &[&str],
+        changes: &[PackageChange],
+        at: &str,
+        off: Option<u32>,
+    ) -> Vec<String> {
+        let request = Request { packages: names(list), ..example() };
+        apply_changes(request, changes, at, off).packages
+    }
+
     #[test]
-    fn changes_hold_from_their_revision_and_chain() {
+    fn changes_hold_from_their_revision_chain_and_keep_the_order() {
         let changes =
             [change("b", Some("c"), 20), change("a", Some("b"), 10), change("gone", None, 10)];
-        let before: BTreeSet<String> = ["a", "gone", "-gone", "-a", "x"].map(String::from).into();
-        let at = |revision| apply_changes(&before, &changes, revision, None);
-        assert_eq!(at("r5-a"), before);
-        assert_eq!(at("r10-a"), ["b", "-gone", "-b", "x"].map(String::from).into());
-        assert_eq!(at("r20-a"), ["c", "-gone", "-c", "x"].map(String::from).into());
+        let at = |revision| changed(&["x", "gone", "-gone", "-a", "a"], &changes, revision, None);
+        assert_eq!(at("r5-a"), ["x", "gone", "-gone", "-a", "a"]);
+        assert_eq!(at("r10-a"), ["x", "-gone", "-b", "b"]);
+        assert_eq!(at("r20-a"), ["x", "-gone", "-c", "c"]);
+        assert_eq!(at("unknown"), ["x", "gone", "-gone", "-a", "a"]);
     }
 
     #[test]
     fn a_release_has_no_change_of_the_time_after_its_branch_left_development() {
         let changes = [change("opkg", Some("apk"), 20), change("a", Some("b"), 10)];
-        let before: BTreeSet<String> = ["opkg", "a"].map(String::from).into();
-        let released = apply_changes(&before, &changes, "r29-a", Some(15));
-        assert_eq!(released, ["opkg", "b"].map(String::from).into());
-        assert_eq!(apply_changes(&before, &changes, "r5-a", Some(15)), before);
+        let at = |revision| changed(&["opkg", "a"], &changes, revision, Some(15));
+        assert_eq!(at("r29-a"), ["opkg", "b"]);
+        assert_eq!(at("r5-a"), ["opkg", "a"]);
+        assert_eq!(at("unknown"), ["opkg", "b"]);
+    }
+
+    #[test]
+    fn a_version_follows_its_package_to_the_new_name_and_goes_with_a_dropped_one() {
+        let changes = [change("old", Some("new"), 10), change("gone", None, 10)];
+        let versions = |pairs: &[(&str, &str)]| {
+            let versions = pairs.iter().map(|&(name, version)| (name.into(), version.into()));
+            let packages_versions = versions.collect();
+            let request = Request { packages: vec![], packages_versions, ..example() };
+            apply_changes(request.canonical(), &changes, "r10-a", None)
+        };
+        let request = versions(&[("gone", "1"), ("old", "2"), ("vim", "3")]);
+        assert_eq!(request.packages, ["new", "vim"]);
+        assert_eq!(request.packages_versions["new"], "2");
+        assert_eq!(request, versions(&[("new", "2"), ("vim", "3")]));
+        assert_eq!(versions(&[("new", "1"), ("old", "2")]).packages_versions["new"], "1");
     }
 
     #[test]
@@ -224,7 +269,7 @@ mod tests {
         ) {
             let mut request = example();
             request.diff_packages = true;
-            request.packages = wanted.clone();
+            request.packages = wanted.iter().cloned().collect();
             let list = effective(&request, &defaults, &[]);
             for name in &wanted {
                 prop_assert!(list.contains(name));

@@ -1,6 +1,53 @@
 //! Third-party repositories: what a URL may look like, and whether a distribution allows it.
 
-use crate::request::MAX_REPOSITORY_URL;
+use crate::request::{MAX_REPOSITORY_URL, word};
+
+/// Longest name of a repository, in bytes.
+const MAX_NAME: usize = 64;
+/// Name of an ImageBuilder's own package folder among its feeds.
+const LOCAL: &str = "imagebuilder";
+/// What the names of OpenWrt's feeds begin with: its name for itself, in lower case.
+const OFFICIAL: &str = "openwrt";
+/// Indexes that a package manager looks for below a repository's URL by itself.
+const INDEXES: [&str; 5] =
+    ["Packages", "Packages.gz", "Packages.sig", "Packages.manifest", "APKINDEX.tar.gz"];
+
+/// Why a name of a repository is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRepositoryName {
+    /// Characters that a repositories file or a file name cannot hold.
+    #[error(
+        "a name has at most {MAX_NAME} letters, digits, '_', '.', '-', and begins with none of '.', '-'"
+    )]
+    Characters,
+    /// opkg keeps the signature of a feed's index under the feed's name with this ending.
+    #[error("{0} ends like the signature of another repository's index")]
+    Signature(String),
+    /// It would take the place of a feed of the ImageBuilder, or be skipped because of it.
+    #[error("{0} is kept for the feeds of the distribution itself, choose another name")]
+    Official(String),
+}
+
+/// Whether a request for `distribution` may call a repository that. An ImageBuilder's own feeds have the
+/// distribution's name before an underscore; of two feeds of one name opkg takes one.
+///
+/// # Errors
+/// Which rule it breaks.
+pub fn check_name(name: &str, distribution: &str) -> Result<(), BadRepositoryName> {
+    if !word(name, MAX_NAME, ".-") || name.starts_with(['.', '-']) {
+        return Err(BadRepositoryName::Characters);
+    }
+    let lower = name.to_ascii_lowercase();
+    if lower.ends_with(".sig") {
+        return Err(BadRepositoryName::Signature(name.to_owned()));
+    }
+    let owner = lower.split_once('_').map(|(owner, _)| owner);
+    let official = [OFFICIAL, distribution].map(Some).contains(&owner);
+    if official || lower == LOCAL {
+        return Err(BadRepositoryName::Official(name.to_owned()));
+    }
+    Ok(())
+}
 
 /// A repository URL taken apart: enough to compare it with an allow list without being fooled by
 /// user names, ports, or dot segments.
@@ -25,12 +72,22 @@ pub enum BadRepositoryUrl {
     /// Another scheme, or none.
     #[error("a repository URL begins with http:// or https://")]
     Scheme,
-    /// A user name, a password, or no host.
-    #[error("a repository URL names a host, and no user")]
+    /// A user name, a password, no host, or no port that exists.
+    #[error("a repository URL names a host, perhaps a port, and no user")]
     Host,
     /// A dot segment, an encoded dot or slash, or a query.
     #[error("the path of a repository URL has no '..' or '.', no query and no fragment")]
     Path,
+    /// The file that a package manager looks for in the folder.
+    #[error("a repository URL names the folder of an index, not the index {0}")]
+    Index(&'static str),
+}
+
+impl std::fmt::Display for RepositoryUrl {
+    /// The one spelling of this URL.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path.trim_end_matches('/'))
+    }
 }
 
 impl RepositoryUrl {
@@ -46,23 +103,23 @@ impl RepositoryUrl {
         let (scheme, rest) = url.split_once("://").ok_or(BadRepositoryUrl::Scheme)?;
         let scheme = scheme.to_ascii_lowercase();
         let own_port = match scheme.as_str() {
-            "http" => ":80",
-            "https" => ":443",
+            "http" => 80,
+            "https" => 443,
             _ => return Err(BadRepositoryUrl::Scheme),
         };
         let (authority, path) = match rest.split_once('/') {
             Some((authority, path)) => (authority, format!("/{path}")),
             None => (rest, "/".to_owned()),
         };
-        if authority.is_empty() || authority.contains(['@', '?', '#', '%']) {
-            return Err(BadRepositoryUrl::Host);
-        }
-        let authority = authority.to_ascii_lowercase();
-        let authority = authority.strip_suffix(own_port).unwrap_or(&authority).to_owned();
+        let authority = self::authority(authority, own_port).ok_or(BadRepositoryUrl::Host)?;
         let lower = path.to_ascii_lowercase();
         let dotted = lower.split('/').any(|segment| segment == "." || segment == "..");
         if dotted || lower.contains(['?', '#']) || lower.contains("%2e") || lower.contains("%2f") {
             return Err(BadRepositoryUrl::Path);
+        }
+        let last = path.rsplit('/').next();
+        if let Some(index) = INDEXES.into_iter().find(|index| last == Some(index)) {
+            return Err(BadRepositoryUrl::Index(index));
         }
         Ok(Self { scheme, authority, path })
     }
@@ -76,6 +133,27 @@ impl RepositoryUrl {
                 .strip_prefix(folder)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// Host in lower case, with its port unless that is `own_port`; nothing when it is no host and port.
+fn authority(text: &str, own_port: u16) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let (host, port) = match lower.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+            (host, port.parse::<u16>().ok().filter(|port| digits && *port > 0)?)
+        }
+        _ => (lower.as_str(), own_port),
+    };
+    let named = host.split('.').all(|label| word(label, 63, "-"));
+    let numbered = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+    if !named && !numbered {
+        return None;
+    }
+    Some(if port == own_port { host.to_owned() } else { format!("{host}:{port}") })
 }
 
 /// Whether `url` lies at or below one of the allowed prefixes: same scheme, host and port.
@@ -120,6 +198,60 @@ mod tests {
             "file:///x",
         ] {
             assert!(!allowed(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_url_has_one_spelling() {
+        let spelled = |url: &str| RepositoryUrl::parse(url).unwrap().to_string();
+        for same in ["https://h.example/x", "HTTPS://H.example:443/x/", "https://h.example:0443/x"]
+        {
+            assert_eq!(spelled(same), "https://h.example/x");
+        }
+        assert_eq!(spelled("http://[::1]:80/"), "http://[::1]");
+        assert_eq!(spelled("https://h.example:80/X"), "https://h.example:80/X");
+    }
+
+    #[test]
+    fn a_url_that_no_package_manager_can_use_is_refused() {
+        for bad in [
+            "https://",
+            "https:///x",
+            "https://h:/x",
+            "https://h:0/x",
+            "https://h:65536/x",
+            "https://h:+80/x",
+            "https://h..example/x",
+            "https://.h/x",
+            "https://[::g]/x",
+            "https://h,i/x",
+            "https://h.example/x/Packages.gz",
+            "https://h.example/x/APKINDEX.tar.gz",
+        ] {
+            assert!(RepositoryUrl::parse(bad).is_err(), "{bad}");
+        }
+        assert!(RepositoryUrl::parse("https://h.example/x/packages.adb").is_ok());
+    }
+
+    #[test]
+    fn no_repository_takes_the_name_of_a_feed_of_the_distribution() {
+        for bad in [
+            "openwrt_base",
+            "OpenWrt_core",
+            "openwrt_",
+            "freifunk_base",
+            "imagebuilder",
+            "..",
+            ".x",
+            "-x",
+            "",
+            "a b",
+            "mine.sig",
+        ] {
+            assert!(check_name(bad, "freifunk").is_err(), "{bad}");
+        }
+        for good in ["mine", "my_openwrt", "openwrt-extra", "a.b", "_x"] {
+            assert!(check_name(good, "freifunk").is_ok(), "{good}");
         }
     }
 

@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Sha256Hex;
+use crate::{
+    digest::Sha256Hex,
+    repositories::{self, RepositoryUrl},
+    repository_keys::RepositoryKey,
+};
 
 /// Most packages one request may name. The largest lists that clients send have about 400 names.
 pub const MAX_PACKAGES: usize = 1000;
@@ -107,7 +111,7 @@ pub struct DefaultsDigest {
     pub length: u32,
 }
 
-/// One request in canonical form: aliases resolved, lists sorted and without duplicates.
+/// One request in canonical form: aliases resolved, lists without duplicates.
 ///
 /// `client` is not part of it: it changes nothing about an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,10 +128,12 @@ pub struct Request {
     pub target: String,
     /// Canonical profile id.
     pub profile: String,
-    /// Packages to add, or to remove when they begin with `-`; sorted.
+    /// Packages to add, or to remove when they begin with `-`: each once, in the order that was sent.
+    /// The order decides which of two providers a package manager takes.
     #[serde(default)]
-    pub packages: BTreeSet<String>,
-    /// Packages whose version the client insists on. When not empty, `packages` is empty.
+    pub packages: Vec<String>,
+    /// Packages whose version the client insists on. When not empty, `packages` has exactly their
+    /// names, in the order that was sent.
     #[serde(default)]
     pub packages_versions: BTreeMap<String, String>,
     /// The list is the absolute set: defaults that are not in it are removed.
@@ -148,29 +154,41 @@ pub struct Request {
     /// See [`RepositoriesMode`].
     #[serde(default)]
     pub repositories_mode: RepositoriesMode,
-    /// Public keys of third-party repositories, as sent, sorted.
+    /// Public keys of third-party repositories, sorted.
     #[serde(default)]
     pub repository_keys: BTreeSet<String>,
 }
 
 impl Request {
-    /// Package names that were asked for, whichever way.
+    /// Package names that were asked for, whichever way: each once, in the order that was sent.
+    /// Versions win over plain names, whose order counts all the same.
     pub fn requested_packages(&self) -> Vec<&str> {
-        if self.packages_versions.is_empty() {
-            self.packages.iter().map(String::as_str).collect()
-        } else {
-            self.packages_versions.keys().map(String::as_str).collect()
-        }
+        let versions = &self.packages_versions;
+        let listed = self
+            .packages
+            .iter()
+            .filter(|name| versions.is_empty() || versions.contains_key(name.as_str()));
+        let mut seen = BTreeSet::new();
+        listed
+            .chain(versions.keys())
+            .map(String::as_str)
+            .filter(|name| seen.insert(*name))
+            .collect()
     }
 
     /// Brings the parts that mean the same into one form: versions win over names, a mode without
-    /// repositories is the default one.
+    /// repositories is the default one, URLs and keys have one spelling. What is malformed stays as it
+    /// is, for [`check`] to refuse.
     #[must_use]
     pub fn canonical(mut self) -> Self {
         self.version_code = self.version_code.filter(|code| !code.is_empty());
-        if !self.packages_versions.is_empty() {
-            self.packages.clear();
+        self.packages = self.requested_packages().into_iter().map(str::to_owned).collect();
+        for url in self.repositories.values_mut() {
+            if let Ok(parsed) = RepositoryUrl::parse(url) {
+                *url = parsed.to_string();
+            }
         }
+        self.repository_keys = self.repository_keys.iter().map(|key| spelled(key)).collect();
         if self.repositories.is_empty() {
             self.repositories_mode = RepositoriesMode::default();
         }
@@ -192,7 +210,7 @@ fn invalid(field: &'static str, problem: impl Into<String>) -> InvalidField {
     InvalidField { field, problem: problem.into() }
 }
 
-fn word(text: &str, max: usize, extra: &str) -> bool {
+pub(crate) fn word(text: &str, max: usize, extra: &str) -> bool {
     !text.is_empty()
         && text.len() <= max
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c))
@@ -259,23 +277,47 @@ fn check_repositories(request: &Request) -> Result<(), InvalidField> {
         return Err(invalid("repositories", format!("at most {MAX_REPOSITORIES} are allowed")));
     }
     for (name, url) in &request.repositories {
-        if !word(name, 64, ".-") {
-            return Err(invalid(
-                "repositories",
-                "a name consists of letters, digits, '_', '.', '-'",
-            ));
-        }
-        crate::repositories::RepositoryUrl::parse(url)
+        repositories::check_name(name, &request.distribution)
+            .map_err(|problem| invalid("repositories", problem.to_string()))?;
+        RepositoryUrl::parse(url)
             .map_err(|problem| invalid("repositories", problem.to_string()))?;
     }
+    check_keys(request)
+}
+
+fn check_keys(request: &Request) -> Result<(), InvalidField> {
+    let refused = |problem: String| Err(invalid("repository_keys", problem));
     let keys = &request.repository_keys;
     if keys.len() > MAX_REPOSITORY_KEYS || keys.iter().any(|key| key.len() > MAX_REPOSITORY_KEY) {
-        return Err(invalid(
-            "repository_keys",
-            format!("at most {MAX_REPOSITORY_KEYS} keys of {MAX_REPOSITORY_KEY} bytes are allowed"),
+        return refused(format!(
+            "at most {MAX_REPOSITORY_KEYS} keys of {MAX_REPOSITORY_KEY} bytes are allowed"
         ));
     }
+    if !keys.is_empty() && request.repositories.is_empty() {
+        return refused("there are no repositories that they could be for".to_owned());
+    }
+    let mut fingerprints = BTreeSet::new();
+    for text in keys {
+        let key = match RepositoryKey::parse(text) {
+            Ok(key) => key,
+            Err(bad) => {
+                let shown: String = text.chars().take(40).collect();
+                return refused(format!("{shown:?} is no key: {bad}"));
+            }
+        };
+        if let RepositoryKey::Usign { fingerprint, .. } = key
+            && !fingerprints.insert(fingerprint.clone())
+        {
+            // opkg looks a key up by it, and finds one of them.
+            return refused(format!("two keys have the fingerprint {fingerprint}"));
+        }
+    }
     Ok(())
+}
+
+/// The one spelling of a key, if it is one.
+fn spelled(key: &str) -> String {
+    RepositoryKey::parse(key).map_or_else(|_| key.to_owned(), |key| key.spelled().to_owned())
 }
 
 /// Checks every bound and character set. What passes can be given to make as an argument.

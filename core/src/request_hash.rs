@@ -1,5 +1,7 @@
 //! The request hash, and the object name that is made from all of it.
 
+use std::collections::BTreeSet;
+
 use crate::{
     digest::{FieldHasher, Sha256Hex},
     request::Request,
@@ -9,16 +11,19 @@ use crate::{
 pub const NAME_PREFIX: &str = "fwb-";
 
 /// SHA-256 over a length-prefixed form of every field that changes the image or what is asserted
-/// about it. The request must be in canonical form (see [`Request::canonical`]).
+/// about it. The request must be in canonical form (see [`Request::canonical`]). Of the packages it is
+/// the set that counts, whatever order they were sent in.
 pub fn request_hash(request: &Request) -> Sha256Hex {
     let mut hasher = FieldHasher::new("asu.dev/request/v1");
+    let named = request.packages.iter().filter(|_| request.packages_versions.is_empty());
+    let packages: BTreeSet<&str> = named.map(String::as_str).collect();
     hasher
         .field(&request.distribution)
         .field(&request.version)
         .optional(request.version_code.as_deref())
         .field(&request.target)
         .field(&request.profile)
-        .list(request.packages.iter().map(String::as_str))
+        .list(packages.into_iter())
         .count(request.packages_versions.len());
     for (name, version) in &request.packages_versions {
         hasher.field(name).field(version);
@@ -71,7 +76,7 @@ mod tests {
             |r| r.target = "ath79/nand".into(),
             |r| r.profile = "other".into(),
             |r| {
-                r.packages.insert("nano".into());
+                r.packages.push("nano".into());
             },
             |r| {
                 r.packages_versions.insert("luci".into(), "1".into());

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::request_hash::request_hash;
 
 pub(crate) fn example() -> Request {
     Request {
@@ -41,8 +42,24 @@ fn versions_win_over_plain_names() {
     let mut request = example();
     request.packages_versions.insert("luci".into(), "1".into());
     let request = request.canonical();
-    assert!(request.packages.is_empty());
+    assert_eq!(request.packages, ["luci"]);
     assert_eq!(request.requested_packages(), ["luci"]);
+}
+
+#[test]
+fn names_with_versions_keep_the_order_that_was_sent() {
+    let mut request = example();
+    request.packages = ["vim", "luci", "vim", "nano"].map(String::from).into();
+    request.packages_versions = ["luci", "nano", "vim"].map(|it| (it.into(), "1".into())).into();
+    assert_eq!(request.canonical().packages, ["vim", "luci", "nano"]);
+}
+
+#[test]
+fn names_with_versions_and_without_an_order_are_sorted() {
+    let mut request = example();
+    request.packages.clear();
+    request.packages_versions = ["vim", "luci"].map(|it| (it.into(), "1".into())).into();
+    assert_eq!(request.canonical().packages, ["luci", "vim"]);
 }
 
 #[test]
@@ -79,16 +96,13 @@ fn package_names_fit_together_into_one_argument_of_a_program() {
     let long = |n: usize| format!("{n:0>127}");
     request.packages = (0..512).map(long).collect();
     assert_eq!(check(&request), Ok(()));
-    request.packages.insert("a".to_owned());
+    request.packages.push("a".to_owned());
     assert_eq!(check(&request).unwrap_err().field, "packages");
 }
 
 #[test]
 fn a_whole_request_fits_into_an_annotation_of_its_pod() {
     let mut request = example();
-    // JSON writes two bytes for each.
-    let key = |n: usize| format!("{n:0>4}{}", "\"".repeat(MAX_REPOSITORY_KEY - 4));
-    request.repository_keys = (0..16).map(key).collect();
     let version = "1".repeat(128);
     let named = |n: usize| (format!("{n:0>60}"), version.clone());
     request.packages_versions = (0..400).map(named).collect();
@@ -106,11 +120,36 @@ proptest! {
     }
 
     #[test]
-    fn canonical_is_idempotent(names in proptest::collection::btree_set("[a-z]{1,8}", 0..5), code in "[a-z0-9]{0,4}") {
+    fn canonical_is_idempotent(names in proptest::collection::vec("[a-c]{1,2}", 0..9), code in "[a-z0-9]{0,4}") {
         let mut request = example();
         request.packages = names;
         request.version_code = Some(code);
         let once = request.canonical();
         prop_assert_eq!(once.clone().canonical(), once);
+    }
+
+    #[test]
+    fn the_hash_is_over_the_set_of_packages_and_the_list_keeps_their_first_places(
+        names in proptest::collection::vec("[a-d]{1,2}", 0..9), versions in any::<bool>(),
+    ) {
+        let with = |list: Vec<String>| {
+            let mut request = example();
+            if versions {
+                request.packages_versions =
+                    list.iter().map(|name| (name.clone(), "1".to_owned())).collect();
+            }
+            Request { packages: list, ..request }.canonical()
+        };
+        let request = with(names.clone());
+        let mut turned = names.clone();
+        turned.reverse();
+        prop_assert_eq!(request_hash(&with(turned)), request_hash(&request));
+        let mut first = Vec::new();
+        for name in names {
+            if !first.contains(&name) {
+                first.push(name);
+            }
+        }
+        prop_assert_eq!(request.packages, first);
     }
 }

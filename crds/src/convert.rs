@@ -64,14 +64,16 @@ impl RequestSpec {
     /// The spec of a canonical request. `secret_name` is where its first-boot script is, if it has
     /// one.
     pub fn from_request(request: &Request, secret_name: &str) -> Self {
+        let versioned = !request.packages_versions.is_empty();
         Self {
             distribution: request.distribution.clone(),
             version: request.version.clone(),
             version_code: request.version_code.clone(),
             target: request.target.clone(),
             profile: request.profile.clone(),
-            packages: request.packages.iter().cloned().collect(),
+            packages: if versioned { Vec::new() } else { request.packages.clone() },
             packages_versions: request.packages_versions.clone(),
+            packages_order: if versioned { request.packages.clone() } else { Vec::new() },
             diff_packages: request.diff_packages,
             filesystem: request.filesystem.map(Into::into),
             rootfs_size_mb: request.rootfs_size_mb,
@@ -106,7 +108,7 @@ impl RequestSpec {
             version_code: self.version_code.clone(),
             target: self.target.clone(),
             profile: self.profile.clone(),
-            packages: self.packages.iter().cloned().collect(),
+            packages: [self.packages.as_slice(), self.packages_order.as_slice()].concat(),
             packages_versions: self.packages_versions.clone(),
             diff_packages: self.diff_packages,
             filesystem: self.filesystem.map(Into::into),
@@ -131,6 +133,11 @@ mod tests {
 
     use super::*;
 
+    /// The base64 line of a usign public key.
+    fn usign_key() -> String {
+        format!("RWQ{}", "A".repeat(53))
+    }
+
     #[test]
     fn a_request_survives_the_way_through_a_spec() {
         let request = Request {
@@ -139,7 +146,7 @@ mod tests {
             version_code: Some("r1-abc".into()),
             target: "ath79/generic".into(),
             profile: "8dev_carambola2".into(),
-            packages: ["luci".to_owned()].into(),
+            packages: ["vim", "luci"].map(str::to_owned).into(),
             packages_versions: [].into(),
             diff_packages: true,
             filesystem: Some(Filesystem::Jffs2Nand),
@@ -147,10 +154,21 @@ mod tests {
             defaults: Some(DefaultsDigest { sha256: Sha256Hex::of(b"echo"), length: 4 }),
             repositories: [("a".to_owned(), "https://example.org/a".to_owned())].into(),
             repositories_mode: RepositoriesMode::Append,
-            repository_keys: ["key".to_owned()].into(),
+            repository_keys: [usign_key()].into(),
         };
         let spec = RequestSpec::from_request(&request, "secret");
         assert_eq!(spec.to_request(), Ok(request));
+    }
+
+    #[test]
+    fn names_with_versions_keep_their_order_on_the_way_through_a_spec() {
+        let request = Request {
+            packages: ["vim", "luci"].map(str::to_owned).into(),
+            packages_versions: ["luci", "vim"].map(|name| (name.into(), "1".into())).into(),
+            ..crate::examples::request().to_request().unwrap()
+        };
+        let spec = RequestSpec::from_request(&request, "secret");
+        assert_eq!((spec.packages.len(), spec.to_request()), (0, Ok(request)));
     }
 
     #[test]

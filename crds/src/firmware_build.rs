@@ -74,12 +74,14 @@ pub struct FirmwareBuildSpec {
     pub retention: Option<Retention>,
 }
 
-/// A request in canonical form: aliases resolved, lists sorted and without duplicates.
+/// A request in canonical form: aliases resolved, lists without duplicates.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("size(self.packagesVersions) == 0 || size(self.packages) == 0")
         .message("packages and packagesVersions exclude each other"),
+    validation = Rule::new("self.packagesOrder.all(name, name in self.packagesVersions)")
+        .message("packagesOrder names packages of packagesVersions only"),
     // A schema bounds the values of a map, and not its keys.
     validation = Rule::new("self.packagesVersions.all(name, size(name) <= 128)")
         .message("a package name has at most 128 characters"),
@@ -106,7 +108,8 @@ pub struct RequestSpec {
     /// Canonical profile id.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_+][A-Za-z0-9_.+-]*$"))]
     pub profile: String,
-    /// Packages to add, or to remove when they begin with a minus; sorted.
+    /// Packages to add, or to remove when they begin with a minus, in the order in which the package
+    /// manager gets them.
     #[serde(default)]
     #[schemars(
         length(max = 1000),
@@ -120,6 +123,11 @@ pub struct RequestSpec {
         "additionalProperties" = {"type": "string", "minLength": 1, "maxLength": 128}
     ))]
     pub packages_versions: BTreeMap<String, String>,
+    /// Order in which the package manager gets the names of packagesVersions, which has none of its
+    /// own. Those that it does not name follow, sorted.
+    #[serde(default)]
+    #[schemars(length(max = 1000), inner(length(min = 1, max = 128)))]
+    pub packages_order: Vec<String>,
     /// Whether the list is the absolute set: defaults that are not in it are removed.
     #[serde(default)]
     pub diff_packages: bool,

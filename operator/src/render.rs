@@ -57,7 +57,7 @@ mod tests {
         let request = build.spec.request.to_request().unwrap();
         assert_eq!(build.spec.request_hash, request_hash(&request).as_str());
         assert_eq!(build.name_any(), object_name(&request_hash(&request)));
-        assert_eq!(build.spec.request.packages, ["luci", "vim"]);
+        assert_eq!(build.spec.request.packages, ["vim", "luci"]);
     }
 
     #[test]

@@ -102,6 +102,19 @@ async fn a_failing_package_script_is_named_whenever_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn packages_that_fail_in_one_order_are_tried_anew_in_another() {
+    let system = System::attach().await.unwrap();
+    let sorted = system.request(&["fixture-needs-virtual", "fixture-provider-two"]);
+    let failing = failed(&system, &sorted, "PackageSelection").await;
+    is_given_again(&system, &sorted, &failing).await;
+    let turned = system.request(&["fixture-provider-two", "fixture-needs-virtual"]);
+    let ended = system.end(&turned, WITHIN).await.unwrap();
+    assert_eq!((ended.answer.status, ended.hash()), (200, failing.hash()), "{}", ended.answer.body);
+    // Whoever sends the order that failed is answered with the image.
+    assert_eq!(system.router.post(&sorted).await.unwrap().status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_told_to_head_and_get_as_to_post() {
     let system = System::attach().await.unwrap();
     let request = system.request(&["fixture-no-such-package"]);

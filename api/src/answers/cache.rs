@@ -54,7 +54,14 @@ impl AnswerCache {
     pub fn get(&self, hash: &Sha256Hex, ask: Ask, now: Timestamp) -> Option<Arc<Rendered>> {
         let held = self.lock();
         let entry = held.entries.get(hash)?;
-        let fits = now < entry.until && (entry.counts || ask == Ask::Look);
+        let fits = now < entry.until
+            && match ask {
+                Ask::Look => true,
+                // A failure of another order is no answer.
+                Ask::Build(sent) => {
+                    entry.counts && entry.answer.order.is_none_or(|failed| failed == sent)
+                }
+            };
         fits.then(|| entry.answer.clone())
     }
 
@@ -146,6 +153,7 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    use asu_core::{answer::Order, request::Request};
     use http::StatusCode;
     use proptest::prelude::*;
 
@@ -156,8 +164,33 @@ mod tests {
             status: StatusCode::OK,
             stage: "done",
             uid: "uid".into(),
+            order: None,
             body: vec![b'x'; size].into(),
         })
+    }
+
+    fn order(names: &[&str]) -> Order {
+        let packages = names.iter().map(|&name| name.to_owned()).collect();
+        Order::of(&Request {
+            packages,
+            ..asu_crds::examples::build().spec.request.to_request().unwrap()
+        })
+    }
+
+    /// Somebody who wants the image.
+    fn build() -> Ask {
+        Ask::Build(order(&["a", "b"]))
+    }
+
+    #[test]
+    fn a_failure_of_one_order_is_no_answer_to_another() {
+        let cache = AnswerCache::new(10_000);
+        let hash = Sha256Hex::of(b"a");
+        let failed = Rendered { order: Some(order(&["b", "a"])), ..(*answer(10)).clone() };
+        cache.put(hash.clone(), Arc::new(failed), at(20), at(0));
+        assert!(cache.get(&hash, build(), at(1)).is_none());
+        assert!(cache.get(&hash, Ask::Build(order(&["b", "a"])), at(1)).is_some());
+        assert!(cache.get(&hash, Ask::Look, at(1)).is_some());
     }
 
     fn at(second: i64) -> Timestamp {
@@ -169,8 +202,8 @@ mod tests {
         let cache = AnswerCache::new(10_000);
         let hash = Sha256Hex::of(b"a");
         cache.put(hash.clone(), answer(10), at(20), at(0));
-        assert!(cache.get(&hash, Ask::Build, at(19)).is_some());
-        assert!(cache.get(&hash, Ask::Build, at(20)).is_none());
+        assert!(cache.get(&hash, build(), at(19)).is_some());
+        assert!(cache.get(&hash, build(), at(20)).is_none());
     }
 
     #[test]
@@ -178,8 +211,8 @@ mod tests {
         let cache = AnswerCache::new(10_000);
         let hash = Sha256Hex::of(b"a");
         cache.put(hash.clone(), answer(10), at(1_000_000), at(0));
-        assert!(cache.get(&hash, Ask::Build, at(29)).is_some());
-        assert!(cache.get(&hash, Ask::Build, at(30)).is_none());
+        assert!(cache.get(&hash, build(), at(29)).is_some());
+        assert!(cache.get(&hash, build(), at(30)).is_none());
     }
 
     #[test]
@@ -188,7 +221,7 @@ mod tests {
         let hash = Sha256Hex::of(b"a");
         cache.put_stale(hash.clone(), answer(10), at(1_000_000), at(0));
         assert!(cache.get(&hash, Ask::Look, at(4)).is_some());
-        assert!(cache.get(&hash, Ask::Build, at(4)).is_none());
+        assert!(cache.get(&hash, build(), at(4)).is_none());
         assert!(cache.get(&hash, Ask::Look, at(5)).is_none());
         cache.put_stale(hash.clone(), answer(10), at(2), at(0));
         assert!(cache.get(&hash, Ask::Look, at(2)).is_none());
@@ -203,10 +236,10 @@ mod tests {
             for (key, size, forget) in puts {
                 let hash = Sha256Hex::of(&[key]);
                 cache.put(hash.clone(), answer(size), at(9), at(0));
-                prop_assert!(cache.get(&hash, Ask::Build, at(0)).is_some());
+                prop_assert!(cache.get(&hash, build(), at(0)).is_some());
                 if forget {
                     cache.forget(&hash);
-                    prop_assert!(cache.get(&hash, Ask::Build, at(0)).is_none());
+                    prop_assert!(cache.get(&hash, build(), at(0)).is_none());
                 }
                 let held = cache.lock();
                 let real: usize = held.entries.values().map(|it| it.answer.body.len() + OVERHEAD).sum();

@@ -6,6 +6,7 @@ mod request;
 mod success;
 mod waiting;
 
+use asu_core::answer::Order;
 use asu_store::model::{BuildRecord, Ending};
 use axum::{
     body::Body,
@@ -35,6 +36,8 @@ pub struct Rendered {
     pub stage: &'static str,
     /// uid of the build that it is about.
     pub uid: String,
+    /// Of a failure that another order of the packages may not meet: the order that failed.
+    pub order: Option<Order>,
     /// JSON.
     pub body: Bytes,
 }
@@ -59,12 +62,14 @@ pub async fn stored(state: &AppState, record: &BuildRecord) -> Rendered {
             status: StatusCode::OK,
             stage: "done",
             uid,
+            order: None,
             body: bytes(&success::body(&record.facts, built)),
         },
         Ending::Failed(failure) => Rendered {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             stage: "failed",
             uid,
+            order: failure.reason.hangs_on_order().then(|| Order::of(&record.facts.request)),
             body: bytes(&failed::body(state, record, failure).await),
         },
     }

@@ -2,7 +2,7 @@
 
 use asu_core::{
     admission::{self, Admission},
-    answer::Ask,
+    answer::{Ask, Order},
     digest::Sha256Hex,
     request_hash::request_hash,
 };
@@ -49,7 +49,8 @@ pub async fn build_post(State(state): State<AppState>, body: Bytes) -> Result<Re
     let hash = request_hash(&admission.request);
     state.counters.add(CounterKind::Request, None, state.now());
     let script = asked.asked.defaults;
-    match look_up(&state, &hash, Ask::Build).await? {
+    let ask = Ask::Build(Order::of(&admission.request));
+    match look_up(&state, &hash, ask).await? {
         Found::Stored(stored) => {
             state.counters.add(CounterKind::CacheHit, Some(&hash), state.now());
             Ok(stored.response())
@@ -122,7 +123,8 @@ async fn create(
     let basis = admission.verdict?;
     let _alone = state.cluster.alone(hash).await;
     // Somebody may have been faster, here or at another replica.
-    let old = match look_up_alone(state, hash, Ask::Build).await? {
+    let ask = Ask::Build(Order::of(&admission.request));
+    let old = match look_up_alone(state, hash, ask).await? {
         Found::Stored(stored) => return Ok(stored.response()),
         Found::Alive(entry) => return attach(state, &entry, script).await,
         Found::Nothing(old) => old,
@@ -148,7 +150,8 @@ async fn create_anew(
     old: &Entry,
     script: Option<&str>,
 ) -> Result<Response, ApiError> {
-    if let Found::Stored(stored) = look_up_alone(state, new.hash, Ask::Build).await? {
+    let ask = Ask::Build(Order::of(new.request));
+    if let Found::Stored(stored) = look_up_alone(state, new.hash, ask).await? {
         return Ok(stored.response());
     }
     state.cluster.clear(old).await?;

@@ -1,8 +1,6 @@
 //! Fields of a JSON object, read as leniently as clients need: numbers and booleans in strings.
 //! Every problem is noted, none repeats a value.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 /// Most entries of a list or object that are looked at: more than any bound of the domain.
@@ -128,15 +126,15 @@ impl Fields {
         }
     }
 
-    /// An object of strings that may be missing.
-    pub fn pairs(&mut self, field: &str) -> BTreeMap<String, String> {
+    /// An object of strings that may be missing, in the order sent.
+    pub fn pairs(&mut self, field: &str) -> Vec<(String, String)> {
         match self.take(field) {
-            None => BTreeMap::new(),
+            None => Vec::new(),
             Some(Value::Object(map)) if map.len() > MOST_ENTRIES => {
                 self.wrong(field, "has too many entries")
             }
             Some(Value::Object(map)) => {
-                let pairs: Option<BTreeMap<_, _>> =
+                let pairs: Option<Vec<_>> =
                     map.into_iter().map(|(name, value)| Some((name, text(value)?))).collect();
                 pairs.unwrap_or_else(|| self.wrong(field, "must be an object of strings"))
             }

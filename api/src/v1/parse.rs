@@ -38,7 +38,7 @@ pub fn parse(body: &[u8]) -> Result<BuildRequest, ApiError> {
         filesystem: filesystem(&mut fields),
         rootfs_size_mb: fields.number("rootfs_size_mb"),
         defaults: fields.nullable_text("defaults").filter(|text| !text.is_empty()),
-        repositories: fields.pairs("repositories"),
+        repositories: fields.pairs("repositories").into_iter().collect(),
         repositories_mode: mode(&mut fields),
         repository_keys: fields.texts("repository_keys"),
     };

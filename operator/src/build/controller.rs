@@ -16,7 +16,7 @@ use super::{
     job::Attempt,
     line::wake,
     place::{Standing, standing},
-    validate::{Refused, needs_catalog, own, validate},
+    validate::{Refused, own, validate},
 };
 use crate::{cache, context::Context, runtime::events::Attempt::Begins};
 
@@ -124,14 +124,8 @@ impl Pass {
 
     async fn look_at_validity(&mut self) -> Result<(), Fault> {
         let whole = self.whole().await?;
-        let offered = if needs_catalog(&whole) {
-            let catalog = self.context.repositories.load().await?;
-            let wanted = &whole.spec.request.distribution;
-            catalog.distributions.into_iter().find(|it| it.name == *wanted)
-        } else {
-            None
-        };
-        let validity = validate(&whole, offered.as_ref()).map(|accepted| accepted.resolved);
+        let offered = dereference::offered(&self.context, &whole).await?;
+        let validity = validate(&whole, &offered).map(|accepted| accepted.resolved);
         if let Ok(resolved) = &validity {
             self.facts.cache = dereference::cache_fact(&self.context, &resolved.cache_name);
         }

@@ -8,7 +8,7 @@ use asu_core::{
     result::{BuildResult, MAX_RESULT_BYTES, store_keys},
 };
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
-use asu_store::artifacts::ArtifactError;
+use asu_store::{StoreError, artifacts::ArtifactError};
 use jiff::SignedDuration;
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -16,10 +16,14 @@ use k8s_openapi::api::{
 };
 use kube::{ResourceExt, core::PartialObjectMeta, runtime::reflector::ObjectRef};
 
-use super::facts::{CacheFact, Facts, JobFact, Policy, Stored};
+use super::{
+    facts::{CacheFact, Facts, JobFact, Policy, Stored},
+    validate::{Offered, frozen_cache},
+};
 use crate::{
     cache::{TREE_ANNOTATION, failed_at},
     context::Context,
+    distribution::offer,
     pods::verdict::{
         begun_at, ended_at, ending, is_over, is_suspended, job_state, pod_state, was_disrupted,
     },
@@ -166,6 +170,40 @@ pub fn cache_fact(context: &Context, name: &str) -> CacheFact {
 pub fn distribution(context: &Context, name: &str) -> Option<Arc<Distribution>> {
     let reference = ObjectRef::new(name).within(&context.settings.namespace);
     context.stores.distributions.get(&reference)
+}
+
+/// What the rules judge a build by. The bounds are those of the Distribution's object as it is now,
+/// which the catalog follows. While the database is away, a build goes on that the API made for an
+/// ImageBuilder of which there is a cache.
+///
+/// # Errors
+/// When the catalog cannot be read and nothing else bears the build out.
+pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered, StoreError> {
+    let known = frozen_cache(build).is_some_and(|name| {
+        let cache = cache(context, &name);
+        cache.is_some_and(|cache| cache.metadata.deletion_timestamp.is_none())
+    });
+    let name = &build.spec.request.distribution;
+    let catalog = match context.catalogs.offered(context).await {
+        Ok(catalog) => Some(catalog),
+        Err(error) if known && error.is_unavailable() => None,
+        Err(error) => return Err(error),
+    };
+    let found = catalog.iter().flat_map(|catalog| &catalog.distributions);
+    let found = found.into_iter().find(|it| it.name == *name);
+    let distribution = match distribution(context, name) {
+        Some(object) => {
+            let versions = found.map(|it| it.versions.clone()).unwrap_or_default();
+            Some(asu_core::catalog::Distribution {
+                name: name.clone(),
+                revision: found.map_or(0, |it| it.revision),
+                offer: offer(&object.spec, &versions),
+                versions,
+            })
+        }
+        None => found.cloned(),
+    };
+    Ok(Offered { distribution, known })
 }
 
 /// What the store holds about a build.

@@ -116,9 +116,9 @@ fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
     let resolved = attempt.resolved;
     let distribution = attempt.distribution;
     let changes: Vec<_> = distribution.package_changes.iter().map(package_change).collect();
-    let mut request = attempt.request.clone();
+    let request = attempt.request.clone();
     let off = distribution.branch_of(&request.version).and_then(|branch| branch.branch_off_rev);
-    request.packages = apply_changes(&request.packages, &changes, &resolved.version_code, off);
+    let request = apply_changes(request, &changes, &resolved.version_code, off);
     Ok(BuildPlan {
         schema: PLAN_SCHEMA,
         uid: attempt.build.uid().unwrap_or_default(),

@@ -1,13 +1,14 @@
 //! Whether a FirmwareBuild agrees with itself and with the catalog: pure.
 
 use asu_core::{
-    catalog::{Distribution, Target},
-    digest::Sha256Hex,
-    repositories::is_allowed,
+    admission::{Basis, Refusal},
+    catalog::Distribution,
+    digest::{NotADigest, Sha256Hex},
+    offered::{Frozen, settle},
     request::Request,
     request_hash::{object_name, request_hash},
 };
-use asu_crds::{BadSpec, FirmwareBuild, Resolved, cache_name};
+use asu_crds::{BadSpec, FirmwareBuild, Resolved, Validated, cache_name};
 use kube::ResourceExt;
 
 /// A build that is accepted.
@@ -36,62 +37,63 @@ pub enum Refused {
     /// There is no such distribution.
     #[error("spec.request.distribution: {0} is not offered")]
     Distribution(String),
-    /// There is no such version.
-    #[error("spec.request.version: {0} is not offered")]
-    Version(String),
-    /// There is no such target.
-    #[error("spec.request.target: {0} is not offered")]
-    Target(String),
-    /// There is no such profile.
-    #[error("spec.request.profile: {0} is no profile of the target")]
-    Profile(String),
-    /// The target has another revision by now.
-    #[error("spec.request.versionCode: the target has {0}")]
-    Revision(String),
-    /// More than the distribution allows.
-    #[error("spec.request.{0} exceeds what the distribution allows")]
-    Limit(&'static str),
-    /// A repository that the distribution does not allow.
-    #[error("spec.request.repositories: {0} is not allowed")]
-    Repository(String),
+    /// The distribution does not offer or allow it.
+    #[error("spec.request: {0}")]
+    Offer(#[from] Refusal),
+    /// What it says that it was validated with is malformed.
+    #[error("spec.validated.imageBuilderSha256: {0}")]
+    Validated(#[from] NotADigest),
 }
 
-/// Whether the catalog is needed: a build that the API made says what it was validated with.
-pub fn needs_catalog(build: &FirmwareBuild) -> bool {
-    build.spec.validated.is_none()
+/// What the system has to judge a build by.
+#[derive(Clone, Debug, Default)]
+pub struct Offered {
+    /// Its distribution: what the catalog offers, and the bounds that its object sets.
+    pub distribution: Option<Distribution>,
+    /// Whether there is a cache of the ImageBuilder that the build says it was validated with.
+    pub known: bool,
 }
 
-/// Checks a whole FirmwareBuild. `offered` is its distribution in the catalog, when
-/// [`needs_catalog`].
+/// Checks a whole FirmwareBuild by the rules that a POST meets.
 ///
 /// # Errors
 /// Why it is never built.
-pub fn validate(
-    build: &FirmwareBuild,
-    offered: Option<&Distribution>,
-) -> Result<Accepted, Refused> {
+pub fn validate(build: &FirmwareBuild, offered: &Offered) -> Result<Accepted, Refused> {
     let (request, hash) = own(build)?;
-    let (catalog_revision, version_code, image_builder) =
-        if let Some(validated) = &build.spec.validated {
-            let sha256 = validated.image_builder_sha256.clone();
-            (validated.catalog_revision, validated.version_code.clone(), sha256)
-        } else {
-            let unknown = || Refused::Distribution(request.distribution.clone());
-            let offered = offered.ok_or_else(unknown)?;
-            let target = against_catalog(&request, offered)?;
-            let sha256 = target.image_builder.sha256.to_string();
-            (offered.revision, target.version_code.clone(), sha256)
-        };
-    let cache =
-        cache_name(&request.distribution, &request.version, &request.target, &image_builder);
+    let unknown = || Refused::Distribution(request.distribution.clone());
+    let distribution = offered.distribution.as_ref().ok_or_else(unknown)?;
+    let frozen = build.spec.validated.as_ref().map(basis).transpose()?;
+    let frozen = frozen.as_ref().map(|basis| Frozen { basis, known: offered.known });
+    let basis = settle(&request, frozen, distribution)?;
+    let image_builder_sha256 = basis.image_builder_sha256.to_string();
     let resolved = Resolved {
-        catalog_revision,
-        version_code,
-        image_builder_sha256: image_builder,
-        cache_name: cache,
+        catalog_revision: basis.catalog_revision,
+        version_code: basis.version_code,
+        cache_name: cache_name(
+            &request.distribution,
+            &request.version,
+            &request.target,
+            &image_builder_sha256,
+        ),
+        image_builder_sha256,
         profile: request.profile.clone(),
     };
     Ok(Accepted { request, hash, resolved })
+}
+
+fn basis(validated: &Validated) -> Result<Basis, NotADigest> {
+    Ok(Basis {
+        catalog_revision: validated.catalog_revision,
+        version_code: validated.version_code.clone(),
+        image_builder_sha256: validated.image_builder_sha256.parse()?,
+    })
+}
+
+/// Name of the cache of the ImageBuilder that a build says it was validated with.
+pub fn frozen_cache(build: &FirmwareBuild) -> Option<String> {
+    let (request, validated) = (&build.spec.request, build.spec.validated.as_ref()?);
+    let digest = &validated.image_builder_sha256;
+    Some(cache_name(&request.distribution, &request.version, &request.target, digest))
 }
 
 /// The request with its hash, which spec and name must agree with.
@@ -109,39 +111,6 @@ pub fn own(build: &FirmwareBuild) -> Result<(Request, Sha256Hex), Refused> {
         return Err(Refused::Name(name));
     }
     Ok((request, hash))
-}
-
-fn against_catalog<'a>(
-    request: &Request,
-    offered: &'a Distribution,
-) -> Result<&'a Target, Refused> {
-    let version = offered
-        .version(&request.version)
-        .ok_or_else(|| Refused::Version(request.version.clone()))?;
-    let target = version
-        .ready
-        .get(&request.target)
-        .ok_or_else(|| Refused::Target(request.target.clone()))?;
-    if !target.profiles.iter().any(|profile| profile.id == request.profile) {
-        return Err(Refused::Profile(request.profile.clone()));
-    }
-    if request.version_code.as_ref().is_some_and(|code| *code != target.version_code) {
-        return Err(Refused::Revision(target.version_code.clone()));
-    }
-    let offer = &offered.offer;
-    let allowed = offer.max_defaults_length;
-    let fits = |length: u32| offer.allow_defaults && length <= allowed;
-    if request.defaults.as_ref().is_some_and(|defaults| !fits(defaults.length)) {
-        return Err(Refused::Limit("defaults"));
-    }
-    if request.rootfs_size_mb.is_some_and(|size| size > offer.max_rootfs_size_mb) {
-        return Err(Refused::Limit("rootfsSizeMb"));
-    }
-    let mut urls = request.repositories.values();
-    match urls.find(|url| !is_allowed(url, &offer.repository_allow_list)) {
-        Some(url) => Err(Refused::Repository(url.clone())),
-        None => Ok(target),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use asu_core::{
-    catalog::{ImageBuilder, Offer, Profile, Version},
+    catalog::{ImageBuilder, Offer, Profile, Target, Version},
     digest::Sha256Hex,
 };
 use asu_crds::{FirmwareBuildSpec, RequestSpec, Validated};
@@ -30,7 +30,11 @@ fn build(request: RequestSpec) -> FirmwareBuild {
     FirmwareBuild::new(&object_name(&hash), spec)
 }
 
-fn offered() -> Distribution {
+fn offered() -> Offered {
+    Offered { distribution: Some(distribution()), known: false }
+}
+
+fn distribution() -> Distribution {
     let target = Target {
         name: "ath79/generic".into(),
         arch: "mips".into(),
@@ -69,15 +73,9 @@ fn offered() -> Distribution {
     }
 }
 
-fn refused(change: impl FnOnce(&mut RequestSpec)) -> Refused {
-    let mut request = request();
-    change(&mut request);
-    validate(&build(request), Some(&offered())).unwrap_err()
-}
-
 #[test]
 fn what_the_catalog_offers_is_resolved() {
-    let accepted = validate(&build(request()), Some(&offered())).unwrap();
+    let accepted = validate(&build(request()), &offered()).unwrap();
     assert_eq!(accepted.resolved.catalog_revision, 7);
     assert_eq!(accepted.resolved.version_code, "r1-abc");
     assert_eq!(accepted.resolved.image_builder_sha256, Sha256Hex::of(b"ib").as_str());
@@ -87,53 +85,92 @@ fn what_the_catalog_offers_is_resolved() {
 fn a_hash_of_another_request_is_refused() {
     let mut forged = build(request());
     forged.spec.request.packages = vec!["evil".into()];
-    assert!(matches!(validate(&forged, Some(&offered())), Err(Refused::Hash(_))));
+    assert!(matches!(validate(&forged, &offered()), Err(Refused::Hash(_))));
 }
 
 #[test]
 fn a_name_of_another_hash_is_refused() {
     let mut forged = build(request());
     forged.metadata.name = Some("fwb-other".into());
-    assert!(matches!(validate(&forged, Some(&offered())), Err(Refused::Name(_))));
+    assert!(matches!(validate(&forged, &offered()), Err(Refused::Name(_))));
 }
 
-#[test]
-fn a_hash_is_checked_even_when_the_api_says_it_validated() {
-    let mut forged = build(request());
-    forged.spec.validated = Some(Validated {
-        catalog_revision: 1,
-        version_code: "r1".into(),
-        image_builder_sha256: "0".repeat(64),
-    });
-    forged.spec.request_hash = "0".repeat(64);
-    assert!(matches!(validate(&forged, None), Err(Refused::Hash(_))));
-}
-
-#[test]
-fn what_the_api_validated_is_frozen() {
+fn frozen(sha256: &str) -> FirmwareBuild {
     let mut build = build(request());
     build.spec.validated = Some(Validated {
         catalog_revision: 3,
         version_code: "r0".into(),
-        image_builder_sha256: "1".repeat(64),
+        image_builder_sha256: sha256.repeat(64),
     });
-    let accepted = validate(&build, Some(&offered())).unwrap();
-    assert_eq!(accepted.resolved.catalog_revision, 3);
-    assert_eq!(accepted.resolved.version_code, "r0");
+    build
 }
 
 #[test]
-fn what_the_catalog_does_not_offer_is_refused() {
-    assert!(matches!(refused(|r| r.version = "1.0".into()), Refused::Version(_)));
-    assert!(matches!(refused(|r| r.target = "x86/64".into()), Refused::Target(_)));
-    assert!(matches!(refused(|r| r.profile = "vendor_device".into()), Refused::Profile(_)));
-    assert!(matches!(refused(|r| r.version_code = Some("r2".into())), Refused::Revision(_)));
-    assert!(matches!(refused(|r| r.rootfs_size_mb = Some(101)), Refused::Limit(_)));
-    let defaults =
-        asu_crds::DefaultsSpec { sha256: "0".repeat(64), length: 4, secret_name: "s".into() };
-    assert!(matches!(refused(|r| r.defaults = Some(defaults)), Refused::Limit(_)));
-    let repository = || ("x".to_owned(), "https://bad.example/a".to_owned());
-    assert!(matches!(refused(|r| r.repositories = [repository()].into()), Refused::Repository(_)));
-    let none = validate(&build(request()), None);
+fn a_hash_is_checked_even_when_the_api_says_it_validated() {
+    let mut forged = frozen("1");
+    forged.spec.request_hash = "0".repeat(64);
+    assert!(matches!(validate(&forged, &offered()), Err(Refused::Hash(_))));
+}
+
+#[test]
+fn what_the_api_validated_is_frozen_where_a_cache_of_it_is_there() {
+    let known = Offered { known: true, ..offered() };
+    let accepted = validate(&frozen("1"), &known).unwrap();
+    assert_eq!(accepted.resolved.catalog_revision, 3);
+    assert_eq!(accepted.resolved.version_code, "r0");
+    assert_eq!(Some(accepted.resolved.cache_name), frozen_cache(&frozen("1")));
+}
+
+#[test]
+fn what_somebody_only_says_was_validated_counts_for_nothing() {
+    let accepted = validate(&frozen("1"), &offered()).unwrap();
+    assert_eq!(accepted.resolved.version_code, "r1-abc");
+    assert_eq!(accepted.resolved.image_builder_sha256, Sha256Hex::of(b"ib").as_str());
+    assert!(matches!(validate(&frozen("g"), &offered()), Err(Refused::Validated(_))));
+}
+
+#[test]
+fn no_object_escapes_the_bounds_by_saying_that_it_was_validated() {
+    for known in [false, true] {
+        let mut big = request();
+        big.rootfs_size_mb = Some(101);
+        let mut build = build(big);
+        build.spec.validated = frozen("1").spec.validated;
+        let offered = Offered { known, ..offered() };
+        assert_eq!(field(validate(&build, &offered)), "rootfs_size_mb");
+    }
+}
+
+fn field(validity: Result<Accepted, Refused>) -> &'static str {
+    match validity {
+        Err(Refused::Offer(refusal)) => refusal.field(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_the_catalog_does_not_offer_is_refused_by_name() {
+    let refused = |change: fn(&mut RequestSpec)| {
+        let mut request = request();
+        change(&mut request);
+        field(validate(&build(request), &offered()))
+    };
+    assert_eq!(refused(|r| r.version = "1.0".into()), "version");
+    assert_eq!(refused(|r| r.target = "x86/64".into()), "target");
+    assert_eq!(refused(|r| r.profile = "vendor_device".into()), "profile");
+    assert_eq!(refused(|r| r.version_code = Some("r2".into())), "version_code");
+    assert_eq!(refused(|r| r.rootfs_size_mb = Some(101)), "rootfs_size_mb");
+    let script = |r: &mut RequestSpec| {
+        let secret_name = "s".into();
+        r.defaults =
+            Some(asu_crds::DefaultsSpec { sha256: "0".repeat(64), length: 4, secret_name });
+    };
+    assert_eq!(refused(script), "defaults");
+    let elsewhere = |r: &mut RequestSpec| {
+        r.repositories = [("x".to_owned(), "https://bad.example/a".to_owned())].into();
+    };
+    assert_eq!(refused(elsewhere), "repositories");
+    let nobody = Offered { distribution: None, known: true };
+    let none = validate(&build(request()), &nobody);
     assert!(matches!(none, Err(Refused::Distribution(_))));
 }

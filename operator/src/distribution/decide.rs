@@ -198,7 +198,8 @@ fn is_held(
         && !ready.all.contains(&cache(new))
 }
 
-fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
+/// What clients are offered: the bounds of the spec, and the versions that could be read.
+pub fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
     let offered = |name: &&String| versions.iter().any(|version| version.name == **name);
     let branches = spec.branches.iter().map(|branch| Branch {
         name: branch.name.clone(),

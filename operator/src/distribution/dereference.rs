@@ -2,19 +2,23 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use asu_core::catalog::Version;
 use asu_crds::ImageBuilderCache;
+use asu_store::{StoreError, model::Catalog};
 use asu_upstream::{
     CatalogRead, ClientOptions, Memory, ReadRequest, Upstream, UpstreamError, read_catalog,
 };
 use kube::ResourceExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::validate::{ValidBranch, Validated};
+use super::{
+    recall::Recall,
+    validate::{ValidBranch, Validated},
+};
 use crate::{cache::observe, context::Context};
 
 /// The caches of a distribution that builds can use, by name.
@@ -49,7 +53,7 @@ fn is_usable(cache: &ImageBuilderCache) -> bool {
 /// What the last reading of each version of each distribution remembers, to skip what is unchanged,
 /// and when the next reading is due.
 #[derive(Debug, Default)]
-pub struct Memories(Mutex<Known>);
+pub struct Memories(Mutex<Known>, Recall);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -102,6 +106,14 @@ impl Memories {
         let pause = pause.min(interval);
         known.pauses.insert(distribution.to_owned(), pause);
         pause
+    }
+
+    /// The catalog as the database has it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn offered(&self, context: &Context) -> Result<Arc<Catalog>, StoreError> {
+        self.1.catalog(context).await
     }
 
     /// Forgets a distribution.

@@ -4,11 +4,12 @@ mod apply;
 mod controller;
 mod decide;
 mod dereference;
+mod recall;
 mod status;
 mod validate;
 
 pub use apply::create_cache;
 pub use controller::{Fault, reconcile};
-pub use decide::{cache_spec, package_change};
+pub use decide::{cache_spec, offer, package_change};
 pub use dereference::Memories;
 pub use validate::{package_base_url, target_path};

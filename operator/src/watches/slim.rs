@@ -20,6 +20,7 @@ impl Slim for FirmwareBuild {
         let request = &mut self.spec.request;
         request.packages = Vec::new();
         request.packages_versions.clear();
+        request.packages_order = Vec::new();
         request.repositories.clear();
         request.repository_keys = Vec::new();
     }

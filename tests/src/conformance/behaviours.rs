@@ -280,7 +280,7 @@ impl<'a> Suite<'a> {
     }
 
     fn request(&self, ask: &Ask, ready: &Ready) -> Request {
-        let mut packages: BTreeSet<String> = ask.packages.iter().cloned().collect();
+        let mut packages: Vec<String> = ask.packages.iter().map(ToString::to_string).collect();
         if !ask.bare && ask.versions.is_empty() {
             packages.extend(self.options.packages.iter().cloned());
         }

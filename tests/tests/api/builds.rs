@@ -104,6 +104,21 @@ async fn bad_requests_have_their_status_and_create_nothing() {
             400,
             "Repository not allowed: https://evil.example/x",
         ),
+        (
+            with("version_code", json!("r1-0000000000")),
+            400,
+            "version_code: Received incorrect version r29197-ab4c7d6af7 (requested r1-0000000000)",
+        ),
+        (
+            with("repositories", json!({"openwrt_base": "https://evil.example/x"})),
+            422,
+            "repositories: openwrt_base is kept for the feeds of the distribution itself, choose another name",
+        ),
+        (
+            with("repository_keys", json!(["this is no key"])),
+            422,
+            "repository_keys: there are no repositories that they could be for",
+        ),
     ] {
         let answer = api.post(&body).await;
         assert_eq!((answer.status, answer.json["detail"].as_str().unwrap()), (status, detail));

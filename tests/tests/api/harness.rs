@@ -303,7 +303,7 @@ impl World {
 pub fn request() -> Request {
     serde_json::from_value(json!({
         "distribution": "openwrt", "version": "24.10.7", "target": "ath79/generic",
-        "profile": "dev_a", "packages": ["luci", "vim"],
+        "profile": "dev_a", "packages": ["vim", "luci"],
     }))
     .unwrap()
 }

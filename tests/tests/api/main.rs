@@ -12,6 +12,7 @@ mod catalog;
 mod faults;
 mod hanging;
 mod harness;
+mod orders;
 mod private;
 mod protocol;
 mod publisher;

@@ -162,6 +162,46 @@ async fn with_catalog() -> (World, Fixture, (Upstream, Operator)) {
     (world, fixture, (upstream, operator))
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_made_by_hand_is_not_believed_what_it_says_it_was_validated_with() {
+    let (world, fixture, _running) = with_catalog().await;
+    let forged = |mut build: FirmwareBuild| {
+        build.spec.validated = Some(asu_crds::Validated {
+            catalog_revision: 1,
+            version_code: "r9-forged".into(),
+            image_builder_sha256: "f".repeat(64),
+        });
+        build
+    };
+    let request = |profile: &str, rest: serde_json::Value| {
+        let mut request = json!({
+            "distribution": "fixture", "version": fixture.version(), "target": TARGET,
+            "profile": profile,
+        });
+        request.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        let rendered = asu_operator::render::build(&request.to_string()).expect("an object");
+        forged(serde_yaml::from_str(&rendered).expect("YAML of an object"))
+    };
+    let honest = world.create(&request("acme_router-a", json!({}))).await;
+    let accepted = world.status(&honest, "it is accepted", |it| it.resolved.is_some()).await;
+    let offered = catalogued(&world).await.expect("a row").versions[0].ready[TARGET].clone();
+    let resolved = accepted.resolved.unwrap();
+    assert_eq!(resolved.image_builder_sha256, offered.image_builder.sha256.as_str());
+    assert_eq!(resolved.version_code, offered.version_code);
+    for (profile, rest, said) in [
+        ("nobodys_router", json!({}), "nobodys_router"),
+        ("acme_router-a", json!({"rootfsSizeMb": 65_000}), "rootfs_size_mb"),
+        ("acme_router-a", json!({"repositories": {"x": "https://evil.example/x"}}), "evil.example"),
+        ("acme_router-a", json!({"versionCode": "r9-forged"}), "version_code"),
+    ] {
+        let build = world.create(&request(profile, rest)).await;
+        let refused = world.archived(&build).await;
+        assert_eq!(refused.reason.as_deref(), Some("Refused"), "{said}");
+        assert!(refused.message.unwrap_or_default().contains(said), "{said}");
+        assert!(world.jobs_of(&build).await.is_empty());
+    }
+}
+
 /// A build as a person makes it with `render-build` and kubectl.
 async fn build_by_hand(world: &World, fixture: &Fixture, profile: &str) -> FirmwareBuild {
     let request = json!({

@@ -1,0 +1,149 @@
+//! Whether a distribution offers what a canonical request asks for: one set of rules for what comes by
+//! POST and for objects that somebody made by hand.
+
+use crate::{
+    admission::{Basis, Refusal},
+    catalog::{Branch, Distribution, Offer, Target},
+    profile::NoProfile,
+    repositories,
+    request::{InvalidField, Request},
+    version,
+};
+
+/// What was once frozen, and whether anything bears it out besides the object that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frozen<'a> {
+    /// What the object says that it was validated with.
+    pub basis: &'a Basis,
+    /// Whether this system has a cache of that very ImageBuilder. It makes one only of what the catalog
+    /// offered, and fills it only with what upstream signed.
+    pub known: bool,
+}
+
+/// What a build of `request` is made with. What was frozen counts as long as it is or was offered;
+/// else the request is looked at as if it came now. The bounds hold in any case.
+///
+/// # Errors
+/// Why there may be no build.
+pub fn settle(
+    request: &Request,
+    frozen: Option<Frozen<'_>>,
+    distribution: &Distribution,
+) -> Result<Basis, Refusal> {
+    let Some(frozen) = frozen else { return basis(request, distribution) };
+    let now = target(request, distribution);
+    let same = |target: &&Target| {
+        target.version_code == frozen.basis.version_code
+            && target.image_builder.sha256 == frozen.basis.image_builder_sha256
+    };
+    if now.as_ref().is_ok_and(same) {
+        let basis = basis(request, distribution)?;
+        let catalog_revision = frozen.basis.catalog_revision.min(basis.catalog_revision);
+        return Ok(Basis { catalog_revision, ..basis });
+    }
+    if !frozen.known {
+        return basis(request, distribution);
+    }
+    allowed(request, &distribution.offer)?;
+    if let Ok(target) = now {
+        profile(request, target)?;
+    }
+    revision(request, &frozen.basis.version_code)?;
+    Ok(frozen.basis.clone())
+}
+
+/// What a new build of `request` would be validated with.
+///
+/// # Errors
+/// Why there may be none.
+pub fn basis(request: &Request, distribution: &Distribution) -> Result<Basis, Refusal> {
+    allowed(request, &distribution.offer)?;
+    let target = target(request, distribution)?;
+    profile(request, target)?;
+    revision(request, &target.version_code)?;
+    Ok(Basis {
+        catalog_revision: distribution.revision,
+        version_code: target.version_code.clone(),
+        image_builder_sha256: target.image_builder.sha256.clone(),
+    })
+}
+
+/// Whether the offer allows what a request brings, whatever it was validated with.
+///
+/// # Errors
+/// What it does not allow.
+pub fn allowed(request: &Request, offer: &Offer) -> Result<(), Refusal> {
+    bounds(request, offer)?;
+    if request.defaults.is_some() && !offer.allow_defaults {
+        return Err(Refusal::Defaults);
+    }
+    let refused = |url: &&String| !repositories::is_allowed(url, &offer.repository_allow_list);
+    match request.repositories.values().find(refused) {
+        Some(url) => Err(Refusal::Repository(url.clone())),
+        None => Ok(()),
+    }
+}
+
+/// The bounds of an offer.
+///
+/// # Errors
+/// The field that breaks one.
+pub fn bounds(request: &Request, offer: &Offer) -> Result<(), Refusal> {
+    let most = offer.max_defaults_length;
+    if request.defaults.as_ref().is_some_and(|script| script.length > most) {
+        let problem = format!("at most {most} bytes are allowed");
+        return Err(InvalidField { field: "defaults", problem }.into());
+    }
+    let most = offer.max_rootfs_size_mb;
+    if request.rootfs_size_mb.is_some_and(|size| size == 0 || size > most) {
+        let problem = format!("must be from 1 to {most}");
+        return Err(InvalidField { field: "rootfs_size_mb", problem }.into());
+    }
+    Ok(())
+}
+
+/// The target of a request.
+///
+/// # Errors
+/// That it, its version or its branch is not offered.
+pub fn target<'a>(request: &Request, from: &'a Distribution) -> Result<&'a Target, Refusal> {
+    let named = &request.version;
+    let Some(found) = from.version(named) else {
+        return Err(match branch(request, from) {
+            None => Refusal::Branch(named.clone()),
+            Some(_) => Refusal::Version(named.clone()),
+        });
+    };
+    found.ready.get(&request.target).ok_or_else(|| Refusal::Target(request.target.clone()))
+}
+
+/// The branch that the version of a request belongs to, whether or not that is offered.
+pub fn branch<'a>(request: &Request, from: &'a Distribution) -> Option<&'a Branch> {
+    let branches = &from.offer.branches;
+    let version = &request.version;
+    let listed = branches.iter().find(|branch| branch.versions.contains(version));
+    listed.or_else(|| {
+        let named = version::branch_of(version, |name| branches.iter().any(|it| it.name == name))?;
+        branches.iter().find(|branch| branch.name == named)
+    })
+}
+
+fn profile(request: &Request, target: &Target) -> Result<(), Refusal> {
+    if target.profiles.iter().any(|profile| profile.id == request.profile) {
+        return Ok(());
+    }
+    Err(NoProfile::Unknown(request.profile.clone()).into())
+}
+
+fn revision(request: &Request, offered: &str) -> Result<(), Refusal> {
+    match &request.version_code {
+        Some(asked) if asked != offered => {
+            Err(Refusal::Revision { offered: offered.to_owned(), asked: asked.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "offered_tests.rs"]
+mod tests;

@@ -1,0 +1,71 @@
+use super::*;
+use crate::{
+    admission::{
+        admit,
+        tests::{asked, distribution},
+    },
+    digest::Sha256Hex,
+    request::DefaultsDigest,
+};
+
+fn request() -> Request {
+    admit(&asked(), &distribution()).unwrap().request
+}
+
+fn old() -> Basis {
+    Basis {
+        catalog_revision: 3,
+        version_code: "r1-old".into(),
+        image_builder_sha256: Sha256Hex::of(b"old"),
+    }
+}
+
+fn settled(request: &Request, basis: &Basis, known: bool) -> Result<Basis, Refusal> {
+    settle(request, Some(Frozen { basis, known }), &distribution())
+}
+
+#[test]
+fn what_was_frozen_counts_while_it_is_offered_and_where_a_cache_bears_it_out() {
+    let now = basis(&request(), &distribution()).unwrap();
+    let frozen = Basis { catalog_revision: 5, ..now.clone() };
+    assert_eq!(settled(&request(), &frozen, false), Ok(frozen.clone()));
+    assert_eq!(settled(&request(), &old(), true), Ok(old()));
+}
+
+#[test]
+fn what_nobody_ever_offered_counts_for_nothing() {
+    let now = basis(&request(), &distribution());
+    assert_eq!(settled(&request(), &old(), false), now);
+    let future = Basis { catalog_revision: 99, ..now.clone().unwrap() };
+    assert_eq!(settled(&request(), &future, false), now);
+}
+
+#[test]
+fn nothing_that_was_frozen_lifts_a_rule() {
+    let now = basis(&request(), &distribution()).unwrap();
+    let mut closed = distribution();
+    closed.offer.allow_defaults = false;
+    let script = |length| Some(DefaultsDigest { sha256: Sha256Hex::of(b""), length });
+    let elsewhere = ("mine".to_owned(), "https://elsewhere.example/a".to_owned());
+    for (change, field) in [
+        (Request { defaults: script(4), ..request() }, "defaults"),
+        (Request { defaults: script(101), ..request() }, "defaults"),
+        (Request { rootfs_size_mb: Some(1025), ..request() }, "rootfs_size_mb"),
+        (Request { repositories: [elsewhere].into(), ..request() }, "repositories"),
+        (Request { profile: "nobody".into(), ..request() }, "profile"),
+        (Request { version_code: Some("r2-b".into()), ..request() }, "version_code"),
+    ] {
+        for (basis, known) in [(&now, false), (&now, true), (&old(), true), (&old(), false)] {
+            let refusal = settle(&change, Some(Frozen { basis, known }), &closed).unwrap_err();
+            assert_eq!(refusal.field(), field);
+        }
+        assert_eq!(settle(&change, None, &closed).unwrap_err().field(), field);
+    }
+}
+
+#[test]
+fn a_build_of_what_upstream_replaced_may_insist_on_the_revision_that_it_was_validated_with() {
+    let insists = Request { version_code: Some("r1-old".into()), ..request() };
+    assert_eq!(settled(&insists, &old(), true), Ok(old()));
+    assert_eq!(settled(&insists, &old(), false).unwrap_err().field(), "version_code");
+}
