@@ -12,6 +12,8 @@ pub const BUILD: &str = "asu.dev/build";
 pub const CACHE: &str = "asu.dev/cache";
 /// Annotation that lets a FirmwareBuild go without a record in the database.
 pub const ABANDON_RECORD: &str = "asu.dev/abandon-record";
+/// Annotation of a Distribution: revisions, with blanks between them, that a mirror may go back to.
+pub const ACCEPT_REVISIONS: &str = "asu.dev/accept-revisions";
 /// Finalizer of a FirmwareBuild: held until its record is in the database.
 pub const ARCHIVE_FINALIZER: &str = "asu.dev/archive";
 /// Finalizer of an ImageBuilderCache: held until no build uses its tree.

@@ -8,20 +8,25 @@ use std::collections::BTreeMap;
 
 use asu_core::catalog::{ImageBuilder, Target, Version};
 use asu_core::digest::Sha256Hex;
+use asu_core::packages::revision_number;
 use futures::StreamExt as _;
+use url::Url;
 
 use crate::client::{Document, Fetched, Upstream, Validator};
-use crate::error::{ParseError, UpstreamError, shown};
+use crate::error::{UpstreamError, shown};
 use crate::profiles::{self, Profiles};
 use crate::signature::{self, UsignPublicKey};
 use crate::sums::Sums;
 use crate::targets;
+use crate::text::quoted;
 
 /// Targets that are read at the same time.
 const CONCURRENCY: usize = 8;
 
-/// Most bytes of `sha256sums`: 10,000 lines of 150 bytes, and room to grow.
-const MAX_SUMS: u64 = 32 << 20;
+/// Most bytes of `sha256sums`. Largest targets have 10,000 lines of 150 bytes. It is held whole before
+/// its signature is known, [`CONCURRENCY`] times: whoever can answer for a mirror must not be able to
+/// end this process by it.
+const MAX_SUMS: u64 = 4 << 20;
 
 /// Most bytes of a signature.
 const MAX_SIGNATURE: u64 = 4096;
@@ -154,10 +159,17 @@ async fn read_target(
     let list = Sums::parse(&sums.bytes).map_err(|error| error.at(&sums.url))?;
     let image_builder = list.image_builder().map_err(|error| error.at(&sums.url))?;
     let digest = list.digest_of("profiles.json").map_err(|error| error.at(&sums.url))?;
-    let profiles = read_profiles(upstream, &folder, digest).await?;
-    if profiles.target != name || profiles.arch_packages != *arch {
-        let detail = format!("it describes {} for {}", profiles.target, profiles.arch_packages);
-        return Err(ParseError::new("profiles.json", detail).at(&sums.url));
+    check_file_name(&image_builder.name, &request.version, name)
+        .map_err(|said| contradiction(&sums.url, said, &request.version))?;
+    let (profiles, url) = read_profiles(upstream, &folder, digest).await?;
+    for (said, asked) in [
+        (&profiles.version_number, &request.version),
+        (&profiles.target, &name.to_owned()),
+        (&profiles.arch_packages, arch),
+    ] {
+        if said != asked {
+            return Err(contradiction(&url, said.clone(), asked));
+        }
     }
     let target = Target {
         name: name.to_owned(),
@@ -169,6 +181,26 @@ async fn read_target(
         image_builder: ImageBuilder { file: image_builder.name, sha256: image_builder.sha256 },
     };
     Ok((target, digest.map(|_| sums.validator)))
+}
+
+/// A signature tells who signed, and not for which folder: a mirror may serve what was signed for
+/// another. So what a document says of itself has to be what was asked for.
+fn contradiction(url: &Url, said: String, asked: &str) -> UpstreamError {
+    UpstreamError::AnotherDocument { url: shown(url), said: quoted(&said), asked: quoted(asked) }
+}
+
+/// What the name of an ImageBuilder says of its target and version: `…imagebuilder-24.10.7-ath79-generic.…`.
+/// A development version has none there, or its revision.
+fn check_file_name(file: &str, version: &str, target: &str) -> Result<(), String> {
+    let said = file.split_once("imagebuilder-").map_or(file, |(_, rest)| rest);
+    let said = said.split_once(".Linux-").map_or(said, |(said, _)| said);
+    let Some(said_version) = said.strip_suffix(&target.replace('/', "-")) else {
+        return Err(said.to_owned());
+    };
+    let rest = said_version.strip_prefix(version).unwrap_or(said_version);
+    let revision = rest.trim_start_matches('-').trim_end_matches('-');
+    let good = revision.is_empty() || revision_number(revision).is_some();
+    if good { Ok(()) } else { Err(said.to_owned()) }
 }
 
 async fn check_signature(
@@ -191,7 +223,7 @@ async fn read_profiles(
     upstream: &Upstream,
     folder: &str,
     digest: Option<&Sha256Hex>,
-) -> Result<Profiles, UpstreamError> {
+) -> Result<(Profiles, Url), UpstreamError> {
     let path = format!("{folder}/profiles.json");
     let document = upstream.document(&path, profiles::MAX_BYTES).await?;
     let actual = Sha256Hex::of(&document.bytes);
@@ -199,5 +231,6 @@ async fn read_profiles(
         let expected = expected.clone();
         return Err(UpstreamError::BadChecksum { url: shown(&document.url), expected, actual });
     }
-    Profiles::parse(&document.bytes).map_err(|error| error.at(&document.url))
+    let profiles = Profiles::parse(&document.bytes).map_err(|error| error.at(&document.url))?;
+    Ok((profiles, document.url))
 }

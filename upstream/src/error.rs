@@ -102,6 +102,16 @@ pub enum UpstreamError {
         #[source]
         source: SignatureError,
     },
+    /// The document is signed, and says of itself that it is another than the one asked for.
+    #[error("{url} says of itself that it is of {said}, asked for {asked}")]
+    AnotherDocument {
+        /// The address.
+        url: String,
+        /// Version, target or architecture that it names.
+        said: String,
+        /// That which was asked for.
+        asked: String,
+    },
     /// The content has another digest than the signed list says.
     #[error("{url} has the sha256 {actual}, expected {expected}")]
     BadChecksum {
@@ -135,6 +145,7 @@ impl UpstreamError {
             Self::BrokenOff { .. } => "DownloadFailed",
             Self::Malformed { .. } => "Malformed",
             Self::BadSignature { .. } => "BadSignature",
+            Self::AnotherDocument { .. } => "AnotherDocument",
             Self::BadChecksum { .. } => "BadChecksum",
             Self::Write { .. } => "WriteFailed",
         }

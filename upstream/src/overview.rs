@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ParseError;
 use crate::profiles::Title;
-use crate::text::{is_plain_name, is_shown, is_target, quoted};
+use asu_core::request::is_target;
+
+use crate::text::{is_plain_name, is_shown, quoted};
 
 const WHAT: &str = ".overview.json";
 

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use asu_core::catalog;
 use asu_core::digest::Sha256Hex;
+use asu_core::request::{is_package, is_profile, is_revision, is_target, is_version};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::ParseError;
-use crate::text::{is_package, is_plain_name, is_shown, is_target, quoted};
+use crate::text::{is_plain_name, is_shown, quoted};
 
 const WHAT: &str = "profiles.json";
 
 /// Most bytes of the file. The largest one upstream (ramips/mt7621) has about 1 MiB.
-pub const MAX_BYTES: u64 = 16 << 20;
+pub const MAX_BYTES: u64 = 8 << 20;
 
 const MAX_PROFILES: usize = 5_000;
 const MAX_PACKAGES: usize = 1_000;
@@ -126,8 +127,8 @@ impl Profiles {
 
     fn check(&self) -> Result<(), ParseError> {
         name("arch_packages", &self.arch_packages)?;
-        name("version_code", &self.version_code)?;
-        name("version_number", &self.version_number)?;
+        require(is_revision(&self.version_code), "version_code", &self.version_code)?;
+        require(is_version(&self.version_number), "version_number", &self.version_number)?;
         require(is_target(&self.target), "target", &self.target)?;
         if let Some(LinuxKernel { version, release, vermagic }) = &self.linux_kernel {
             for part in [version, release, vermagic] {
@@ -137,7 +138,7 @@ impl Profiles {
         packages("default_packages", &self.default_packages)?;
         count("profiles", self.profiles.len(), MAX_PROFILES)?;
         self.profiles.iter().try_for_each(|(id, profile)| {
-            name("profile", id)?;
+            require(is_profile(id), "profile", id)?;
             profile.check().map_err(|error| {
                 ParseError::new(WHAT, format!("profile {}: {}", quoted(id), error.detail))
             })

@@ -11,7 +11,7 @@ use crate::text::{is_plain_name, quoted};
 const WHAT: &str = "sha256sums";
 
 /// Most lines. Large targets with all their kernel modules have about 10,000.
-const MAX_LINES: usize = 200_000;
+const MAX_LINES: usize = 50_000;
 
 /// Longest file name, in bytes.
 const MAX_NAME: usize = 200;

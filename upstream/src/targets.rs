@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::error::ParseError;
-use crate::text::{is_plain_name, is_target, quoted};
+use asu_core::request::is_target;
+
+use crate::text::{is_plain_name, quoted};
 
 const WHAT: &str = ".targets.json";
 

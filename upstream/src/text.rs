@@ -9,21 +9,6 @@ pub fn is_plain_name(text: &str, max: usize) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
 }
 
-/// Whether `text` is a target, for example `ath79/generic`: two plain names.
-pub fn is_target(text: &str) -> bool {
-    text.split_once('/')
-        .is_some_and(|(target, sub)| is_plain_name(target, 64) && is_plain_name(sub, 64))
-}
-
-/// Whether `text` names a package, with an optional `-` that removes it.
-pub fn is_package(text: &str) -> bool {
-    let name = text.strip_prefix('-').unwrap_or(text);
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-~@=<>:".contains(&byte);
-    name.len() <= 128
-        && name.starts_with(|first: char| first.is_ascii_alphanumeric() || "_~".contains(first))
-        && name.bytes().all(inner)
-}
-
 /// Whether `text` may be shown: at most `max` characters, none of them a control character.
 pub fn is_shown(text: &str, max: usize) -> bool {
     text.chars().count() <= max && !text.chars().any(char::is_control)
@@ -47,23 +32,5 @@ mod tests {
             assert!(!is_plain_name(bad, 64), "{bad}");
         }
         assert!(!is_plain_name("abc", 2));
-    }
-
-    #[test]
-    fn a_target_is_two_plain_names() {
-        assert!(is_target("ath79/generic"));
-        for bad in ["ath79", "a/b/c", "../x", "x/..", "/x", "x/"] {
-            assert!(!is_target(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn package_names_carry_nothing_that_a_shell_or_make_reads() {
-        for good in ["base-files", "-swconfig", "libstdc++6", "kmod-usb-chipidea2"] {
-            assert!(is_package(good), "{good}");
-        }
-        for bad in ["", "-", "--x", "a b", "$(id)", "a;b", "a`b", "a/b", "a\"", "a'b", "a\\b"] {
-            assert!(!is_package(bad), "{bad}");
-        }
     }
 }

@@ -15,6 +15,7 @@ use super::{
     apply,
     decide::{Decision, decide},
     dereference,
+    older::hold_older,
     status::{Facts, status},
     validate::{Validated, validate},
 };
@@ -124,9 +125,13 @@ async fn catalog(
     context: &Context,
 ) -> Result<Option<(Decision, i64)>, Fault> {
     let read = dereference::read(name, valid, &context.catalogs, &context.stop).await?;
-    let Some(read) = read else { return Ok(None) };
+    let Some(mut read) = read else { return Ok(None) };
     let last = context.repositories.load().await?;
     let last = last.distributions.into_iter().find(|it| it.name == name);
+    let accepted = object.annotations().get(labels::ACCEPT_REVISIONS);
+    let accepted: Vec<&str> =
+        accepted.map(|it| it.split_whitespace().collect()).unwrap_or_default();
+    hold_older(&mut read, last.as_ref(), &accepted);
     let ready = dereference::ready_caches(context, name);
     let decision = decide(name, &object.spec, read, last.as_ref(), &ready);
     let revision = apply::catalog(context, name, &decision).await?;

@@ -4,6 +4,7 @@ mod apply;
 mod controller;
 mod decide;
 mod dereference;
+mod older;
 mod recall;
 mod status;
 mod validate;

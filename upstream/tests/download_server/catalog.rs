@@ -133,6 +133,63 @@ async fn without_its_list_of_targets_a_version_fails() {
     assert_eq!(error.reason(), "Malformed");
 }
 
+/// Puts `profiles.json` of another kind there, signed as a list of that kind is.
+fn put_another(server: &Server, file: &str, field: &str, said: &str) {
+    let mut value: serde_json::Value = serde_json::from_slice(&profiles(OTHER, "r1-aa")).unwrap();
+    value[field] = json!(said);
+    let profiles = value.to_string().into_bytes();
+    let sums = format!(
+        "{} *{file}\n{} *profiles.json\n",
+        Sha256Hex::of(OTHER.as_bytes()),
+        Sha256Hex::of(&profiles),
+    );
+    put_sums(server, OTHER, &sums);
+    server.body(&path(OTHER, "profiles.json"), profiles);
+}
+
+#[tokio::test]
+async fn what_was_signed_for_another_version_target_or_architecture_is_not_taken_for_this_one() {
+    for (field, said) in [
+        ("version_number", "24.10.0"),
+        ("version_number", "SNAPSHOT"),
+        ("target", GOOD),
+        ("arch_packages", "x86_64"),
+    ] {
+        let server = start();
+        put_another(&server, &image_builder(OTHER), field, said);
+        let problem = problem(&server).await;
+        let expected = format!("says of itself that it is of {said:?}");
+        assert!(problem.starts_with("AnotherDocument: http://"), "{problem}");
+        assert!(problem.contains(&expected), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_builder_that_is_named_after_another_version_or_target_is_not_taken() {
+    for (name, good) in [
+        ("24.10.0-x86-64", false),
+        ("24.10.70-x86-64", false),
+        ("24.10.7-ath79-generic", false),
+        ("24.10.7-rc1-x86-64", false),
+        ("24.10.7-x86-64", true),
+        ("24.10.7-r29197-ab4c7d6af7-x86-64", true),
+    ] {
+        let server = start();
+        let file = format!("openwrt-imagebuilder-{name}.Linux-x86_64.tar.zst");
+        put_another(&server, &file, "target", OTHER);
+        let read = read(&server, &request()).await;
+        let problem = read.problems.get(OTHER).map(|problem| problem.reason());
+        assert_eq!(problem, (!good).then_some("AnotherDocument"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_larger_than_any_real_one_is_not_held() {
+    let server = start();
+    put_sums(&server, OTHER, &"x".repeat((4 << 20) + 1));
+    assert!(problem(&server).await.starts_with("TooLarge"));
+}
+
 #[tokio::test]
 async fn a_list_that_is_not_signed_by_a_trusted_key_is_refused() {
     let server = start();
@@ -181,7 +238,7 @@ async fn profiles_of_another_target_are_refused() {
     );
     put_sums(&server, OTHER, &sums);
     server.body(&path(OTHER, "profiles.json"), wrong);
-    assert!(problem(&server).await.contains("it describes ath79/generic"));
+    assert!(problem(&server).await.contains("is of \"ath79/generic\""));
 }
 
 #[tokio::test]
