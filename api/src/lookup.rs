@@ -46,7 +46,7 @@ pub async fn look_up(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fou
         return Ok(Found::Nothing(None));
     }
     let _waits = state.enter(match ask {
-        Ask::Build => Wait::Creation,
+        Ask::Build(_) => Wait::Creation,
         Ask::Look => Wait::Poll,
     })?;
     let look = || {

@@ -38,7 +38,7 @@ pub fn check_name(name: &str, distribution: &str) -> Result<(), BadRepositoryNam
         return Err(BadRepositoryName::Characters);
     }
     let lower = name.to_ascii_lowercase();
-    if lower.ends_with(".sig") {
+    if lower.strip_suffix(".sig").is_some() {
         return Err(BadRepositoryName::Signature(name.to_owned()));
     }
     let owner = lower.split_once('_').map(|(owner, _)| owner);

@@ -160,17 +160,9 @@ async fn read_target(
     let image_builder = list.image_builder().map_err(|error| error.at(&sums.url))?;
     let digest = list.digest_of("profiles.json").map_err(|error| error.at(&sums.url))?;
     check_file_name(&image_builder.name, &request.version, name)
-        .map_err(|said| contradiction(&sums.url, said, &request.version))?;
+        .map_err(|said| contradiction(&sums.url, &said, &request.version))?;
     let (profiles, url) = read_profiles(upstream, &folder, digest).await?;
-    for (said, asked) in [
-        (&profiles.version_number, &request.version),
-        (&profiles.target, &name.to_owned()),
-        (&profiles.arch_packages, arch),
-    ] {
-        if said != asked {
-            return Err(contradiction(&url, said.clone(), asked));
-        }
-    }
+    check_profiles(&profiles, &url, &request.version, name, arch)?;
     let target = Target {
         name: name.to_owned(),
         arch: arch.clone(),
@@ -185,8 +177,27 @@ async fn read_target(
 
 /// A signature tells who signed, and not for which folder: a mirror may serve what was signed for
 /// another. So what a document says of itself has to be what was asked for.
-fn contradiction(url: &Url, said: String, asked: &str) -> UpstreamError {
-    UpstreamError::AnotherDocument { url: shown(url), said: quoted(&said), asked: quoted(asked) }
+fn contradiction(url: &Url, said: &str, asked: &str) -> UpstreamError {
+    UpstreamError::AnotherDocument { url: shown(url), said: quoted(said), asked: quoted(asked) }
+}
+
+fn check_profiles(
+    profiles: &Profiles,
+    url: &Url,
+    version: &str,
+    target: &str,
+    arch: &str,
+) -> Result<(), UpstreamError> {
+    for (said, asked) in [
+        (&profiles.version_number, version),
+        (&profiles.target, target),
+        (&profiles.arch_packages, arch),
+    ] {
+        if said != asked {
+            return Err(contradiction(url, said, asked));
+        }
+    }
+    Ok(())
 }
 
 /// What the name of an ImageBuilder says of its target and version: `…imagebuilder-24.10.7-ath79-generic.…`.

@@ -94,9 +94,9 @@ fn of_upstream(error: &UpstreamError) -> PopulateFailure {
         UpstreamError::TooLarge { .. } => PopulateFailure::TooLarge,
         UpstreamError::BrokenOff { .. } => PopulateFailure::DownloadFailed,
         UpstreamError::BadSignature { .. } => PopulateFailure::BadSignature,
-        UpstreamError::Malformed { .. } | UpstreamError::BadChecksum { .. } => {
-            PopulateFailure::BadChecksum
-        }
+        UpstreamError::Malformed { .. }
+        | UpstreamError::AnotherDocument { .. }
+        | UpstreamError::BadChecksum { .. } => PopulateFailure::BadChecksum,
         UpstreamError::Write { source, .. } => of_io(source),
     }
 }

@@ -189,8 +189,8 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
         Err(error) if known && error.is_unavailable() => None,
         Err(error) => return Err(error),
     };
-    let found = catalog.iter().flat_map(|catalog| &catalog.distributions);
-    let found = found.into_iter().find(|it| it.name == *name);
+    let mut all = catalog.iter().flat_map(|catalog| &catalog.distributions);
+    let found = all.find(|it| it.name == *name);
     let distribution = match distribution(context, name) {
         Some(object) => {
             let versions = found.map(|it| it.versions.clone()).unwrap_or_default();

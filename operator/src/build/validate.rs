@@ -4,7 +4,7 @@ use asu_core::{
     admission::{Basis, Refusal},
     catalog::Distribution,
     digest::{NotADigest, Sha256Hex},
-    offered::{Frozen, settle},
+    offered::{Frozen, settle, target},
     request::Request,
     request_hash::{object_name, request_hash},
 };
@@ -60,11 +60,19 @@ pub struct Offered {
 /// Why it is never built.
 pub fn validate(build: &FirmwareBuild, offered: &Offered) -> Result<Accepted, Refused> {
     let (request, hash) = own(build)?;
-    let unknown = || Refused::Distribution(request.distribution.clone());
-    let distribution = offered.distribution.as_ref().ok_or_else(unknown)?;
     let frozen = build.spec.validated.as_ref().map(basis).transpose()?;
-    let frozen = frozen.as_ref().map(|basis| Frozen { basis, known: offered.known });
-    let basis = settle(&request, frozen, distribution)?;
+    let basis = match (&offered.distribution, frozen) {
+        (Some(distribution), frozen) => {
+            // Of what the catalog has not, nothing but a cache that is there already can be used.
+            let gone = target(&request, distribution).is_err();
+            let known = offered.known || gone;
+            let frozen = frozen.as_ref().map(|basis| Frozen { basis, known });
+            settle(&request, frozen, distribution)?
+        }
+        // It ends before it gets a pod, with a record for who asked.
+        (None, Some(frozen)) => frozen,
+        (None, None) => return Err(Refused::Distribution(request.distribution)),
+    };
     let image_builder_sha256 = basis.image_builder_sha256.to_string();
     let resolved = Resolved {
         catalog_revision: basis.catalog_revision,

@@ -173,4 +173,5 @@ fn what_the_catalog_does_not_offer_is_refused_by_name() {
     let nobody = Offered { distribution: None, known: true };
     let none = validate(&build(request()), &nobody);
     assert!(matches!(none, Err(Refused::Distribution(_))));
+    assert!(validate(&frozen("1"), &nobody).is_ok());
 }

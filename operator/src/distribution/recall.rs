@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asu_store::{CatalogRepository as _, StoreError, model::Catalog};
+use asu_store::{StoreError, model::Catalog};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 

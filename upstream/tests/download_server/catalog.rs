@@ -178,7 +178,7 @@ async fn an_image_builder_that_is_named_after_another_version_or_target_is_not_t
         let file = format!("openwrt-imagebuilder-{name}.Linux-x86_64.tar.zst");
         put_another(&server, &file, "target", OTHER);
         let read = read(&server, &request()).await;
-        let problem = read.problems.get(OTHER).map(|problem| problem.reason());
+        let problem = read.problems.get(OTHER).map(asu_upstream::UpstreamError::reason);
         assert_eq!(problem, (!good).then_some("AnotherDocument"), "{name}");
     }
 }
