@@ -262,7 +262,8 @@ async fn no_more_builds_run_than_allowed_and_the_next_begins_when_one_ends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_kubernetes_does_not_take_fails_its_build_and_frees_its_place() {
     let world = World::new().await;
-    let _operator = world.operator("a", &["--max-builds=1", "--build-memory=plenty"]).await;
+    let refused = r#"--pod-placement={"tolerations": [{"operator": "Sometimes"}]}"#;
+    let _operator = world.operator("a", &["--max-builds=1", refused]).await;
     world.ready_cache().await;
     for package in ["one", "two"] {
         let status = world.archived(&world.create(&build(package)).await).await;
