@@ -1,7 +1,7 @@
 //! One leader at a time.
 
 use asu_operator::run::RunError;
-use asu_store::EpochRepository;
+use asu_store::{EpochRepository, schema::SCHEMA_VERSION};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -109,7 +109,8 @@ async fn nobody_leads_or_is_ready_while_the_schema_is_too_new() {
         .await;
     assert_eq!(world.repositories().current().await.unwrap(), 0);
     let mended = jiff::Timestamp::now();
-    database.execute("update schema_info set version = 1, min_reader = 1").await.unwrap();
+    let fits = format!("update schema_info set version = {SCHEMA_VERSION}, min_reader = 1");
+    database.execute(sqlx::AssertSqlSafe(fits)).await.unwrap();
     world.until("it leads", || async { (holder(&world).await? == "a").then_some(()) }).await;
     let lease = world.api::<Lease>().get("asu-operator").await.unwrap().spec.unwrap();
     assert!(lease.acquire_time.unwrap().0 >= mended, "it led before");

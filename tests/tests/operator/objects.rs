@@ -19,7 +19,8 @@ pub fn distribution() -> Distribution {
             "title": "Test",
             // Nothing answers there: these tests need no catalog.
             "upstream": {"fetchURLs": ["http://127.0.0.1:1"], "publicURL": "http://public.example"},
-            "branches": [{"name": "24.10", "versions": ["24.10.7"], "signatures": "NotChecked"}]
+            "branches": [{"name": "24.10", "versions": ["24.10.7"], "signatures": "NotChecked"}],
+            "limits": {"allowDefaults": true, "maxDefaultsLength": 1000}
         }
     }))
     .expect("a Distribution")
