@@ -262,9 +262,11 @@ async fn no_more_builds_run_than_allowed_and_the_next_begins_when_one_ends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_kubernetes_does_not_take_fails_its_build_and_frees_its_place() {
     let world = World::new().await;
-    let refused = r#"--pod-placement={"tolerations": [{"operator": "Sometimes"}]}"#;
-    let _operator = world.operator("a", &["--max-builds=1", refused]).await;
+    let first = world.operator("a", &[]).await;
     world.ready_cache().await;
+    drop(first);
+    let refused = r#"--pod-placement={"tolerations": [{"operator": "Sometimes"}]}"#;
+    let _operator = world.operator("b", &["--max-builds=1", refused]).await;
     for package in ["one", "two"] {
         let status = world.archived(&world.create(&build(package)).await).await;
         assert_eq!(reason(&status), FailureReason::Internal.as_str());
