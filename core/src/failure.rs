@@ -257,7 +257,7 @@ impl Failure {
     pub fn said_by_build(reason: FailureReason, detail: &str) -> Self {
         use FailureReason as R;
         match reason {
-            R::Cancelled | R::QueueFull | R::PodFailed => Self::new(
+            R::Cancelled | R::QueueFull => Self::new(
                 R::BadHandover,
                 format!("The build says of itself what only others can: {reason}"),
             ),
@@ -305,16 +305,17 @@ mod tests {
 
     #[test]
     fn a_build_cannot_say_what_only_others_decide() {
-        for reason in [FailureReason::Cancelled, FailureReason::QueueFull, FailureReason::PodFailed]
-        {
+        for reason in [FailureReason::Cancelled, FailureReason::QueueFull] {
             let failure = Failure::said_by_build(reason, "x");
             assert_eq!(failure.reason, FailureReason::BadHandover, "{reason}");
             assert_eq!(failure.reason.disposition(), Disposition::Request);
         }
         let internal = Failure::said_by_build(FailureReason::Internal, "x");
         assert_eq!(internal, Failure::new(FailureReason::BuilderDied, "x"));
-        let own = Failure::said_by_build(FailureReason::PackageScript, "x");
-        assert_eq!(own, Failure::new(FailureReason::PackageScript, "x"));
+        // The last is what it says when its pod is told to end.
+        for reason in [FailureReason::PackageScript, FailureReason::PodFailed] {
+            assert_eq!(Failure::said_by_build(reason, "x"), Failure::new(reason, "x"));
+        }
     }
 
     /// The table of `docs/OPERATIONS.md`.
