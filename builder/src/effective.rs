@@ -15,7 +15,7 @@ use asu_core::{
 };
 use data_encoding::BASE64;
 
-use crate::tree::config_name;
+use crate::tree::{Marked, config_name};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,14 +32,17 @@ pub struct Effective {
     pub keys: BTreeMap<String, String>,
     /// Lines of `.config` that are set.
     pub config_edits: Vec<String>,
+    /// Digest of the key that the tree signs images with.
+    pub tree_key: Option<Sha256Hex>,
 }
 
 impl Effective {
-    /// Applies `plan` to the tree of `marker` with its own repositories file.
+    /// Applies `plan` to the tree of `marker` with its own repositories file and signing key.
     ///
     /// # Errors
     /// Why this plan cannot be built with this tree.
-    pub fn new(plan: &BuildPlan, marker: &Marker, repositories: &str) -> Result<Self, Failure> {
+    pub fn new(plan: &BuildPlan, marked: &Marked) -> Result<Self, Failure> {
+        let Marked { marker, repositories, key } = marked;
         let request = &plan.request;
         check_tree(plan, marker)?;
         let profile = marker.profiles.get(&request.profile).ok_or_else(|| {
@@ -71,6 +74,7 @@ impl Effective {
             origins: repositories_file::origins(&repositories_file, &rewrite),
             repositories_file,
             keys: key_files(request.repository_keys.iter().map(String::as_str))?,
+            tree_key: key.clone(),
             config_edits: match request.filesystem {
                 Some(filesystem) => config_edits(filesystem, &marker.filesystems)?,
                 None => Vec::new(),
@@ -116,6 +120,7 @@ impl Effective {
             extra_image_name: &self.extra_image_name,
             image_builder: &plan.image_builder,
             builder_image: &plan.builder_image,
+            tree_key: self.tree_key.as_ref(),
             indexes,
         })
     }

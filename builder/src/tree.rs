@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use asu_core::{
+    digest::Sha256Hex,
     failure::{Failure, FailureReason},
     plan::{Marker, PackageManager},
     repositories_file,
@@ -24,6 +25,8 @@ const INNER_GOALS: [&str; 5] =
 const INNER_VARIABLES: [&str; 3] = ["USER_PROFILE", "USER_PACKAGES", "USER_FILES"];
 /// The goal that makes the tree's own signing keys.
 pub const KEYS_GOAL: &str = "_check_keys";
+/// Public part of the key that ImageBuilders up to 24.10 make for themselves and sign images with.
+const OWN_KEY: &str = "key-build.pub";
 /// The goal that checks the machine's tools, as a file.
 pub const PREREQ_STAMP: &str = "staging_dir/host/.prereq-build";
 
@@ -42,17 +45,35 @@ pub fn repositories(tree: &Path, manager: PackageManager) -> Result<String, File
     read_text(&tree.join(repositories_file::file_name(manager)), MAX_TEXT)
 }
 
-/// The marker of a finished tree, with the tree's repositories file.
+/// A finished tree, as far as builds depend on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marked {
+    /// Its marker.
+    pub marker: Marker,
+    /// Its repositories file.
+    pub repositories: String,
+    /// Digest of the key that it signs images with, when it has one of its own.
+    pub key: Option<Sha256Hex>,
+}
+
+/// What there is of a finished tree.
 ///
 /// # Errors
-/// [`FailureReason::TreeLost`] when one of them is not there: a populate pod made them once.
-pub fn marked(paths: &Paths) -> Result<(Marker, String), Failure> {
+/// [`FailureReason::TreeLost`] when a part of it is not there: a populate pod made it once.
+pub fn marked(paths: &Paths) -> Result<Marked, Failure> {
     let lost = |error: FileError| {
         Failure::new(FailureReason::TreeLost, format!("The ImageBuilder: {error}"))
     };
     let marker: Marker = read_json(&paths.marker()).map_err(lost)?;
-    let repositories = repositories(&paths.tree(), marker.package_manager).map_err(lost)?;
-    Ok((marker, repositories))
+    let tree = paths.tree();
+    let repositories = repositories(&tree, marker.package_manager).map_err(lost)?;
+    let key = if tree.join(OWN_KEY).exists() {
+        let text = read_text(&tree.join(OWN_KEY), MAX_TEXT).map_err(lost)?;
+        Some(Sha256Hex::of(text.as_bytes()))
+    } else {
+        None
+    };
+    Ok(Marked { marker, repositories, key })
 }
 
 /// The tree's `.config`.

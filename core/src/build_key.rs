@@ -28,13 +28,16 @@ pub struct BuildKeyInput<'a> {
     pub image_builder: &'a Sha256Hex,
     /// Digest (or reference) of the builder image.
     pub builder_image: &'a str,
+    /// Digest of the key that the tree made for itself and signs images with. Another tree of the same
+    /// tarball has another one, and makes other bytes.
+    pub tree_key: Option<&'a Sha256Hex>,
     /// Digests of the package indexes that the build read, by name.
     pub indexes: &'a BTreeMap<String, Sha256Hex>,
 }
 
 /// SHA-256 over a length-prefixed form of the whole input.
 pub fn build_key(input: &BuildKeyInput<'_>) -> Sha256Hex {
-    let mut hasher = FieldHasher::new("asu.dev/build-key/v1");
+    let mut hasher = FieldHasher::new("asu.dev/build-key/v2");
     hasher
         .field(input.profile)
         .list(input.packages.iter().map(String::as_str))
@@ -50,6 +53,7 @@ pub fn build_key(input: &BuildKeyInput<'_>) -> Sha256Hex {
         .field(input.extra_image_name)
         .field(input.image_builder.as_str())
         .field(input.builder_image)
+        .optional(input.tree_key.map(Sha256Hex::as_str))
         .count(input.indexes.len());
     for (name, digest) in input.indexes {
         hasher.field(name).field(digest.as_str());
@@ -81,6 +85,7 @@ mod tests {
             extra_image_name: "0123456789ab",
             image_builder: &TARBALL,
             builder_image: "builder@sha256:1",
+            tree_key: None,
             indexes: &INDEXES,
         };
         change(&mut input);
@@ -105,6 +110,7 @@ mod tests {
             key(|i| i.extra_image_name = ""),
             key(|i| i.image_builder = &digest),
             key(|i| i.builder_image = "other"),
+            key(|i| i.tree_key = Some(&digest)),
             key(|i| i.indexes = &none),
         ];
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();

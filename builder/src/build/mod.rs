@@ -214,11 +214,11 @@ fn build(paths: &Paths, plan: &BuildPlan, runner: &Runner) -> Outcome {
 
 /// Reads the marker and applies the plan to the tree.
 fn prepared(paths: &Paths, plan: &BuildPlan) -> Result<(Marker, Effective), Failure> {
-    let (marker, repositories) = tree::marked(paths)?;
-    let effective = Effective::new(plan, &marker, &repositories)?;
+    let marked = tree::marked(paths)?;
+    let effective = Effective::new(plan, &marked)?;
     let keys = paths.tree().join("keys");
     check_keys(&effective.keys, |name| read_text(&keys.join(name), MAX_KEY).ok())?;
-    Ok((marker, effective))
+    Ok((marked.marker, effective))
 }
 
 fn internal(error: &dyn std::fmt::Display) -> Failure {

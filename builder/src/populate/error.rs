@@ -35,6 +35,11 @@ pub enum PopulateError {
     /// `make info` printed something else.
     #[error("the warm-up failed: {0}")]
     Info(#[from] BadInfo),
+    /// Another process fills the folder.
+    #[error(
+        "another pod fills this folder and does not end: its Job may have been deleted while its node cannot be reached"
+    )]
+    Locked,
     /// It took too long.
     #[error("the warm-up took too long")]
     TimedOut,
@@ -72,7 +77,7 @@ impl PopulateError {
             Self::Sums(_) => PopulateFailure::BadChecksum,
             Self::Tarball(error) => of_tarball(error),
             Self::WarmUp(_) | Self::Info(_) => PopulateFailure::WarmUpFailed,
-            Self::TimedOut => PopulateFailure::TimedOut,
+            Self::TimedOut | Self::Locked => PopulateFailure::TimedOut,
             Self::Memory(_) => PopulateFailure::OutOfMemory,
             Self::Io { source, .. } => of_io(source),
         }

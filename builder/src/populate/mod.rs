@@ -3,6 +3,7 @@
 
 mod error;
 mod fetch;
+mod lock;
 mod marker;
 mod warm_up;
 
@@ -19,6 +20,7 @@ use asu_core::{
 use asu_upstream::{UnpackLimits, Unpacked};
 
 pub use error::PopulateError;
+use lock::Alone;
 use warm_up::TreeFacts;
 pub use warm_up::{WarmUp, warm_up};
 
@@ -89,14 +91,16 @@ async fn populate(
             plan.schema
         )));
     }
+    let deadline = Instant::now() + Duration::from_secs(plan.seconds);
+    let folder = paths.image_builder();
+    // Another pod may fill the same folder: its Job was deleted a moment ago, or its node is cut off.
+    let alone = lock::wait(&folder, deadline).await?;
     if let Some(marker) = ready(paths, plan) {
         println!("populate: the tree is ready already");
         return Ok(marker);
     }
-    let deadline = Instant::now() + Duration::from_secs(plan.seconds);
-    let folder = paths.image_builder();
     let temporary = folder.join(format!("tmp-{}", plain(&plan.uid)?));
-    remove_leftovers(&folder)?;
+    remove_leftovers(&folder, &alone)?;
     make_folder(&temporary).map_err(PopulateError::io("make", &temporary))?;
     let made = fill(paths, builder, plan, &temporary, (deadline, memory)).await;
     // Not being able to clean up must not hide why it failed.
@@ -138,7 +142,8 @@ pub fn install(
     let deadline = Instant::now() + Duration::from_secs(plan.seconds);
     let folder = paths.image_builder();
     let temporary = folder.join(format!("tmp-{}", plain(&plan.uid)?));
-    remove_leftovers(&folder)?;
+    let alone = lock::take(&folder)?.ok_or(PopulateError::Locked)?;
+    remove_leftovers(&folder, &alone)?;
     make_folder(&temporary).map_err(PopulateError::io("make", &temporary))?;
     let unpacked = unpack(plan, tarball, &temporary.join("unpacked"))?;
     switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
@@ -186,16 +191,19 @@ fn mark(
 /// The marker, when it is that of a tree of this tarball and this builder image.
 fn ready(paths: &Paths, plan: &PopulatePlan) -> Option<Marker> {
     // What a build would not find is made anew.
-    let (marker, _) = tree::marked(paths).ok()?;
+    let marker = tree::marked(paths).ok()?.marker;
     let same = marker.schema == PLAN_SCHEMA
         && marker.sha256 == plan.sha256
         && marker.builder_image == plan.builder_image;
     same.then_some(marker)
 }
 
-/// Folders of runs that were killed.
-fn remove_leftovers(folder: &Path) -> Result<(), PopulateError> {
-    fs::create_dir_all(folder).map_err(PopulateError::io("make", folder))?;
+/// Folders of runs that were killed. Where the volume knows no locks, another run may be filling one:
+/// then they stay, and go with the tree.
+fn remove_leftovers(folder: &Path, alone: &Alone) -> Result<(), PopulateError> {
+    if matches!(alone, Alone::Unknown) {
+        return Ok(());
+    }
     let entries = fs::read_dir(folder).map_err(PopulateError::io("read", folder))?;
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with("tmp-") {

@@ -56,8 +56,7 @@ impl Publish<'_> {
     /// What a build says of its tree, as far as it is so: packages' scripts can say it too, and it
     /// would have the tree fetched anew.
     pub(super) fn of_tree(&self, said: &Failure) -> Failure {
-        let seen = tree::marked(self.paths)
-            .and_then(|(marker, repositories)| Effective::new(self.plan, &marker, &repositories));
+        let seen = tree::marked(self.paths).and_then(|marked| Effective::new(self.plan, &marked));
         match seen {
             Err(seen) if seen.reason == FailureReason::TreeLost => seen,
             _ => bad_handover(&format!("the tree is there: {}", said.detail)),
@@ -66,8 +65,7 @@ impl Publish<'_> {
 
     /// Everything that can be said without copying.
     fn inspect(&self) -> Result<(Effective, Folder, Profile, Vec<String>), Failure> {
-        let (marker, repositories) = tree::marked(self.paths)?;
-        let effective = Effective::new(self.plan, &marker, &repositories)?;
+        let effective = Effective::new(self.plan, &tree::marked(self.paths)?)?;
         let output = self.work.folder(names::OUTPUT).map_err(|e| bad_handover(&e))?;
         let most = usize::try_from(self.plan.limits.output_files).unwrap_or(usize::MAX);
         let names = output.plain_files(most).map_err(|e| bad_handover(&e))?;

@@ -1,0 +1,84 @@
+//! One populate at a time in one folder: two would remove each other's temporary trees. The lock is
+//! the kernel's, so it is free however its holder ends.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
+
+use super::PopulateError;
+
+/// Name of the file that is locked. It stays: removing it would let two processes lock two files.
+const FILE: &str = ".populate.lock";
+/// Time between two tries.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Whether this process is alone in the folder.
+#[derive(Debug)]
+pub enum Alone {
+    /// For as long as the file is open.
+    Locked(#[expect(dead_code, reason = "held, never read")] File),
+    /// The volume knows no locks.
+    Unknown,
+}
+
+/// Takes the lock; nothing when another process has it.
+///
+/// # Errors
+/// When the folder or the file cannot be made.
+pub fn take(folder: &Path) -> Result<Option<Alone>, PopulateError> {
+    fs::create_dir_all(folder).map_err(PopulateError::io("make", folder))?;
+    let path = folder.join(FILE);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(PopulateError::io("open", &path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(Alone::Locked(file))),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some(Alone::Unknown)),
+        Err(error) => Err(PopulateError::io("lock", &path)(std::io::Error::from(error))),
+    }
+}
+
+/// Waits for the lock.
+///
+/// # Errors
+/// As [`take`]; [`PopulateError::Locked`] when the time is over.
+pub async fn wait(folder: &Path, deadline: Instant) -> Result<Alone, PopulateError> {
+    loop {
+        if let Some(alone) = take(folder)? {
+            return Ok(alone);
+        }
+        if Instant::now() >= deadline {
+            return Err(PopulateError::Locked);
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn two_do_not_fill_one_folder_at_a_time_and_the_second_waits_for_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("tree");
+        let first = take(&folder).unwrap().unwrap();
+        assert!(take(&folder).unwrap().is_none());
+        let over = wait(&folder, Instant::now()).await;
+        assert!(matches!(over, Err(PopulateError::Locked)));
+        let later = Instant::now() + Duration::from_secs(20);
+        let (second, ()) = tokio::join!(wait(&folder, later), async { drop(first) });
+        assert!(matches!(second, Ok(Alone::Locked(_))));
+    }
+}
