@@ -130,6 +130,8 @@ impl Cache {
         let entries = fs::read_dir(self.volume()).expect("the volume");
         let mut names: Vec<String> = entries
             .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            // The lock of whoever fills it is never removed.
+            .filter(|name| name != ".populate.lock")
             .collect();
         names.sort();
         names
