@@ -276,6 +276,10 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
         (Some(Stored::Final(result)), _) => Some(Step::Archive(result.clone())),
         (Some(_), None) => Some(Step::Look(Lookup::UnseenJob)),
         (Some(_), Some(true)) => Some(Step::Wait(SOON)),
+        // It was deleted because the attempt had failed, which the status says.
+        (Some(_), Some(false)) if facts.pods_alive && told(&facts.status, attempt).is_some() => {
+            Some(Step::Wait(SOON))
+        }
         (Some(_), Some(false)) if facts.pods_alive => Some(Step::Running {
             job: facts.status.job_name.clone().unwrap_or_default(),
             attempt,

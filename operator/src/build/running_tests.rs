@@ -88,3 +88,21 @@ fn an_eviction_is_named_although_its_pod_is_gone() {
     assert_eq!(failure.reason, FailureReason::PodFailed);
     assert!(failure.detail.contains("evicted"), "{}", failure.detail);
 }
+
+#[test]
+fn a_job_that_we_deleted_ourselves_takes_nothing_of_why_its_attempt_failed() {
+    let mut it = facts();
+    it.stored = Some(Stored::Nothing);
+    it.jobs = vec![job(1, JobState::Active, None)];
+    it.now = NOW + seconds(600);
+    tell(&mut it);
+    it.status.attempt = Some(1);
+    it.jobs.clear();
+    it.unseen_job = Some(false);
+    it.pods_alive = true;
+    assert_eq!(decide(&it), Step::Wait(SOON));
+    // Somebody else deleted it: that is news.
+    it.status = facts().status;
+    it.status.attempt = Some(1);
+    assert!(matches!(decide(&it), Step::Running { trouble: Some(_), .. }));
+}
