@@ -51,24 +51,7 @@ impl FileError {
 
 /// Reads at most `limit` bytes; a longer file is an error.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    bounded(File::open(path).map_err(FileError::io(path))?, path, limit)
-}
-
-/// As [`read_bounded`], of a file that strangers' programs may have put in the place of another: only
-/// a regular file is read, no link is followed, and a FIFO or device does not make the reader wait.
-pub fn read_untrusted(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from);
-    let file = File::from(opened.map_err(FileError::io(path))?);
-    if !file.metadata().map_err(FileError::io(path))?.is_file() {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-        return Err(FileError::Io { path: path.to_owned(), source });
-    }
-    bounded(file, path, limit)
-}
-
-fn bounded(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+    let file = File::open(path).map_err(FileError::io(path))?;
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::io(path))?;
     if bytes.len() as u64 > limit {

@@ -107,6 +107,11 @@ pub fn remote_lines(file: &str, package_manager: PackageManager) -> impl Iterato
     file.lines().filter(move |line| !is_local(line, package_manager))
 }
 
+/// URL of the feed of a line.
+pub fn url_of(line: &str) -> Option<&str> {
+    line.split_whitespace().find(|word| word.contains("://"))
+}
+
 /// Who brought which remote feed of a rewritten file.
 pub fn origins(file: &str, rewrite: &Rewrite<'_>) -> Origins {
     let own = rewrite.repositories.iter();
@@ -114,7 +119,7 @@ pub fn origins(file: &str, rewrite: &Rewrite<'_>) -> Origins {
         .map(|(name, url)| (name.clone(), moved(url, rewrite.public_url, rewrite.package_base_url)))
         .collect();
     let remote = remote_lines(file, rewrite.package_manager);
-    let urls = remote.filter_map(|line| line.split_whitespace().find(|word| word.contains("://")));
+    let urls = remote.filter_map(url_of);
     // A line of ours is the Distribution's when the tree has the same feed as well.
     let mut left: Vec<&str> = own.iter().map(|(_, url)| url.as_str()).collect();
     let others = urls.filter(|url| match left.iter().position(|own| own == url) {

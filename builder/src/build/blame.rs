@@ -7,14 +7,15 @@ use std::{
 };
 
 use asu_core::{
-    classify::Classifier, digest::Sha256Hex, plan::PackageManager, repositories_file::remote_lines,
+    classify::Classifier,
+    digest::Sha256Hex,
+    plan::PackageManager,
+    repositories_file::{remote_lines, url_of},
 };
 
-use super::Build;
+use super::{Build, indexes::MAX_INDEX};
 use crate::handover::Folder;
 
-/// Largest index, as it is stored and as text.
-const MAX_INDEX: u64 = 64 << 20;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// What comes before a deflated stream to make it one of gzip: no name, no time.
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
@@ -32,7 +33,7 @@ impl Build<'_> {
         let mut found = Vec::new();
         for line in remote_lines(&self.effective.repositories_file, kind) {
             let Some(index) = read(&dl, &index_name(line, kind)) else { continue };
-            let owner = self.effective.origins.owner(url_of(line));
+            let owner = self.effective.origins.owner(url_of(line).unwrap_or_default());
             if let Some(owner) = owner {
                 let listed = packages.iter().filter(|it| lists(&index, it, kind));
                 found.extend(listed.map(|package| (package.clone(), owner.to_owned())));
@@ -49,16 +50,12 @@ impl Build<'_> {
     }
 }
 
-fn url_of(line: &str) -> &str {
-    line.split_whitespace().find(|word| word.contains("://")).unwrap_or_default()
-}
-
 /// File of a feed's index in `dl/`: opkg takes the feed's name, apk the digest of its address.
 fn index_name(line: &str, package_manager: PackageManager) -> String {
     match package_manager {
         PackageManager::Opkg => line.split_whitespace().nth(1).unwrap_or_default().to_owned(),
         PackageManager::Apk => {
-            let digest = Sha256Hex::of(url_of(line).as_bytes()).to_string();
+            let digest = Sha256Hex::of(url_of(line).unwrap_or_default().as_bytes()).to_string();
             format!("APKINDEX.{}.tar.gz", digest.get(..8).unwrap_or_default())
         }
     }

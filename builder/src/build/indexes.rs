@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use asu_core::{digest::Sha256Hex, plan::PackageManager, repositories_file::remote_feeds};
 
-use crate::files::read_untrusted;
+use crate::handover::Folder;
 
-/// Largest index: that of the largest feed has 3 MB.
-const MAX_INDEX: u64 = 64 << 20;
+/// Largest index, as it is stored and as text: that of the largest feed has 3 MB.
+pub(super) const MAX_INDEX: u64 = 64 << 20;
 
 /// Digests of the remote feeds' indexes by file name.
 pub(super) fn read(
@@ -16,6 +16,7 @@ pub(super) fn read(
     repositories_file: &str,
     package_manager: PackageManager,
 ) -> BTreeMap<String, Sha256Hex> {
+    let Ok(folder) = Folder::open(dl) else { return BTreeMap::new() };
     let names = match package_manager {
         PackageManager::Opkg => remote_feeds(repositories_file, package_manager),
         PackageManager::Apk => apk_indexes(dl),
@@ -23,7 +24,8 @@ pub(super) fn read(
     names
         .into_iter()
         .filter_map(|name| {
-            let bytes = read_untrusted(&dl.join(&name), MAX_INDEX).ok()?;
+            // Packages' scripts ran beside it.
+            let bytes = folder.read(&name, MAX_INDEX).ok()?;
             Some((name, Sha256Hex::of(&bytes)))
         })
         .collect()
