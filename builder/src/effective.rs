@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::tree::{Marked, config_name};
 use asu_core::{
     build_key::{BuildKeyInput, build_key},
     classify::Origins,
@@ -11,11 +12,9 @@ use asu_core::{
     packages,
     plan::{BuildPlan, Marker},
     repositories_file::{self, Rewrite},
+    repository_keys::RepositoryKey,
     request::Filesystem,
 };
-use data_encoding::BASE64;
-
-use crate::tree::{Marked, config_name};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,13 +221,14 @@ fn key_files<'a>(keys: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String,
             files.insert(format!("custom-{number}.pem"), format!("{key}\n"));
             continue;
         }
-        let Some((fingerprint, line)) = usign_fingerprint(key) else {
+        let parsed = RepositoryKey::parse(key).ok();
+        let Some(usign @ RepositoryKey::Usign { fingerprint, .. }) = &parsed else {
             return Err(Failure::new(
                 FailureReason::Refused,
                 format!("Key {number} of repository_keys is neither PEM nor a usign public key"),
             ));
         };
-        let text = format!("untrusted comment: {fingerprint}\n{line}\n");
+        let text = usign.file();
         if files.insert(fingerprint.clone(), text.clone()).is_some_and(|other| other != text) {
             return Err(Failure::new(
                 FailureReason::Refused,
@@ -239,16 +239,10 @@ fn key_files<'a>(keys: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String,
     Ok(files)
 }
 
-/// Fingerprint of a usign public key: bytes 2 to 9 of its decoded last line of 42 bytes.
-fn usign_fingerprint(key: &str) -> Option<(String, &str)> {
-    let line = key.lines().last()?.trim();
-    let bytes = BASE64.decode(line.as_bytes()).ok()?;
-    let id = bytes.get(2..10).filter(|_| bytes.len() == 42)?;
-    (bytes.first_chunk::<2>() == Some(b"Ed")).then(|| (hex::encode(id), line))
-}
-
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64;
+
     use super::*;
 
     #[test]
