@@ -22,6 +22,11 @@ impl Order {
         let bytes = hasher.finish().to_bytes();
         Self(bytes.try_into().unwrap_or_default())
     }
+
+    /// The order that failed, of a failure that another order may not meet.
+    pub fn failed(reason: FailureReason, request: &Request) -> Option<Self> {
+        reason.hangs_on_order().then(|| Self::of(request))
+    }
 }
 
 /// What a client does.
@@ -31,6 +36,16 @@ pub enum Ask {
     Build(Order),
     /// It wants to know how far the image is: GET or HEAD.
     Look,
+}
+
+impl Ask {
+    /// Whether an outcome answers it that hangs on this order, if on any.
+    pub fn takes(self, order: Option<Order>) -> bool {
+        match self {
+            Self::Build(sent) => order.is_none_or(|failed| failed == sent),
+            Self::Look => true,
+        }
+    }
 }
 
 /// The newest known build of a request hash.
@@ -77,8 +92,7 @@ pub enum How {
 impl How {
     /// A failed build of `request`.
     pub fn failed(reason: FailureReason, request: &Request) -> Self {
-        let order = reason.hangs_on_order().then(|| Order::of(request));
-        Self::Failed { disposition: reason.disposition(), order }
+        Self::Failed { disposition: reason.disposition(), order: Order::failed(reason, request) }
     }
 }
 
@@ -140,9 +154,9 @@ impl Ended {
     /// Whether the outcome is one of what is asked for: a failure that another order of the packages
     /// may not meet answers nobody who sends another.
     pub fn fits(&self, ask: Ask) -> bool {
-        match (self.how, ask) {
-            (How::Failed { order: Some(failed), .. }, Ask::Build(sent)) => failed == sent,
-            _ => true,
+        match self.how {
+            How::Failed { order, .. } => ask.takes(order),
+            How::Succeeded { .. } => true,
         }
     }
 }

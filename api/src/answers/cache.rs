@@ -54,14 +54,10 @@ impl AnswerCache {
     pub fn get(&self, hash: &Sha256Hex, ask: Ask, now: Timestamp) -> Option<Arc<Rendered>> {
         let held = self.lock();
         let entry = held.entries.get(hash)?;
+        // A failure of another order is no answer.
         let fits = now < entry.until
-            && match ask {
-                Ask::Look => true,
-                // A failure of another order is no answer.
-                Ask::Build(sent) => {
-                    entry.counts && entry.answer.order.is_none_or(|failed| failed == sent)
-                }
-            };
+            && (entry.counts || ask == Ask::Look)
+            && ask.takes(entry.answer.order);
         fits.then(|| entry.answer.clone())
     }
 

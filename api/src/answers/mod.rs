@@ -69,7 +69,7 @@ pub async fn stored(state: &AppState, record: &BuildRecord) -> Rendered {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             stage: "failed",
             uid,
-            order: failure.reason.hangs_on_order().then(|| Order::of(&record.facts.request)),
+            order: Order::failed(failure.reason, &record.facts.request),
             body: bytes(&failed::body(state, record, failure).await),
         },
     }
