@@ -2,11 +2,14 @@
 
 use asu_core::{
     plan::Workspace,
+    queue::Priority,
     request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request},
 };
 
 use crate::{
-    firmware_build::{DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec},
+    firmware_build::{
+        BuildPriority, DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec,
+    },
     image_builder_cache::CacheWorkspace,
 };
 
@@ -19,6 +22,16 @@ pub enum BadSpec {
     /// The digest of the first-boot script is malformed.
     #[error("spec.request.defaults.sha256: {0}")]
     Digest(#[from] asu_core::digest::NotADigest),
+}
+
+impl From<BuildPriority> for Priority {
+    fn from(priority: BuildPriority) -> Self {
+        match priority {
+            BuildPriority::Low => Self::Low,
+            BuildPriority::Normal => Self::Normal,
+            BuildPriority::High => Self::High,
+        }
+    }
 }
 
 impl From<Filesystem> for FilesystemSpec {

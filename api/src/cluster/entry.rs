@@ -11,7 +11,7 @@ use asu_core::{
 use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild};
 use jiff::Timestamp;
 use kube::{Resource, api::ObjectMeta};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::IntoDeserializer as _};
 
 /// A FirmwareBuild as the API reads it: the fields that it needs, and words as they are. A newer
 /// version of the operator may write words that this program does not know, and one such object must
@@ -34,7 +34,8 @@ pub struct SeenBuild {
 #[serde(rename_all = "camelCase", default)]
 pub struct SeenSpec {
     pub request_hash: String,
-    pub priority: Option<String>,
+    #[serde(deserialize_with = "known_or_default")]
+    pub priority: BuildPriority,
     pub request: SeenRequest,
 }
 
@@ -71,22 +72,28 @@ pub struct SeenCondition {
     pub reason: String,
 }
 
+/// A word of a newer version counts as none.
+fn known_or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    let word = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    let known: Result<T, serde::de::value::Error> = T::deserialize(word.into_deserializer());
+    Ok(known.unwrap_or_default())
+}
+
 impl SeenBuild {
     /// What is seen of a build that was created here.
     pub fn of(build: &FirmwareBuild) -> Self {
         let defaults = build.spec.request.defaults.as_ref();
         let defaults =
             defaults.map(|defaults| SeenDefaults { secret_name: defaults.secret_name.clone() });
-        let word = match build.spec.priority {
-            BuildPriority::Low => "Low",
-            BuildPriority::Normal => "Normal",
-            BuildPriority::High => "High",
-        };
         Self {
             metadata: build.metadata.clone(),
             spec: SeenSpec {
                 request_hash: build.spec.request_hash.clone(),
-                priority: Some(word.to_owned()),
+                priority: build.spec.priority,
                 request: SeenRequest { defaults },
             },
             status: None,
@@ -159,11 +166,7 @@ impl Entry {
             resource_version: build.metadata.resource_version.clone()?,
             hash,
             created: build.metadata.creation_timestamp.as_ref()?.0,
-            priority: match build.spec.priority.as_deref() {
-                Some("Low") => Priority::Low,
-                Some("High") => Priority::High,
-                _ => Priority::Normal,
-            },
+            priority: build.spec.priority.into(),
             deleting: build.metadata.deletion_timestamp.is_some(),
             accepted: holds(BuildCondition::Accepted),
             turned_away: verdict.is_some_and(|it| it.reason == FailureReason::QueueFull.as_str()),

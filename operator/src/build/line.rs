@@ -7,9 +7,9 @@ use std::{
 
 use asu_core::{
     line::{Line, sequence},
-    queue::{Priority, Waiting},
+    queue::Waiting,
 };
-use asu_crds::{BuildCondition, BuildPriority, FirmwareBuild, condition, is_true, labels};
+use asu_crds::{BuildCondition, FirmwareBuild, condition, is_true, labels};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use super::{
@@ -134,11 +134,7 @@ fn waits(build: &FirmwareBuild) -> bool {
 
 /// The entry of a build.
 fn entry(build: &FirmwareBuild) -> Entry {
-    let priority = match build.spec.priority {
-        BuildPriority::Low => Priority::Low,
-        BuildPriority::Normal => Priority::Normal,
-        BuildPriority::High => Priority::High,
-    };
+    let priority = build.spec.priority.into();
     let since = build.creation_timestamp().map_or(jiff::Timestamp::MAX, |time| time.0);
     let noted = build.status.as_ref().and_then(|status| status.sequence);
     let sequence = sequence(noted, build.resource_version().as_deref());
