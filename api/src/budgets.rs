@@ -22,8 +22,6 @@ pub enum Wait {
 }
 
 impl Wait {
-    const ALL: [Self; 4] = [Self::Creation, Self::Poll, Self::File, Self::Log];
-
     /// One in so many of the requests that are worked on. Together they are less than all, so that
     /// what is answered from memory always finds a place.
     fn share(self) -> usize {
@@ -35,7 +33,8 @@ impl Wait {
     }
 }
 
-/// Objects that are created at a time. Equal requests share one creation.
+/// Creations at a time, those of equal requests included, which take turns. Each holds its request,
+/// of at most 160 KiB, whether or not its client is still there.
 const CREATIONS: usize = 128;
 /// Longest wait for the creation of others.
 const CREATION_WITHIN: Duration = Duration::from_secs(8);
@@ -43,8 +42,12 @@ const CREATION_WITHIN: Duration = Duration::from_secs(8);
 /// See the module.
 #[derive(Debug)]
 pub struct Budgets {
-    waits: Vec<(Wait, Arc<Semaphore>)>,
-    creations: Arc<Semaphore>,
+    creation: Arc<Semaphore>,
+    poll: Arc<Semaphore>,
+    file: Arc<Semaphore>,
+    log: Arc<Semaphore>,
+    /// Of those that wait for a creation, the ones that create.
+    creating: Arc<Semaphore>,
 }
 
 impl Budgets {
@@ -52,8 +55,11 @@ impl Budgets {
     pub fn new(requests: usize) -> Self {
         let budget = |wait: Wait| Arc::new(Semaphore::new((requests / wait.share()).max(1)));
         Self {
-            waits: Wait::ALL.iter().map(|wait| (*wait, budget(*wait))).collect(),
-            creations: Arc::new(Semaphore::new(CREATIONS)),
+            creation: budget(Wait::Creation),
+            poll: budget(Wait::Poll),
+            file: budget(Wait::File),
+            log: budget(Wait::Log),
+            creating: Arc::new(Semaphore::new(CREATIONS)),
         }
     }
 
@@ -62,9 +68,13 @@ impl Budgets {
     /// # Errors
     /// [`ApiError::Busy`] at once when there is none.
     pub fn enter(&self, wait: Wait) -> Result<OwnedSemaphorePermit, ApiError> {
-        let budget = self.waits.iter().find(|(of, _)| *of == wait).map(|(_, budget)| budget);
-        let place = budget.and_then(|budget| budget.clone().try_acquire_owned().ok());
-        place.ok_or(ApiError::Busy)
+        let budget = match wait {
+            Wait::Creation => &self.creation,
+            Wait::Poll => &self.poll,
+            Wait::File => &self.file,
+            Wait::Log => &self.log,
+        };
+        budget.clone().try_acquire_owned().map_err(|_| ApiError::Busy)
     }
 
     /// A place among the objects that are being created. The work that holds it may go on when its
@@ -73,7 +83,7 @@ impl Budgets {
     /// # Errors
     /// [`ApiError::Busy`] when there is none for eight seconds.
     pub async fn create(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        match tokio::time::timeout(CREATION_WITHIN, self.creations.clone().acquire_owned()).await {
+        match tokio::time::timeout(CREATION_WITHIN, self.creating.clone().acquire_owned()).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(ApiError::Busy),
         }
@@ -84,10 +94,12 @@ impl Budgets {
 mod tests {
     use super::*;
 
+    const ALL: [Wait; 4] = [Wait::Creation, Wait::Poll, Wait::File, Wait::Log];
+
     #[test]
     fn all_budgets_together_leave_places_for_what_is_answered_from_memory() {
         for requests in [16, 100, 1024] {
-            let taken: usize = Wait::ALL.iter().map(|wait| requests / wait.share()).sum();
+            let taken: usize = ALL.iter().map(|wait| requests / wait.share()).sum();
             assert!(taken < requests, "{requests}");
         }
     }

@@ -107,6 +107,11 @@ impl Index {
         self.line.len().saturating_add(unseen).saturating_add(coming)
     }
 
+    /// Number of builds that wait, when it is more than `most`.
+    pub(super) fn beyond(&self, most: usize) -> Option<usize> {
+        Some(self.waiting()).filter(|waiting| *waiting > most)
+    }
+
     /// Those of the watch that wait.
     pub(super) fn line(&self) -> &Line {
         &self.line

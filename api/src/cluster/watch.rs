@@ -65,8 +65,7 @@ impl Watch {
     /// The number of builds that wait.
     pub fn reserve(self: &Arc<Self>, hash: &Sha256Hex, most: usize) -> Result<Reservation, usize> {
         let mut index = self.write();
-        let waiting = index.waiting();
-        if waiting > most {
+        if let Some(waiting) = index.beyond(most) {
             return Err(waiting);
         }
         index.reserved.insert(hash.clone());
@@ -77,8 +76,7 @@ impl Watch {
     /// is about to be created: whoever asks for the same is answered for that.
     pub fn is_full_for(&self, hash: &Sha256Hex, most: usize) -> Option<usize> {
         let index = self.read();
-        let waiting = index.waiting();
-        (waiting > most && !index.reserved.contains(hash)).then_some(waiting)
+        index.beyond(most).filter(|_| !index.reserved.contains(hash))
     }
 
     pub(super) async fn follow(&self, builds: Api<SeenBuild>) {
