@@ -256,25 +256,29 @@ fn evict(
         held.into_iter().partition(|(_, usage)| usage.is_stale(now));
     stale.sort_by_key(|(set, usage)| (usage.last_used(), Reverse(set.bytes)));
     let low = percent(space.capacity, policy.low_water_percent);
-    let mut evicted = Vec::new();
-    for entry in stale {
-        if used <= low {
-            break;
-        }
-        used = used.saturating_sub(entry.0.bytes);
-        evicted.push(deletion(entry));
-    }
+    let mut evicted = give_up(stale, &mut used, |used| used > low);
     fresh.retain(|(_, usage)| usage.is_last_resort(policy, now));
     // Those that were never sent come first: nobody fetched them.
     fresh.sort_by_key(|(set, usage)| (usage.last_served, usage.finished_at, Reverse(set.bytes)));
-    for entry in fresh {
-        if used < high {
+    evicted.extend(give_up(fresh, &mut used, |used| used >= high));
+    evicted
+}
+
+/// Gives up one set after the other for as long as too much is `used`.
+fn give_up(
+    sets: Vec<(&FileSet, Use)>,
+    used: &mut u64,
+    is_too_much: impl Fn(u64) -> bool,
+) -> Vec<Deletion> {
+    let mut given_up = Vec::new();
+    for entry in sets {
+        if !is_too_much(*used) {
             break;
         }
-        used = used.saturating_sub(entry.0.bytes);
-        evicted.push(deletion(entry));
+        *used = used.saturating_sub(entry.0.bytes);
+        given_up.push(deletion(entry));
     }
-    evicted
+    given_up
 }
 
 fn percent(of: u64, percent: u8) -> u64 {

@@ -122,7 +122,7 @@ async fn claim(
            on conflict (build_key) do update set claimed_until = excluded.claimed_until
            returning deleting_since is not null as "deleting!""#,
         built.build_key.as_str(),
-        to_bigint(built.files.iter().map(|file| file.size).sum())
+        to_bigint(size(built))
     )
     .fetch_one(&mut *tx)
     .await?;
@@ -171,11 +171,10 @@ async fn is_archived(tx: &mut PgConnection, facts: &BuildFacts) -> Result<bool, 
 
 async fn insert_files(tx: &mut PgConnection, built: &Built) -> Result<(), StoreError> {
     let key = built.build_key.as_str();
-    let bytes: u64 = built.files.iter().map(|file| file.size).sum();
     sqlx::query!(
         "insert into file_sets (build_key, bytes) values ($1, $2) on conflict do nothing",
         key,
-        to_bigint(bytes)
+        to_bigint(size(built))
     )
     .execute(&mut *tx)
     .await?;
@@ -255,11 +254,13 @@ fn outcome(ending: &Ending) -> &'static str {
     }
 }
 
+/// Bytes of the files of a success.
+fn size(built: &Built) -> u64 {
+    built.files.iter().map(|file| file.size).sum()
+}
+
 fn bytes(facts: &BuildFacts) -> u64 {
-    let files = facts
-        .ending
-        .built()
-        .map_or(0, |built| built.files.iter().map(|file| file.size).sum::<u64>());
+    let files = facts.ending.built().map_or(0, size);
     files.saturating_add(facts.log.as_ref().map_or(0, |log| log.size))
 }
 

@@ -366,9 +366,9 @@ fn build(number: usize) -> Result<FirmwareBuild, Error> {
         packages,
         ..RequestSpec::default()
     };
-    let hash = request_hash(&request.to_request().map_err(missing)?);
     // In canonical order, as the API writes it.
     let canonical = request.to_request().map_err(missing)?;
+    let hash = request_hash(&canonical);
     let request = RequestSpec::from_request(&canonical, "");
     let spec = FirmwareBuildSpec {
         request,
