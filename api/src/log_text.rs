@@ -4,6 +4,7 @@
 
 use std::io;
 
+use asu_core::build_log::Ends;
 use asu_store::{
     artifacts::{ArtifactError, ArtifactStore},
     model::BuildRecord,
@@ -102,29 +103,29 @@ impl LogText {
     }
 }
 
-/// The last `most` bytes of a log, from the beginning of a line.
+/// The ends of standard output and standard error of a build: at most `most` bytes of each, from the
+/// beginning of a line. Empty without a log.
 ///
 /// # Errors
 /// When the store is away or the log is damaged.
-pub async fn tail(state: &AppState, record: &BuildRecord, most: usize) -> Result<String, ApiError> {
+pub async fn ends(
+    state: &AppState,
+    record: &BuildRecord,
+    most: usize,
+) -> Result<(String, String), ApiError> {
     let _place = state.tails.acquire().await.map_err(|_| ApiError::Internal)?;
     match LogText::open(&state.artifacts, record).await? {
-        Some(log) => last(log, most).await,
-        None => Ok(String::new()),
+        Some(log) => ends_of(log, most).await,
+        None => Ok(<(String, String)>::default()),
     }
 }
 
-async fn last(mut log: LogText, most: usize) -> Result<String, ApiError> {
-    let (mut end, mut cut) = (Vec::new(), false);
+async fn ends_of(mut log: LogText, most: usize) -> Result<(String, String), ApiError> {
+    let mut ends = Ends::new(most);
     while let Some(piece) = log.next().await? {
-        end.extend_from_slice(&piece);
-        if let Some(more) = end.len().checked_sub(most).filter(|more| *more > 0) {
-            end.drain(..more);
-            cut = true;
-        }
+        ends.piece(&piece);
     }
-    let line = if cut { end.iter().position(|b| *b == b'\n').map_or(0, |n| n + 1) } else { 0 };
-    Ok(String::from_utf8_lossy(end.get(line..).unwrap_or_default()).into_owned())
+    Ok(ends.finish())
 }
 
 #[cfg(test)]
@@ -143,16 +144,17 @@ mod tests {
         zstd::encode_all(text, 3).unwrap()
     }
 
-    async fn tail_of(text: &str, most: usize) -> String {
-        last(log(&packed(text.as_bytes())), most).await.unwrap()
+    #[tokio::test]
+    async fn the_streams_of_a_log_are_told_apart_and_each_ends_with_its_last_lines() {
+        let text = "out 1\n\u{2}err 1\nout 2\n\u{2}err 2\n";
+        let (stdout, stderr) = ends_of(log(&packed(text.as_bytes())), 8).await.unwrap();
+        assert_eq!((stdout.as_str(), stderr.as_str()), ("out 2\n", "err 2\n"));
     }
 
     #[tokio::test]
-    async fn the_end_of_a_log_begins_with_a_whole_line() {
-        assert_eq!(tail_of("one\ntwo\nthree\n", 8).await, "three\n");
-        assert_eq!(tail_of("one\ntwo\n", 100).await, "one\ntwo\n");
-        assert_eq!(tail_of("one long line", 4).await, "line");
-        assert_eq!(tail_of("", 4).await, "");
+    async fn a_log_of_an_older_builder_is_all_standard_output() {
+        let (stdout, stderr) = ends_of(log(&packed(b"one\ntwo\n")), 100).await.unwrap();
+        assert_eq!((stdout.as_str(), stderr.as_str()), ("one\ntwo\n", ""));
     }
 
     #[tokio::test]
@@ -179,10 +181,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_damaged_log_is_an_error_and_no_shorter_text() {
-        assert!(last(log(b"not zstd"), 10).await.is_err());
+        assert!(ends_of(log(b"not zstd"), 10).await.is_err());
         let whole = packed(b"some text of a build");
-        assert!(last(log(&whole[..whole.len() - 1]), 10).await.is_err());
-        assert!(last(log(b""), 10).await.is_err());
+        assert!(ends_of(log(&whole[..whole.len() - 1]), 10).await.is_err());
+        assert!(ends_of(log(b""), 10).await.is_err());
     }
 
     #[tokio::test]
@@ -190,6 +192,6 @@ mod tests {
         let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
         encoder.window_log(WINDOW + 1).unwrap();
         io::Write::write_all(&mut encoder, b"text").unwrap();
-        assert!(last(log(&encoder.finish().unwrap()), 10).await.is_err());
+        assert!(ends_of(log(&encoder.finish().unwrap()), 10).await.is_err());
     }
 }

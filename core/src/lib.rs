@@ -7,6 +7,7 @@
 pub mod admission;
 pub mod answer;
 pub mod build_key;
+pub mod build_log;
 pub mod cache;
 pub mod catalog;
 pub mod classify;

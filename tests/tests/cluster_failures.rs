@@ -126,7 +126,13 @@ async fn a_failure_is_told_to_head_and_get_as_to_post() {
     assert_eq!(head.headers["x-imagebuilder-status"], "failed");
     let get = system.router.get(ended.hash()).await.unwrap();
     assert_eq!(get.body["detail"], ended.answer.body["detail"]);
-    assert!(get.body["stdout"].is_string() && get.body["stderr"].is_string(), "{}", get.body);
+    let stream = |name: &str| get.body[name].as_str().unwrap_or_default().to_owned();
+    assert!(stream("stdout").contains("$ make"), "{}", get.body);
+    assert!(stream("stderr").contains("fixture-no-such-package"), "{}", get.body);
+    let (_, log) = system.router.text(&format!("{path}/log")).await.unwrap();
+    let stderr = stream("stderr");
+    let last = stderr.lines().last().unwrap_or_default();
+    assert!(log.lines().any(|line| line == last), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! 500: a stored failure, with the end of its log.
+//! 500: a stored failure, with the ends of what its build printed.
 
 use asu_core::failure::Failure;
 use asu_store::model::BuildRecord;
@@ -7,22 +7,22 @@ use serde_json::{Value, json};
 use super::{request::request, success::iso};
 use crate::{log_text, state::AppState};
 
-/// Bytes of the log's end that an answer carries: enough for what make prints about an error.
-const TAIL: usize = 32 * 1024;
+/// Most bytes of each stream that an answer carries: enough for what make prints about an error.
+const STREAM: usize = 32 * 1024;
 
 pub(super) async fn body(state: &AppState, record: &BuildRecord, failure: &Failure) -> Value {
     // Without its log a failure still says what it was.
-    let tail = match log_text::tail(state, record, TAIL).await {
-        Ok(tail) => tail,
+    let ends = match log_text::ends(state, record, STREAM).await {
+        Ok(ends) => ends,
         Err(error) => {
             tracing::warn!(uid = record.facts.uid, %error, "a failure is answered without its log");
-            String::new()
+            <(String, String)>::default()
         }
     };
-    render(record, failure, &tail)
+    render(record, failure, &ends)
 }
 
-fn render(record: &BuildRecord, failure: &Failure, tail: &str) -> Value {
+fn render(record: &BuildRecord, failure: &Failure, (stdout, stderr): &(String, String)) -> Value {
     let facts = &record.facts;
     json!({
         "status": 500,
@@ -32,7 +32,7 @@ fn render(record: &BuildRecord, failure: &Failure, tail: &str) -> Value {
         "request_hash": facts.request_hash,
         "enqueued_at": iso(facts.times.created),
         "request": request(&facts.request),
-        "stdout": tail,
-        "stderr": "",
+        "stdout": stdout,
+        "stderr": stderr,
     })
 }

@@ -1,5 +1,6 @@
 //! `GET /api/v1/build/{hash}/log`: what a build printed.
 
+use asu_core::build_log::Unmark;
 use asu_store::BuildRepository as _;
 use axum::{
     Extension,
@@ -65,10 +66,13 @@ pub async fn log_get(
     let place = (place, sent);
     let mut log = LogText::open(&state.artifacts, &record).await?.ok_or(NO_LOG)?;
     // A log that cannot be read is an error, not an answer that breaks off.
-    let first = log.next().await?.unwrap_or_default();
-    let rest = stream::try_unfold((log, place), |(mut log, place)| async move {
-        Ok(log.next().await?.map(|piece| (piece, (log, place))))
-    });
+    let mut unmark = Unmark::default();
+    let first = unmark.piece(&log.next().await?.unwrap_or_default()).into();
+    let rest =
+        stream::try_unfold((log, unmark, place), |(mut log, mut unmark, place)| async move {
+            let piece = log.next().await?.map(|piece| Bytes::from(unmark.piece(&piece)));
+            Ok(piece.map(|piece| (piece, (log, unmark, place))))
+        });
     let first = stream::once(async { Ok::<Bytes, ApiError>(first) });
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use asu_core::{
+    build_log::Unmark,
     make_info::{self, MakeInfo},
     plan::PackageManager,
     request::Filesystem,
@@ -136,7 +137,8 @@ fn open_keys(tree: &Path) -> std::io::Result<()> {
 }
 
 fn last_lines(log_file: &Path) -> String {
-    let text = fs::read_to_string(log_file).unwrap_or_default();
+    let text = Unmark::default().piece(&fs::read(log_file).unwrap_or_default());
+    let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("[asu]")).collect();
     let from = lines.len().saturating_sub(12);
     lines.get(from..).unwrap_or_default().join(" | ")

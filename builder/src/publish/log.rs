@@ -3,6 +3,7 @@
 use std::{fs::File, io::Read as _};
 
 use asu_core::{
+    build_log::{Stream, marked},
     plan::paths as names,
     result::{StoredLog, store_keys},
 };
@@ -16,8 +17,14 @@ const SLACK: u64 = 4096;
 /// Level of zstd: a log of 8 MB takes some 50 ms.
 const LEVEL: i32 = 3;
 
-/// Text of the log and a last line of ours.
-pub(super) fn read(work: &Folder, opened: Option<File>, limit: u64, last_word: &str) -> Vec<u8> {
+/// Text of the log and a last line of ours, which is one of standard error where the build failed.
+pub(super) fn read(
+    work: &Folder,
+    opened: Option<File>,
+    limit: u64,
+    stream: Stream,
+    last_word: &str,
+) -> Vec<u8> {
     let file = opened.or_else(|| work.file(names::LOG).ok());
     let mut text = Vec::new();
     if let Some(file) = file {
@@ -28,7 +35,9 @@ pub(super) fn read(work: &Folder, opened: Option<File>, limit: u64, last_word: &
         text.push(b'\n');
     }
     // `build` says the same about a failure that it found itself.
-    let last_line = format!("[asu] {last_word}\n").into_bytes();
+    let last_word = format!("[asu] {last_word}");
+    let (mark, last_word) = marked(stream, last_word.as_bytes());
+    let last_line = [mark, last_word, b"\n"].concat();
     if !text.ends_with(&last_line) {
         text.extend_from_slice(&last_line);
     }

@@ -11,6 +11,7 @@ mod wait;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use asu_core::{
+    build_log::Stream,
     digest::Sha256Hex,
     failure::{Disposition, Failure, FailureReason},
     plan::{BuildPlan, PLAN_SCHEMA, paths as names},
@@ -134,7 +135,8 @@ impl Publish<'_> {
             }
             Err(failure) => format!("{}: {}", failure.reason, failure.detail),
         };
-        let text = log::read(self.work, log, self.plan.limits.log_bytes, &last_word);
+        let stream = if verdict.is_ok() { Stream::Stdout } else { Stream::Stderr };
+        let text = log::read(self.work, log, self.plan.limits.log_bytes, stream, &last_word);
         let final_result = match &verdict {
             Ok(_) => true,
             Err(failure) => failure.reason.disposition() == Disposition::Request,

@@ -6,7 +6,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use asu_core::classify::{Classifier, Origins};
+use asu_core::{
+    build_log::{Stream, marked},
+    classify::{Classifier, Origins},
+};
 
 /// How a note about dropped bytes begins.
 pub const DROPPED_NOTE: &str = "[asu] dropped from the middle of this log: ";
@@ -51,17 +54,20 @@ impl Log {
     }
 
     /// Adds a line of a command's output (without its end) and classifies it.
-    pub fn line(&self, line: &[u8]) {
+    pub fn line(&self, stream: Stream, line: &[u8]) {
         let mut inner = self.inner();
         inner.classifier.line(&String::from_utf8_lossy(line));
-        inner.write(line);
-        inner.write(b"\n");
+        inner.write_line(stream, line);
     }
 
     /// Adds a line of our own.
     pub fn note(&self, text: &str) {
-        let mut inner = self.inner();
-        inner.write(format!("[asu] {text}\n").as_bytes());
+        self.inner().write_line(Stream::Stdout, format!("[asu] {text}").as_bytes());
+    }
+
+    /// Adds a line that says why the build failed.
+    pub fn note_failure(&self, text: &str) {
+        self.inner().write_line(Stream::Stderr, format!("[asu] {text}").as_bytes());
     }
 
     /// Says who brought which feed. What the lines so far have shown is forgotten.
@@ -95,6 +101,13 @@ impl Log {
 }
 
 impl Inner {
+    fn write_line(&mut self, stream: Stream, line: &[u8]) {
+        let (mark, text) = marked(stream, line);
+        self.write(mark);
+        self.write(text);
+        self.write(b"\n");
+    }
+
     fn write(&mut self, bytes: &[u8]) {
         let fits = usize::try_from(self.head_left).unwrap_or(usize::MAX);
         let (head, rest) = bytes.split_at(bytes.len().min(fits));
@@ -140,7 +153,7 @@ mod tests {
         let sink = Sink::default();
         let log = Log::new(Box::new(sink.clone()), most);
         for line in lines {
-            log.line(line.as_bytes());
+            log.line(Stream::Stdout, line.as_bytes());
         }
         log.finish();
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
@@ -164,8 +177,8 @@ mod tests {
     #[test]
     fn dropped_lines_are_classified_too() {
         let log = Log::new(Box::new(std::io::sink()), 8);
-        log.line(b"write: No space left on device");
-        log.line(&[b'x'; 100]);
+        log.line(Stream::Stderr, b"write: No space left on device");
+        log.line(Stream::Stdout, &[b'x'; 100]);
         assert!(log.take_classifier().spoiled().is_some());
     }
 

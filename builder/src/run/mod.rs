@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use asu_core::build_log::Stream;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 pub use log::{DROPPED_NOTE, Log};
@@ -118,7 +119,7 @@ impl Runner {
             .stderr(err_writer)
             .spawn()?;
         // The command's own ends of the pipes were closed with `Command`; readers see the end.
-        let readers = [self.reader(out, true), self.reader(err, false)];
+        let readers = [self.reader(out, Stream::Stdout), self.reader(err, Stream::Stderr)];
         let ended = self.wait(&mut child)?;
         kill_group(&child);
         if self.reap {
@@ -152,9 +153,9 @@ impl Runner {
         command
     }
 
-    fn reader(&self, pipe: PipeReader, capture: bool) -> JoinHandle<String> {
+    fn reader(&self, pipe: PipeReader, stream: Stream) -> JoinHandle<String> {
         let log = Arc::clone(&self.log);
-        std::thread::spawn(move || output::read(pipe, &log, capture))
+        std::thread::spawn(move || output::read(pipe, &log, stream))
     }
 
     fn wait(&self, child: &mut Child) -> io::Result<Ended> {
@@ -194,12 +195,12 @@ impl Runner {
     fn note_end(&self, ended: &Ended) {
         match ended {
             Ended::Exit(0) => {}
-            Ended::Exit(code) => self.log.note(&format!("exit code {code}")),
-            Ended::Signal(signal) => self.log.note(&format!("ended by signal {signal}")),
-            Ended::TimedOut => self.log.note("killed: it took too long"),
-            Ended::Stalled(_) => self.log.note("killed: a download took too long"),
-            Ended::NoSpace => self.log.note("killed: it used too much space"),
-            Ended::Stopped => self.log.note("killed: the pod is being stopped"),
+            Ended::Exit(code) => self.log.note_failure(&format!("exit code {code}")),
+            Ended::Signal(signal) => self.log.note_failure(&format!("ended by signal {signal}")),
+            Ended::TimedOut => self.log.note_failure("killed: it took too long"),
+            Ended::Stalled(_) => self.log.note_failure("killed: a download took too long"),
+            Ended::NoSpace => self.log.note_failure("killed: it used too much space"),
+            Ended::Stopped => self.log.note_failure("killed: the pod is being stopped"),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use asu_core::build_log::Stream;
+
 use super::Log;
 
 /// Most bytes of a command's standard output that are kept for reading.
@@ -15,8 +17,8 @@ const MAX_LINE: usize = 64 << 10;
 /// How long output of processes that could not be killed is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Hands every line to the log, and answers the text when it is captured.
-pub(super) fn read(mut pipe: PipeReader, log: &Log, capture: bool) -> String {
+/// Hands every line to the log, and answers the text of standard output.
+pub(super) fn read(mut pipe: PipeReader, log: &Log, stream: Stream) -> String {
     let mut captured = Vec::new();
     let mut line = Vec::new();
     let mut buffer = vec![0; 64 << 10];
@@ -27,7 +29,7 @@ pub(super) fn read(mut pipe: PipeReader, log: &Log, capture: bool) -> String {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(_) => break,
         };
-        if capture {
+        if stream == Stream::Stdout {
             let room = MAX_CAPTURE.saturating_sub(captured.len()).min(bytes.len());
             captured.extend_from_slice(bytes.get(..room).unwrap_or_default());
         }
@@ -35,13 +37,13 @@ pub(super) fn read(mut pipe: PipeReader, log: &Log, capture: bool) -> String {
             let end = piece.last() == Some(&b'\n');
             line.extend_from_slice(piece.strip_suffix(b"\n").unwrap_or(piece));
             if end || line.len() >= MAX_LINE {
-                log.line(&line);
+                log.line(stream, &line);
                 line.clear();
             }
         }
     }
     if !line.is_empty() {
-        log.line(&line);
+        log.line(stream, &line);
     }
     String::from_utf8_lossy(&captured).into_owned()
 }

@@ -273,12 +273,12 @@ async fn a_failure_of_the_request_is_given_again_and_one_of_the_surroundings_is_
     assert_eq!(answer.status, 500);
     assert_eq!(answer.json["detail"], "Error: Impossible package selection: missing (nope)");
     assert_eq!(answer.json["imagebuilder_status"], "failed");
-    assert_eq!(answer.json["stdout"], samples::LOG);
-    assert_eq!(answer.json["stderr"], "");
+    assert_eq!(answer.json["stdout"], "line one\n");
+    assert_eq!(answer.json["stderr"], "the build says why\n");
     assert_eq!(answer.hash(), hash);
     assert_eq!(answer.header("x-imagebuilder-status"), "failed");
     let log = api.get(&format!("/api/v1/build/{hash}/log")).await;
-    assert_eq!((log.status, log.bytes.as_slice()), (200, samples::LOG.as_bytes()));
+    assert_eq!((log.status, log.bytes.as_slice()), (200, &b"line one\nthe build says why\n"[..]));
     assert!(log.header("content-type").starts_with("text/plain"));
     world
         .archive_with("uid-2", &hash, samples::failure(FailureReason::NoSpace), |it| {

@@ -14,7 +14,7 @@ pub const IMAGE: &str = "openwrt-24.10.7-0123456789ab-ath79-generic-dev_a-squash
 pub const IMAGE_BYTES: &[u8] = b"hello image";
 /// Revision of the one version.
 pub const VERSION_CODE: &str = "r29197-ab4c7d6af7";
-pub const LOG: &str = "line one\nthe build says why\n";
+pub const LOG: &str = "line one\n\u{2}the build says why\n";
 
 /// A request that the catalog allows.
 pub fn body() -> Value {
