@@ -1,13 +1,17 @@
 //! What an unpacked ImageBuilder says about itself, read from its files.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use asu_core::{
     digest::Sha256Hex,
     failure::{Failure, FailureReason},
+    image_size::Devices,
     plan::{Marker, PackageManager},
     repositories_file,
-    request::Filesystem,
+    request::{Filesystem, Request},
 };
 
 use crate::{
@@ -17,6 +21,9 @@ use crate::{
 
 /// Largest text file of a tree that is read: `.config` has 0.3 MB, the Makefile 20 kB.
 const MAX_TEXT: u64 = 4 << 20;
+
+/// Maximum number of files with definitions of devices; the largest board has some 30.
+const MAX_DEVICE_FILES: usize = 200;
 
 /// Goals behind `manifest` and `image`, of which a single resolution is made.
 const INNER_GOALS: [&str; 5] =
@@ -74,6 +81,31 @@ pub fn marked(paths: &Paths) -> Result<Marked, Failure> {
         None
     };
     Ok(Marked { marker, repositories, key })
+}
+
+/// How many bytes an image of the request's device may have, as far as the tree says it.
+pub fn image_size(tree: &Path, request: &Request) -> Option<u64> {
+    let board = request.target.split('/').next()?;
+    let folder = tree.join("target/linux").join(board).join("image");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension().is_some_and(|end| end == "mk") || path.ends_with("Makefile")
+        })
+        .take(MAX_DEVICE_FILES)
+        .collect();
+    // The subtarget's own files last: they decide where two subtargets define one device.
+    let subtarget = request.target.split('/').nth(1).unwrap_or_default();
+    let is_own = |path: &Path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(subtarget))
+    };
+    files.sort_by_key(|path| (is_own(path), path.clone()));
+    let mut devices = Devices::default();
+    for file in files {
+        devices.read(&read_text(&file, MAX_TEXT).unwrap_or_default());
+    }
+    devices.image_size(&request.profile)
 }
 
 /// The tree's `.config`.

@@ -22,11 +22,13 @@ macro_rules! pattern {
 
 mod feeds;
 mod killed;
+mod too_big;
 
 pub use feeds::Origins;
 
 use feeds::Feeds;
 use killed::Killed;
+use too_big::TooBig;
 
 /// Most names of one kind that are remembered; a log names more only when everything is broken.
 const MAX_NAMES: usize = 100;
@@ -39,7 +41,7 @@ pub struct Classifier {
     disk: Disk,
     feeds: Feeds,
     killed: Killed,
-    too_big: Option<String>,
+    too_big: Option<TooBig>,
     scripts: BTreeSet<String>,
     missing: BTreeSet<String>,
     conflicts: BTreeSet<String>,
@@ -76,11 +78,6 @@ pattern!(
     r"Input/output error|Stale file handle|Stale NFS file handle|Transport endpoint is not connected"
 );
 pattern!(READ_ONLY, r"Read-only file system|staging_dir/.*: Permission denied");
-pattern!(TOO_BIG, r"is too big: (\d+) > (\d+)");
-pattern!(
-    TOO_BIG_VENDOR,
-    r"(?:images are too big by (\d+) bytes|file-system partition too big|image too big|out of space\?)"
-);
 pattern!(
     SCRIPT_OPKG,
     r#"pkg_run_script: package "?([A-Za-z0-9_.+-]+)"? \S+ script returned status"#
@@ -200,14 +197,7 @@ impl Classifier {
 
     fn request(&mut self, line: &str) {
         if self.too_big.is_none() {
-            self.too_big = match (group(&TOO_BIG, line, 1), group(&TOO_BIG, line, 2)) {
-                (Some(is), Some(allowed)) => Some(format!("{is} > {allowed} bytes")),
-                _ if found(&TOO_BIG_VENDOR, line) => Some(
-                    group(&TOO_BIG_VENDOR, line, 1)
-                        .map_or_else(String::new, |by| format!("{by} bytes too many")),
-                ),
-                _ => None,
-            };
+            self.too_big = TooBig::read(line);
         }
         remember(&mut self.scripts, group(&SCRIPT_OPKG, line, 1));
         remember(&mut self.scripts, group(&SCRIPT_ROOTFS, line, 1).map(|file| script_owner(&file)));
@@ -257,6 +247,18 @@ impl Classifier {
     /// know it from the feeds' indexes, and [`place`](Self::place) them.
     pub fn unplaced(&self) -> Vec<String> {
         self.feeds.unplaced()
+    }
+
+    /// Whether an image was too big, and the output does not say how large it may be.
+    pub fn lacks_image_size(&self) -> bool {
+        matches!(self.too_big, Some(TooBig::By { limit: None, .. }))
+    }
+
+    /// Says how many bytes an image of the device may have.
+    pub fn limit_image_size(&mut self, bytes: u64) {
+        if let Some(TooBig::By { limit, .. }) = &mut self.too_big {
+            *limit = Some(bytes);
+        }
     }
 
     /// Says that of all feeds only this repository of the request has a package.
@@ -316,12 +318,8 @@ impl Classifier {
         if let Some(failure) = first {
             return failure;
         }
-        if let Some(sizes) = &self.too_big {
-            let colon = if sizes.is_empty() { "" } else { ": " };
-            return Failure::new(
-                FailureReason::ImageTooBig,
-                format!("Selected packages exceed device storage{colon}{sizes}"),
-            );
+        if let Some(too_big) = &self.too_big {
+            return too_big.failure();
         }
         if !self.scripts.is_empty() {
             if self.killed == Killed::Child {

@@ -122,6 +122,26 @@ fn an_image_too_big_shows_both_sizes() {
 }
 
 #[test]
+fn a_vendor_s_tool_says_by_how_much_and_the_device_s_definition_the_limit() {
+    let mut it = Classifier::read("[mktplinkfw] *** error: images are too big by 8123 bytes\n");
+    let words = "Selected packages exceed device storage: 8123 bytes";
+    assert_eq!(it.failure().detail, format!("{words} too many"));
+    assert!(it.lacks_image_size());
+    it.limit_image_size(8_126_464);
+    assert!(!it.lacks_image_size());
+    let both = "more than the 8126464 bytes that an image may have";
+    assert_eq!(it.failure().detail, format!("{words} {both}"));
+}
+
+#[test]
+fn a_partition_too_small_is_an_image_too_big_with_its_limit() {
+    let text = "file-system partition too big (more than 1048576 bytes): Success\n";
+    assert_eq!(reason(text), FailureReason::ImageTooBig);
+    assert!(detail(text).ends_with(": a partition has more than 1048576 bytes"));
+    assert!(!Classifier::read(text).lacks_image_size());
+}
+
+#[test]
 fn a_failing_script_names_its_package() {
     let opkg = " * pkg_run_script: package \"bad\" postinst script returned status 3.\n * opkg_configure: bad.postinst returned 3.\n";
     assert_eq!(detail(opkg), "A script of the package failed: bad");

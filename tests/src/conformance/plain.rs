@@ -64,7 +64,9 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 /// Whether a failure says how large an image is and may be, or, as vendors' tools do, by how much it is
 /// too large.
 pub(super) fn tells_size(detail: &str) -> bool {
-    detail.contains(" > ") || detail.contains("bytes too many")
+    [" > ", "bytes too many", "bytes more than", "has more than"]
+        .iter()
+        .any(|it| detail.contains(it))
 }
 
 /// A folder of links to every program of this machine but one.
