@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod classify;
 pub mod digest;
 pub mod failure;
+pub mod feed_revision;
 pub mod image_size;
 pub mod lifetime;
 pub mod line;

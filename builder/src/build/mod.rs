@@ -3,7 +3,9 @@
 
 mod blame;
 mod check;
+mod index;
 mod indexes;
+mod moved;
 mod outcome;
 mod prepare;
 mod steps;
@@ -93,7 +95,7 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
                 if failure.reason == FailureReason::NoSpace {
                     make_room(paths);
                 }
-                log.note(&format!("{}: {}", failure.reason, failure.detail));
+                log.note_failure(&format!("{}: {}", failure.reason, failure.detail));
             }
             log.finish();
             outcome

@@ -87,6 +87,7 @@ impl Build<'_> {
         let before = std::mem::take(&mut outcome.indexes);
         self.read_indexes(outcome);
         outcome.indexes_changed = before != outcome.indexes;
+        self.check_feed_revision()?;
         self.compare_manifests(outcome)
     }
 
@@ -102,6 +103,7 @@ impl Build<'_> {
         let listed = self.make("manifest", goal, &variables)?;
         self.take_manifest(&listed.stdout, outcome)?;
         self.read_indexes(outcome);
+        self.check_feed_revision()?;
         self.stage(Stage::BuildingImage)
     }
 

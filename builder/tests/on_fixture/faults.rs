@@ -18,7 +18,9 @@ pub(crate) fn failed(pod: &Pod, reason: Reason) -> String {
     let codes = (ended.build.status.code(), ended.publish.status.code());
     assert_eq!(codes, if is_request { (Some(42), Some(42)) } else { (Some(1), Some(3)) });
     assert_eq!(pod.is_final(), is_request, "only what is final is kept under the build's own key");
-    assert!(pod.log().contains(&failure.detail));
+    // Clients show standard error.
+    let last_word = format!("\u{2}[asu] {}: {}\n", failure.reason, failure.detail);
+    assert!(pod.log().ends_with(&last_word), "{}", pod.log());
     assert!(pod.stored().iter().all(|name| !name.starts_with("artifacts")), "{:?}", pod.stored());
     failure.detail
 }
@@ -70,6 +72,16 @@ fn an_image_too_big_shows_both_sizes() {
     let detail = failed_with(&["fixture-huge"], Reason::ImageTooBig);
     assert!(detail.starts_with("Selected packages exceed device storage: "), "{detail}");
     assert!(detail.ends_with(" > 524288 bytes"), "{detail}");
+}
+
+#[test]
+fn an_image_that_a_vendor_s_tool_finds_too_big_shows_the_limit_of_the_device_too() {
+    let pod = Pod::on("testarch/small", "acme_router-b", &["fixture-huge"]);
+    let detail = failed(&pod, Reason::ImageTooBig);
+    let sizes = detail.strip_prefix("Selected packages exceed device storage: ").unwrap();
+    let (bytes, rest) = sizes.split_once(' ').unwrap();
+    assert!(bytes.parse::<u64>().unwrap() > 0, "{detail}");
+    assert_eq!(rest, "bytes more than the 786432 bytes that an image may have");
 }
 
 #[test]
@@ -155,6 +167,42 @@ fn what_the_tree_does_not_have_is_said_without_running_it() {
     let mut pod = Pod::new(&[]);
     pod.plan.request.version_code = Some("r1-other".into());
     failed(&pod, Reason::RevisionMismatch);
+}
+
+/// A pod whose tree is of another revision than the feeds upstream.
+fn with_tree_of(revision: &str) -> Pod {
+    let mut pod = Pod::new(&[]);
+    let volume = pod.path("imagebuilder");
+    let cache = std::fs::read_link(&volume).expect("the cache's mount");
+    let marker = std::fs::read_to_string(volume.join("marker.json")).expect("a marker");
+    std::fs::remove_file(&volume).expect("the cache's mount");
+    std::fs::create_dir(&volume).expect("a volume");
+    for entry in std::fs::read_dir(cache).expect("the cache") {
+        let entry = entry.expect("an entry");
+        let place = volume.join(entry.file_name());
+        std::os::unix::fs::symlink(entry.path(), place).expect("a link");
+    }
+    std::fs::remove_file(volume.join("marker.json")).expect("the marker");
+    let marker = marker.replace(&pod.plan.version_code, revision);
+    std::fs::write(volume.join("marker.json"), marker).expect("a marker");
+    revision.clone_into(&mut pod.plan.version_code);
+    pod
+}
+
+#[test]
+fn packages_of_another_revision_are_never_called_the_revision_that_was_asked_for() {
+    let mut pod = with_tree_of("r29000-0123456789");
+    pod.plan.request.version_code = Some(pod.plan.version_code.clone());
+    let detail = failed(&pod, Reason::RevisionMismatch);
+    assert!(detail.contains("Upstream moved on from r29000-0123456789"), "{detail}");
+    assert!(!pod.log().contains("build_image"), "no image is made of two revisions");
+}
+
+#[test]
+fn whoever_insists_on_no_revision_is_given_what_upstream_has() {
+    let pod = with_tree_of("r29000-0123456789");
+    pod.run();
+    assert!(pod.result().built.is_some(), "{}", pod.log());
 }
 
 #[test]
