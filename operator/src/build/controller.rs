@@ -18,7 +18,11 @@ use super::{
     place::{Standing, standing},
     validate::{Refused, own, validate},
 };
-use crate::{cache, context::Context, runtime::events::Attempt::Begins};
+use crate::{
+    cache,
+    context::Context,
+    runtime::{events::Attempt::Begins, patch::is_forbidden},
+};
 
 /// Looks of one pass, at most: each fact is looked up once.
 const LOOKS: usize = 10;
@@ -251,6 +255,10 @@ impl Pass {
         };
         let (job, number) = match apply::create_job(&self.context, attempt).await {
             Err(Fault::JobRefused(error)) => return self.fail(refused_job(&error)).await,
+            Err(Fault::Kube(error)) if is_forbidden(&error) => {
+                self.forbidden(&error).await?;
+                return Err(error.into());
+            }
             created => created?,
         };
         self.created = true;

@@ -59,6 +59,13 @@ impl Pass {
         self.tell(writer.finish()).await
     }
 
+    /// Says why its Job may not be created: a quota, a right or a policy of the cluster.
+    pub(super) async fn forbidden(&mut self, error: &kube::Error) -> Result<(), Fault> {
+        let mut writer = self.writer();
+        writer.forbidden(&error.to_string());
+        self.tell(writer.finish()).await
+    }
+
     /// Writes a status that people should look at, with an event when its reason is new.
     async fn tell(&mut self, new: FirmwareBuildStatus) -> Result<(), Fault> {
         let is_new = self.facts.status.reason != new.reason;

@@ -159,6 +159,12 @@ impl Writer {
         self.wait_again("Suspended", "its Job is suspended: it has no pod until it is resumed");
     }
 
+    /// The cluster does not let its Job be created now.
+    pub fn forbidden(&mut self, said: &str) {
+        let message = format!("its Job may not be created, and is tried again: {said}");
+        self.wait_again("JobForbidden", &message);
+    }
+
     /// It has no place in the queue any more.
     fn wait_again(&mut self, reason: &str, message: &str) {
         self.set(C::Admitted, ConditionStatus::False, reason, "");

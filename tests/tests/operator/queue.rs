@@ -187,6 +187,10 @@ async fn a_build_whose_job_cannot_be_made_now_gives_its_place_back_and_gets_one_
     forbid(&world, &refused).await;
     let _operator = world.operator("a", &[ONE]).await;
     world.ready_cache().await;
+    let why = "its status says who forbids its Job";
+    let status = world.status(&refused, why, |it| reason(it) == "JobForbidden").await;
+    assert_eq!(admitted(&status), "False");
+    assert!(status.message.unwrap().contains("forbidden"), "with Kubernetes' words");
     let other = world.create(&build("other")).await;
     world.job_of(&other).await;
     let policies: Api<ValidatingAdmissionPolicyBinding> = Api::all(world.client.clone());
