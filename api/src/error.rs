@@ -103,8 +103,8 @@ impl From<ArtifactError> for ApiError {
     }
 }
 
-impl From<asu_core::admission::Refusal> for ApiError {
-    fn from(refusal: asu_core::admission::Refusal) -> Self {
+impl From<asu_core::offered::Refusal> for ApiError {
+    fn from(refusal: asu_core::offered::Refusal) -> Self {
         if refusal.status() == 422 {
             Self::Fields(refusal.to_string())
         } else {

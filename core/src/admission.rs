@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use crate::{
     catalog::Distribution,
     digest::Sha256Hex,
-    offered,
+    offered::{self, Basis, Refusal},
     packages::apply_changes,
     profile::{self, NoProfile},
-    request::{self, DefaultsDigest, Filesystem, InvalidField, RepositoriesMode, Request},
+    request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request},
 };
 
 /// A request as a client sent it, its fields of the right types and nothing more.
@@ -51,76 +51,6 @@ impl std::fmt::Debug for Asked {
             .field("target", &self.target)
             .field("profile", &self.profile)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a request was validated with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Basis {
-    /// Revision of the distribution's catalog.
-    pub catalog_revision: i64,
-    /// Revision of the target.
-    pub version_code: String,
-    /// Digest of the ImageBuilder's tarball.
-    pub image_builder_sha256: Sha256Hex,
-}
-
-/// Why a request is refused. The texts are those that clients know (reference: `v1-api.md` §2.4).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// A field breaks its bounds.
-    #[error(transparent)]
-    Field(#[from] InvalidField),
-    /// No first-boot scripts here.
-    #[error("Handling `defaults` not enabled on server")]
-    Defaults,
-    /// A repository that is not on the list.
-    #[error("Repository not allowed: {0}")]
-    Repository(String),
-    /// No branch of that version.
-    #[error("Unsupported branch: {0}")]
-    Branch(String),
-    /// No such version.
-    #[error("Unsupported version: {0}")]
-    Version(String),
-    /// No such target, or it cannot be built yet.
-    #[error(
-        "Unsupported target: {0}. The requested target was either dropped, is still being built or is not supported by the selected version. Please check the forums or try again later."
-    )]
-    Target(String),
-    /// No profile of that name, or several.
-    #[error(transparent)]
-    Profile(#[from] NoProfile),
-    /// The target has another revision.
-    #[error("version_code: Received incorrect version {offered} (requested {asked})")]
-    Revision {
-        /// That of the target.
-        offered: String,
-        /// That which was asked for.
-        asked: String,
-    },
-}
-
-impl Refusal {
-    /// HTTP status of the answer.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::Field(_) => 422,
-            _ => 400,
-        }
-    }
-
-    /// The field that is refused, as clients name it.
-    pub fn field(&self) -> &'static str {
-        match self {
-            Self::Field(invalid) => invalid.field,
-            Self::Defaults => "defaults",
-            Self::Repository(_) => "repositories",
-            Self::Branch(_) | Self::Version(_) => "version",
-            Self::Target(_) => "target",
-            Self::Profile(_) => "profile",
-            Self::Revision { .. } => "version_code",
-        }
     }
 }
 

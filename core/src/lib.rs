@@ -32,4 +32,5 @@ pub mod request_hash;
 pub mod result;
 pub mod retention;
 pub mod stage;
+mod text;
 pub mod version;

@@ -2,13 +2,83 @@
 //! POST and for objects that somebody made by hand.
 
 use crate::{
-    admission::{Basis, Refusal},
     catalog::{Branch, Distribution, Offer, Target},
+    digest::Sha256Hex,
     profile::NoProfile,
     repositories,
     request::{InvalidField, Request},
     version,
 };
+
+/// What a request was validated with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// Revision of the distribution's catalog.
+    pub catalog_revision: i64,
+    /// Revision of the target.
+    pub version_code: String,
+    /// Digest of the ImageBuilder's tarball.
+    pub image_builder_sha256: Sha256Hex,
+}
+
+/// Why a request is refused. The texts are those that clients know (reference: `v1-api.md` §2.4).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A field breaks its bounds.
+    #[error(transparent)]
+    Field(#[from] InvalidField),
+    /// No first-boot scripts here.
+    #[error("Handling `defaults` not enabled on server")]
+    Defaults,
+    /// A repository that is not on the list.
+    #[error("Repository not allowed: {0}")]
+    Repository(String),
+    /// No branch of that version.
+    #[error("Unsupported branch: {0}")]
+    Branch(String),
+    /// No such version.
+    #[error("Unsupported version: {0}")]
+    Version(String),
+    /// No such target, or it cannot be built yet.
+    #[error(
+        "Unsupported target: {0}. The requested target was either dropped, is still being built or is not supported by the selected version. Please check the forums or try again later."
+    )]
+    Target(String),
+    /// No profile of that name, or several.
+    #[error(transparent)]
+    Profile(#[from] NoProfile),
+    /// The target has another revision.
+    #[error("version_code: Received incorrect version {offered} (requested {asked})")]
+    Revision {
+        /// That of the target.
+        offered: String,
+        /// That which was asked for.
+        asked: String,
+    },
+}
+
+impl Refusal {
+    /// HTTP status of the answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Field(_) => 422,
+            _ => 400,
+        }
+    }
+
+    /// The field that is refused, as clients name it.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Field(invalid) => invalid.field,
+            Self::Defaults => "defaults",
+            Self::Repository(_) => "repositories",
+            Self::Branch(_) | Self::Version(_) => "version",
+            Self::Target(_) => "target",
+            Self::Profile(_) => "profile",
+            Self::Revision { .. } => "version_code",
+        }
+    }
+}
 
 /// What was once frozen, and whether anything bears it out besides the object that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

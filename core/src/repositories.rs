@@ -1,7 +1,9 @@
 //! Third-party repositories: what a URL may look like, and whether a distribution allows it.
 
-use crate::request::{MAX_REPOSITORY_URL, word};
+use crate::text::is_word;
 
+/// Longest repository URL, in bytes.
+pub const MAX_REPOSITORY_URL: usize = 512;
 /// Longest name of a repository, in bytes.
 const MAX_NAME: usize = 64;
 /// Name of an ImageBuilder's own package folder among its feeds.
@@ -34,7 +36,7 @@ pub enum BadRepositoryName {
 /// # Errors
 /// Which rule it breaks.
 pub fn check_name(name: &str, distribution: &str) -> Result<(), BadRepositoryName> {
-    if !word(name, MAX_NAME, ".-") || name.starts_with(['.', '-']) {
+    if !is_word(name, MAX_NAME, ".-") || name.starts_with(['.', '-']) {
         return Err(BadRepositoryName::Characters);
     }
     let lower = name.to_ascii_lowercase();
@@ -145,7 +147,7 @@ fn authority(text: &str, own_port: u16) -> Option<String> {
         }
         _ => (lower.as_str(), own_port),
     };
-    let named = host.split('.').all(|label| word(label, 63, "-"));
+    let named = host.split('.').all(|label| is_word(label, 63, "-"));
     let numbered = host
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))

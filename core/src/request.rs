@@ -8,6 +8,7 @@ use crate::{
     digest::Sha256Hex,
     repositories::{self, RepositoryUrl},
     repository_keys::RepositoryKey,
+    text::is_word,
 };
 
 /// Most packages one request may name. The largest lists that clients send have about 400 names.
@@ -20,8 +21,7 @@ pub const MAX_PACKAGE_NAME: usize = 128;
 pub const MAX_PACKAGE_NAMES: usize = 64 << 10;
 /// Most third-party repositories of one request.
 pub const MAX_REPOSITORIES: usize = 16;
-/// Longest repository URL, in bytes.
-pub const MAX_REPOSITORY_URL: usize = 512;
+
 /// Most repository keys of one request.
 pub const MAX_REPOSITORY_KEYS: usize = 16;
 /// Longest repository key, in bytes: a PEM public key has fewer than 300.
@@ -210,45 +210,39 @@ fn invalid(field: &'static str, problem: impl Into<String>) -> InvalidField {
     InvalidField { field, problem: problem.into() }
 }
 
-pub(crate) fn word(text: &str, max: usize, extra: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= max
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || extra.contains(c))
-}
-
 /// Whether `name` can be a package: `[A-Za-z0-9_.-]`, an optional leading `-` for removal, and
 /// nothing that make or a shell would expand.
 pub fn is_package(name: &str) -> bool {
     let bare = name.strip_prefix('-').unwrap_or(name);
     name.len() <= MAX_PACKAGE_NAME
-        && word(bare, MAX_PACKAGE_NAME, ".+-")
+        && is_word(bare, MAX_PACKAGE_NAME, ".+-")
         && !bare.starts_with(['-', '.', '+'])
 }
 
 /// Whether `text` is a version or branch: `[A-Za-z0-9_.-]`, not beginning with a dot.
 pub fn is_version(text: &str) -> bool {
-    word(text, 64, ".-") && !text.starts_with(['.', '-']) && !text.contains("..")
+    is_word(text, 64, ".-") && !text.starts_with(['.', '-']) && !text.contains("..")
 }
 
 /// Whether `text` is a revision, for example `r29197-ab4c7d6af7`, or `r29197+2-ab4c7d6af7` of a tree with
 /// commits of its own.
 pub fn is_revision(text: &str) -> bool {
-    word(text, 64, ".-+") && !text.starts_with(['.', '-', '+']) && !text.contains("..")
+    is_word(text, 64, ".-+") && !text.starts_with(['.', '-', '+']) && !text.contains("..")
 }
 
 /// Whether `text` is a package version: `[A-Za-z0-9_+.,~-]`.
 pub fn is_package_version(text: &str) -> bool {
-    word(text, 128, "+.,~-")
+    is_word(text, 128, "+.,~-")
 }
 
 /// Whether `text` is `target/subtarget`.
 pub fn is_target(text: &str) -> bool {
-    text.split_once('/').is_some_and(|(a, b)| word(a, 32, "-") && word(b, 32, "-"))
+    text.split_once('/').is_some_and(|(a, b)| is_word(a, 32, "-") && is_word(b, 32, "-"))
 }
 
 /// Whether `text` can be a profile id or, with commas already replaced, an alias.
 pub fn is_profile(text: &str) -> bool {
-    word(text, 128, ".-+") && !text.starts_with(['.', '-'])
+    is_word(text, 128, ".-+") && !text.starts_with(['.', '-'])
 }
 
 fn check_packages(request: &Request) -> Result<(), InvalidField> {

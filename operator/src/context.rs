@@ -19,7 +19,7 @@ use crate::{
     queue::Queue,
     runtime::{backoff::Backoffs, events::Events, metrics::Metrics},
     settings::Settings,
-    stages::Followers,
+    stages::followers::Followers,
     watches::{Recent, Stores, Triggers},
 };
 
@@ -58,7 +58,7 @@ pub struct Context {
     /// How full the store is.
     pub room: Room,
     /// Whether the store has room for another build.
-    pub admission: crate::retention::admission::Admission,
+    pub admission: crate::retention::pause::AdmissionPause,
     /// Fences writes to the database; absent until the database could be asked for it.
     pub epoch: watch::Receiver<Option<i64>>,
     /// The queue of builds.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asu_core::{admission::Basis, digest::Sha256Hex, request::Request, request_hash::object_name};
+use asu_core::{digest::Sha256Hex, offered::Basis, request::Request, request_hash::object_name};
 use asu_crds::{BuildPriority, FirmwareBuild, FirmwareBuildSpec, RequestSpec, Validated, labels};
 use jiff::Timestamp;
 use kube::api::{DeleteParams, PostParams, Preconditions, PropagationPolicy};

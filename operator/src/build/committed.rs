@@ -3,10 +3,10 @@
 use asu_core::result::BuildResult;
 
 use super::{
-    decide::{MAX_ATTEMPTS, Step, pause},
     facts::{Facts, JobFact},
     loss::{starved, verdict},
     running::running,
+    step::{MAX_ATTEMPTS, Step, pause},
 };
 use crate::pods::verdict::JobState;
 

@@ -8,14 +8,16 @@ use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     apply, archive,
-    decide::{Lookup, Step, decide},
+    decide::decide,
     dereference,
-    facts::{CacheFact, Facts, Stored},
+    facts::{CacheFact, Stored},
     fault::Fault,
     finish::Finish,
     job::Attempt,
     line::wake,
+    pass::{Pass, SAFETY},
     place::{Standing, standing},
+    step::{Lookup, Step},
     validate::{Refused, own, validate},
 };
 use crate::{
@@ -26,10 +28,6 @@ use crate::{
 
 /// Looks of one pass, at most: each fact is looked up once.
 const LOOKS: usize = 10;
-/// How often a build is looked at although no watch reported anything: watches miss nothing in
-/// normal work.
-pub(super) const SAFETY: Duration = Duration::from_mins(10);
-
 /// Brings one build closer to its end.
 ///
 /// # Errors
@@ -44,16 +42,6 @@ pub async fn reconcile(stored: Arc<FirmwareBuild>, context: Arc<Context>) -> Res
         pass.give_place();
     }
     done
-}
-
-/// One pass.
-pub(super) struct Pass {
-    pub(super) context: Arc<Context>,
-    pub(super) build: Arc<FirmwareBuild>,
-    pub(super) facts: Facts,
-    whole: Option<Arc<FirmwareBuild>>,
-    /// Whether it created a Job.
-    created: bool,
 }
 
 impl Pass {
@@ -72,24 +60,6 @@ impl Pass {
             }
         }
         Err(Fault::Undecided)
-    }
-
-    /// The object with its package lists, which the store does not hold.
-    pub(super) async fn whole(&mut self) -> Result<Arc<FirmwareBuild>, Fault> {
-        if let Some(whole) = &self.whole {
-            return Ok(whole.clone());
-        }
-        let found = self.context.api::<FirmwareBuild>().get_opt(&self.build.name_any()).await?;
-        let mut found = found.filter(|it| it.uid() == self.build.uid()).ok_or(Fault::Replaced)?;
-        // Deciding and writing go by one status: the one that the facts are about.
-        found.status = Some(self.facts.status.clone());
-        let whole = Arc::new(found);
-        self.whole = Some(whole.clone());
-        Ok(whole)
-    }
-
-    pub(super) fn uid(&self) -> String {
-        self.build.uid().unwrap_or_default()
     }
 
     async fn look(&mut self, lookup: Lookup) -> Result<(), Fault> {
@@ -135,12 +105,6 @@ impl Pass {
         }
         self.facts.validity = Some(validity.map_err(|refused: Refused| refused.to_string()));
         Ok(())
-    }
-
-    /// What the build was resolved to, now or before.
-    pub(super) fn resolved(&self) -> Option<Resolved> {
-        let now = self.facts.validity.as_ref().and_then(|validity| validity.as_ref().ok());
-        self.facts.status.resolved.as_ref().or(now).cloned()
     }
 
     async fn act(&mut self, step: Step) -> Result<Action, Fault> {
@@ -271,21 +235,6 @@ impl Pass {
         let note = format!("attempt {number} runs as Job {job}");
         self.context.events.attempt(&on, Begins(number), "Admitted", &note).await;
         Ok(action)
-    }
-
-    /// It ended.
-    pub(super) fn leave(&self) {
-        self.context.followers.stop(&self.uid());
-        self.give_place();
-    }
-
-    /// Gives back its place in the queue or in line, and wakes who is called.
-    fn give_place(&self) {
-        wake(&self.context, &self.context.queue.leave(&self.uid(), self.facts.now));
-    }
-
-    fn take_place(&self) {
-        wake(&self.context, &self.context.queue.runs(&self.uid(), self.facts.now));
     }
 
     async fn archive(&mut self, result: &asu_core::result::BuildResult) -> Result<Action, Fault> {

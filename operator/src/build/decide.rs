@@ -1,130 +1,27 @@
 //! What to do about a FirmwareBuild: pure. Facts that cost a call are looked up only when a
 //! decision depends on them: [`decide`] asks for one, and is called again with the answer.
 
-use asu_core::{
-    failure::{Failure, FailureReason},
-    result::BuildResult,
-};
+use asu_core::failure::{Failure, FailureReason};
 use asu_crds::{BuildCondition, condition, is_true};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     committed::ended,
-    facts::{CacheFact, Facts, JobFact, Stored, Trouble},
+    facts::{CacheFact, Facts, JobFact, Stored},
     loss::{job_deleted, verdict},
     running::running,
     status::told,
+    step::{Lookup, MAX_ATTEMPTS, SOON, Step, pause},
 };
 use crate::{cache::NOT_OFFERED, pods::verdict::JobState, queue::Turn};
 
-/// Most attempts of one build: infrastructure failures are tried again twice.
-pub const MAX_ATTEMPTS: u32 = 3;
 /// Failures in a row of a cache after which builds that wait for it fail. One that came after the last
 /// of them waits for the next try, which its coming brings about.
 const CACHE_PATIENCE: u32 = 3;
 
-/// What a decision needs to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// Is the object valid?
-    Validity,
-    /// What does the store hold?
-    Stored,
-    /// Is it this build's turn?
-    Turn,
-    /// Is its Secret there?
-    Secret,
-    /// Is the Job that its status names there?
-    UnseenJob,
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Look this up and decide again.
-    Look(Lookup),
-    /// Put our finalizer on.
-    AddFinalizer,
-    /// Ask for the cache.
-    CreateCache,
-    /// It waits.
-    Queue {
-        /// When to look again, if no watch reports what it waits for.
-        again: Option<SignedDuration>,
-    },
-    /// Start an attempt.
-    CreateJob {
-        /// Its number.
-        attempt: u32,
-    },
-    /// An attempt runs.
-    Running {
-        /// Its Job.
-        job: String,
-        /// Its number.
-        attempt: u32,
-        /// What keeps it from running as it should.
-        trouble: Option<Trouble>,
-        /// When to look again.
-        again: Option<SignedDuration>,
-    },
-    /// Somebody holds the Job of an attempt back.
-    Suspended {
-        /// Its Job.
-        job: String,
-        /// Its number.
-        attempt: u32,
-        /// When to look again, while its pod may still run.
-        again: Option<SignedDuration>,
-    },
-    /// An attempt failed: that is told, and another follows unless it was the last.
-    Failed {
-        /// Its number.
-        attempt: u32,
-        /// Why.
-        failure: Failure,
-        /// Its Job, when that still runs and is to be deleted.
-        stop: Option<String>,
-        /// When the next one begins, if that is known.
-        next: Option<Timestamp>,
-    },
-    /// What an attempt left as the end of the build is none: it is taken back, and told why.
-    TakeBack {
-        /// Its number.
-        attempt: u32,
-        /// Why.
-        failure: Failure,
-        /// When the next one begins, if that is known.
-        next: Option<Timestamp>,
-    },
-    /// Wait for what no watch reports.
-    Wait(SignedDuration),
-    /// Delete these Jobs and wait for their pods.
-    StopJobs(Vec<String>),
-    /// It ended with what the store holds.
-    Archive(Box<BuildResult>),
-    /// It ended without an image.
-    Fail(Failure),
-    /// It ended before it was accepted.
-    Refuse(String),
-    /// It ended before it was accepted, because so many older ones wait.
-    TurnAway(usize),
-    /// Delete the Jobs of an archived build.
-    DeleteJobs(Vec<String>),
-    /// Take our finalizer off.
-    LetGo,
-    /// Delete the object, whose time is over.
-    DeleteObject,
-    /// Nothing until it changes.
-    Rest,
-}
-
 /// How long the object of a build that was turned away tells its client so.
 const TURNED_AWAY: SignedDuration = SignedDuration::from_mins(1);
 const OUT_OF_MEMORY: &str = "OutOfMemory";
-/// Pause before another look at what no watch reports.
-pub const SOON: SignedDuration = SignedDuration::from_secs(2);
-
 /// Decides.
 pub fn decide(facts: &Facts) -> Step {
     if facts.deleted && !facts.finalizer {
@@ -310,12 +207,6 @@ fn failed(facts: &Facts, attempt: u32, ended: Option<Timestamp>, failure: Failur
     }
     let left = next?.duration_since(facts.now);
     left.is_positive().then_some(Step::Wait(left))
-}
-
-/// The pause after an attempt.
-pub(super) fn pause(facts: &Facts, attempt: u32) -> Option<SignedDuration> {
-    let doublings = attempt.saturating_sub(1).min(8);
-    facts.policy.retry_pause.checked_mul(1 << doublings)
 }
 
 fn next_attempt(facts: &Facts) -> Step {

@@ -1,7 +1,7 @@
 use asu_core::{
     digest::Sha256Hex,
     plan::Workspace,
-    result::{Built, RESULT_SCHEMA},
+    result::{BuildResult, Built, RESULT_SCHEMA},
 };
 use asu_crds::{
     BuildTimes, CachePlace, ConditionFacts, ConditionStatus, FirmwareBuildStatus, Resolved,
@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
 use crate::{
-    build::facts::Policy,
+    build::facts::{Policy, Trouble},
     pods::verdict::{Loss, PodState},
 };
 

@@ -19,11 +19,11 @@ use kube::{Resource, ResourceExt, runtime::controller::Action};
 use super::{
     apply,
     archive::{Ended, record, summary},
-    controller::Pass,
-    decide::MAX_ATTEMPTS,
     dereference,
     fault::Fault,
+    pass::Pass,
     status::End,
+    step::MAX_ATTEMPTS,
     validate::own,
 };
 use crate::pods::verdict::{JobState, ended_at, started_at};
@@ -162,12 +162,6 @@ impl Finish {
 }
 
 impl Pass {
-    /// Number of the newest attempt; 0 before the first.
-    pub(super) fn attempts(&self) -> u32 {
-        let newest = self.facts.jobs.iter().map(|job| job.attempt).max();
-        newest.max(self.facts.status.attempt).unwrap_or_default()
-    }
-
     /// Drops a committed result whose files are gone, so that the build is tried again. Its verdict
     /// is taken back first: without the result, it would stand for nothing.
     async fn drop_result(&mut self, what: &str) -> Result<Action, Fault> {

@@ -75,7 +75,7 @@ mod tests {
     fn attempts(options: &[&str]) -> Vec<String> {
         let settings = settings(options);
         let mut limits = vec![share(&settings, None).limit];
-        for _ in 1..super::super::decide::MAX_ATTEMPTS {
+        for _ in 1..super::super::step::MAX_ATTEMPTS {
             let next = after(&settings, limits.last().map(String::as_str)).unwrap();
             limits.push(share(&settings, Some(&next)).limit);
         }

@@ -13,11 +13,13 @@ mod job;
 mod line;
 mod loss;
 mod memory;
+mod pass;
 mod place;
 mod publish;
 mod refuse;
 mod running;
 mod status;
+mod step;
 mod validate;
 
 pub use controller::reconcile;

@@ -4,8 +4,8 @@
 use asu_crds::{BuildCondition, is_true};
 
 use super::{
-    decide::Step,
     facts::{CacheFact, Facts},
+    step::Step,
 };
 
 /// What a build has of the queue.

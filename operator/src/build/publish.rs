@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
-    controller::{Pass, SAFETY},
     dereference,
     facts::Trouble,
     fault::Fault,
     memory,
-    status::{Writer, told},
+    pass::{Pass, SAFETY},
+    status::told,
 };
 use crate::{
     pods::verdict::{PodState, pod_state},
@@ -111,16 +111,6 @@ impl Pass {
         let mut writer = self.writer();
         writer.queued(&self.facts.cache, self.facts.turn, self.facts.secret);
         self.publish(writer.finish()).await
-    }
-
-    /// A status in the making, with what was resolved.
-    pub(super) fn writer(&self) -> Writer {
-        let generation = self.build.metadata.generation;
-        let mut writer = Writer::new(&self.facts.status, generation, self.facts.now);
-        if let Some(resolved) = self.resolved() {
-            writer.accepted(&resolved);
-        }
-        writer
     }
 
     /// Writes the status, when it differs.

@@ -3,7 +3,7 @@
 use asu_core::failure::FailureReason;
 use kube::Resource;
 
-use super::{controller::Pass, fault::Fault, status::Writer};
+use super::{fault::Fault, pass::Pass, status::Writer};
 
 impl Pass {
     /// Its fields contradict each other, or the catalog.

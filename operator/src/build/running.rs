@@ -3,9 +3,9 @@
 use jiff::SignedDuration;
 
 use super::{
-    decide::{Lookup, SOON, Step},
     facts::{CacheFact, Facts, JobFact, Stored, Trouble},
     loss::{about_to_end, ended_unnoticed, not_started, not_yet, tree_went},
+    step::{Lookup, SOON, Step},
 };
 use crate::pods::verdict::PodState;
 

@@ -1,9 +1,9 @@
 //! Whether a FirmwareBuild agrees with itself and with the catalog: pure.
 
 use asu_core::{
-    admission::{Basis, Refusal},
     catalog::Distribution,
     digest::{NotADigest, Sha256Hex},
+    offered::{Basis, Refusal},
     offered::{Frozen, settle, target},
     request::Request,
     request_hash::{object_name, request_hash},

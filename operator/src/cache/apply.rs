@@ -11,9 +11,9 @@ use kube::{
 };
 
 use super::{
-    controller::Fault,
-    decide::job_name,
+    fault::Fault,
     pods::{own_claim, populate_job, prune_job},
+    tries::job_name,
     validate::Validated,
 };
 use crate::{

@@ -5,7 +5,7 @@ use asu_crds::{CachePlace, ImageBuilderCache, ImageBuilderCacheStatus};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
-use super::validate::Validated;
+use super::validate::{Validated, own_name};
 use crate::{context::Context, runtime::owner::is_owned_by};
 
 /// What a claim is good for.
@@ -106,11 +106,6 @@ fn read(claim: Option<&PersistentVolumeClaim>, cache: &ImageBuilderCache) -> Cla
     } else {
         Claim::Usable(claim.uid().unwrap_or_default())
     }
-}
-
-/// Name of the claim of one cache.
-pub fn own_name(cache: &str) -> String {
-    format!("ibc-{cache}")
 }
 
 #[cfg(test)]

@@ -1,30 +1,28 @@
 //! One pass over an ImageBuilderCache.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use asu_crds::{CachePhase, ImageBuilderCache, ImageBuilderCacheStatus, labels};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     apply,
     claim::claims,
-    decide::{Decision, LINGER, Removal, Tidy, decide, refused, removal},
+    decide::{LINGER, Removal, decide, refused, removal},
+    decision::{Decision, Tidy},
     dereference::{Observed, ask_for_results, confirm_job, distribution, observe},
+    fault::Fault,
     lost::{CLAIM_LOST, TREE_LOST},
     status::{Use, status},
     tries::expected_job,
-    validate::{BadCache, Validated, validate},
+    validate::{Validated, validate},
 };
 use crate::{
     context::Context,
     runtime::{
-        patch::{is_forbidden, is_refused, set_finalizers, write_status},
-        reconcile::{self, requeue_at},
+        patch::{set_finalizers, write_status},
+        reconcile::requeue_at,
     },
 };
 
@@ -32,92 +30,6 @@ use crate::{
 const WARNED: [&str; 5] = ["NotStarted", "NoPod", "Suspended", CLAIM_LOST, TREE_LOST];
 /// How often something is looked at that no watch reports.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-/// A failed pass.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The API server refused or is away.
-    #[error("the API server: {0}")]
-    Kube(#[from] kube::Error),
-    /// Another object's claim has the name.
-    #[error("the claim {0} is another object's, or is being deleted")]
-    Claim(String),
-    /// The object cannot be worked with.
-    #[error(transparent)]
-    Bad(#[from] BadCache),
-}
-
-impl Fault {
-    /// Whether waiting will not help by itself: builds that need the cache are to hear of it.
-    fn is_refusal(&self) -> bool {
-        match self {
-            Self::Kube(error) => is_forbidden(error) || is_refused(error),
-            Self::Claim(_) => true,
-            Self::Bad(_) => false,
-        }
-    }
-}
-
-impl reconcile::Fault for Fault {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Kube(_) => "KubernetesError",
-            Self::Claim(_) => "ClaimTaken",
-            Self::Bad(_) => "Refused",
-        }
-    }
-}
-
-/// Since when the use of each cache differs from its status. Writing every begin and end of a
-/// build would cost two more writes for each.
-#[derive(Debug, Default)]
-pub struct UseClock(Mutex<HashMap<String, Instant>>);
-
-impl UseClock {
-    /// Forgets a cache that is gone.
-    pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-    }
-
-    /// Whether the use is to be written now; otherwise when.
-    fn due(&self, uid: &str, differs: bool, interval: Duration) -> Result<(), Duration> {
-        let mut clock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !differs {
-            clock.remove(uid);
-            return Err(interval);
-        }
-        let since = clock.entry(uid.to_owned()).or_insert_with(Instant::now).elapsed();
-        if since < interval {
-            return Err(interval.saturating_sub(since));
-        }
-        clock.remove(uid);
-        Ok(())
-    }
-}
-
-/// When this process last gave the builds of each cache another tree.
-#[derive(Debug, Default)]
-pub struct Switches(Mutex<HashMap<String, Instant>>);
-
-impl Switches {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, uid: &str) {
-        self.lock().insert(uid.to_owned(), Instant::now());
-    }
-
-    fn is_fresh(&self, uid: &str, span: SignedDuration) -> bool {
-        let age = |at: &Instant| SignedDuration::try_from(at.elapsed());
-        self.lock().get(uid).is_some_and(|at| age(at).is_ok_and(|age| age < span))
-    }
-
-    /// Forgets a cache that is gone.
-    pub fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
-    }
-}
 
 /// Brings one cache closer to what it should be.
 ///

@@ -1,9 +1,12 @@
-use asu_core::result::PopulateFailure;
+use asu_core::result::{PopulateFailure, PopulateResult};
 use asu_crds::CachePlace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
-use crate::cache::claim::{Claim, Claims};
+use crate::cache::{
+    claim::{Claim, Claims},
+    tries::job_name,
+};
 
 pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 

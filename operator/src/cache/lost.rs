@@ -4,7 +4,7 @@ use asu_core::cache::retry_after;
 use asu_crds::{ImageBuilderCacheStatus, condition};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{claim::Claim, decide::Decision, validate::Validated};
+use super::{claim::Claim, decision::Decision, validate::Validated};
 
 /// Reason of a cache whose claim is not usable.
 pub const CLAIM_LOST: &str = "ClaimLost";

@@ -8,7 +8,7 @@ use super::{
     tests::{NOW, at, decided, job, nothing, ready_result, valid},
     *,
 };
-use crate::cache::{claim::Claim, lost::is_about, status::status};
+use crate::cache::{claim::Claim, lost::is_about, status::status, tries::job_name};
 
 fn seconds(n: i64) -> SignedDuration {
     SignedDuration::from_secs(n)

@@ -2,21 +2,26 @@
 
 mod apply;
 mod claim;
+mod clocks;
 mod controller;
 mod decide;
+mod decision;
 mod dereference;
 mod doubt;
 mod evict;
+mod fault;
 mod lost;
 mod pods;
 mod status;
 mod tries;
 mod validate;
 
-pub use controller::{Fault, Switches, UseClock, reconcile};
+pub use clocks::{Switches, UseClock};
+pub use controller::reconcile;
 pub use dereference::observe;
 pub use doubt::distrust;
 pub use evict::evict;
+pub use fault::Fault;
 pub use pods::TREE_ANNOTATION;
 pub use status::NOT_OFFERED;
 pub use tries::failed_at;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    decide::Decision,
+    decision::Decision,
     lost::{CLAIM_LOST, TREE_LOST},
     validate::Validated,
 };

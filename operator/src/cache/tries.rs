@@ -4,7 +4,7 @@ use asu_core::cache::retry_after;
 use asu_crds::ImageBuilderCacheStatus;
 use jiff::Timestamp;
 
-use super::{decide::job_name, lost::CLAIM_LOST, validate::Validated};
+use super::{lost::CLAIM_LOST, validate::Validated};
 
 /// When a tree that could not be had is tried again. A build that came since the last try has it tried
 /// at once, a short pause after that at the earliest; so does a claim that is usable again.
@@ -43,4 +43,13 @@ pub fn expected_job(
         tree = format!("{tree} after {losses}");
     }
     job_name(name, uid, &tree, failures)
+}
+
+/// `ibc-` + a readable part + eight digits that tell attempts and trees apart.
+pub fn job_name(name: &str, uid: &str, tree: &str, failures: u32) -> String {
+    let mut hasher = asu_core::digest::FieldHasher::new("asu.dev/populate/v1");
+    hasher.field(uid).field(tree).field(&failures.to_string());
+    let digest: String = hasher.finish().as_str().chars().take(8).collect();
+    let readable: String = name.chars().take(40).collect();
+    format!("ibc-{}-{digest}", readable.trim_matches('-'))
 }

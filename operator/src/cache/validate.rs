@@ -7,7 +7,6 @@ use asu_core::{
 use asu_crds::{CachePlace, Distribution, ImageBuilderCache, Signatures};
 use kube::ResourceExt;
 
-use super::claim::own_name;
 use crate::settings::{ClaimMode, Settings};
 
 /// A cache that can be made.
@@ -105,4 +104,8 @@ fn plan(
         max_entries: MAX_ENTRIES,
         seconds: settings.caches.populate_timeout.as_secs(),
     })
+}
+/// Name of the claim of one cache.
+pub fn own_name(cache: &str) -> String {
+    format!("ibc-{cache}")
 }

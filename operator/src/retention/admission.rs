@@ -2,16 +2,12 @@
 //! says so where operators look: in metrics, in events on the Distributions, and through the queue in
 //! the condition `Admitted` of each build that waits.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
-
-use asu_core::retention::{Holdings, RetentionPolicy, Space, is_too_full, space};
+use asu_core::retention::{RetentionPolicy, Space, is_too_full, space};
 use asu_crds::BuildPhase;
 use asu_store::artifacts::ArtifactError;
 use kube::{Resource as _, ResourceExt as _};
 
+use super::pause::Said;
 use crate::context::Context;
 
 /// Reason of the events when admission stops.
@@ -21,41 +17,6 @@ const RESUMED: &str = "AdmissionResumed";
 /// Reason of the events when nobody knows how large the store is.
 const UNKNOWN: &str = "StoreCapacityUnknown";
 
-/// What was last said about the store.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Said {
-    #[default]
-    Nothing,
-    Room,
-    TooFull,
-    Unknown,
-}
-
-/// What the looks of one leadership have in common.
-#[derive(Debug, Default)]
-pub struct Admission {
-    said: Mutex<Said>,
-    recorded: AtomicU64,
-}
-
-impl Admission {
-    /// Notes how many bytes of files the database knows: what a volume that does not tell holds.
-    pub fn record(&self, holdings: &Holdings) {
-        let bytes = holdings.sets.iter().map(|set| set.bytes).fold(0, u64::saturating_add);
-        self.recorded.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Whether the last look found the store too full.
-    pub fn is_paused(&self) -> bool {
-        *self.said.lock().unwrap_or_else(PoisonError::into_inner) == Said::TooFull
-    }
-
-    /// Notes what is so now, and gives what was so before.
-    fn note(&self, now: Said) -> Said {
-        std::mem::replace(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner), now)
-    }
-}
-
 /// Looks how full the store is, and stops or resumes admission.
 ///
 /// # Errors
@@ -64,7 +25,7 @@ pub async fn look(
     context: &Context,
     policy: &RetentionPolicy,
 ) -> Result<Option<Space>, ArtifactError> {
-    let recorded = context.admission.recorded.load(Ordering::Relaxed);
+    let recorded = context.admission.recorded();
     let space = space((context.room)()?, context.settings.store.store_capacity, recorded);
     let paused = space.is_some_and(|space| is_too_full(space, policy));
     let said = match space {

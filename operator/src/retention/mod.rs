@@ -3,6 +3,7 @@
 
 pub mod admission;
 mod orphans;
+pub mod pause;
 
 use std::{sync::Arc, time::Duration};
 

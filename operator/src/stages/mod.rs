@@ -2,73 +2,22 @@
 //! writes at most two stages of a build: more writes would help nobody. When it says that the result
 //! is in the store, the build is looked at without waiting for its pod's end to be noticed.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+pub mod followers;
 
+use std::sync::Arc;
+
+use crate::{context::Context, watches::Slim};
 use asu_core::stage::{COMMITTED_LINE, Stage};
 use asu_crds::{FirmwareBuild, labels};
 use futures::{AsyncBufRead, AsyncBufReadExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{LogParams, Patch, PatchParams};
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
-
-use crate::{context::Context, watches::Slim};
 
 /// Stages that are written; the ones before are part of other writes.
 const WRITTEN: [Stage; 2] = [Stage::ValidateManifest, Stage::BuildingImage];
 /// Longest line that is looked at, in bytes.
 const MAX_LINE: usize = 256;
-
-/// Which builds are followed.
-#[derive(Debug, Default)]
-pub struct Followers(Mutex<Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    following: HashMap<String, CancellationToken>,
-    committed: HashSet<String>,
-}
-
-impl Followers {
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn begin(&self, uid: &str, stop: &CancellationToken) -> Option<CancellationToken> {
-        let mut known = self.lock();
-        if known.following.contains_key(uid) {
-            return None;
-        }
-        let token = stop.child_token();
-        known.following.insert(uid.to_owned(), token.clone());
-        Some(token)
-    }
-
-    fn end(&self, uid: &str) {
-        self.lock().following.remove(uid);
-    }
-
-    fn committed(&self, uid: &str) {
-        self.lock().committed.insert(uid.to_owned());
-    }
-
-    /// Whether a build's pod said that its result is in the store. The store is what counts.
-    pub fn is_committed(&self, uid: &str) -> bool {
-        self.lock().committed.contains(uid)
-    }
-
-    /// Ends following a build and forgets it.
-    pub fn stop(&self, uid: &str) {
-        let mut known = self.lock();
-        known.committed.remove(uid);
-        if let Some(token) = known.following.remove(uid) {
-            token.cancel();
-        }
-    }
-}
 
 /// Follows a pod, unless its build is followed already.
 pub fn follow(context: &Arc<Context>, build: &str, uid: &str, pod: &str, known: Option<Stage>) {
