@@ -7,40 +7,76 @@ use tokio::process::Command;
 use super::{Error, cache_dir};
 use crate::{exec, progress::Progress};
 
-/// Version of cargo-deny: checks licences, sources and banned crates.
-const CARGO_DENY: &str = "0.20.2";
-
-fn folder() -> PathBuf {
-    cache_dir().join("cargo-tools").join(format!("deny-{CARGO_DENY}"))
+/// A subcommand of cargo, at a version.
+struct Tool {
+    /// Name of the crate and of its program.
+    name: &'static str,
+    version: &'static str,
 }
 
-/// Makes sure of cargo-deny, in a folder of its own outside the checkout.
+const TOOLS: [Tool; 2] = [
+    // Checks licences, sources and banned crates.
+    Tool { name: "cargo-deny", version: "0.20.2" },
+    // Finds dependencies that nothing uses.
+    Tool { name: "cargo-machete", version: "0.9.2" },
+];
+
+impl Tool {
+    /// Folder of this version, outside the checkout.
+    fn folder(&self) -> PathBuf {
+        let name = self.name.trim_start_matches("cargo-");
+        cache_dir().join("cargo-tools").join(format!("{name}-{}", self.version))
+    }
+
+    async fn ensure(&self, progress: &Progress) -> Result<(), Error> {
+        let folder = self.folder();
+        if folder.join("bin").join(self.name).exists() {
+            return Ok(());
+        }
+        let target = folder.join("target");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command
+            .args([
+                "install",
+                "--quiet",
+                "--locked",
+                "--version",
+                self.version,
+                self.name,
+                "--root",
+            ])
+            .arg(&folder)
+            .env("CARGO_TARGET_DIR", &target);
+        let installed = progress.step(&format!("build {}", self.name), exec::run(command)).await;
+        let removed = std::fs::remove_dir_all(target);
+        installed.map_err(|error| Error::Failed {
+            program: format!("cargo install {}", self.name),
+            status: error.status(),
+            output: error.output(),
+        })?;
+        removed.map_err(Error::io(folder))
+    }
+}
+
+/// Makes sure of the subcommands that the checks run.
 ///
 /// # Errors
 /// What cargo said.
-pub async fn cargo_deny(progress: &Progress) -> Result<(), Error> {
-    if folder().join("bin/cargo-deny").exists() {
-        return Ok(());
+pub async fn cargo_tools(progress: &Progress) -> Result<(), Error> {
+    for tool in &TOOLS {
+        tool.ensure(progress).await?;
     }
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .args(["install", "--quiet", "--locked", "--version", CARGO_DENY, "cargo-deny", "--root"])
-        .arg(folder())
-        .env("CARGO_TARGET_DIR", folder().join("target"));
-    let installed = progress.step("build cargo-deny", exec::run(command)).await;
-    let removed = std::fs::remove_dir_all(folder().join("target"));
-    installed.map_err(|error| Error::Failed {
-        program: "cargo install cargo-deny".to_owned(),
-        status: error.status(),
-        output: error.output(),
-    })?;
-    removed.map_err(Error::io(folder()))
+    Ok(())
 }
 
-/// Environment in which `cargo deny` is found.
+/// Environment in which they are found.
 pub fn cargo_path() -> [(&'static str, OsString); 1] {
-    let mut path = folder().join("bin").into_os_string();
-    path.push(":");
+    let mut path = OsString::new();
+    for tool in &TOOLS {
+        path.push(tool.folder().join("bin"));
+        path.push(":");
+    }
     path.push(std::env::var_os("PATH").unwrap_or_default());
     [("PATH", path)]
 }

@@ -12,7 +12,7 @@ mod go;
 use std::path::{Path, PathBuf};
 
 pub use cache::cache_dir;
-pub use cargo_tools::{cargo_deny, cargo_path};
+pub use cargo_tools::{cargo_path, cargo_tools};
 pub use family::{Family, Program};
 
 use crate::progress::Progress;

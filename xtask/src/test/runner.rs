@@ -112,7 +112,7 @@ impl Runner<'_> {
     }
 
     async fn checks(&self) -> Result<u64, Error> {
-        let steps: [(&str, &[&str]); 4] = [
+        let steps: [(&str, &[&str]); 5] = [
             ("format", &["fmt", "--all", "--check"]),
             (
                 "lints",
@@ -135,8 +135,9 @@ impl Runner<'_> {
                     "sources",
                 ],
             ),
+            ("no unused dependencies", &["machete"]),
         ];
-        asu_tests::toolchain::cargo_deny(self.progress).await.map_err(cluster::Error::from)?;
+        asu_tests::toolchain::cargo_tools(self.progress).await.map_err(cluster::Error::from)?;
         let mut count = 0;
         for (what, args) in steps {
             self.progress.step(what, self.cargo(args)).await?;
