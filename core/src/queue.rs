@@ -11,11 +11,11 @@
 //! 3. **Nobody blocks.** Only builds that can start stand in line. One that cannot leaves it, and comes
 //!    back where its age puts it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::line::rank;
+use crate::queue_order::QueueOrder;
 
 /// Class of a build in the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,17 +38,8 @@ pub struct Waiting {
     pub priority: Priority,
     /// When it was created. Time in the queue counts from there, across restarts.
     pub since: Timestamp,
-    /// Number in the order of creation, see [`crate::line::sequence`].
+    /// Number in the order of creation, see [`crate::queue_order::sequence`].
     pub sequence: u64,
-}
-
-/// Bounds of admission.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueLimits {
-    /// Most builds that run at a time.
-    pub running: usize,
-    /// Waiting this long raises a build by one class, so that the lowest runs one day.
-    pub ageing: SignedDuration,
 }
 
 /// Whether a build may start.
@@ -62,30 +53,31 @@ pub enum Turn {
     Paused,
 }
 
-/// The line and the places. The order is that of [`crate::line::rank`].
+/// The queue and the places.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    limits: QueueLimits,
+    /// Most builds that run at a time.
+    limit: usize,
     paused: bool,
-    waiting: BTreeMap<String, Waiting>,
+    waiting: QueueOrder,
     places: BTreeSet<String>,
 }
 
 impl Admission {
-    /// Nobody waits, nothing runs, and nothing starts before [`Self::pause`] allows it.
-    pub fn new(limits: QueueLimits) -> Self {
-        Self { limits, paused: true, waiting: BTreeMap::new(), places: BTreeSet::new() }
+    /// With so many places. Nobody waits, nothing runs, and nothing starts before [`Self::pause`]
+    /// allows it.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, paused: true, waiting: QueueOrder::default(), places: BTreeSet::new() }
     }
 
     /// A build that can start in this pass and has no Job asks for a place. One that is admitted
     /// creates its Job in this pass, or leaves.
-    pub fn ask(&mut self, build: Waiting, now: Timestamp) -> Turn {
-        let uid = build.uid.clone();
+    pub fn ask(&mut self, build: &Waiting, now: Timestamp) -> Turn {
         // A place that an earlier Job had went with that.
-        self.places.remove(&uid);
-        self.waiting.insert(uid.clone(), build);
-        if self.called(now).contains(&uid) {
-            self.runs(&uid);
+        self.places.remove(&build.uid);
+        self.waiting.insert(build);
+        if self.called(now).contains(&&*build.uid) {
+            self.runs(&build.uid);
             return Turn::Admitted;
         }
         if self.paused { Turn::Paused } else { Turn::Waits }
@@ -93,9 +85,9 @@ impl Admission {
 
     /// A build that could start, as far as is known, stands in line without asking: it is called
     /// like the others, and asks then.
-    pub fn stand(&mut self, build: Waiting) {
+    pub fn stand(&mut self, build: &Waiting) {
         if !self.places.contains(&build.uid) {
-            self.waiting.insert(build.uid.clone(), build);
+            self.waiting.insert(build);
         }
     }
 
@@ -109,7 +101,7 @@ impl Admission {
 
     /// A build ended, is gone, or cannot start now. Says whether it was there.
     pub fn leave(&mut self, uid: &str) -> bool {
-        self.waiting.remove(uid).is_some() | self.places.remove(uid)
+        self.waiting.remove(uid) | self.places.remove(uid)
     }
 
     /// Stops or resumes admission.
@@ -134,14 +126,9 @@ impl Admission {
 
     /// Those for whom places are free, first in line first. Each of them asks, or leaves, and then
     /// others are called.
-    pub fn called(&self, now: Timestamp) -> Vec<String> {
-        let free = self.limits.running.saturating_sub(self.places.len());
-        if self.paused || free == 0 {
-            return Vec::new();
-        }
-        let mut line: Vec<&Waiting> = self.waiting.values().collect();
-        line.sort_by_key(|build| rank(build, self.limits.ageing, now));
-        line.into_iter().take(free).map(|build| build.uid.clone()).collect()
+    pub fn called(&self, now: Timestamp) -> Vec<&str> {
+        let free = self.limit.saturating_sub(self.places.len());
+        if self.paused { Vec::new() } else { self.waiting.first(free, now) }
     }
 }
 

@@ -4,8 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const AGEING: SignedDuration = SignedDuration::from_mins(30);
-
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
@@ -14,20 +12,20 @@ fn build(uid: &str, priority: Priority, since: i64) -> Waiting {
     Waiting { uid: uid.to_owned(), priority, since: at(since), sequence: 0 }
 }
 
-/// An open line with places for so many.
-fn line(running: usize) -> Admission {
-    let mut line = Admission::new(QueueLimits { running, ageing: AGEING });
-    line.pause(false);
-    line
+/// An open queue with places for so many.
+fn queue(running: usize) -> Admission {
+    let mut queue = Admission::new(running);
+    queue.pause(false);
+    queue
 }
 
-/// Who is called of those that stand in an open line.
+/// Who is called of those that stand in an open queue.
 fn called(running: usize, builds: &[Waiting], now: i64) -> Vec<String> {
-    let mut line = line(running);
+    let mut queue = queue(running);
     for build in builds {
-        line.stand(build.clone());
+        queue.stand(build);
     }
-    line.called(at(now))
+    queue.called(at(now)).into_iter().map(str::to_owned).collect()
 }
 
 fn priorities() -> impl Strategy<Value = Priority> {
@@ -53,23 +51,23 @@ fn the_lowest_class_runs_once_it_has_waited_long_enough() {
 
 #[test]
 fn nothing_starts_while_paused() {
-    let mut line = line(1);
-    line.pause(true);
-    assert_eq!(line.ask(build("1", Priority::High, 0), at(1)), Turn::Paused);
-    assert!(line.called(at(1)).is_empty());
-    line.pause(false);
-    assert_eq!(line.called(at(1)), ["1"]);
+    let mut queue = queue(1);
+    queue.pause(true);
+    assert_eq!(queue.ask(&build("1", Priority::High, 0), at(1)), Turn::Paused);
+    assert!(queue.called(at(1)).is_empty());
+    queue.pause(false);
+    assert_eq!(queue.called(at(1)), ["1"]);
 }
 
 #[test]
 fn a_build_whose_attempt_is_over_gets_back_in_line_by_its_age() {
-    let mut line = line(1);
+    let mut queue = queue(1);
     let young = build("young", Priority::Normal, 9);
-    assert_eq!(line.ask(young.clone(), at(10)), Turn::Admitted);
-    line.stand(build("old", Priority::Normal, 0));
+    assert_eq!(queue.ask(&young, at(10)), Turn::Admitted);
+    queue.stand(&build("old", Priority::Normal, 0));
     // Its Job is over, and it asks for another.
-    assert_eq!(line.ask(young, at(10)), Turn::Waits);
-    assert_eq!(line.called(at(10)), ["old"]);
+    assert_eq!(queue.ask(&young, at(10)), Turn::Waits);
+    assert_eq!(queue.called(at(10)), ["old"]);
 }
 
 proptest! {
@@ -135,7 +133,7 @@ fn events() -> impl Strategy<Value = Event> {
 
 /// Builds, and a line that is told of them as the operator tells it.
 struct Cluster {
-    line: Admission,
+    queue: Admission,
     paused: bool,
     can_start: BTreeSet<usize>,
     refused: BTreeSet<usize>,
@@ -146,7 +144,7 @@ impl Cluster {
     fn new(running: usize) -> Self {
         let empty = BTreeSet::new;
         Self {
-            line: line(running),
+            queue: queue(running),
             paused: false,
             can_start: empty(),
             refused: empty(),
@@ -162,12 +160,12 @@ impl Cluster {
     fn pass(&mut self, of: usize) {
         let uid = of.to_string();
         if self.jobs.contains(&of) {
-            self.line.runs(&uid);
+            self.queue.runs(&uid);
         } else if !self.can_start.contains(&of) {
-            self.line.leave(&uid);
-        } else if self.line.ask(Self::entry(of), at(0)) == Turn::Admitted {
+            self.queue.leave(&uid);
+        } else if self.queue.ask(&Self::entry(of), at(0)) == Turn::Admitted {
             if self.refused.contains(&of) {
-                self.line.leave(&uid);
+                self.queue.leave(&uid);
             } else {
                 self.jobs.insert(of);
             }
@@ -177,15 +175,14 @@ impl Cluster {
     /// Passes of all that are called, until nobody is.
     fn settle(&mut self) {
         for _ in 0..=2 * BUILDS {
-            let called = self.line.called(at(0));
+            let called = self.queue.called(at(0));
             if called.is_empty() {
                 return;
             }
-            for uid in called {
-                self.pass(uid.parse().unwrap());
-            }
+            let called: Vec<_> = called.into_iter().map(|uid| uid.parse().unwrap()).collect();
+            called.into_iter().for_each(|of| self.pass(of));
         }
-        panic!("builds are called for ever: {:?}", self.line);
+        panic!("builds are called for ever: {:?}", self.queue);
     }
 
     fn happen(&mut self, event: &Event) {
@@ -221,11 +218,11 @@ impl Cluster {
             Event::Gone(of) => {
                 self.can_start.remove(&of);
                 self.jobs.remove(&of);
-                self.line.leave(&of.to_string());
+                self.queue.leave(&of.to_string());
             }
             Event::Pause(paused) => {
                 self.paused = paused;
-                self.line.pause(paused);
+                self.queue.pause(paused);
             }
             Event::OtherLeader => self.lead(),
         }
@@ -234,20 +231,20 @@ impl Cluster {
 
     /// What a new leader tells the line, and the passes that follow.
     fn lead(&mut self) {
-        self.line = Admission::new(self.line.limits.clone());
-        self.line.pause(self.paused);
+        self.queue = Admission::new(self.queue.limit);
+        self.queue.pause(self.paused);
         for of in 0..BUILDS {
             if self.jobs.contains(&of) {
-                self.line.runs(&of.to_string());
+                self.queue.runs(&of.to_string());
             } else if self.can_start.contains(&of) {
-                self.line.stand(Self::entry(of));
+                self.queue.stand(&Self::entry(of));
             }
         }
         (0..BUILDS).rev().for_each(|of| self.pass(of));
     }
 
     fn places(&self) -> BTreeSet<usize> {
-        self.line.places.iter().map(|uid| uid.parse().unwrap()).collect()
+        self.queue.places.iter().map(|uid| uid.parse().unwrap()).collect()
     }
 }
 

@@ -3,8 +3,8 @@
 use asu_core::{
     digest::Sha256Hex,
     failure::FailureReason,
-    line::sequence,
     queue::{Priority, Waiting},
+    queue_order::sequence,
     request_hash::object_name,
     stage::Stage,
 };

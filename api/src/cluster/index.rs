@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use asu_core::{digest::Sha256Hex, line::Line};
+use asu_core::{digest::Sha256Hex, queue_order::QueueOrder};
 use tokio::time::Instant;
 
 use super::{Entry, recent::Recent};
@@ -12,7 +12,7 @@ use super::{Entry, recent::Recent};
 pub(super) struct Index {
     builds: HashMap<Sha256Hex, Entry>,
     /// Those of them that wait.
-    line: Line,
+    queue: QueueOrder,
     /// Filled while the objects are listed anew.
     listing: Option<HashMap<Sha256Hex, Entry>>,
     pub(super) recent: Recent,
@@ -37,7 +37,7 @@ impl Index {
     pub(super) fn end_listing(&mut self) {
         let Some(listing) = self.listing.take() else { return };
         self.builds = HashMap::with_capacity(listing.len());
-        self.line = Line::default();
+        self.queue = QueueOrder::default();
         for entry in listing.into_values() {
             self.put(entry);
         }
@@ -47,22 +47,22 @@ impl Index {
     pub(super) fn put(&mut self, entry: Entry) {
         self.recent.forget(&entry.hash, &entry.uid);
         if entry.waits() {
-            self.line.insert(&entry.waiting());
+            self.queue.insert(&entry.waiting());
         } else {
-            self.line.remove(&entry.uid);
+            self.queue.remove(&entry.uid);
         }
         let uid = entry.uid.clone();
         if let Some(before) = self.builds.insert(entry.hash.clone(), entry)
             && before.uid != uid
         {
-            self.line.remove(&before.uid);
+            self.queue.remove(&before.uid);
         }
     }
 
     /// A build is gone.
     pub(super) fn remove(&mut self, entry: &Entry) {
         self.recent.forget(&entry.hash, &entry.uid);
-        self.line.remove(&entry.uid);
+        self.queue.remove(&entry.uid);
         if self.builds.get(&entry.hash).is_some_and(|it| it.uid == entry.uid) {
             self.builds.remove(&entry.hash);
         }
@@ -104,7 +104,7 @@ impl Index {
         // What was created is counted as what it is.
         let coming = |hash: &&Sha256Hex| self.get(hash).is_none_or(|it| it.archived);
         let coming = self.reserved.iter().filter(coming).count();
-        self.line.len().saturating_add(unseen).saturating_add(coming)
+        self.queue.len().saturating_add(unseen).saturating_add(coming)
     }
 
     /// Number of builds that wait, when it is more than `most`.
@@ -113,8 +113,8 @@ impl Index {
     }
 
     /// Those of the watch that wait.
-    pub(super) fn line(&self) -> &Line {
-        &self.line
+    pub(super) fn queue(&self) -> &QueueOrder {
+        &self.queue
     }
 
     /// Number of builds that the watch has told of.

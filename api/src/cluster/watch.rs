@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use asu_core::{
-    digest::Sha256Hex,
-    line::{AGEING, is_beyond},
-};
+use asu_core::{digest::Sha256Hex, queue_order::is_beyond};
 use futures::{StreamExt as _, pin_mut};
 use jiff::Timestamp;
 use kube::Api;
@@ -183,7 +180,7 @@ impl Watch {
 
     /// The place of a waiting build: how many start before it as things stand.
     pub fn place(&self, build: &Entry, now: Timestamp) -> usize {
-        self.read().line().before(&build.waiting(), AGEING, now)
+        self.read().queue().before(&build.waiting(), now)
     }
 
     /// How many older ones wait, when a build comes too late to be accepted: the operator counts in
@@ -192,7 +189,7 @@ impl Watch {
         if build.accepted || !build.waits() {
             return None;
         }
-        let earlier = self.read().line().earlier(&build.waiting());
+        let earlier = self.read().queue().earlier(&build.waiting());
         is_beyond(earlier, most).then_some(earlier)
     }
 

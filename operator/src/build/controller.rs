@@ -14,8 +14,8 @@ use super::{
     fault::Fault,
     finish::Finish,
     job::Attempt,
-    line::wake,
     pass::{Pass, SAFETY},
+    pending::wake,
     place::{Standing, standing},
     step::{Lookup, Step},
     validate::{Refused, own, validate},
@@ -52,7 +52,7 @@ impl Pass {
                 step => {
                     match standing(&self.facts, &step) {
                         Standing::Place => self.take_place(),
-                        Standing::Line => {}
+                        Standing::Queue => {}
                         Standing::Nothing => self.give_place(),
                     }
                     return self.act(step).await;

@@ -105,7 +105,7 @@ proptest! {
     #[test]
     fn who_stands_in_line_can_start(it in any_facts()) {
         let step = decide(&it);
-        if standing(&it, &step) == Standing::Line {
+        if standing(&it, &step) == Standing::Queue {
             prop_assert!(matches!(it.cache, CacheFact::Ready { .. }), "{step:?}");
             prop_assert!(!it.jobs.last().is_some_and(JobFact::is_under_way));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use asu_core::{
     digest::Sha256Hex,
-    line::is_beyond,
+    queue_order::is_beyond,
     result::{BuildResult, MAX_RESULT_BYTES, store_keys},
 };
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};

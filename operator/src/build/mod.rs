@@ -10,10 +10,10 @@ mod facts;
 mod fault;
 mod finish;
 mod job;
-mod line;
 mod loss;
 mod memory;
 mod pass;
+mod pending;
 mod place;
 mod publish;
 mod refuse;
@@ -24,4 +24,4 @@ mod validate;
 
 pub use controller::reconcile;
 pub use fault::Fault;
-pub use line::{Pending, forget, seed};
+pub use pending::{Pending, forget, seed};

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use asu_crds::{FirmwareBuild, Resolved};
 use kube::ResourceExt;
 
-use super::{facts::Facts, fault::Fault, line::wake, status::Writer};
+use super::{facts::Facts, fault::Fault, pending::wake, status::Writer};
 use crate::context::Context;
 
 /// How often a build is looked at although no watch reported anything: watches miss nothing in

@@ -14,7 +14,7 @@ pub enum Standing {
     /// A place.
     Place,
     /// It stands in line.
-    Line,
+    Queue,
     /// Neither: it ended, or cannot start now.
     Nothing,
 }
@@ -29,7 +29,7 @@ pub fn standing(facts: &Facts, step: &Step) -> Standing {
     let ready = matches!(facts.cache, CacheFact::Ready { .. });
     match step {
         Step::CreateJob { .. } => Standing::Place,
-        Step::Queue { .. } if facts.turn.is_some() && ready => Standing::Line,
+        Step::Queue { .. } if facts.turn.is_some() && ready => Standing::Queue,
         Step::Queue { .. }
         | Step::Archive(_)
         | Step::Fail(_)

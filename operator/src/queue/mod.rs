@@ -7,10 +7,7 @@ use std::{
 };
 
 pub use asu_core::queue::Turn;
-use asu_core::{
-    line::AGEING,
-    queue::{Admission, QueueLimits, Waiting},
-};
+use asu_core::queue::{Admission, Waiting};
 use jiff::Timestamp;
 
 use crate::runtime::metrics::Metrics;
@@ -26,7 +23,7 @@ pub struct Entry {
 
 #[derive(Debug)]
 struct State {
-    line: Admission,
+    admission: Admission,
     /// Names of those in line, by uid.
     names: HashMap<String, String>,
 }
@@ -43,8 +40,8 @@ impl Queue {
     /// An empty queue with room for `running` builds. It admits none before [`Self::pause`] says
     /// that the store has room.
     pub fn new(running: usize, metrics: Metrics) -> Self {
-        let line = Admission::new(QueueLimits { running, ageing: AGEING });
-        Self { state: Mutex::new(State { line, names: HashMap::new() }), metrics }
+        let admission = Admission::new(running);
+        Self { state: Mutex::new(State { admission, names: HashMap::new() }), metrics }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -54,7 +51,7 @@ impl Queue {
     /// A Job of a build is under way.
     pub fn runs(&self, uid: &str, now: Timestamp) -> Vec<String> {
         let mut state = self.lock();
-        state.line.runs(uid);
+        state.admission.runs(uid);
         state.names.remove(uid);
         self.call(&state, now)
     }
@@ -62,19 +59,18 @@ impl Queue {
     /// A build that could start waited before this process began to lead.
     pub fn stand(&self, entry: Entry) {
         let mut state = self.lock();
-        state.names.insert(entry.waiting.uid.clone(), entry.name);
-        state.line.stand(entry.waiting);
+        state.admission.stand(&entry.waiting);
+        state.names.insert(entry.waiting.uid, entry.name);
     }
 
     /// A build that can start, and has no Job, asks for a place.
     pub fn ask(&self, entry: Entry, now: Timestamp) -> (Turn, Vec<String>) {
         let mut state = self.lock();
-        let uid = entry.waiting.uid.clone();
-        let turn = state.line.ask(entry.waiting, now);
+        let turn = state.admission.ask(&entry.waiting, now);
         if turn == Turn::Admitted {
-            state.names.remove(&uid);
+            state.names.remove(&entry.waiting.uid);
         } else {
-            state.names.insert(uid, entry.name);
+            state.names.insert(entry.waiting.uid, entry.name);
         }
         let called = self.call(&state, now);
         (turn, called)
@@ -84,24 +80,24 @@ impl Queue {
     pub fn leave(&self, uid: &str, now: Timestamp) -> Vec<String> {
         let mut state = self.lock();
         state.names.remove(uid);
-        if state.line.leave(uid) { self.call(&state, now) } else { Vec::new() }
+        if state.admission.leave(uid) { self.call(&state, now) } else { Vec::new() }
     }
 
     /// Stops or resumes admission.
     pub fn pause(&self, paused: bool, now: Timestamp) -> Vec<String> {
         let mut state = self.lock();
-        if state.line.is_paused() != paused {
+        if state.admission.is_paused() != paused {
             tracing::warn!(paused, "admission of builds changes");
         }
-        state.line.pause(paused);
+        state.admission.pause(paused);
         self.call(&state, now)
     }
 
     fn call(&self, state: &State, now: Timestamp) -> Vec<String> {
-        let line = &state.line;
-        self.metrics.queue(line.waiting(), line.running(), line.is_paused());
-        let called = line.called(now);
-        called.iter().filter_map(|uid| state.names.get(uid).cloned()).collect()
+        let admission = &state.admission;
+        self.metrics.queue(admission.waiting(), admission.running(), admission.is_paused());
+        let called = admission.called(now);
+        called.into_iter().filter_map(|uid| state.names.get(uid).cloned()).collect()
     }
 }
 

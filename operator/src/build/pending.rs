@@ -6,8 +6,8 @@ use std::{
 };
 
 use asu_core::{
-    line::{Line, sequence},
     queue::Waiting,
+    queue_order::{QueueOrder, sequence},
 };
 use asu_crds::{BuildCondition, FirmwareBuild, condition, is_true, labels};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
@@ -92,10 +92,10 @@ pub fn forget(context: &Context, uid: &str) {
 /// Builds that wait, in the order of the watch: what it has told of a build is all that was written
 /// before.
 #[derive(Debug, Default)]
-pub struct Pending(Mutex<Line>);
+pub struct Pending(Mutex<QueueOrder>);
 
 impl Pending {
-    fn lock(&self) -> MutexGuard<'_, Line> {
+    fn lock(&self) -> MutexGuard<'_, QueueOrder> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
