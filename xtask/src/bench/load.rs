@@ -1,9 +1,9 @@
 //! Requests per second of a finished build, with Debian's wrk inside the cluster's namespace.
 
-use asu_tests::{exec, router::Answer, scenario::System};
+use asu_tests::{router::Answer, scenario::System};
 use serde_json::json;
 
-use super::Error;
+use super::{Error, wrk};
 
 /// Connections that are open at the same time.
 const CONNECTIONS: u32 = 16;
@@ -35,16 +35,9 @@ pub async fn run(system: &System, finished: &Answer, seconds: u32) -> Result<(),
             ("GET  overview", overview, None),
         ];
         for (method, url, script) in runs {
-            let mut command = cluster.nsenter_command("wrk");
-            command.args(["--threads", "1", "--latency"]);
-            command.args(["--connections", &CONNECTIONS.to_string()]);
-            command.args(["--duration", &format!("{seconds}s")]);
-            if let Some(script) = script {
-                command.args(["--script", script]);
-            }
-            command.arg(url);
-            let output = exec::run(command).await?;
-            println!("  {method:<13} via {via:<7}: {}", summary(&output));
+            let command = cluster.nsenter_command("wrk");
+            let report = wrk::run(command, CONNECTIONS, seconds, script, &url).await?;
+            println!("  {method:<13} via {via:<7}: {report}");
         }
     }
     Ok(())
@@ -61,35 +54,4 @@ fn script(finished: &Answer) -> Result<tempfile::NamedTempFile, Error> {
     let file = tempfile::Builder::new().suffix(".lua").tempfile().map_err(missing)?;
     std::fs::write(file.path(), lua).map_err(missing)?;
     Ok(file)
-}
-
-/// Rate, 99th percentile, and errors, from wrk's report.
-fn summary(output: &str) -> String {
-    let wanted = |line: &&str| {
-        let line = line.trim_start();
-        ["Requests/sec", "99%", "Non-2xx", "Socket errors"]
-            .iter()
-            .any(|start| line.starts_with(start))
-    };
-    output
-        .lines()
-        .filter(wanted)
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_summary_tells_rate_latency_and_errors() {
-        let output =
-            "Running\n     99%    2.10ms\nRequests/sec:  12345.6\n  Non-2xx or 3xx responses: 3\n";
-        assert_eq!(
-            summary(output),
-            "99% 2.10ms, Requests/sec: 12345.6, Non-2xx or 3xx responses: 3"
-        );
-    }
 }

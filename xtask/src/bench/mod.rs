@@ -1,13 +1,18 @@
 //! `cargo xtask bench`: measurements on the local cluster or control plane, as ratios within one run. Absolute times
 //! depend on the machine and on what else it does.
 
+mod api;
 mod bare_job;
 mod first_image;
 mod load;
 mod memory;
+mod objects;
 mod phases;
+mod process;
 mod queue;
+mod world;
 mod writes;
+mod wrk;
 
 use asu_tests::{cluster, deploy, exec, router, scenario};
 
@@ -26,6 +31,9 @@ enum Bench {
     /// Thousands of waiting builds on a control plane: how fast they are created, admitted and
     /// cancelled, and what the operator's leader takes for them.
     Queue(queue::Args),
+    /// What the API takes for a poll of a waiting build beside one of a finished build, and what
+    /// memory many connections leave behind.
+    Api(api::Args),
 }
 
 /// Why there is no measurement.
@@ -79,6 +87,7 @@ pub async fn run(args: BenchArgs) -> Result<(), Error> {
     match args.bench {
         Bench::FirstImage(args) => first_image::run(args).await,
         Bench::Queue(args) => queue::run(args).await,
+        Bench::Api(args) => api::run(args).await,
     }
 }
 

@@ -2,15 +2,17 @@
 //! plane and database, with the operator as a process of its own.
 
 mod leader;
-mod world;
 
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Error, median};
-use leader::{Leader, Usage};
-use world::World;
+use super::{
+    Error, median,
+    process::{self, Usage},
+    world::World,
+};
+use leader::Leader;
 
 /// Budget of the leader with ten thousand waiting builds, in MiB.
 const BUDGET_MIB: u64 = 100;
@@ -50,12 +52,13 @@ struct Phase {
 /// Why it could not, or that the leader is beyond its budget.
 pub async fn run(args: Args) -> Result<(), Error> {
     let number = usize::try_from(args.builds).unwrap_or(usize::MAX);
-    let program = leader::program(args.dev).await?;
+    let programs = process::programs(args.dev).await?;
     let world = World::start().await?;
-    let leader = Leader::start(&program, &world, number).await?;
+    let leader = Leader::start(&programs, &world, number).await?;
     world.ready_cache().await?;
     let empty = leader.usage()?;
-    println!("\n{number} builds, operator with {} MiB at rest", empty.mib);
+    let profile = process::profile(args.dev);
+    println!("\n{number} builds, operator ({profile}) with {} MiB at rest", empty.mib());
     let created = phase(&leader, "create", create(&world, number)).await?;
     let queued = phase(&leader, "until all wait", leader.waiting(number, WITHIN)).await?;
     let idle = phase(&leader, "at rest", async {
@@ -75,8 +78,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
             phase.name,
             phase.took.as_secs_f64(),
             phase.cpu.as_secs_f64(),
-            phase.usage.mib,
-            phase.usage.peak_mib
+            phase.usage.mib(),
+            phase.usage.peak_mib()
         );
     }
     println!("created          {:>8.0} a second", rate(number, created.took));
@@ -84,9 +87,9 @@ pub async fn run(args: Args) -> Result<(), Error> {
     println!("cancelled        {:>8.0} a second, recorded and gone", rate(left, cancelled.took));
     let worst = latencies.iter().copied().fold(0.0, f64::max);
     println!("end to next Job  {:>8.3} s median, {worst:.3} s worst", median(latencies));
-    let bytes = queued.usage.mib.saturating_sub(empty.mib).saturating_mul(1 << 20);
+    let bytes = queued.usage.kib.saturating_sub(empty.kib).saturating_mul(1 << 10);
     println!("a waiting build  {:>8} bytes of the leader", bytes / u64::from(args.builds));
-    let most = cancelled.usage.peak_mib;
+    let most = cancelled.usage.peak_mib();
     println!("most memory      {most:>8} MiB of {BUDGET_MIB} MiB");
     if most > BUDGET_MIB {
         return Err(Error::Missing(format!("the leader took {most} MiB, more than {BUDGET_MIB}")));

@@ -9,13 +9,10 @@ use std::{
 
 use asu_core::{
     failure::{Failure, FailureReason},
-    request_hash::{object_name, request_hash},
     result::{RESULT_SCHEMA, store_keys},
 };
-use asu_crds::{
-    BuildPriority, CacheWorkspace, Distribution, FirmwareBuild, FirmwareBuildSpec,
-    ImageBuilderCache, ImageBuilderCacheSpec, RequestSpec, Validated, cache_name, labels,
-};
+use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
+use asu_store::{BuildRepository as _, EpochRepository as _, PgStore, PoolSettings};
 use asu_tests::{cluster::ControlPlane, postgres::Postgres};
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -32,7 +29,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::super::Error;
+use super::{
+    Error,
+    objects::{build, cache, parse, record},
+};
 
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
@@ -40,8 +40,6 @@ const PAGE: u32 = 500;
 const POPULATE: Duration = Duration::from_mins(1);
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Digest of the ImageBuilder.
-const DIGEST: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// See the module.
 pub struct World {
@@ -52,7 +50,8 @@ pub struct World {
     folder: TempDir,
 }
 
-fn missing(error: impl std::fmt::Display) -> Error {
+/// What is missing, in words.
+pub fn missing(error: impl std::fmt::Display) -> Error {
     Error::Missing(error.to_string())
 }
 
@@ -200,6 +199,21 @@ impl World {
         self.put(&build(number)?).await.map(drop)
     }
 
+    /// Writes the record of a finished build, with the answer that a router usually gets. Gives its
+    /// hash.
+    ///
+    /// # Errors
+    /// The database refuses.
+    pub async fn finished(&self, number: usize) -> Result<String, Error> {
+        let database = PgStore::connect(&self.database_url(), &PoolSettings::default(), "bench");
+        let database = database.map_err(missing)?;
+        let epoch = database.raise().await.map_err(missing)?;
+        let record = record(number)?;
+        database.archive(&record, epoch).await.map_err(missing)?;
+        database.close().await;
+        Ok(record.facts.request_hash.to_string())
+    }
+
     /// Jobs of builds that run.
     ///
     /// # Errors
@@ -331,58 +345,4 @@ impl World {
 
 fn late(end: Instant, what: &str) -> Result<(), Error> {
     if Instant::now() < end { Ok(()) } else { Err(Error::Missing(format!("waited for {what}"))) }
-}
-
-fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    serde_json::from_value(value).map_err(missing)
-}
-
-fn cache() -> ImageBuilderCache {
-    let name = cache_name("openwrt", "24.10.7", "ath79/generic", DIGEST);
-    let spec = ImageBuilderCacheSpec {
-        distribution: "openwrt".into(),
-        version: "24.10.7".into(),
-        target: "ath79/generic".into(),
-        sha256: DIGEST.into(),
-        file: "ib.tar.zst".into(),
-        target_path: "releases/24.10.7/targets/ath79/generic".into(),
-        pinned: false,
-        workspace: CacheWorkspace::default(),
-    };
-    let mut cache = ImageBuilderCache::new(&name, spec);
-    cache.finalizers_mut().push(labels::VOLUME_FINALIZER.to_owned());
-    cache
-}
-
-/// A build with the package list that a router usually sends.
-fn build(number: usize) -> Result<FirmwareBuild, Error> {
-    let mut packages: Vec<String> = (0..60).map(|n| format!("package-of-a-router-{n}")).collect();
-    packages.push(format!("build-{number}"));
-    let request = RequestSpec {
-        distribution: "openwrt".into(),
-        version: "24.10.7".into(),
-        target: "ath79/generic".into(),
-        profile: "device".into(),
-        packages,
-        ..RequestSpec::default()
-    };
-    // In canonical order, as the API writes it.
-    let canonical = request.to_request().map_err(missing)?;
-    let hash = request_hash(&canonical);
-    let request = RequestSpec::from_request(&canonical, "");
-    let spec = FirmwareBuildSpec {
-        request,
-        request_hash: hash.to_string(),
-        validated: Some(Validated {
-            catalog_revision: 1,
-            version_code: "r1-abc".into(),
-            image_builder_sha256: DIGEST.into(),
-        }),
-        cancel: false,
-        priority: BuildPriority::Normal,
-        retention: None,
-    };
-    let mut build = FirmwareBuild::new(&object_name(&hash), spec);
-    build.finalizers_mut().push(labels::ARCHIVE_FINALIZER.to_owned());
-    Ok(build)
 }

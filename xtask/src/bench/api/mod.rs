@@ -1,0 +1,122 @@
+//! What the API takes, on a real control plane and database, as a process of its own: for a poll of
+//! a waiting build beside one of a finished build, and of memory after many connections.
+
+mod server;
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::process::Command;
+
+use super::{Error, median, objects, process, world::World, wrk};
+use server::Server;
+
+/// Budget of the memory that is left a minute after the load, in MiB.
+const BUDGET_MIB: u64 = 30;
+/// Most that a poll of a waiting build may take of a processor beside one of a finished build: as
+/// much, and what such a measurement is out by.
+const BUDGET_RATIO: f64 = 1.1;
+/// Connections that poll.
+const POLLING: u32 = 16;
+/// Seconds of one measurement of polls.
+const SECONDS: u32 = 2;
+/// Seconds of the load of many connections.
+const LOAD_SECONDS: u32 = 10;
+/// When memory is looked at after the load.
+const AFTER: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(15), Duration::from_mins(1)];
+/// Builds that are created at a time.
+const AT_A_TIME: usize = 16;
+
+/// Arguments of `bench api`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Builds that wait.
+    #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    builds: u32,
+    /// Measurements of each kind of poll, of which the medians count.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Connections whose memory is to be given back.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    connections: u32,
+    /// Measure the development build of the API: it is there sooner, and costs several times as
+    /// much.
+    #[arg(long)]
+    dev: bool,
+}
+
+/// Measures.
+///
+/// # Errors
+/// Why it could not, or that a budget is exceeded.
+pub async fn run(args: Args) -> Result<(), Error> {
+    let number = usize::try_from(args.builds).unwrap_or(usize::MAX);
+    let programs = process::programs(args.dev).await?;
+    let world = World::start().await?;
+    let finished = world.finished(number).await?;
+    println!("\nthe API ({})", process::profile(args.dev));
+    let server = Server::start(&programs, &world, number).await?;
+    let left = memory(&server, &finished, args.connections).await?;
+    drop(server);
+    eprintln!("{number} builds are created …");
+    stream::iter(0..number)
+        .map(|n| world.create(n))
+        .buffer_unordered(AT_A_TIME)
+        .try_collect::<Vec<()>>()
+        .await?;
+    let server = Server::start(&programs, &world, number).await?;
+    let waiting = objects::hash(number / 2)?.to_string();
+    let ratio = polls(&server, &finished, &waiting, &args).await?;
+    if ratio > BUDGET_RATIO || left > BUDGET_MIB {
+        return Err(Error::Missing("the API is beyond its budget".into()));
+    }
+    Ok(())
+}
+
+/// Gives the memory that is left in the end.
+async fn memory(server: &Server, finished: &str, connections: u32) -> Result<u64, Error> {
+    server.poll(finished).await?;
+    let before = server.usage()?.mib();
+    println!("memory at rest      {before:>6} MiB");
+    let url = server.url(finished);
+    let report = wrk::run(Command::new("wrk"), connections, LOAD_SECONDS, None, &url).await?;
+    let (end, peak) = (Instant::now(), server.usage()?.peak_mib());
+    println!("at most             {peak:>6} MiB, {connections} connections: {report}");
+    let mut left = peak;
+    for after in AFTER {
+        tokio::time::sleep(after.saturating_sub(end.elapsed())).await;
+        left = server.usage()?.mib();
+        println!("{:>3} s after         {left:>6} MiB", after.as_secs());
+    }
+    println!("budget              {BUDGET_MIB:>6} MiB");
+    Ok(left)
+}
+
+/// Processor time of an answer, in microseconds.
+async fn poll_cost(server: &Server, hash: &str) -> Result<f64, Error> {
+    let before = server.usage()?.cpu;
+    let url = server.url(hash);
+    let report = wrk::run(Command::new("wrk"), POLLING, SECONDS, None, &url).await?;
+    let cpu = server.usage()?.cpu.saturating_sub(before);
+    let requests = u32::try_from(report.requests).unwrap_or(u32::MAX).max(1);
+    eprintln!("  {report}");
+    Ok(cpu.as_secs_f64() * 1e6 / f64::from(requests))
+}
+
+/// Gives what a poll of a waiting build costs beside one of a finished build.
+async fn polls(server: &Server, finished: &str, waiting: &str, args: &Args) -> Result<f64, Error> {
+    let bytes = (server.poll(finished).await?, server.poll(waiting).await?);
+    let (mut of_finished, mut of_waiting) = (Vec::new(), Vec::new());
+    for _ in 0..args.rounds {
+        of_finished.push(poll_cost(server, finished).await?);
+        of_waiting.push(poll_cost(server, waiting).await?);
+    }
+    let (of_finished, of_waiting) = (median(of_finished), median(of_waiting));
+    let ratio = of_waiting / of_finished;
+    println!("a poll, while {} builds wait, of processor time:", args.builds);
+    println!("of a finished build {of_finished:>6.1} µs, {} bytes", bytes.0);
+    println!("of a waiting build  {of_waiting:>6.1} µs, {} bytes", bytes.1);
+    println!("ratio               {ratio:>6.2} of at most {BUDGET_RATIO}");
+    Ok(ratio)
+}

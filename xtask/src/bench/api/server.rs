@@ -1,0 +1,76 @@
+//! The API as a process.
+
+use std::{path::Path, time::Duration};
+
+use asu_tests::ports;
+use tokio::process::Command;
+
+use super::super::{
+    Error,
+    process::{self, Process, Usage},
+    world::World,
+};
+
+/// Longest wait for its start.
+const READY: Duration = Duration::from_mins(1);
+
+/// A running API, which ends with this value.
+pub struct Server {
+    process: Process,
+    address: String,
+    http: reqwest::Client,
+}
+
+impl Server {
+    /// Starts it and waits until it is ready. As many builds may wait.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub async fn start(programs: &Path, world: &World, builds: usize) -> Result<Self, Error> {
+        let ports = ports::free().map_err(|error| Error::Missing(error.to_string()))?;
+        let [address, admin] = ports.map(|port| format!("127.0.0.1:{port}"));
+        let mut command = Command::new(programs.join("asu-api"));
+        command
+            .env("KUBECONFIG", world.kubeconfig())
+            .env("ASU_LOG", "warn")
+            .env("ASU_DATABASE_URL", world.database_url())
+            .arg("--namespace=default")
+            .arg(format!("--max-pending={builds}"))
+            .arg(format!("--store-url=file://{}", world.store().display()))
+            .arg(format!("--listen={address}"))
+            .arg(format!("--admin-listen={admin}"));
+        let process = Process::start(command, &world.folder().join("api.log"))?;
+        let http = process::http()?;
+        let readyz = format!("http://{admin}/readyz");
+        let ready = async || {
+            let answer = http.get(&readyz).send().await;
+            answer.is_ok_and(|answer| answer.status().is_success())
+        };
+        process.until("the API to be ready", READY, ready).await?;
+        Ok(Self { process, address, http })
+    }
+
+    /// Where the build of a hash is asked for.
+    pub fn url(&self, hash: &str) -> String {
+        format!("http://{}/api/v1/build/{hash}", self.address)
+    }
+
+    /// Asks for a build. Gives the number of bytes of the answer.
+    ///
+    /// # Errors
+    /// The build is not known.
+    pub async fn poll(&self, hash: &str) -> Result<usize, Error> {
+        let failed = |error: reqwest::Error| Error::Missing(error.to_string());
+        let answer = self.http.get(self.url(hash)).send().await.map_err(failed)?;
+        let answer = answer.error_for_status().map_err(failed)?;
+        Ok(answer.bytes().await.map_err(failed)?.len())
+    }
+
+    /// What the kernel counts of it now.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn usage(&self) -> Result<Usage, Error> {
+        self.process.usage()
+    }
+}

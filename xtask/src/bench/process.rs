@@ -1,0 +1,165 @@
+//! A program of the system as a process of its own, and what the kernel counts of it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use asu_tests::{exec, target_dir};
+use tokio::process::{Child, Command};
+
+use super::Error;
+
+/// Pause between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Builds the programs and says in which folder they are.
+///
+/// # Errors
+/// What cargo said.
+pub async fn programs(dev: bool) -> Result<PathBuf, Error> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--quiet"]).current_dir(asu_tests::root());
+    if dev {
+        // With the features that the tests are built with.
+        command.args(["--workspace", "--bin", "asu-operator", "--bin", "asu-api"]);
+    } else {
+        // As for the images.
+        command.args(["--release", "--package", "asu-operator"]);
+        command.args(["--package", "asu-api", "--package", "asu-builder"]);
+    }
+    exec::run(command).await?;
+    Ok(target_dir().join(profile(dev)))
+}
+
+/// Name of the profile that is measured.
+pub fn profile(dev: bool) -> &'static str {
+    if dev { "debug" } else { "release" }
+}
+
+/// A running program, which ends with this value.
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+/// What it took until now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resident memory in KiB.
+    pub kib: u64,
+    /// Most of it since the start, in KiB.
+    pub peak_kib: u64,
+    /// Time on a processor.
+    pub cpu: Duration,
+}
+
+impl Usage {
+    /// Resident memory.
+    pub fn mib(&self) -> u64 {
+        self.kib.div_ceil(1024)
+    }
+
+    /// Most of it since the start.
+    pub fn peak_mib(&self) -> u64 {
+        self.peak_kib.div_ceil(1024)
+    }
+}
+
+impl Process {
+    /// Starts it; what it prints goes to that file.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start(mut command: Command, log: &Path) -> Result<Self, Error> {
+        let failed = |error: std::io::Error| Error::Missing(format!("a program: {error}"));
+        let file = std::fs::File::create(log).map_err(failed)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().map_err(failed)?)
+            .stderr(file)
+            .kill_on_drop(true);
+        Ok(Self { child: command.spawn().map_err(failed)?, log: log.to_path_buf() })
+    }
+
+    /// Waits until something is so.
+    ///
+    /// # Errors
+    /// It is not within that time, or the program ended.
+    pub async fn until(
+        &self,
+        what: &str,
+        within: Duration,
+        done: impl AsyncFn() -> bool,
+    ) -> Result<(), Error> {
+        let end = Instant::now() + within;
+        while !done().await {
+            self.usage()?;
+            if Instant::now() >= end {
+                return Err(Error::Missing(format!("waited for {what}")));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// What the kernel counts of it now.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn usage(&self) -> Result<Usage, Error> {
+        let gone = || {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            Error::Missing(format!("the program ended, and said last: {}", last_lines(&log)))
+        };
+        let pid = self.child.id().ok_or_else(gone)?;
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
+        let status = read("status").map_err(|_| gone())?;
+        let stat = read("stat").map_err(|_| gone())?;
+        usage(&status, &stat).ok_or_else(gone)
+    }
+}
+
+/// A client for ports of this machine.
+///
+/// # Errors
+/// It cannot be made.
+pub fn http() -> Result<reqwest::Client, Error> {
+    let client = reqwest::Client::builder().no_proxy().build();
+    client.map_err(|error| Error::Missing(error.to_string()))
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().rev().take(10).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
+/// Reads `/proc/PID/status` and `/proc/PID/stat`.
+fn usage(status: &str, stat: &str) -> Option<Usage> {
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    // After the name, which may hold anything: state is the third field, utime the 14th.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: Vec<u64> =
+        fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
+    // A hundred of them are a second, on every Linux that programs see.
+    let cpu = Duration::from_millis(ticks.iter().sum::<u64>().saturating_mul(10));
+    Some(Usage { kib: kib("VmRSS:")?, peak_kib: kib("VmHWM:")?, cpu })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_and_time_are_read_as_the_kernel_writes_them() {
+        let status = "Name:\tasu-operator\nVmHWM:\t  20480 kB\nVmRSS:\t  10241 kB\n";
+        let stat = "7 (asu) operator) S 1 7 7 0 -1 4194560 9 0 0 0 150 50 0 0 20 0 5 0 1 1 1\n";
+        let read = usage(status, stat).unwrap();
+        assert_eq!((read.mib(), read.peak_mib(), read.cpu), (11, 20, Duration::from_secs(2)));
+        assert_eq!(usage("", stat), None);
+    }
+}
