@@ -1,10 +1,11 @@
 //! 202: a build on its way.
 
 use axum::response::Response;
+use bytes::Bytes;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::{bytes, respond};
+use super::{respond, success::iso};
 use crate::{cluster::Entry, error::ApiError, state::AppState};
 
 /// The answer of a build that is not finished.
@@ -14,39 +15,61 @@ use crate::{cluster::Entry, error::ApiError, state::AppState};
 pub fn waiting(state: &AppState, entry: &Entry) -> Result<Response, ApiError> {
     if entry.admitted {
         let word = entry.stage.as_str();
-        return Ok(respond(StatusCode::ACCEPTED, word, "0", bytes(&started(entry))));
+        return Ok(respond(StatusCode::ACCEPTED, word, "0", body(&Started::of(entry))?));
     }
     if let Some(earlier) = state.cluster.watch.beyond(entry, state.settings.max_pending) {
         return Err(ApiError::Overload(earlier));
     }
     let position = state.cluster.watch.place(entry, state.now());
-    let body = bytes(&queued(entry, position));
+    let body = body(&Queued::of(entry, position))?;
     Ok(respond(StatusCode::ACCEPTED, "queued", &position.to_string(), body))
 }
 
+fn body(answer: &impl Serialize) -> Result<Bytes, ApiError> {
+    serde_json::to_vec(answer).map(Bytes::from).map_err(|_| ApiError::Internal)
+}
+
 /// Never with `queue_position`: LuCI would show a place in the queue during the build.
-fn started(entry: &Entry) -> Value {
-    json!({
-        "status": 202,
-        "detail": "started",
-        "imagebuilder_status": entry.stage.as_str(),
-        "enqueued_at": time(entry),
-        "request_hash": entry.hash,
-    })
+#[derive(Serialize)]
+struct Started<'a> {
+    status: u16,
+    detail: &'static str,
+    imagebuilder_status: &'static str,
+    enqueued_at: String,
+    request_hash: &'a str,
 }
 
-fn queued(entry: &Entry, position: usize) -> Value {
-    json!({
-        "status": 202,
-        "detail": "queued",
-        "queue_position": position,
-        "enqueued_at": time(entry),
-        "request_hash": entry.hash,
-    })
+impl<'a> Started<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        Self {
+            status: 202,
+            detail: "started",
+            imagebuilder_status: entry.stage.as_str(),
+            enqueued_at: iso(entry.created),
+            request_hash: entry.hash.as_str(),
+        }
+    }
 }
 
-fn time(entry: &Entry) -> String {
-    super::success::iso(entry.created)
+#[derive(Serialize)]
+struct Queued<'a> {
+    status: u16,
+    detail: &'static str,
+    queue_position: usize,
+    enqueued_at: String,
+    request_hash: &'a str,
+}
+
+impl<'a> Queued<'a> {
+    fn of(entry: &'a Entry, position: usize) -> Self {
+        Self {
+            status: 202,
+            detail: "queued",
+            queue_position: position,
+            enqueued_at: iso(entry.created),
+            request_hash: entry.hash.as_str(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +82,8 @@ mod tests {
     #[test]
     fn only_a_queued_build_has_a_place_and_only_a_started_one_a_stage() {
         let entry = Entry { stage: Stage::BuildingImage, admitted: true, ..entry("a", 0) };
-        let (started, queued) = (started(&entry), queued(&entry, 3));
+        let started = serde_json::to_value(Started::of(&entry)).unwrap();
+        let queued = serde_json::to_value(Queued::of(&entry, 3)).unwrap();
         assert_eq!(started.get("queue_position"), None);
         assert_eq!(started["imagebuilder_status"], "building_image");
         assert_eq!(queued["queue_position"], 3);
