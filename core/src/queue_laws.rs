@@ -180,7 +180,9 @@ impl Cluster {
                 return;
             }
             let called: Vec<_> = called.into_iter().map(|uid| uid.parse().unwrap()).collect();
-            called.into_iter().for_each(|of| self.pass(of));
+            for uid in called {
+                self.pass(uid);
+            }
         }
         panic!("builds are called for ever: {:?}", self.queue);
     }
