@@ -12,33 +12,19 @@ use asu_core::packages::revision_number;
 use futures::StreamExt as _;
 use url::Url;
 
-use crate::client::{Document, Fetched, Upstream, Validator};
+use crate::client::{Upstream, Validator};
 use crate::error::{UpstreamError, shown};
+use crate::mirrors::Given;
 use crate::profiles::{self, Profiles};
-use crate::signature::{self, UsignPublicKey};
-use crate::sums::Sums;
+use crate::signed_sums::{self, SignedSums, Trust};
 use crate::targets;
 use crate::text::quoted;
 
 /// Targets that are read at the same time.
 const CONCURRENCY: usize = 8;
 
-/// Most bytes of `sha256sums`. Largest targets have 10,000 lines of 150 bytes. It is held whole before
-/// its signature is known, [`CONCURRENCY`] times: whoever can answer for a mirror must not be able to
-/// end this process by it.
-const MAX_SUMS: u64 = 4 << 20;
-
-/// Most bytes of a signature.
-const MAX_SIGNATURE: u64 = 4096;
-
-/// Who must have signed a target's list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// One of these keys.
-    Keys(Vec<UsignPublicKey>),
-    /// Nobody: the distribution's owner says so explicitly.
-    Unsigned,
-}
+/// What tells the devices of a target.
+const PROFILES: &str = "profiles.json";
 
 /// Which version is read, and how.
 #[derive(Clone, Debug)]
@@ -55,6 +41,10 @@ pub struct ReadRequest {
     pub targets: Option<Vec<String>>,
     /// Who must have signed.
     pub trust: Trust,
+    /// Revisions that are offered, by target: what is rebuilt under the same name does not go back.
+    pub offered: BTreeMap<String, String>,
+    /// Revisions that may be gone back to all the same.
+    pub accepted: Vec<String>,
     /// From the last [`CatalogRead`] of this version, to skip what has not changed.
     pub memory: Memory,
 }
@@ -77,6 +67,8 @@ pub struct CatalogRead {
     pub version: Version,
     /// Wanted targets that could not be read.
     pub problems: BTreeMap<String, UpstreamError>,
+    /// Mirrors with something wrong, by the target that another mirror served instead.
+    pub faults: BTreeMap<String, UpstreamError>,
     /// For the next [`ReadRequest`].
     pub memory: Memory,
 }
@@ -102,14 +94,16 @@ pub async fn read_catalog(
     let mut ready = BTreeMap::new();
     let mut problems = BTreeMap::new();
     let mut memory = BTreeMap::new();
+    let mut faults = BTreeMap::new();
     for (name, result) in results {
         match result {
-            Ok((target, sums)) => {
+            Ok(Given { answer: Read { target, sums }, fault }) => {
                 if let Some(sums) = sums {
                     let trust = request.trust.clone();
                     let remembered = Remembered { sums, trust, target: target.clone() };
                     memory.insert(name.clone(), remembered);
                 }
+                faults.extend(fault.map(|fault| (name.clone(), fault)));
                 ready.insert(name.clone(), target);
             }
             Err(error) => {
@@ -129,50 +123,89 @@ pub async fn read_catalog(
         targets: listed,
         ready,
     };
-    Ok(CatalogRead { version, problems, memory: Memory(memory) })
+    Ok(CatalogRead { version, problems, faults, memory: Memory(memory) })
 }
 
-/// The target, and the validator that lets it be skipped next time (none when `sha256sums` does
-/// not cover `profiles.json`, so that its being unchanged would prove nothing).
+/// A target as a mirror has it.
+struct Read {
+    target: Target,
+    /// Lets it be skipped next time; none when `sha256sums` does not cover `profiles.json`, so that its
+    /// being unchanged would prove nothing.
+    sums: Option<Validator>,
+}
+
+/// Everything of a target comes from one mirror: another may be a build ahead, or behind.
 async fn read_target(
     upstream: &Upstream,
     request: &ReadRequest,
     name: &str,
     listed: &BTreeMap<String, String>,
-) -> Result<(Target, Option<Validator>), UpstreamError> {
+) -> Result<Given<Read>, UpstreamError> {
     let folder = format!("{}/targets/{name}", request.path);
     let Some(arch) = listed.get(name) else {
         return Err(UpstreamError::NotFound { url: folder });
     };
+    upstream
+        .on_each_alone(async |mirror| read_from(mirror, request, name, arch, &folder).await)
+        .await
+}
+
+async fn read_from(
+    mirror: &Upstream,
+    request: &ReadRequest,
+    name: &str,
+    arch: &str,
+    folder: &str,
+) -> Result<Read, UpstreamError> {
     let known = request.memory.0.get(name).filter(|known| known.trust == request.trust);
-    let known_sums = known.map(|known| &known.sums).filter(|sums| **sums != Validator::default());
-    let sums_path = format!("{folder}/sha256sums");
-    let sums = match (upstream.fetch(&sums_path, MAX_SUMS, known_sums).await?, known) {
-        (Fetched::NotModified, Some(known)) => {
-            return Ok((known.target.clone(), Some(known.sums.clone())));
-        }
-        (Fetched::New(document), _) => document,
-        // The client only lets a 304 pass for a validator, and that came from `known`.
-        (Fetched::NotModified, None) => upstream.document(&sums_path, MAX_SUMS).await?,
+    let validator = known.map(|known| &known.sums).filter(|sums| **sums != Validator::default());
+    let signed = signed_sums::read(mirror, folder, &request.trust, &[PROFILES], validator).await?;
+    let Some(SignedSums { sums, validator, url }) = signed else {
+        // Only an answer to the validator of `known` is none.
+        let target = known.map(|known| known.target.clone());
+        let target = target.ok_or_else(|| UpstreamError::NotFound { url: folder.to_owned() })?;
+        return Ok(Read { target, sums: known.map(|known| known.sums.clone()) });
     };
-    check_signature(upstream, request, &sums_path, &sums).await?;
-    let list = Sums::parse(&sums.bytes).map_err(|error| error.at(&sums.url))?;
-    let image_builder = list.image_builder().map_err(|error| error.at(&sums.url))?;
-    let digest = list.digest_of("profiles.json").map_err(|error| error.at(&sums.url))?;
+    let image_builder = sums.image_builder().map_err(|error| error.at(&url))?;
+    let digest = sums.digest_of(PROFILES).map_err(|error| error.at(&url))?;
     check_file_name(&image_builder.name, &request.version, name)
-        .map_err(|said| contradiction(&sums.url, &said, &request.version))?;
-    let (profiles, url) = read_profiles(upstream, &folder, digest).await?;
+        .map_err(|said| contradiction(&url, &said, &request.version))?;
+    let (profiles, url) = read_profiles(mirror, folder, digest).await?;
     check_profiles(&profiles, &url, &request.version, name, arch)?;
+    check_revision(&profiles, &url, request, name)?;
     let target = Target {
         name: name.to_owned(),
-        arch: arch.clone(),
+        arch: arch.to_owned(),
         version_code: profiles.version_code.clone(),
         source_date_epoch: profiles.source_date_epoch,
         profiles: profiles.catalog_profiles(),
         default_packages: profiles.default_packages,
         image_builder: ImageBuilder { file: image_builder.name, sha256: image_builder.sha256 },
     };
-    Ok((target, digest.map(|_| sums.validator)))
+    Ok(Read { target, sums: digest.map(|_| validator) })
+}
+
+/// What is rebuilt under the same name does not go back: the signature of an old build stays good for
+/// ever. Revisions count the commits of a branch, so that a later one is never lower.
+fn check_revision(
+    profiles: &Profiles,
+    url: &Url,
+    request: &ReadRequest,
+    name: &str,
+) -> Result<(), UpstreamError> {
+    let said = profiles.version_code.as_str();
+    let offered = request.offered.get(name).filter(|_| request.snapshot);
+    let Some(offered) = offered.filter(|_| !request.accepted.iter().any(|it| it == said)) else {
+        return Ok(());
+    };
+    match (revision_number(said), revision_number(offered)) {
+        (Some(new), Some(old)) if new < old => Err(UpstreamError::OlderRevision {
+            url: shown(url),
+            said: quoted(said),
+            offered: quoted(offered),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// A signature tells who signed, and not for which folder: a mirror may serve what was signed for
@@ -214,20 +247,6 @@ fn check_file_name(file: &str, version: &str, target: &str) -> Result<(), String
     if good { Ok(()) } else { Err(said.to_owned()) }
 }
 
-async fn check_signature(
-    upstream: &Upstream,
-    request: &ReadRequest,
-    sums_path: &str,
-    sums: &Document,
-) -> Result<(), UpstreamError> {
-    let Trust::Keys(keys) = &request.trust else { return Ok(()) };
-    let document = upstream.document(&format!("{sums_path}.sig"), MAX_SIGNATURE).await?;
-    let text = String::from_utf8_lossy(&document.bytes);
-    signature::verify(keys, &sums.bytes, &text)
-        .map(|key| tracing::debug!(%key, url = %sums.url, "the signature is good"))
-        .map_err(|source| UpstreamError::BadSignature { url: shown(&sums.url), source })
-}
-
 /// OpenWrt's `sha256sums` lists `profiles.json`. Where one does not, nobody can take the line
 /// away on the road, since the list is signed: its owner does not vouch for the file.
 async fn read_profiles(
@@ -235,7 +254,7 @@ async fn read_profiles(
     folder: &str,
     digest: Option<&Sha256Hex>,
 ) -> Result<(Profiles, Url), UpstreamError> {
-    let path = format!("{folder}/profiles.json");
+    let path = format!("{folder}/{PROFILES}");
     let document = upstream.document(&path, profiles::MAX_BYTES).await?;
     let actual = Sha256Hex::of(&document.bytes);
     if let Some(expected) = digest.filter(|expected| **expected != actual) {

@@ -4,7 +4,6 @@
 //! asked again after a growing pause. Bodies are counted while they come and cut off at their
 //! limit, whatever length was announced.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,8 +89,8 @@ pub enum Fetched {
 #[derive(Clone, Debug)]
 pub struct Upstream {
     client: Client,
-    bases: Vec<Url>,
-    options: ClientOptions,
+    pub(crate) bases: Vec<Url>,
+    pub(crate) options: ClientOptions,
 }
 
 impl Upstream {
@@ -137,11 +136,9 @@ impl Upstream {
         validator: Option<&Validator>,
     ) -> Result<Fetched, UpstreamError> {
         self.on_any_mirror(path, async |url| {
-            let request = self.client.get(url.clone()).timeout(self.options.document_timeout);
-            let response = send(condition(request, validator), &url).await?;
-            if response.status() == StatusCode::NOT_MODIFIED && validator.is_some() {
+            let Some(response) = self.ask(&url, validator).await? else {
                 return Ok(Fetched::NotModified);
-            }
+            };
             let validator = validator_of(&response);
             let mut bytes = Vec::new();
             receive(response, &url, max_bytes, async |piece, _| {
@@ -154,50 +151,27 @@ impl Upstream {
         .await
     }
 
-    /// Calls `ask` with the address at each mirror until one succeeds, in several rounds while
-    /// the failures are such that pass.
-    pub(crate) async fn on_any_mirror<T>(
+    /// The answer for one document, unless it is still the one that `validator` belongs to.
+    pub(crate) async fn ask(
         &self,
-        path: &str,
-        mut ask: impl AsyncFnMut(Url) -> Result<T, UpstreamError>,
-    ) -> Result<T, UpstreamError> {
-        let mut round = 0;
-        loop {
-            let mut worst: Option<UpstreamError> = None;
-            for base in &self.bases {
-                match ask(join(base, path)?).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(error) if !error.is_mirrors_fault() => return Err(error),
-                    Err(error) => {
-                        tracing::debug!(%error, round, "a mirror failed");
-                        if worst.as_ref().is_none_or(|worst| worst.weight() < error.weight()) {
-                            worst = Some(error);
-                        }
-                    }
-                }
-            }
-            round += 1;
-            match worst {
-                Some(error) if !error.is_transient() || round >= self.options.rounds => {
-                    return Err(error);
-                }
-                _ => tokio::time::sleep(self.pause(round)).await,
-            }
-        }
+        url: &Url,
+        validator: Option<&Validator>,
+    ) -> Result<Option<Response>, UpstreamError> {
+        let request = self.client.get(url.clone()).timeout(self.options.document_timeout);
+        let response = send(condition(request, validator), url).await?;
+        let is_current = response.status() == StatusCode::NOT_MODIFIED && validator.is_some();
+        Ok((!is_current).then_some(response))
+    }
+
+    /// The first mirror.
+    pub(crate) fn base(&self) -> Result<&Url, UpstreamError> {
+        let none = || UpstreamError::Setup { detail: "no base URL is given".into() };
+        self.bases.first().ok_or_else(none)
     }
 
     /// A request for a body that may take long.
     pub(crate) fn download_request(&self, url: &Url) -> RequestBuilder {
         self.client.get(url.clone()).timeout(self.options.download_timeout)
-    }
-
-    /// Between half of the doubled pause and all of it, so that many clients do not come back at
-    /// the same moment. The seed of a hash map's keys is random enough for that.
-    fn pause(&self, round: u32) -> Duration {
-        let doubled = self.options.pause.saturating_mul(1 << round.saturating_sub(1).min(16));
-        let longest = doubled.min(self.options.max_pause);
-        let share = RandomState::new().hash_one(round) % 1000;
-        longest / 2 + longest.mul_f64(0.0005 * f64::from(u32::try_from(share).unwrap_or(0)))
     }
 }
 
@@ -284,7 +258,7 @@ fn condition(request: RequestBuilder, validator: Option<&Validator>) -> RequestB
     }
 }
 
-fn validator_of(response: &Response) -> Validator {
+pub(crate) fn validator_of(response: &Response) -> Validator {
     let text = |name| {
         let text = response.headers().get(name)?.to_str().ok()?;
         (text.len() <= MAX_VALIDATOR).then(|| text.to_owned())
@@ -325,7 +299,7 @@ fn check_base(base: &Url) -> Result<(), UpstreamError> {
 
 /// The address of `path`, which consists of plain names (the last components of index files
 /// start with a dot).
-fn join(base: &Url, path: &str) -> Result<Url, UpstreamError> {
+pub(crate) fn join(base: &Url, path: &str) -> Result<Url, UpstreamError> {
     let bad = |detail: &str| UpstreamError::BadAddress {
         url: path.chars().take(200).collect(),
         detail: detail.to_owned(),
@@ -375,15 +349,5 @@ mod tests {
     fn credentials_are_never_shown() {
         let url: Url = "https://user:secret@h/x?token=secret#secret".parse().unwrap();
         assert_eq!(shown(&url), "https://h/x");
-    }
-
-    #[test]
-    fn pauses_grow_up_to_their_limit() {
-        let bases = vec!["http://h/".parse().unwrap()];
-        let upstream = Upstream::new(bases, ClientOptions::default()).unwrap();
-        for (round, half) in [(1, 250), (2, 500), (3, 1000), (40, 5000)] {
-            let pause = upstream.pause(round).as_millis();
-            assert!((half..=2 * half).contains(&pause), "{round}: {pause}");
-        }
     }
 }

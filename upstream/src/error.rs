@@ -112,6 +112,17 @@ pub enum UpstreamError {
         /// That which was asked for.
         asked: String,
     },
+    /// What is rebuilt under one name is of an older revision than the one that is offered: its
+    /// signature stays good for ever.
+    #[error("{url} went back from revision {offered} to {said}")]
+    OlderRevision {
+        /// The address.
+        url: String,
+        /// Revision of the document.
+        said: String,
+        /// Revision that is offered.
+        offered: String,
+    },
     /// The content has another digest than the signed list says.
     #[error("{url} has the sha256 {actual}, expected {expected}")]
     BadChecksum {
@@ -146,6 +157,7 @@ impl UpstreamError {
             Self::Malformed { .. } => "Malformed",
             Self::BadSignature { .. } => "BadSignature",
             Self::AnotherDocument { .. } => "AnotherDocument",
+            Self::OlderRevision { .. } => "OlderRevision",
             Self::BadChecksum { .. } => "BadChecksum",
             Self::Write { .. } => "WriteFailed",
         }
@@ -159,6 +171,11 @@ impl UpstreamError {
     /// Whether another mirror may have something better.
     pub(crate) fn is_mirrors_fault(&self) -> bool {
         !matches!(self, Self::BadAddress { .. } | Self::Setup { .. } | Self::Write { .. })
+    }
+
+    /// Whether a mirror has something else than it should have.
+    pub(crate) fn is_wrong_content(&self) -> bool {
+        self.is_mirrors_fault() && self.weight() >= 2
     }
 
     /// Of the errors of several mirrors the one that says most: a mirror that lacks the file says

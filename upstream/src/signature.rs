@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::{Signature, VerifyingKey};
+use ed25519_dalek::{Signature, StreamVerifier, VerifyingKey};
 
 /// Largest key or signature file, in bytes. Real ones have about 150.
 const MAX_FILE: usize = 4096;
@@ -86,25 +86,49 @@ impl std::str::FromStr for UsignPublicKey {
     }
 }
 
-/// Checks that one of `keys` signed `message`; answers which.
-///
-/// Two keys of one id are both tried, so that nobody shuts a key out by making another of its id.
-pub fn verify(
-    keys: &[UsignPublicKey],
-    message: &[u8],
-    sig_text: &str,
-) -> Result<KeyId, SignatureError> {
-    let (signed_by, bytes) = decode::<64>("signature", sig_text, SIGNATURE_LENGTH)?;
-    let signature = Signature::from_bytes(&bytes);
-    let mut candidates = keys.iter().filter(|key| key.id == signed_by).peekable();
-    if candidates.peek().is_none() {
-        let trusted = keys.iter().map(UsignPublicKey::id).collect();
-        return Err(SignatureError::UnknownKey { signed_by, trusted });
+/// A signature that is checked while its content comes, so that nobody need hold what nobody signed.
+pub struct Verification {
+    signed_by: KeyId,
+    candidates: Vec<StreamVerifier>,
+}
+
+impl Verification {
+    /// Begins with a signature file. Two keys of one id are both tried, so that nobody shuts a key out
+    /// by making another of its id.
+    ///
+    /// # Errors
+    /// A file of another form, or a signature of a key that is not among `keys`.
+    pub fn begin(keys: &[UsignPublicKey], signature: &str) -> Result<Self, SignatureError> {
+        let (signed_by, bytes) = decode::<64>("signature", signature, SIGNATURE_LENGTH)?;
+        let signature = Signature::from_bytes(&bytes);
+        let mut known = keys.iter().filter(|key| key.id == signed_by).peekable();
+        if known.peek().is_none() {
+            let trusted = keys.iter().map(UsignPublicKey::id).collect();
+            return Err(SignatureError::UnknownKey { signed_by, trusted });
+        }
+        let candidates = known.filter_map(|key| key.key.verify_stream(&signature).ok()).collect();
+        Ok(Self { signed_by, candidates })
     }
-    if candidates.any(|candidate| candidate.key.verify_strict(message, &signature).is_ok()) {
-        Ok(signed_by)
-    } else {
-        Err(SignatureError::Mismatch { signed_by })
+
+    /// Takes the next piece of the content.
+    pub fn update(&mut self, piece: &[u8]) {
+        for candidate in &mut self.candidates {
+            candidate.update(piece);
+        }
+    }
+
+    /// Which key signed the content.
+    ///
+    /// # Errors
+    /// [`SignatureError::Mismatch`].
+    pub fn finish(self) -> Result<KeyId, SignatureError> {
+        let signed_by = self.signed_by;
+        let fits = |candidate: StreamVerifier| candidate.finalize_and_verify().is_ok();
+        if self.candidates.into_iter().any(fits) {
+            Ok(signed_by)
+        } else {
+            Err(SignatureError::Mismatch { signed_by })
+        }
     }
 }
 

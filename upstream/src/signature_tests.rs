@@ -6,6 +6,19 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Checks a whole message, given in two pieces.
+fn verify(
+    keys: &[UsignPublicKey],
+    message: &[u8],
+    signature: &str,
+) -> Result<KeyId, SignatureError> {
+    let mut verification = Verification::begin(keys, signature)?;
+    let (first, rest) = message.split_at(message.len() / 3);
+    verification.update(first);
+    verification.update(rest);
+    verification.finish()
+}
+
 const KEY_A: &str = "untrusted comment: first test key public key\n\
     RWTiodvjHFYMX4qmyo1XawABV+oE6yBHuEcvJF2HntWP/4A+6dPNjIEx\n";
 const KEY_B: &str = "untrusted comment: second test key public key\n\

@@ -13,6 +13,9 @@ const WHAT: &str = "sha256sums";
 /// Most lines. Large targets with all their kernel modules have about 10,000.
 const MAX_LINES: usize = 50_000;
 
+/// Longest line, in bytes. The longest of genuine lists have 200.
+const MAX_LINE: usize = 4096;
+
 /// Longest file name, in bytes.
 const MAX_NAME: usize = 200;
 
@@ -25,36 +28,99 @@ pub struct ImageBuilderFile {
     pub sha256: Sha256Hex,
 }
 
-/// The list, in the order of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sums<'a>(Vec<(Sha256Hex, &'a str)>);
+/// What a list says of the files that were asked about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    image_builders: Vec<(Sha256Hex, String)>,
+    files: Vec<(String, Sha256Hex)>,
+}
 
-impl<'a> Sums<'a> {
-    /// Reads the whole file; one bad line spoils it.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| ParseError::new(WHAT, "not UTF-8"))?;
-        let mut sums = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            if index >= MAX_LINES {
-                return Err(ParseError::new(WHAT, format!("more than {MAX_LINES} lines")));
-            }
-            let line = line.strip_suffix('\r').unwrap_or(line);
-            if line.is_empty() {
-                continue;
-            }
-            let sum = parse_line(line).ok_or_else(|| {
-                ParseError::new(WHAT, format!("line {}: {}", index + 1, quoted(line)))
-            })?;
-            sums.push(sum);
-        }
-        Ok(Self(sums))
+/// Reads a list piece by piece. In memory are a line of it and what was asked for.
+#[derive(Debug)]
+pub struct SumsReader<'a> {
+    wanted: &'a [&'a str],
+    line: Vec<u8>,
+    number: usize,
+    sums: Sums,
+    problem: Option<ParseError>,
+}
+
+impl<'a> SumsReader<'a> {
+    /// One that looks for the ImageBuilder and for these paths.
+    pub fn new(wanted: &'a [&'a str]) -> Self {
+        Self { wanted, line: Vec::new(), number: 0, sums: Sums::default(), problem: None }
     }
 
-    /// The digest of exactly this path, if it is listed, and listed with one digest only.
+    /// Takes the next piece. After a bad line nothing more is read: one spoils the whole list.
+    pub fn piece(&mut self, piece: &[u8]) {
+        for part in piece.split_inclusive(|&byte| byte == b'\n') {
+            if self.problem.is_some() {
+                return;
+            }
+            self.line.extend_from_slice(part);
+            if part.last() == Some(&b'\n') {
+                self.end_line();
+            } else if self.line.len() > MAX_LINE {
+                self.fail(format!("line {} is longer than {MAX_LINE} bytes", self.number + 1));
+            }
+        }
+    }
+
+    /// What the list says.
+    ///
+    /// # Errors
+    /// The first line that is none of such a list.
+    pub fn finish(mut self) -> Result<Sums, ParseError> {
+        if !self.line.is_empty() && self.problem.is_none() {
+            self.end_line();
+        }
+        self.problem.map_or(Ok(self.sums), Err)
+    }
+
+    fn fail(&mut self, detail: impl AsRef<str>) {
+        self.problem = Some(ParseError::new(WHAT, detail));
+    }
+
+    fn end_line(&mut self) {
+        self.number += 1;
+        let line = std::mem::take(&mut self.line);
+        if self.number > MAX_LINES {
+            return self.fail(format!("more than {MAX_LINES} lines"));
+        }
+        let Ok(line) = std::str::from_utf8(&line) else { return self.fail("not UTF-8") };
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() {
+            return;
+        }
+        match parse_line(line) {
+            Some((digest, path)) => self.keep(digest, path),
+            None => self.fail(format!("line {}: {}", self.number, quoted(line))),
+        }
+    }
+
+    /// Two of a kind are enough to say that they contradict each other.
+    fn keep(&mut self, digest: Sha256Hex, path: &str) {
+        if is_image_builder(path) && self.sums.image_builders.len() < 2 {
+            self.sums.image_builders.push((digest.clone(), path.to_owned()));
+        }
+        let known = (path.to_owned(), digest);
+        if self.wanted.contains(&path)
+            && !self.sums.files.contains(&known)
+            && self.sums.files.iter().filter(|(name, _)| name == path).count() < 2
+        {
+            self.sums.files.push(known);
+        }
+    }
+}
+
+impl Sums {
+    /// The digest of exactly this path, if it is listed, and listed with one digest only. Known of
+    /// the paths that were asked about.
     pub fn digest_of(&self, path: &str) -> Result<Option<&Sha256Hex>, ParseError> {
-        let mut digests = self.0.iter().filter(|(_, name)| *name == path).map(|(sum, _)| sum);
+        let mut digests = self.files.iter().filter(|(name, _)| name == path).map(|(_, sum)| sum);
         let first = digests.next();
-        if digests.any(|other| Some(other) != first) {
+        if digests.next().is_some() {
             let detail = format!("{} is listed with two digests", quoted(path));
             return Err(ParseError::new(WHAT, detail));
         }
@@ -63,9 +129,7 @@ impl<'a> Sums<'a> {
 
     /// The one ImageBuilder for Linux on x86_64.
     pub fn image_builder(&self) -> Result<ImageBuilderFile, ParseError> {
-        let is_one =
-            |path: &str| path.contains("imagebuilder-") && path.contains("Linux-x86_64.tar.");
-        let mut found = self.0.iter().filter(|(_, path)| is_one(path));
+        let mut found = self.image_builders.iter();
         let (sha256, name) =
             found.next().ok_or_else(|| ParseError::new(WHAT, "no ImageBuilder for x86_64"))?;
         if let Some((_, other)) = found.next() {
@@ -76,13 +140,12 @@ impl<'a> Sums<'a> {
             let detail = format!("the ImageBuilder's name {} is not plain", quoted(name));
             return Err(ParseError::new(WHAT, detail));
         }
-        Ok(ImageBuilderFile { name: (*name).to_owned(), sha256: sha256.clone() })
+        Ok(ImageBuilderFile { name: name.clone(), sha256: sha256.clone() })
     }
 }
 
-/// The ImageBuilder of a `sha256sums` file, see [`Sums::image_builder`].
-pub fn image_builder(bytes: &[u8]) -> Result<ImageBuilderFile, ParseError> {
-    Sums::parse(bytes)?.image_builder()
+fn is_image_builder(path: &str) -> bool {
+    path.contains("imagebuilder-") && path.contains("Linux-x86_64.tar.")
 }
 
 fn parse_line(line: &str) -> Option<(Sha256Hex, &str)> {
@@ -102,6 +165,17 @@ mod tests {
 
     const DIGEST: &str = "9d0e459880c42e90ff461b8c5e243454f1ed6ccd047de1f3ef5fefa3323c57a3";
     const NAME: &str = "openwrt-imagebuilder-25.12.5-ath79-generic.Linux-x86_64.tar.zst";
+
+    /// Reads a whole list in small pieces.
+    fn read(bytes: &[u8], wanted: &[&str]) -> Result<Sums, ParseError> {
+        let mut reader = SumsReader::new(wanted);
+        bytes.chunks(7).for_each(|piece| reader.piece(piece));
+        reader.finish()
+    }
+
+    fn image_builder(bytes: &[u8]) -> Result<ImageBuilderFile, ParseError> {
+        read(bytes, &[])?.image_builder()
+    }
 
     fn list(names: &[&str]) -> Vec<u8> {
         names.iter().fold(String::new(), |list, name| format!("{list}{DIGEST} *{name}\n")).into()
@@ -142,7 +216,7 @@ mod tests {
     fn a_bad_line_is_named() {
         for bad in ["x", &DIGEST[1..], &format!("{DIGEST} ?{NAME}"), &format!("{DIGEST} *")] {
             let list = format!("{DIGEST} *a\n{bad}\n");
-            let error = Sums::parse(list.as_bytes()).unwrap_err();
+            let error = read(list.as_bytes(), &[]).unwrap_err();
             assert!(error.detail.starts_with("line 2"), "{error}");
         }
     }
@@ -150,11 +224,38 @@ mod tests {
     #[test]
     fn a_digest_is_found_by_its_exact_path_and_must_be_unambiguous() {
         let mut bytes = list(&["profiles.json", "packages/profiles.json"]);
-        let sums = Sums::parse(&bytes).unwrap();
+        let sums = read(&bytes, &["profiles.json", "other"]).unwrap();
         assert_eq!(sums.digest_of("profiles.json").unwrap().unwrap().as_str(), DIGEST);
         assert_eq!(sums.digest_of("other").unwrap(), None);
         bytes.extend(format!("{} *profiles.json\n", "0".repeat(64)).into_bytes());
-        assert!(Sums::parse(&bytes).unwrap().digest_of("profiles.json").is_err());
+        assert!(read(&bytes, &["profiles.json"]).unwrap().digest_of("profiles.json").is_err());
+    }
+
+    #[test]
+    fn of_a_long_list_only_what_was_asked_for_is_held() {
+        let other = list(&[&"x".repeat(200)]);
+        let (mut reader, mut most) = (SumsReader::new(&["profiles.json"]), 0);
+        for _ in 0..10_000 {
+            reader.piece(&other);
+            most = most.max(reader.line.capacity() + reader.sums.files.capacity());
+        }
+        assert!(most < 2 * MAX_LINE, "{most}");
+        reader.piece(&list(&["profiles.json", NAME]));
+        let sums = reader.finish().unwrap();
+        assert!(sums.digest_of("profiles.json").unwrap().is_some());
+        assert!(sums.image_builder().is_ok());
+    }
+
+    #[test]
+    fn a_line_without_end_and_a_list_without_end_are_refused() {
+        let mut reader = SumsReader::new(&[]);
+        for _ in 0..1000 {
+            reader.piece(&[b'x'; 1000]);
+        }
+        assert!(reader.line.len() <= MAX_LINE + 1000);
+        assert!(reader.finish().unwrap_err().detail.contains("longer"));
+        let endless = list(&["a"]).repeat(MAX_LINES + 1);
+        assert!(read(&endless, &[]).unwrap_err().detail.contains("more than"));
     }
 
     proptest! {

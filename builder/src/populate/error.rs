@@ -17,15 +17,9 @@ pub enum PopulateError {
     /// The download failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// The signature of `sha256sums` is not by a trusted key.
-    #[error("sha256sums: {0}")]
-    Signature(SignatureError),
     /// A key of the plan is none.
     #[error("a key of the plan: {0}")]
     Key(SignatureError),
-    /// `sha256sums` says otherwise than the plan.
-    #[error("sha256sums: {0}")]
-    Sums(String),
     /// The tarball was refused.
     #[error(transparent)]
     Tarball(#[from] TarballError),
@@ -73,8 +67,6 @@ impl PopulateError {
         match self {
             Self::Plan(_) | Self::Key(_) => PopulateFailure::Internal,
             Self::Upstream(error) => of_upstream(error),
-            Self::Signature(_) => PopulateFailure::BadSignature,
-            Self::Sums(_) => PopulateFailure::BadChecksum,
             Self::Tarball(error) => of_tarball(error),
             Self::WarmUp(_) | Self::Info(_) => PopulateFailure::WarmUpFailed,
             Self::TimedOut | Self::Locked => PopulateFailure::TimedOut,
@@ -101,6 +93,7 @@ fn of_upstream(error: &UpstreamError) -> PopulateFailure {
         UpstreamError::BadSignature { .. } => PopulateFailure::BadSignature,
         UpstreamError::Malformed { .. }
         | UpstreamError::AnotherDocument { .. }
+        | UpstreamError::OlderRevision { .. }
         | UpstreamError::BadChecksum { .. } => PopulateFailure::BadChecksum,
         UpstreamError::Write { source, .. } => of_io(source),
     }

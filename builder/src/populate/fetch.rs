@@ -7,15 +7,11 @@ use std::{
 };
 
 use asu_core::{plan::PopulatePlan, result::is_plain_file_name};
-use asu_upstream::{ClientOptions, Upstream, UsignPublicKey, signature, sums::Sums};
+use asu_upstream::{ClientOptions, Trust, Upstream, UsignPublicKey};
 use url::Url;
 
 use super::PopulateError;
 
-/// Largest `sha256sums`: the largest target lists about 10,000 files of 150 bytes.
-const MAX_SUMS: u64 = 16 << 20;
-/// Largest signature.
-const MAX_SIGNATURE: u64 = 4096;
 /// How often progress is printed.
 const PROGRESS: Duration = Duration::from_secs(2);
 
@@ -51,31 +47,15 @@ pub(super) async fn fetch(plan: &PopulatePlan, to: &Path) -> Result<(), Populate
     Ok(())
 }
 
+/// The plan's digest is the one that a mirror's signed list names.
 async fn check_sums(upstream: &Upstream, plan: &PopulatePlan) -> Result<(), PopulateError> {
-    let path = format!("{}/sha256sums", plan.target_path);
-    let document = upstream.document(&path, MAX_SUMS).await?;
-    if !plan.keys.is_empty() {
-        let keys = plan
-            .keys
-            .iter()
-            .map(|key| UsignPublicKey::parse(key))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(PopulateError::Key)?;
-        let signed = upstream.document(&format!("{path}.sig"), MAX_SIGNATURE).await?;
-        let text = String::from_utf8_lossy(&signed.bytes);
-        let key =
-            signature::verify(&keys, &document.bytes, &text).map_err(PopulateError::Signature)?;
-        println!("populate: sha256sums is signed by {key}");
-    }
-    let sums =
-        Sums::parse(&document.bytes).map_err(|error| PopulateError::Sums(error.to_string()))?;
-    match sums.digest_of(&plan.file) {
-        Ok(Some(digest)) if *digest == plan.sha256 => Ok(()),
-        Ok(Some(digest)) => Err(PopulateError::Sums(format!(
-            "{} has the digest {digest} there, {} was expected",
-            plan.file, plan.sha256
-        ))),
-        Ok(None) => Err(PopulateError::Sums(format!("{} is not listed", plan.file))),
-        Err(error) => Err(PopulateError::Sums(error.to_string())),
-    }
+    let trust = if plan.keys.is_empty() {
+        Trust::Unsigned
+    } else {
+        let keys = plan.keys.iter().map(|key| UsignPublicKey::parse(key)).collect::<Result<_, _>>();
+        Trust::Keys(keys.map_err(PopulateError::Key)?)
+    };
+    upstream.check_listed(&plan.target_path, &trust, &plan.file, &plan.sha256).await?;
+    println!("populate: sha256sums lists the ImageBuilder");
+    Ok(())
 }

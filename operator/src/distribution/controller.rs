@@ -14,8 +14,7 @@ use kube::{Resource, ResourceExt, runtime::controller::Action};
 use super::{
     apply,
     decide::{Decision, decide},
-    dereference,
-    older::hold_older,
+    dereference::{self, Offered},
     status::{Facts, status},
     validate::{Validated, validate},
 };
@@ -124,14 +123,12 @@ async fn catalog(
     valid: &Validated,
     context: &Context,
 ) -> Result<Option<(Decision, i64)>, Fault> {
-    let read = dereference::read(name, valid, &context.catalogs, &context.stop).await?;
-    let Some(mut read) = read else { return Ok(None) };
     let last = context.repositories.load().await?;
     let last = last.distributions.into_iter().find(|it| it.name == name);
-    let accepted = object.annotations().get(labels::ACCEPT_REVISIONS);
-    let accepted: Vec<&str> =
-        accepted.map(|it| it.split_whitespace().collect()).unwrap_or_default();
-    hold_older(&mut read, last.as_ref(), &accepted);
+    let accepted = object.annotations().get(labels::ACCEPT_REVISIONS).map(String::as_str);
+    let offered = Offered { last: last.as_ref(), accepted: accepted.unwrap_or_default() };
+    let read = dereference::read(name, valid, offered, &context.catalogs, &context.stop).await?;
+    let Some(read) = read else { return Ok(None) };
     let ready = dereference::ready_caches(context, name);
     let decision = decide(name, &object.spec, read, last.as_ref(), &ready);
     let revision = apply::catalog(context, name, &decision).await?;

@@ -51,6 +51,9 @@ pub fn decide(
                 short(&format!("{} {target}: {problem}", version.version))
             }),
         );
+        report.extend(version.faults.iter().map(|(target, fault)| {
+            short(&format!("{} {target}: {fault}; another mirror serves it", version.version))
+        }));
         match version.read {
             Ok(mut found) => {
                 keep_unread(&mut found, &version.problems, before);

@@ -53,6 +53,7 @@ fn read(name: &str, branch: &str, code: Option<&str>) -> VersionRead {
         version: name.into(),
         read: Ok(version(name, branch, code)),
         problems: problem.into_iter().collect(),
+        faults: BTreeMap::new(),
     }
 }
 
@@ -188,6 +189,16 @@ fn a_pinned_cache_is_named_by_the_digest_that_is_offered() {
 fn a_pinned_cache_that_is_not_offered_is_a_problem_of_its_branch() {
     let found = decided(vec![read("23.05.5", "23.05", Some("r2"))], None);
     assert_eq!(found.problems[0].problems, ["pinned 24.10.1 a/b is not offered"]);
+}
+
+#[test]
+fn a_mirror_with_something_wrong_is_named_although_another_one_serves_its_target() {
+    let mut reading = read("24.10.1", "24.10", Some("r2"));
+    reading.faults.insert("a/b".to_owned(), "http://m is of 24.10.0".to_owned());
+    let found = decided(vec![reading], None);
+    let said = "24.10.1 a/b: http://m is of 24.10.0; another mirror serves it";
+    assert_eq!(found.problems[0].problems, [said]);
+    assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
 }
 
 #[test]

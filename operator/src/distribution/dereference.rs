@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asu_core::catalog::Version;
-use asu_crds::ImageBuilderCache;
+use asu_core::catalog::{Distribution, Version};
+use asu_crds::{ImageBuilderCache, labels};
 use asu_store::{StoreError, model::Catalog};
 use asu_upstream::{
     CatalogRead, ClientOptions, Memory, ReadRequest, Upstream, UpstreamError, read_catalog,
@@ -136,6 +136,26 @@ pub struct VersionRead {
     pub read: Result<Version, String>,
     /// Targets that could not be read, with the reason.
     pub problems: BTreeMap<String, String>,
+    /// What is wrong with a mirror, by the target that another one served.
+    pub faults: BTreeMap<String, String>,
+}
+
+/// What is offered before a reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Offered<'a> {
+    /// The last good catalog.
+    pub last: Option<&'a Distribution>,
+    /// Older revisions that may be gone back to, with blanks between them.
+    pub accepted: &'a str,
+}
+
+impl Offered<'_> {
+    /// Revisions that a version offers, by target.
+    fn of(&self, version: &str) -> BTreeMap<String, String> {
+        let last = self.last.and_then(|last| last.version(version));
+        let ready = last.into_iter().flat_map(|version| &version.ready);
+        ready.map(|(name, target)| (name.clone(), target.version_code.clone())).collect()
+    }
 }
 
 /// Reads every version, one after the other; targets are read at the same time. `None` when the
@@ -143,6 +163,7 @@ pub struct VersionRead {
 pub async fn read(
     distribution: &str,
     spec: &Validated,
+    offered: Offered<'_>,
     memories: &Memories,
     stop: &CancellationToken,
 ) -> Result<Option<Vec<VersionRead>>, UpstreamError> {
@@ -150,61 +171,65 @@ pub async fn read(
     let mut all = Vec::new();
     for branch in &spec.branches {
         for (version, path) in &branch.versions {
-            let memory = memories.get(distribution, version);
-            let reading = read_version(&upstream, spec, branch, version, path, memory, stop);
-            let Some((read, memory)) = reading.await else {
-                return Ok(None);
+            let trust = match &branch.trust {
+                Ok(trust) => trust.clone(),
+                Err(problem) => {
+                    all.push(VersionRead::failed(branch, version, problem.clone()));
+                    continue;
+                }
             };
-            if let Some(memory) = memory {
-                memories.put(distribution, version, memory);
-            }
-            all.push(read);
+            let request = ReadRequest {
+                version: version.clone(),
+                branch: branch.name.clone(),
+                path: path.clone(),
+                snapshot: branch.snapshot,
+                targets: spec.targets.clone(),
+                trust,
+                offered: offered.of(version),
+                accepted: offered.accepted.split_whitespace().map(str::to_owned).collect(),
+                memory: memories.get(distribution, version),
+            };
+            let reading = on_its_own_thread(upstream.clone(), request, stop.clone());
+            let Some(read) = reading.await else { return Ok(None) };
+            all.push(match read {
+                Err(problem) => VersionRead::failed(branch, version, problem),
+                Ok(found) => {
+                    memories.put(distribution, version, found.memory);
+                    VersionRead {
+                        branch: branch.name.clone(),
+                        version: version.clone(),
+                        problems: described(&found.problems),
+                        faults: described(&found.faults),
+                        read: Ok(found.version),
+                    }
+                }
+            });
         }
     }
     Ok(Some(all))
 }
 
-async fn read_version(
-    upstream: &Upstream,
-    spec: &Validated,
-    branch: &ValidBranch,
-    version: &str,
-    path: &str,
-    memory: Memory,
-    stop: &CancellationToken,
-) -> Option<(VersionRead, Option<Memory>)> {
-    let failed = |problem: String| VersionRead {
-        branch: branch.name.clone(),
-        version: version.to_owned(),
-        read: Err(problem),
-        problems: BTreeMap::new(),
-    };
-    let trust = match &branch.trust {
-        Ok(trust) => trust.clone(),
-        Err(problem) => return Some((failed(problem.clone()), None)),
-    };
-    let request = ReadRequest {
-        version: version.to_owned(),
-        branch: branch.name.clone(),
-        path: path.to_owned(),
-        snapshot: branch.snapshot,
-        targets: spec.targets.clone(),
-        trust,
-        memory,
-    };
-    Some(match on_its_own_thread(upstream.clone(), request, stop.clone()).await? {
-        Err(problem) => (failed(problem), None),
-        Ok(found) => {
-            let problems = found.problems.iter();
-            let read = VersionRead {
-                branch: branch.name.clone(),
-                version: version.to_owned(),
-                read: Ok(found.version),
-                problems: problems.map(|(name, error)| (name.clone(), error.to_string())).collect(),
-            };
-            (read, Some(found.memory))
+impl VersionRead {
+    fn failed(branch: &ValidBranch, version: &str, problem: String) -> Self {
+        Self {
+            branch: branch.name.clone(),
+            version: version.to_owned(),
+            read: Err(problem),
+            problems: BTreeMap::new(),
+            faults: BTreeMap::new(),
         }
-    })
+    }
+}
+
+fn described(errors: &BTreeMap<String, UpstreamError>) -> BTreeMap<String, String> {
+    let hint = |error: &UpstreamError| match error {
+        UpstreamError::OlderRevision { said, .. } => format!(
+            "{error}; annotate the Distribution with {}={said} if that is meant",
+            labels::ACCEPT_REVISIONS
+        ),
+        _ => error.to_string(),
+    };
+    errors.iter().map(|(target, error)| (target.clone(), hint(error))).collect()
 }
 
 /// Parsing and checking 30 MB of a large version takes a second: not on a thread that others wait

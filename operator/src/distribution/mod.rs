@@ -4,7 +4,6 @@ mod apply;
 mod controller;
 mod decide;
 mod dereference;
-mod older;
 mod recall;
 mod status;
 mod validate;

@@ -1,5 +1,7 @@
 //! A version read from a server, with all that can be wrong with one of its targets.
 
+use std::collections::BTreeMap;
+
 use crate::server::{Reply, Server, client};
 use asu_core::digest::Sha256Hex;
 use asu_upstream::{CatalogRead, Memory, ReadRequest, Trust, UsignPublicKey, read_catalog};
@@ -75,6 +77,8 @@ fn request() -> ReadRequest {
         snapshot: false,
         targets: None,
         trust: trust(),
+        offered: BTreeMap::new(),
+        accepted: Vec::new(),
         memory: Memory::default(),
     }
 }
@@ -294,4 +298,92 @@ async fn profiles_that_the_list_does_not_cover_are_read_every_time() {
     server.body(&path(OTHER, "profiles.json"), profiles(OTHER, "r2-bb"));
     let second = read(&server, &ReadRequest { memory: first.memory, ..request() }).await;
     assert_eq!(second.version.ready[OTHER].version_code, "r2-bb");
+}
+
+#[tokio::test]
+async fn the_next_mirror_serves_a_target_of_which_the_first_has_something_else() {
+    for reason in ["AnotherDocument", "BadSignature"] {
+        let (first, good) = (start(), start());
+        if reason == "BadSignature" {
+            first.body(&path(OTHER, "sha256sums.sig"), usign(&[0; 64]));
+        } else {
+            put_another(&first, &image_builder(OTHER), "version_number", "24.10.0");
+        }
+        let read = read_catalog(&client(&[&first, &good]), &request()).await.unwrap();
+        assert!(read.problems.is_empty(), "{:?}", read.problems);
+        assert_eq!(read.version.ready.len(), 2);
+        assert_eq!(read.faults.keys().collect::<Vec<_>>(), [OTHER]);
+        let fault = &read.faults[OTHER];
+        assert_eq!(fault.reason(), reason);
+        let mirror = format!("http://127.0.0.1:{}/", first.url().port().unwrap());
+        assert!(fault.to_string().starts_with(&mirror), "it names the mirror: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_that_is_away_is_no_fault_of_the_target() {
+    let first = start();
+    first.set(&path(OTHER, "sha256sums"), Reply::Status(503));
+    let read = read_catalog(&client(&[&first, &start()]), &request()).await.unwrap();
+    assert_eq!((read.version.ready.len(), read.faults.len()), (2, 0));
+}
+
+/// A snapshot of which the target is offered at that revision.
+fn snapshot(offered: &str, accepted: &[&str]) -> ReadRequest {
+    ReadRequest {
+        snapshot: true,
+        offered: [(OTHER.to_owned(), offered.to_owned())].into(),
+        accepted: accepted.iter().map(|&it| it.to_owned()).collect(),
+        ..request()
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_does_not_go_back_without_the_operators_word() {
+    let server = start();
+    for (offered, now, accepted, held) in [
+        ("r10-bb", "r9-aa", &[][..], true),
+        ("r10-bb", "r9-aa", &["r8-aa"][..], true),
+        ("r10-bb", "r9-aa", &["r9-aa"][..], false),
+        ("r9-aa", "r10-bb", &[][..], false),
+        ("r9-aa", "r9-aa", &[][..], false),
+        ("unknown", "r9-aa", &[][..], false),
+    ] {
+        put(&server, OTHER, now);
+        let read = read(&server, &snapshot(offered, accepted)).await;
+        assert_eq!(read.problems.contains_key(OTHER), held, "{offered} {now}");
+        if held {
+            assert_eq!(read.problems[OTHER].reason(), "OlderRevision");
+        }
+    }
+    put(&server, OTHER, "r9-aa");
+    let release = ReadRequest { snapshot: false, ..snapshot("r10-bb", &[]) };
+    assert!(read(&server, &release).await.problems.is_empty(), "a release may be made anew");
+}
+
+#[tokio::test]
+async fn a_mirror_that_lags_does_not_hold_a_snapshot_that_the_next_one_has() {
+    let (lagging, current) = (start(), start());
+    put(&lagging, OTHER, "r9-aa");
+    put(&current, OTHER, "r11-cc");
+    let mirrors = client(&[&lagging, &current]);
+    let read = read_catalog(&mirrors, &snapshot("r10-bb", &[])).await.unwrap();
+    assert_eq!(read.version.ready[OTHER].version_code, "r11-cc");
+    assert_eq!(read.faults[OTHER].reason(), "OlderRevision");
+}
+
+#[tokio::test]
+async fn an_image_builder_is_looked_up_in_the_list_of_each_mirror() {
+    let (lagging, current) = (start(), start());
+    put_sums(&lagging, OTHER, &format!("{} *{}\n", "0".repeat(64), image_builder(OTHER)));
+    let folder = format!("releases/24.10.7/targets/{OTHER}");
+    let digest = Sha256Hex::of(OTHER.as_bytes());
+    let file = image_builder(OTHER);
+    let check = async |mirrors: &[&Server], file: &str| {
+        client(mirrors).check_listed(&folder, &trust(), file, &digest).await
+    };
+    check(&[&lagging, &current], &file).await.unwrap();
+    let error = check(&[&lagging], &file).await.unwrap_err();
+    assert_eq!(error.reason(), "BadChecksum");
+    assert!(check(&[&current], "another").await.unwrap_err().to_string().contains("not listed"));
 }

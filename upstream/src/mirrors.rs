@@ -1,0 +1,105 @@
+//! In which order mirrors are asked, and when again.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::client::{Upstream, join};
+use crate::error::UpstreamError;
+
+/// What a mirror gave, after those before it had failed.
+pub(crate) struct Given<T> {
+    /// What it gave.
+    pub(crate) answer: T,
+    /// What is wrong with a mirror before it. One that is away, or does not have the file, is not
+    /// wrong.
+    pub(crate) fault: Option<UpstreamError>,
+}
+
+impl Upstream {
+    /// Calls `ask` with the address of `path` at each mirror until one succeeds.
+    pub(crate) async fn on_any_mirror<T>(
+        &self,
+        path: &str,
+        mut ask: impl AsyncFnMut(Url) -> Result<T, UpstreamError>,
+    ) -> Result<T, UpstreamError> {
+        let given = self.on_any_base(async |base| ask(join(base, path)?).await).await?;
+        Ok(given.answer)
+    }
+
+    /// Calls `ask` with each mirror alone until one succeeds: what belongs together comes from one.
+    pub(crate) async fn on_each_alone<T>(
+        &self,
+        mut ask: impl AsyncFnMut(&Self) -> Result<T, UpstreamError>,
+    ) -> Result<Given<T>, UpstreamError> {
+        self.on_any_base(async |base| ask(&self.alone(base)).await).await
+    }
+
+    /// A client for one of the mirrors, which is asked once.
+    fn alone(&self, base: &Url) -> Self {
+        let mut alone = self.clone();
+        alone.bases = vec![base.clone()];
+        alone.options.rounds = 1;
+        alone
+    }
+
+    /// Calls `ask` with each mirror until one succeeds, in several rounds while the failures are such
+    /// that pass.
+    async fn on_any_base<T>(
+        &self,
+        mut ask: impl AsyncFnMut(&Url) -> Result<T, UpstreamError>,
+    ) -> Result<Given<T>, UpstreamError> {
+        let mut round = 0;
+        loop {
+            let mut worst: Option<UpstreamError> = None;
+            for base in &self.bases {
+                match ask(base).await {
+                    Ok(answer) => {
+                        let fault = worst.filter(UpstreamError::is_wrong_content);
+                        return Ok(Given { answer, fault });
+                    }
+                    Err(error) if !error.is_mirrors_fault() => return Err(error),
+                    Err(error) => {
+                        tracing::debug!(%error, round, "a mirror failed");
+                        if worst.as_ref().is_none_or(|worst| worst.weight() < error.weight()) {
+                            worst = Some(error);
+                        }
+                    }
+                }
+            }
+            round += 1;
+            match worst {
+                Some(error) if !error.is_transient() || round >= self.options.rounds => {
+                    return Err(error);
+                }
+                _ => tokio::time::sleep(self.pause(round)).await,
+            }
+        }
+    }
+
+    /// Between half of the doubled pause and all of it, so that many clients do not come back at
+    /// the same moment. The seed of a hash map's keys is random enough for that.
+    fn pause(&self, round: u32) -> Duration {
+        let doubled = self.options.pause.saturating_mul(1 << round.saturating_sub(1).min(16));
+        let longest = doubled.min(self.options.max_pause);
+        let share = RandomState::new().hash_one(round) % 1000;
+        longest / 2 + longest.mul_f64(0.0005 * f64::from(u32::try_from(share).unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::ClientOptions;
+
+    #[test]
+    fn pauses_grow_up_to_their_limit() {
+        let bases = vec!["http://h/".parse().unwrap()];
+        let upstream = Upstream::new(bases, ClientOptions::default()).unwrap();
+        for (round, half) in [(1, 250), (2, 500), (3, 1000), (40, 5000)] {
+            let pause = upstream.pause(round).as_millis();
+            assert!((half..=2 * half).contains(&pause), "{round}: {pause}");
+        }
+    }
+}
