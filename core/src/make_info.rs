@@ -7,6 +7,9 @@ use crate::request;
 /// Most profiles that are read; the largest target has about 400.
 pub const MAX_PROFILES: usize = 5000;
 
+/// Most profiles that are named as left out.
+const MAX_LEFT_OUT: usize = 20;
+
 /// Facts of an ImageBuilder as it states them itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MakeInfo {
@@ -18,6 +21,9 @@ pub struct MakeInfo {
     pub default_packages: Vec<String>,
     /// Packages of each profile, by id.
     pub profiles: BTreeMap<String, Vec<String>>,
+    /// Names of profiles, or of their packages, that could not be passed to make: their profiles are
+    /// left out, and hide no other.
+    pub left_out: Vec<String>,
 }
 
 /// The text is not that of `make info`.
@@ -34,6 +40,26 @@ pub enum BadInfo {
     Name(String),
 }
 
+impl MakeInfo {
+    fn add(&mut self, profile: &str, packages: Result<Vec<String>, BadInfo>) {
+        match packages {
+            Ok(packages) => {
+                self.profiles.insert(profile.to_owned(), packages);
+            }
+            Err(bad) => {
+                self.profiles.remove(profile);
+                if self.left_out.len() < MAX_LEFT_OUT {
+                    self.left_out.push(bad.to_string());
+                }
+            }
+        }
+    }
+}
+
+fn bad_name(name: &str) -> BadInfo {
+    BadInfo::Name(name.chars().take(80).collect())
+}
+
 fn quoted(line: &str, key: &str) -> Option<String> {
     let value = line.strip_prefix(key)?.trim();
     Some(value.trim_matches('"').to_owned())
@@ -41,13 +67,11 @@ fn quoted(line: &str, key: &str) -> Option<String> {
 
 fn packages(list: &str) -> Result<Vec<String>, BadInfo> {
     list.split_whitespace()
-        .map(|name| {
-            if request::is_package(name) {
-                Ok(name.to_owned())
-            } else {
-                Err(BadInfo::Name(name.chars().take(80).collect()))
-            }
-        })
+        .map(
+            |name| {
+                if request::is_package(name) { Ok(name.to_owned()) } else { Err(bad_name(name)) }
+            },
+        )
         .collect()
 }
 
@@ -73,14 +97,12 @@ pub fn parse(text: &str) -> Result<MakeInfo, BadInfo> {
         }
         if let Some(list) = line.strip_prefix("    Packages:") {
             if let Some(id) = &current {
-                info.profiles.insert(id.clone(), packages(list)?);
+                info.add(id, packages(list));
             }
         } else if let Some(id) = line.strip_suffix(':').filter(|id| !id.starts_with(' ')) {
-            if !request::is_profile(id) {
-                return Err(BadInfo::Name(id.chars().take(80).collect()));
-            }
-            info.profiles.insert(id.to_owned(), Vec::new());
-            current = Some(id.to_owned());
+            let name = request::is_profile(id).then_some(()).ok_or_else(|| bad_name(id));
+            current = name.is_ok().then(|| id.to_owned());
+            info.add(id, name.map(|()| Vec::new()));
         }
         if info.profiles.len() > MAX_PROFILES {
             return Err(BadInfo::TooMany);
@@ -130,7 +152,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_make_would_expand_is_refused() {
+    fn a_profile_that_cannot_be_passed_to_make_is_left_out_and_hides_no_other() {
+        for (good, bad) in [("\nplain:", "\n$(x):"), ("kmod-usb-chipidea2", "$(shell)")] {
+            let info = parse(&TEXT.replace(good, bad)).unwrap();
+            assert_eq!(info.profiles.len(), 1, "{bad}");
+            assert!(info.left_out[0].contains(bad.trim().trim_matches(':')), "{info:?}");
+        }
+        let neither = TEXT.replace("\nplain:", "\n$(x):").replace("kmod-usb", "$(shell)");
+        assert_eq!(parse(&neither), Err(BadInfo::Missing("profiles")));
+    }
+
+    #[test]
+    fn a_default_package_that_make_would_expand_is_refused() {
         let text = TEXT.replace("ca-bundle", "$(shell_id)");
         assert_eq!(parse(&text), Err(BadInfo::Name("$(shell_id)".into())));
     }

@@ -67,7 +67,8 @@ pub struct CatalogRead {
     pub version: Version,
     /// Wanted targets that could not be read.
     pub problems: BTreeMap<String, UpstreamError>,
-    /// Mirrors with something wrong, by the target that another mirror served instead.
+    /// What is wrong although the target could be read: with a mirror before the one that served it, or
+    /// with devices of it that are left out.
     pub faults: BTreeMap<String, UpstreamError>,
     /// For the next [`ReadRequest`].
     pub memory: Memory,
@@ -97,13 +98,13 @@ pub async fn read_catalog(
     let mut faults = BTreeMap::new();
     for (name, result) in results {
         match result {
-            Ok(Given { answer: Read { target, sums }, fault }) => {
+            Ok(Given { answer: Read { target, sums, left_out }, fault }) => {
                 if let Some(sums) = sums {
                     let trust = request.trust.clone();
                     let remembered = Remembered { sums, trust, target: target.clone() };
                     memory.insert(name.clone(), remembered);
                 }
-                faults.extend(fault.map(|fault| (name.clone(), fault)));
+                faults.extend(fault.or(left_out).map(|fault| (name.clone(), fault)));
                 ready.insert(name.clone(), target);
             }
             Err(error) => {
@@ -132,6 +133,8 @@ struct Read {
     /// Lets it be skipped next time; none when `sha256sums` does not cover `profiles.json`, so that its
     /// being unchanged would prove nothing.
     sums: Option<Validator>,
+    /// What had to be left out of it.
+    left_out: Option<UpstreamError>,
 }
 
 /// Everything of a target comes from one mirror: another may be a build ahead, or behind.
@@ -164,7 +167,7 @@ async fn read_from(
         // Only an answer to the validator of `known` is none.
         let target = known.map(|known| known.target.clone());
         let target = target.ok_or_else(|| UpstreamError::NotFound { url: folder.to_owned() })?;
-        return Ok(Read { target, sums: known.map(|known| known.sums.clone()) });
+        return Ok(Read { target, sums: known.map(|known| known.sums.clone()), left_out: None });
     };
     let image_builder = sums.image_builder().map_err(|error| error.at(&url))?;
     let digest = sums.digest_of(PROFILES).map_err(|error| error.at(&url))?;
@@ -182,7 +185,10 @@ async fn read_from(
         default_packages: profiles.default_packages,
         image_builder: ImageBuilder { file: image_builder.name, sha256: image_builder.sha256 },
     };
-    Ok(Read { target, sums: digest.map(|_| validator) })
+    let left_out = profiles.left_out.map(|error| error.at(&url));
+    // What is left out is told at each reading.
+    let sums = digest.filter(|_| left_out.is_none()).map(|_| validator);
+    Ok(Read { target, sums, left_out })
 }
 
 /// What is rebuilt under the same name does not go back: the signature of an old build stays good for

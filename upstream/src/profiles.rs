@@ -47,6 +47,9 @@ pub struct Profiles {
     pub version_code: String,
     /// Version, for example `25.12.5`; `SNAPSHOT` for the development branch.
     pub version_number: String,
+    /// What is wrong with the first device that could not be taken: it is left out, and hides no other.
+    #[serde(skip)]
+    pub left_out: Option<ParseError>,
 }
 
 /// Names the folder of the kernel's modules.
@@ -119,10 +122,35 @@ impl Profiles {
     /// Reads and checks the file; names of files, targets and packages are safe in paths and
     /// arguments afterwards.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        let file: Self = serde_json::from_slice(bytes)
+        let mut file: Self = serde_json::from_slice(bytes)
             .map_err(|error| ParseError::new(WHAT, error.to_string()))?;
         file.check()?;
+        file.leave_out()?;
         Ok(file)
+    }
+
+    /// Leaves out the devices that break a rule. When nothing is left, the file is refused.
+    fn leave_out(&mut self) -> Result<(), ParseError> {
+        let before = self.profiles.len();
+        let mut first = None;
+        self.profiles.retain(|id, profile| {
+            let checked = require(is_profile(id), "profile", id).and_then(|()| profile.check());
+            let is_good = checked.is_ok();
+            if let (Err(error), None) = (checked, &first) {
+                first = Some((id.clone(), error));
+            }
+            is_good
+        });
+        let Some((id, error)) = first else { return Ok(()) };
+        let more = before.saturating_sub(self.profiles.len()).saturating_sub(1);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let detail = format!("profile {}: {}{more}", quoted(&id), error.detail);
+        let error = ParseError::new(WHAT, detail);
+        if self.profiles.is_empty() {
+            return Err(error);
+        }
+        self.left_out = Some(error);
+        Ok(())
     }
 
     fn check(&self) -> Result<(), ParseError> {
@@ -136,13 +164,7 @@ impl Profiles {
             }
         }
         packages("default_packages", &self.default_packages)?;
-        count("profiles", self.profiles.len(), MAX_PROFILES)?;
-        self.profiles.iter().try_for_each(|(id, profile)| {
-            require(is_profile(id), "profile", id)?;
-            profile.check().map_err(|error| {
-                ParseError::new(WHAT, format!("profile {}: {}", quoted(id), error.detail))
-            })
-        })
+        count("profiles", self.profiles.len(), MAX_PROFILES)
     }
 
     /// The devices as the catalog holds them.
@@ -318,6 +340,18 @@ mod tests {
             let error = parse(&value).unwrap_err();
             assert!(error.detail.contains(problem), "{pointer}: {error}");
         }
+    }
+
+    #[test]
+    fn a_bad_device_is_left_out_and_hides_no_other() {
+        let mut value = file();
+        for bad in ["../x", "$(id)"] {
+            value["profiles"][bad] = json!({});
+        }
+        let profiles = parse(&value).unwrap();
+        assert_eq!(profiles.profiles.keys().collect::<Vec<_>>(), ["8dev_carambola2"]);
+        let said = profiles.left_out.unwrap().detail;
+        assert!(said.contains("bad profile") && said.ends_with("and 1 more"), "{said}");
     }
 
     #[test]

@@ -109,6 +109,9 @@ fn commands(
         }
     };
     let info = make_info::parse(&make(&["info"])?.stdout)?;
+    for problem in &info.left_out {
+        println!("populate: a profile is left out: {problem}");
+    }
     make(&[tree::PREREQ_STAMP])?;
     if !tree::is_checked(what.tree) {
         return Err(PopulateError::WarmUp("it left no prerequisite stamp".into()));

@@ -52,7 +52,7 @@ pub fn decide(
             }),
         );
         report.extend(version.faults.iter().map(|(target, fault)| {
-            short(&format!("{} {target}: {fault}; another mirror serves it", version.version))
+            short(&format!("{} {target} is offered, but {fault}", version.version))
         }));
         match version.read {
             Ok(mut found) => {

@@ -196,7 +196,7 @@ fn a_mirror_with_something_wrong_is_named_although_another_one_serves_its_target
     let mut reading = read("24.10.1", "24.10", Some("r2"));
     reading.faults.insert("a/b".to_owned(), "http://m is of 24.10.0".to_owned());
     let found = decided(vec![reading], None);
-    let said = "24.10.1 a/b: http://m is of 24.10.0; another mirror serves it";
+    let said = "24.10.1 a/b is offered, but http://m is of 24.10.0";
     assert_eq!(found.problems[0].problems, [said]);
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
 }

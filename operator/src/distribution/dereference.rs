@@ -136,7 +136,7 @@ pub struct VersionRead {
     pub read: Result<Version, String>,
     /// Targets that could not be read, with the reason.
     pub problems: BTreeMap<String, String>,
-    /// What is wrong with a mirror, by the target that another one served.
+    /// What is wrong with a target that could be read: with a mirror, or with some of its devices.
     pub faults: BTreeMap<String, String>,
 }
 
