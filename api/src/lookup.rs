@@ -170,6 +170,9 @@ async fn in_history(
     let ended = ended(&record);
     match answer(Newest::Ended(ended), ask, now) {
         Answer::Serve | Answer::StoredFailure => {}
+        Answer::Create if ended.is_of_another_order(ask) => {
+            return failed_before(state, hash, ask, now).await;
+        }
         Answer::Create | Answer::NotFound | Answer::Wait => return Ok(None),
     }
     let counts = ended.counts(now);
@@ -178,6 +181,24 @@ async fn in_history(
         state.answers.put(hash.clone(), stored.clone(), ended.fresh_until, now);
     }
     Ok(Some(History { stored, counts, keep_until: ended.keep_until }))
+}
+
+/// The kept failure of this order of the packages, when another order failed since.
+async fn failed_before(
+    state: &AppState,
+    hash: &Sha256Hex,
+    ask: Ask,
+    now: Timestamp,
+) -> Result<Option<History>, ApiError> {
+    let failures = state.database.newest_failures(hash).await?;
+    let kept = failures.iter().find(|record| {
+        let ended = ended(record);
+        ended.counts(now) && ended.fits(ask)
+    });
+    let Some(record) = kept else { return Ok(None) };
+    // Not into memory, which holds one answer of a hash: the newest, for those who look.
+    let stored = Arc::new(answers::stored(state, record).await);
+    Ok(Some(History { stored, counts: true, keep_until: record.facts.keep_until }))
 }
 
 fn ended(record: &BuildRecord) -> Ended {

@@ -151,6 +151,12 @@ impl Ended {
         }
     }
 
+    /// Whether this failure says nothing about what is asked for, because another order of the packages
+    /// failed. An older one may.
+    pub fn is_of_another_order(&self, ask: Ask) -> bool {
+        !self.fits(ask)
+    }
+
     /// Whether the outcome is one of what is asked for: a failure that another order of the packages
     /// may not meet answers nobody who sends another.
     pub fn fits(&self, ask: Ask) -> bool {

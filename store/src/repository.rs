@@ -39,6 +39,13 @@ pub trait BuildRepository: Send + Sync {
         request_hash: &Sha256Hex,
     ) -> Result<Option<BuildRecord>, StoreError>;
 
+    /// The builds of that hash that failed last, newest first: a few, as requests of one hash may name
+    /// their packages in several orders.
+    async fn newest_failures(
+        &self,
+        request_hash: &Sha256Hex,
+    ) -> Result<Vec<BuildRecord>, StoreError>;
+
     /// The build of that uid.
     async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError>;
 

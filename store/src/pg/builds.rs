@@ -114,6 +114,24 @@ impl BuildRepository for PgStore {
         .await
     }
 
+    async fn newest_failures(
+        &self,
+        request_hash: &Sha256Hex,
+    ) -> Result<Vec<BuildRecord>, StoreError> {
+        self.bounded(async {
+            build_row!(
+                "where b.request_hash = $1 and b.reason is not null order by b.archived_at desc limit 8",
+                request_hash.as_str()
+            )
+            .fetch_all(self.pool())
+            .await?
+            .into_iter()
+            .map(BuildRow::into_record)
+            .collect()
+        })
+        .await
+    }
+
     async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError> {
         self.bounded(async {
             build_row!("where b.uid = $1", uid)

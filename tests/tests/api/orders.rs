@@ -40,6 +40,28 @@ async fn a_kept_failure_of_the_selection_answers_only_the_order_that_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_order_that_failed_is_answered_by_its_own_failure() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let hash = request_hash(&request()).to_string();
+    world.archive("uid-1", &hash, samples::failure(FailureReason::PackageSelection)).await;
+    world
+        .archive_with("uid-2", &hash, samples::failure(FailureReason::PackageSelection), |it| {
+            it.facts.request.packages.reverse();
+        })
+        .await;
+    let turned = with("packages", json!(["luci", "vim"]));
+    for _ in 0..2 {
+        for asked in [&body(), &turned] {
+            let answer = api.post(asked).await;
+            assert_eq!(answer.status, 500, "{}", answer.json);
+        }
+        assert_eq!(api.state(&hash).await.status, 500);
+    }
+    assert!(world.objects().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_image_and_a_failure_that_no_order_mends_answer_every_order() {
     for (ending, status) in
         [(samples::failure(FailureReason::ProfileNotBuilt), 500), (samples::success(), 200)]
