@@ -29,9 +29,9 @@ pub enum Found {
     /// A finished answer, of an image or of a failure.
     Stored(Arc<Rendered>),
     /// A build on its way.
-    Alive(Entry),
+    Alive(Arc<Entry>),
     /// Nothing that counts. An archived object of that name may be in the way of a new one.
-    Nothing(Option<Entry>),
+    Nothing(Option<Arc<Entry>>),
 }
 
 /// Looks a hash up for a client that wants `ask`. Who asks for the same at once shares the look.
@@ -92,7 +92,7 @@ async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fo
         Some(History { stored, counts: true, .. }) => Ok(Found::Stored(stored)),
         Some(History { stored, keep_until, .. }) => {
             if let Some(newer) = newer(state, hash).await? {
-                return Ok(Found::Alive(newer));
+                return Ok(Found::Alive(Arc::new(newer)));
             }
             state.answers.put_stale(hash.clone(), stored.clone(), keep_until, now);
             Ok(Found::Stored(stored))
@@ -103,7 +103,7 @@ async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fo
                 note_unknown(state, hash, began);
                 Ok(Found::Nothing(None))
             }
-            Some(entry) if !entry.archived => Ok(Found::Alive(entry)),
+            Some(entry) if !entry.archived => Ok(Found::Alive(Arc::new(entry))),
             Some(entry) if entry.turned_away => Err(overload(state)),
             // Archived after history was read: once more.
             Some(_) => Ok(in_history(state, hash, ask, state.now())
@@ -130,7 +130,7 @@ fn overload(state: &AppState) -> ApiError {
 
 /// Somebody said that a build of this hash was archived, and the watch does not show it: history
 /// decides, if it has this very build. What it says of others is older.
-async fn ended_or_alive(state: &AppState, entry: &Entry, ask: Ask, now: Timestamp) -> Found {
+async fn ended_or_alive(state: &AppState, entry: &Arc<Entry>, ask: Ask, now: Timestamp) -> Found {
     if entry.doubted
         && let Ok(Some(found)) = in_history(state, &entry.hash, ask, now).await
         && found.stored.uid == entry.uid

@@ -2,7 +2,7 @@
 
 use asu_core::result::Built;
 use asu_store::model::BuildFacts;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde_json::{Map, Value, json};
 
 use super::request::request;
@@ -70,5 +70,6 @@ fn built_at(profile: &Map<String, Value>, facts: &BuildFacts) -> String {
 
 /// ISO 8601 in UTC with microseconds and `Z`.
 pub(super) fn iso(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
+    PRINTER.timestamp_to_string(&time)
 }

@@ -1,6 +1,9 @@
 //! FirmwareBuilds by request hash, and in the order in which they start.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use asu_core::{digest::Sha256Hex, queue_order::QueueOrder};
 use tokio::time::Instant;
@@ -10,7 +13,7 @@ use super::{Entry, recent::Recent};
 /// What the watch has told, and what was created or read here since.
 #[derive(Default)]
 pub(super) struct Index {
-    builds: HashMap<Sha256Hex, Entry>,
+    builds: HashMap<Sha256Hex, Arc<Entry>>,
     /// Those of them that wait.
     queue: QueueOrder,
     /// Filled while the objects are listed anew.
@@ -52,7 +55,7 @@ impl Index {
             self.queue.remove(&entry.uid);
         }
         let uid = entry.uid.clone();
-        if let Some(before) = self.builds.insert(entry.hash.clone(), entry)
+        if let Some(before) = self.builds.insert(entry.hash.clone(), Arc::new(entry))
             && before.uid != uid
         {
             self.queue.remove(&before.uid);
@@ -71,13 +74,13 @@ impl Index {
     /// Marks the build of a hash as one that may have ended.
     pub(super) fn doubt(&mut self, hash: &Sha256Hex) {
         if let Some(entry) = self.builds.get_mut(hash) {
-            entry.doubted = true;
+            Arc::make_mut(entry).doubted = true;
         }
         self.recent.doubt(hash);
     }
 
     /// The build of a hash, as far as known here.
-    pub(super) fn get(&self, hash: &Sha256Hex) -> Option<&Entry> {
+    pub(super) fn get(&self, hash: &Sha256Hex) -> Option<&Arc<Entry>> {
         let seen = self.builds.get(hash);
         match seen {
             Some(entry) if !entry.archived => Some(entry),
@@ -96,7 +99,7 @@ impl Index {
 
     /// Number of builds that wait for their turn, those that are being created included.
     pub(super) fn waiting(&self) -> usize {
-        let unseen = |entry: &&Entry| {
+        let unseen = |entry: &&Arc<Entry>| {
             let seen = self.builds.get(&entry.hash);
             entry.waits() && seen.is_none_or(|it| it.archived && it.uid != entry.uid)
         };

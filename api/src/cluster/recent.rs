@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +17,7 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// Bounded in number and time.
 #[derive(Default)]
 pub(super) struct Recent {
-    entries: HashMap<Sha256Hex, (Instant, Entry)>,
+    entries: HashMap<Sha256Hex, (Instant, Arc<Entry>)>,
     order: VecDeque<(Instant, Sha256Hex)>,
 }
 
@@ -25,7 +26,7 @@ impl Recent {
     pub(super) fn put(&mut self, entry: Entry, now: Instant) {
         self.drop_old(now);
         self.order.push_back((now, entry.hash.clone()));
-        self.entries.insert(entry.hash.clone(), (now, entry));
+        self.entries.insert(entry.hash.clone(), (now, Arc::new(entry)));
     }
 
     fn drop_old(&mut self, now: Instant) {
@@ -42,7 +43,7 @@ impl Recent {
     }
 
     /// The entry of a hash, while it is recent.
-    pub(super) fn get(&self, hash: &Sha256Hex, now: Instant) -> Option<&Entry> {
+    pub(super) fn get(&self, hash: &Sha256Hex, now: Instant) -> Option<&Arc<Entry>> {
         let (put, entry) = self.entries.get(hash)?;
         (now.duration_since(*put) < REMEMBERED).then_some(entry)
     }
@@ -50,12 +51,12 @@ impl Recent {
     /// Marks the entry of a hash as one that may have ended.
     pub(super) fn doubt(&mut self, hash: &Sha256Hex) {
         if let Some((_, entry)) = self.entries.get_mut(hash) {
-            entry.doubted = true;
+            Arc::make_mut(entry).doubted = true;
         }
     }
 
     /// Every recent entry.
-    pub(super) fn iter(&self, now: Instant) -> impl Iterator<Item = &Entry> {
+    pub(super) fn iter(&self, now: Instant) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries
             .values()
             .filter(move |(put, _)| now.duration_since(*put) < REMEMBERED)
@@ -80,7 +81,7 @@ mod tests {
         let (mut recent, now) = (Recent::default(), Instant::now());
         let build = entry("a", 0);
         recent.put(build.clone(), now);
-        assert_eq!(recent.get(&build.hash, now), Some(&build));
+        assert_eq!(recent.get(&build.hash, now).map(AsRef::as_ref), Some(&build));
         assert_eq!(recent.get(&build.hash, now + REMEMBERED), None);
     }
 

@@ -159,7 +159,7 @@ impl Watch {
     }
 
     /// The build of a hash, as far as known here.
-    pub fn get(&self, hash: &Sha256Hex) -> Option<Entry> {
+    pub fn get(&self, hash: &Sha256Hex) -> Option<Arc<Entry>> {
         self.read().get(hash).cloned()
     }
 
@@ -242,7 +242,7 @@ mod tests {
         let watch = watch(std::slice::from_ref(&old));
         let new = Entry { uid: "new".into(), archived: false, ..old.clone() };
         watch.note(new.clone());
-        assert_eq!(watch.get(&old.hash), Some(new));
+        assert_eq!(watch.get(&old.hash), Some(Arc::new(new)));
         assert_eq!(watch.waiting(), 1);
     }
 
@@ -325,7 +325,7 @@ mod tests {
         let ended = Entry { archived: true, ..noted.clone() };
         let watch = watch(std::slice::from_ref(&ended));
         watch.note(noted);
-        assert_eq!(watch.get(&ended.hash), Some(ended));
+        assert_eq!(watch.get(&ended.hash), Some(Arc::new(ended)));
         assert_eq!(watch.waiting(), 0);
     }
 }
