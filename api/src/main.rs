@@ -4,7 +4,12 @@ use std::process::ExitCode;
 
 use asu_api::{config::Settings, run};
 use clap::Parser as _;
+use tikv_jemallocator::Jemalloc;
 use tracing_subscriber::EnvFilter;
+
+/// Gives the memory of connections back to the machine seconds after they end.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -28,5 +33,22 @@ async fn main() -> ExitCode {
             tracing::error!(%error, "the API ends");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    #[test]
+    fn memory_is_given_back_although_nothing_is_asked_of_the_program() {
+        // This test has the program's allocator, which says at its end what it ran with.
+        let output = Command::new(std::env::current_exe().unwrap())
+            .arg("--list")
+            .env("_RJEM_MALLOC_CONF", "stats_print:true")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("opt.background_thread: true"), "{said}");
     }
 }
