@@ -20,8 +20,8 @@ const BUDGET_MIB: u64 = 100;
 const AT_A_TIME: usize = 16;
 /// Longest time of one phase.
 const WITHIN: Duration = Duration::from_mins(20);
-/// How long the leader is watched while nothing happens.
-const IDLE: Duration = Duration::from_secs(10);
+/// How long the leader is watched while nothing happens: its allocator gives back within ten seconds.
+const REST: Duration = Duration::from_secs(20);
 
 /// Arguments of `bench queue`.
 #[derive(Debug, clap::Args)]
@@ -61,18 +61,15 @@ pub async fn run(args: Args) -> Result<(), Error> {
     println!("\n{number} builds, operator ({profile}) with {} MiB at rest", empty.mib());
     let created = phase(&leader, "create", create(&world, number)).await?;
     let queued = phase(&leader, "until all wait", leader.waiting(number, WITHIN)).await?;
-    let idle = phase(&leader, "at rest", async {
-        tokio::time::sleep(IDLE).await;
-        Ok(())
-    })
-    .await?;
+    let idle = phase(&leader, "at rest", rest()).await?;
     let mut latencies = Vec::new();
     let admissions = admit(&world, args.admissions, &mut latencies);
     let admitted = phase(&leader, "end and admit", admissions).await?;
     let left = world.count().await?;
     let cancelled = phase(&leader, "cancel", cancel(&world)).await?;
+    let over = phase(&leader, "at rest after", rest()).await?;
     let both = created.took.saturating_add(queued.took);
-    for phase in [&created, &queued, &idle, &admitted, &cancelled] {
+    for phase in [&created, &queued, &idle, &admitted, &cancelled, &over] {
         println!(
             "  {:<15} {:>8.2} s, leader {:>7.2} s of CPU, {:>4} MiB (most {} MiB)",
             phase.name,
@@ -107,6 +104,11 @@ async fn phase(
     work.await?;
     let (took, usage) = (begun.elapsed(), leader.usage()?);
     Ok(Phase { name, took, cpu: usage.cpu.saturating_sub(before.cpu), usage })
+}
+
+async fn rest() -> Result<(), Error> {
+    tokio::time::sleep(REST).await;
+    Ok(())
 }
 
 async fn create(world: &World, number: usize) -> Result<(), Error> {
