@@ -6,6 +6,7 @@
 
 mod bench;
 mod blame;
+mod by_hand;
 mod confined;
 mod faults;
 mod good;
