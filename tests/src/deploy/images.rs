@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use tokio::process::Command;
 
-use super::{Error, Site};
-use crate::{cluster::image, exec, progress::Progress, toolchain::debian};
+use super::{Error, Site, release};
+use crate::{cluster::image, progress::Progress, toolchain::debian};
 
 /// Where the images of this checkout are.
 #[derive(Debug, Clone)]
@@ -19,12 +18,14 @@ pub struct Images {
 
 /// The programs, by the ends of their names.
 const PROGRAMS: [&str; 3] = ["operator", "api", "builder"];
+/// Their packages.
+pub const PACKAGES: [&str; 3] = ["asu-operator", "asu-api", "asu-builder"];
 /// Name that the chart gives the bundled database's image.
 const POSTGRES: &str = "docker.io/library/postgres:17";
 
 /// Builds the programs and their images, and makes them known to the cluster.
 pub(super) async fn ensure(site: &Site, progress: &Progress) -> Result<Images, Error> {
-    progress.step("build the programs", cargo_build()).await?;
+    release::build(&PACKAGES, progress).await?;
     let context = stage_programs()?;
     let images = Images { registry: site.registry().to_owned(), tag: tag(context.path())? };
     for program in PROGRAMS {
@@ -50,7 +51,7 @@ pub async fn publish(
 ) -> Result<Images, Error> {
     debian::ensure(progress).await?;
     image::ensure_base(progress).await?;
-    progress.step("build the programs", cargo_build()).await?;
+    release::build(&PACKAGES, progress).await?;
     let context = stage_programs()?;
     let tag = tag.map_or_else(|| self::tag(context.path()), |tag| Ok(tag.to_owned()))?;
     let images = Images { registry: registry.trim_end_matches('/').to_owned(), tag };
@@ -77,16 +78,6 @@ fn tag(context: &Path) -> Result<String, Error> {
         }
     }
     Ok(hex::encode(hasher.finalize()).chars().take(16).collect())
-}
-
-async fn cargo_build() -> Result<(), Error> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .args(["build", "--release", "--quiet"])
-        .args(["--package", "asu-operator", "--package", "asu-api", "--package", "asu-builder"])
-        .current_dir(crate::root());
-    exec::run(command).await?;
-    Ok(())
 }
 
 /// A build context that holds the programs alone: the checkout's own folder is gigabytes.

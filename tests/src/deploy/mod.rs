@@ -1,6 +1,7 @@
 //! Puts the whole system on a cluster: images, upstream fixture, charts.
 
 mod images;
+mod release;
 mod site;
 pub mod upstream;
 mod values;
@@ -11,7 +12,8 @@ use asu_crds::Distribution;
 use kube::{Api, ResourceExt as _, runtime::wait::await_condition};
 use serde_json::Value;
 
-pub use images::{Images, publish as publish_images};
+pub use images::{Images, PACKAGES, publish as publish_images};
+pub use release::build as build_release;
 pub use site::Site;
 pub use values::read_distribution;
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asu_tests::{exec, target_dir};
+use asu_tests::{deploy, exec, progress::Progress, target_dir};
 use tokio::process::{Child, Command};
 
 use super::Error;
@@ -19,17 +19,24 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// # Errors
 /// What cargo said.
 pub async fn programs(dev: bool) -> Result<PathBuf, Error> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--quiet"]).current_dir(asu_tests::root());
     if dev {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         // With the features that the tests are built with.
-        command.args(["--workspace", "--bin", "asu-operator", "--bin", "asu-api"]);
+        command.args([
+            "build",
+            "--quiet",
+            "--workspace",
+            "--bin",
+            "asu-operator",
+            "--bin",
+            "asu-api",
+        ]);
+        command.current_dir(asu_tests::root());
+        exec::run(command).await?;
     } else {
         // As for the images.
-        command.args(["--release", "--package", "asu-operator"]);
-        command.args(["--package", "asu-api", "--package", "asu-builder"]);
+        deploy::build_release(&deploy::PACKAGES, &Progress::new()).await?;
     }
-    exec::run(command).await?;
     Ok(target_dir().join(profile(dev)))
 }
 
