@@ -20,30 +20,32 @@ const SIGNATURE: u8 = 0;
 
 /// An image without the signature at its end: each tree signs with a key that it made for itself.
 fn unsigned(image: &[u8]) -> &[u8] {
-    let Some(at) = image.len().checked_sub(TRAILER) else { return image };
-    let trailer = &image[at..];
-    if !trailer.starts_with(b"FWx0") || trailer[8] != SIGNATURE {
-        return image;
+    let end = image.len().checked_sub(TRAILER).and_then(|at| image.get(at..));
+    match end {
+        Some([b'F', b'W', b'x', b'0', _, _, _, _, SIGNATURE, _, _, _, length @ ..]) => {
+            let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
+            let length = usize::try_from(length).expect("a length");
+            image.get(..image.len() - length).expect("a chunk in the image")
+        }
+        _ => image,
     }
-    let length = u32::from_be_bytes(trailer[12..16].try_into().unwrap());
-    &image[..image.len() - usize::try_from(length).unwrap()]
 }
 
 /// The files of a folder by name: images without their signatures, and what tells of signed files
 /// without their digests.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = fs::read_dir(folder).unwrap();
+    let entries = fs::read_dir(folder).expect("a folder");
     let mut files = BTreeMap::new();
     for entry in entries {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let bytes = fs::read(&path).unwrap();
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let bytes = fs::read(&path).expect("a file");
         match name.as_str() {
             "sha256sums" => {}
             "profiles.json" => {
-                let mut document: Value = serde_json::from_slice(&bytes).unwrap();
+                let mut document: Value = serde_json::from_slice(&bytes).expect("JSON");
                 without_digests(&mut document);
-                files.insert(name, serde_json::to_vec(&document).unwrap());
+                files.insert(name, serde_json::to_vec(&document).expect("JSON"));
             }
             _ => {
                 files.insert(name, unsigned(&bytes).to_vec());
@@ -65,7 +67,7 @@ fn without_digests(value: &mut Value) {
 }
 
 fn run(command: &mut Command) {
-    let output = command.output().unwrap();
+    let output = command.output().expect("a start");
     let text = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&text));
 }
@@ -76,11 +78,12 @@ fn by_hand(pod: &Pod, place: &Path, script: Option<&str>) -> BTreeMap<String, Ve
     let request = &pod.plan.request;
     let tarball = world.tarball(&request.target);
     run(Command::new("tar").arg("--zstd").arg("-xf").arg(&tarball).arg("-C").arg(place));
-    let name = tarball.file_name().unwrap().to_string_lossy().into_owned();
+    let name = tarball.file_name().expect("a name").to_string_lossy().into_owned();
     let tree = place.join(name.trim_end_matches(".tar.zst"));
     let feeds = tree.join("repositories.conf");
-    let text = fs::read_to_string(&feeds).unwrap();
-    fs::write(&feeds, text.replace(&world.base_url, &pod.upstream.base_url())).unwrap();
+    let text = fs::read_to_string(&feeds).expect("a tree of one's own");
+    fs::write(&feeds, text.replace(&world.base_url, &pod.upstream.base_url()))
+        .expect("a tree of one's own");
     let output = place.join("bin");
     let mut make = Command::new("make");
     make.args(["-s", "image"]).current_dir(&tree).env_clear();
@@ -102,10 +105,10 @@ fn by_hand(pod: &Pod, place: &Path, script: Option<&str>) -> BTreeMap<String, Ve
 fn overlay(place: &Path, script: &str) -> PathBuf {
     let folder = place.join("files");
     let scripts = folder.join("etc/uci-defaults");
-    fs::create_dir_all(&scripts).unwrap();
+    fs::create_dir_all(&scripts).expect("a tree of one's own");
     let file = scripts.join("99-asu-defaults");
-    fs::write(&file, script).unwrap();
-    fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&file, script).expect("a tree of one's own");
+    fs::set_permissions(file, fs::Permissions::from_mode(0o644)).expect("a tree of one's own");
     folder
 }
 
@@ -125,7 +128,7 @@ fn same(pod: &Pod, script: Option<&str>) -> BTreeMap<String, Vec<u8>> {
     let (ours, theirs) = (ours(pod), by_hand(pod, place.path(), script));
     assert_eq!(names(&ours), names(&theirs));
     for (name, bytes) in &ours {
-        assert!(theirs[name] == *bytes, "{name} differs");
+        assert!(theirs.get(name) == Some(bytes), "{name} differs");
     }
     ours
 }
@@ -159,8 +162,11 @@ fn another_package_makes_another_image() {
     other.plan.request.packages.clear();
     let theirs = by_hand(&other, place.path(), None);
     let image = |files: &BTreeMap<String, Vec<u8>>| {
-        let name = files.keys().find(|name| name.ends_with("-sysupgrade.bin")).unwrap();
-        files[name].clone()
+        let name = files
+            .keys()
+            .find(|name| name.ends_with("-sysupgrade.bin"))
+            .expect("a tree of one's own");
+        files.get(name).cloned()
     };
     assert!(image(&ours) != image(&theirs), "the comparison tells images apart");
 }
