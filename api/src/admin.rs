@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{StatusCode, header};
 
-use crate::{metrics, state::AppState};
+use crate::{metrics::Readings, state::AppState};
 
 /// The routes.
 pub fn router(state: AppState) -> Router {
@@ -40,5 +40,12 @@ async fn ready(State(state): State<AppState>) -> Response {
 
 async fn measured(State(state): State<AppState>) -> Response {
     let content = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content)], metrics::text(&state)).into_response()
+    let readings = Readings {
+        catalog_revision: state.catalog.revision().unwrap_or(0),
+        watch_silence: state.cluster.watch.silent_seconds().unwrap_or(-1),
+        builds: state.cluster.watch.len(),
+        waiting: state.cluster.watch.waiting(),
+        answer_bytes: state.answers.bytes(),
+    };
+    ([(header::CONTENT_TYPE, content)], state.metrics.text(readings)).into_response()
 }

@@ -9,12 +9,10 @@ use std::{
 
 use asu_core::digest::Sha256Hex;
 use asu_store::{
-    CounterRepository as _,
+    CounterRepository as _, PgStore,
     model::{Counter, CounterKind},
 };
 use jiff::Timestamp;
-
-use crate::state::AppState;
 
 /// Most different counters that are held.
 const MOST: usize = 10_000;
@@ -53,24 +51,24 @@ impl Counters {
 }
 
 /// Writes what was counted since the last time. What cannot be written is held for the next.
-pub async fn write(state: &AppState) {
-    let counters = state.counters.drain();
+pub async fn write(held: &Counters, database: &PgStore) {
+    let counters = held.drain();
     if counters.is_empty() {
         return;
     }
-    if let Err(error) = state.database.record(&counters).await {
+    if let Err(error) = database.record(&counters).await {
         tracing::warn!(%error, "counters are held until the database is there");
         for counter in counters {
-            state.counters.merge(counter.kind, counter.request_hash, counter.at, counter.count);
+            held.merge(counter.kind, counter.request_hash, counter.at, counter.count);
         }
     }
 }
 
 /// Writes for ever.
-pub async fn follow(state: AppState) {
+pub async fn follow(held: &Counters, database: &PgStore) {
     loop {
         tokio::time::sleep(WRITE_EVERY).await;
-        write(&state).await;
+        write(held, database).await;
     }
 }
 

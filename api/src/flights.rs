@@ -12,7 +12,7 @@ use futures::{
     future::{BoxFuture, Shared, WeakShared},
 };
 
-use crate::{error::ApiError, lookup::Found};
+use crate::{error::ApiError, found::Found};
 
 type Outcome = Result<Found, ApiError>;
 type Flight = BoxFuture<'static, Outcome>;

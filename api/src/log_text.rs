@@ -11,9 +11,10 @@ use asu_store::{
 };
 use bytes::{Buf as _, Bytes};
 use futures::{StreamExt as _, stream::BoxStream};
+use tokio::sync::Semaphore;
 use zstd::stream::raw::{DParameter, Decoder, Operation as _};
 
-use crate::{error::ApiError, error::STORE, state::AppState};
+use crate::error::{ApiError, STORE};
 
 /// Most bytes of a stored log.
 const MOST_STORED: u64 = 16 << 20;
@@ -24,6 +25,9 @@ const PIECE: usize = 64 * 1024;
 /// Most that a decoder looks back, as a power of two. Logs are written with 21; a file may ask for
 /// 27, which is 128 MiB of memory.
 const WINDOW: u32 = 23;
+
+/// Ends of logs that are read at a time: each decoder may take 8 MiB.
+const AT_A_TIME: usize = 4;
 
 /// A log that is being read. In memory are a piece of it and what its decoder looks back at.
 pub struct LogText {
@@ -103,20 +107,33 @@ impl LogText {
     }
 }
 
-/// The ends of standard output and standard error of a build: at most `most` bytes of each, from the
-/// beginning of a line. Empty without a log.
-///
-/// # Errors
-/// When the store is away or the log is damaged.
-pub async fn ends(
-    state: &AppState,
-    record: &BuildRecord,
-    most: usize,
-) -> Result<(String, String), ApiError> {
-    let _place = state.tails.acquire().await.map_err(|_| ApiError::Internal)?;
-    match LogText::open(&state.artifacts, record).await? {
-        Some(log) => ends_of(log, most).await,
-        None => Ok(<(String, String)>::default()),
+/// Reads the ends of logs, a few at a time.
+pub struct LogEnds {
+    artifacts: ArtifactStore,
+    places: Semaphore,
+}
+
+impl LogEnds {
+    /// Of the logs of this store.
+    pub fn new(artifacts: ArtifactStore) -> Self {
+        Self { artifacts, places: Semaphore::new(AT_A_TIME) }
+    }
+
+    /// The ends of standard output and standard error of a build: at most `most` bytes of each, from
+    /// the beginning of a line. Empty without a log.
+    ///
+    /// # Errors
+    /// When the store is away or the log is damaged.
+    pub async fn of(
+        &self,
+        record: &BuildRecord,
+        most: usize,
+    ) -> Result<(String, String), ApiError> {
+        let _place = self.places.acquire().await.map_err(|_| ApiError::Internal)?;
+        match LogText::open(&self.artifacts, record).await? {
+            Some(log) => ends_of(log, most).await,
+            None => Ok(<(String, String)>::default()),
+        }
     }
 }
 

@@ -20,19 +20,9 @@ use crate::{
     budgets::Wait,
     cluster::Entry,
     error::ApiError,
+    found::Found,
     state::AppState,
 };
-
-/// What a client is answered.
-#[derive(Clone, Debug)]
-pub enum Found {
-    /// A finished answer, of an image or of a failure.
-    Stored(Arc<Rendered>),
-    /// A build on its way.
-    Alive(Arc<Entry>),
-    /// Nothing that counts. An archived object of that name may be in the way of a new one.
-    Nothing(Option<Arc<Entry>>),
-}
 
 /// Looks a hash up for a client that wants `ask`. Who asks for the same at once shares the look.
 ///
@@ -176,7 +166,7 @@ async fn in_history(
         Answer::Create | Answer::NotFound | Answer::Wait => return Ok(None),
     }
     let counts = ended.counts(now);
-    let stored = Arc::new(answers::stored(state, &record).await);
+    let stored = Arc::new(answers::stored(&state.log_ends, &record).await);
     if counts {
         state.answers.put(hash.clone(), stored.clone(), ended.fresh_until, now);
     }
@@ -197,7 +187,7 @@ async fn failed_before(
     });
     let Some(record) = kept else { return Ok(None) };
     // Not into memory, which holds one answer of a hash: the newest, for those who look.
-    let stored = Arc::new(answers::stored(state, record).await);
+    let stored = Arc::new(answers::stored(&state.log_ends, record).await);
     Ok(Some(History { stored, counts: true, keep_until: record.facts.keep_until }))
 }
 

@@ -9,8 +9,6 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::state::AppState;
-
 /// Route of a request, as metrics tell them apart: a closed set, whatever paths are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -174,20 +172,36 @@ impl Metrics {
     }
 }
 
-/// The text of all metrics.
-pub fn text(state: &AppState) -> String {
-    let metrics = &state.metrics;
-    let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-    metrics.catalog_revision.set(state.catalog.revision().unwrap_or(0));
-    #[expect(clippy::cast_precision_loss, reason = "seconds of a process's life")]
-    metrics.watch_silence.set(state.cluster.watch.silent_seconds().unwrap_or(-1) as f64);
-    metrics.builds.set(gauge(state.cluster.watch.len()));
-    metrics.waiting.set(gauge(state.cluster.watch.waiting()));
-    metrics.answer_bytes.set(gauge(state.answers.bytes()));
-    let mut text = String::new();
-    // Writing to a String does not fail.
-    let _ = encode(&mut text, &metrics.registry);
-    text
+/// What is read when the metrics are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Readings {
+    /// Revision of the catalog; 0 before it is loaded.
+    pub catalog_revision: i64,
+    /// Seconds since the watch told anything; -1 before.
+    pub watch_silence: i64,
+    /// FirmwareBuilds that the watch shows.
+    pub builds: usize,
+    /// Those of them that wait.
+    pub waiting: usize,
+    /// Bytes of stored answers in memory.
+    pub answer_bytes: usize,
+}
+
+impl Metrics {
+    /// The text of all metrics.
+    pub fn text(&self, readings: Readings) -> String {
+        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.catalog_revision.set(readings.catalog_revision);
+        #[expect(clippy::cast_precision_loss, reason = "seconds of a process's life")]
+        self.watch_silence.set(readings.watch_silence as f64);
+        self.builds.set(gauge(readings.builds));
+        self.waiting.set(gauge(readings.waiting));
+        self.answer_bytes.set(gauge(readings.answer_bytes));
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admin, catalog,
+    admin, catalog_news,
     cluster::Cluster,
     config::Settings,
     counters,
@@ -148,7 +148,7 @@ pub async fn start(settings: Settings, client: Client) -> Result<Running, RunErr
     tasks.spawn(async move {
         serving.await;
         finish_creations(&ending).await;
-        counters::write(&ending).await;
+        counters::write(&ending.counters, &ending.database).await;
         ending.database.close().await;
     });
     tasks.close();
@@ -172,14 +172,20 @@ fn follow_everything(
 ) {
     let hints = listen(direct_url, [CATALOG_CHANNEL, BUILDS_CHANNEL]);
     let changed = Arc::new(Notify::new());
-    let watched = state.clone();
+    let (watched, counted) = (state.clone(), state.clone());
     let follow: [(&'static str, BoxFuture<'static, ()>); 4] = [
         (
             "the news of the database",
-            catalog::follow(state.clone(), hints, changed.clone()).boxed(),
+            catalog_news::follow(state.clone(), hints, changed.clone()).boxed(),
         ),
-        ("the reading of the catalog", catalog::reload_when_told(state.clone(), changed).boxed()),
-        ("the writing of counters", counters::follow(state.clone()).boxed()),
+        (
+            "the reading of the catalog",
+            catalog_news::reload_when_told(state.clone(), changed).boxed(),
+        ),
+        (
+            "the writing of counters",
+            async move { counters::follow(&counted.counters, &counted.database).await }.boxed(),
+        ),
         ("the watch of FirmwareBuilds", async move { watched.cluster.follow().await }.boxed()),
     ];
     for (what, task) in follow {

@@ -7,22 +7,24 @@ use std::sync::{
 
 use asu_core::digest::Sha256Hex;
 use asu_store::{PgStore, artifacts::ArtifactStore};
+use axum::response::Response;
 use http::HeaderMap;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    answers::AnswerCache,
+    answers::{self, AnswerCache},
     budgets::{Budgets, Wait},
     catalog::CatalogCache,
-    cluster::Cluster,
+    cluster::{Cluster, Entry},
     config::Settings,
     counters::Counters,
     error::ApiError,
     flights::Flights,
     followers::Followers,
     http::clients::{Client, Peer, Sending, Sent},
+    log_text::LogEnds,
     metrics::Metrics,
 };
 
@@ -56,8 +58,8 @@ pub struct Inner {
     pub counters: Counters,
     /// What is measured.
     pub metrics: Metrics,
-    /// Places for reading the ends of logs.
-    pub tails: Semaphore,
+    /// Ends of logs.
+    pub log_ends: LogEnds,
     /// Places for sending logs.
     pub log_readers: Arc<Semaphore>,
     /// Places for sending files.
@@ -77,9 +79,7 @@ impl std::ops::Deref for AppState {
     }
 }
 
-/// Ends of logs that are read at a time: each decoder may take 8 MiB.
-const TAILS_AT_A_TIME: usize = 4;
-/// Logs that are sent at a time: as much, for as long as the client likes.
+/// Logs that are sent at a time: each decoder may take 8 MiB, for as long as the client likes.
 const LOG_READERS: usize = 8;
 /// One request in so many may be a download, each of which holds some 200 KiB.
 const REQUESTS_PER_DOWNLOAD: usize = 4;
@@ -104,7 +104,7 @@ impl AppState {
             followers: Arc::default(),
             counters: Counters::default(),
             metrics: Metrics::new(),
-            tails: Semaphore::new(TAILS_AT_A_TIME),
+            log_ends: LogEnds::new(artifacts.clone()),
             log_readers: Arc::new(Semaphore::new(LOG_READERS)),
             downloads: Arc::new(Semaphore::new(
                 settings.max_requests.div_ceil(REQUESTS_PER_DOWNLOAD),
@@ -126,6 +126,14 @@ impl AppState {
     )]
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    /// The answer of a build that is not finished.
+    ///
+    /// # Errors
+    /// [`ApiError::Overload`] of one that came when too many waited, by whichever replica.
+    pub fn waiting(&self, build: &Entry) -> Result<Response, ApiError> {
+        answers::waiting(&self.cluster, self.settings.max_pending, build, self.now())
     }
 
     /// A place for a request that waits for something outside this process.

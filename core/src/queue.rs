@@ -15,32 +15,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::queue_order::QueueOrder;
-
-/// Class of a build in the queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Priority {
-    /// When nothing else waits.
-    Low,
-    /// What people ask for.
-    #[default]
-    Normal,
-    /// Before everything else.
-    High,
-}
-
-/// A build that could start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// uid of its FirmwareBuild.
-    pub uid: String,
-    /// Its class.
-    pub priority: Priority,
-    /// When it was created. Time in the queue counts from there, across restarts.
-    pub since: Timestamp,
-    /// Number in the order of creation, see [`crate::queue_order::sequence`].
-    pub sequence: u64,
-}
+use crate::queue_order::{QueueOrder, Waiting};
 
 /// Whether a build may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

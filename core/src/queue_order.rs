@@ -8,10 +8,32 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    queue::{Priority, Waiting},
-    ranked::RankedSet,
-};
+use crate::ranked::RankedSet;
+
+/// Class of a build in the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// When nothing else waits.
+    Low,
+    /// What people ask for.
+    #[default]
+    Normal,
+    /// Before everything else.
+    High,
+}
+
+/// A build that could start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// uid of its FirmwareBuild.
+    pub uid: String,
+    /// Its class.
+    pub priority: Priority,
+    /// When it was created. Time in the queue counts from there, across restarts.
+    pub since: Timestamp,
+    /// Number in the order of creation, see [`sequence`].
+    pub sequence: u64,
+}
 
 /// Waiting this long raises a build by one class, so that the lowest runs one day.
 pub const AGEING: SignedDuration = SignedDuration::from_mins(30);

@@ -2,7 +2,7 @@
 
 use asu_core::{
     plan::Workspace,
-    queue::Priority,
+    queue_order::Priority,
     request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request},
 };
 

@@ -5,14 +5,14 @@ use asu_store::model::BuildRecord;
 use serde_json::{Value, json};
 
 use super::{request::request, success::iso};
-use crate::{log_text, state::AppState};
+use crate::log_text::LogEnds;
 
 /// Most bytes of each stream that an answer carries: enough for what make prints about an error.
 const STREAM: usize = 32 * 1024;
 
-pub(super) async fn body(state: &AppState, record: &BuildRecord, failure: &Failure) -> Value {
+pub(super) async fn body(logs: &LogEnds, record: &BuildRecord, failure: &Failure) -> Value {
     // Without its log a failure still says what it was.
-    let ends = match log_text::ends(state, record, STREAM).await {
+    let ends = match logs.of(record, STREAM).await {
         Ok(ends) => ends,
         Err(error) => {
             tracing::warn!(uid = record.facts.uid, %error, "a failure is answered without its log");

@@ -20,7 +20,7 @@ pub use cache::AnswerCache;
 pub use request::PLACEHOLDER;
 pub use waiting::waiting;
 
-use crate::state::AppState;
+use crate::log_text::LogEnds;
 
 /// Header with the stage of a build.
 pub const STATUS_HEADER: HeaderName = HeaderName::from_static("x-imagebuilder-status");
@@ -55,7 +55,7 @@ impl Rendered {
 }
 
 /// The answer of an archived build.
-pub async fn stored(state: &AppState, record: &BuildRecord) -> Rendered {
+pub async fn stored(logs: &LogEnds, record: &BuildRecord) -> Rendered {
     let uid = record.facts.uid.clone();
     match &record.facts.ending {
         Ending::Succeeded(built) => Rendered {
@@ -70,7 +70,7 @@ pub async fn stored(state: &AppState, record: &BuildRecord) -> Rendered {
             stage: "failed",
             uid,
             order: Order::failed(failure.reason, &record.facts.request),
-            body: bytes(&failed::body(state, record, failure).await),
+            body: bytes(&failed::body(logs, record, failure).await),
         },
     }
 }

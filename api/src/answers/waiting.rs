@@ -3,24 +3,33 @@
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{respond, success::iso};
-use crate::{cluster::Entry, error::ApiError, state::AppState};
+use crate::{
+    cluster::{Cluster, Entry},
+    error::ApiError,
+};
 
-/// The answer of a build that is not finished.
+/// The answer of a build that is not finished, of which at most `max_pending` and one may wait.
 ///
 /// # Errors
 /// [`ApiError::Overload`] of one that came when too many waited, by whichever replica.
-pub fn waiting(state: &AppState, entry: &Entry) -> Result<Response, ApiError> {
+pub fn waiting(
+    cluster: &Cluster,
+    max_pending: usize,
+    entry: &Entry,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
     if entry.admitted {
         let word = entry.stage.as_str();
         return Ok(respond(StatusCode::ACCEPTED, word, "0", body(&Started::of(entry))?));
     }
-    if let Some(earlier) = state.cluster.watch.beyond(entry, state.settings.max_pending) {
+    if let Some(earlier) = cluster.watch.beyond(entry, max_pending) {
         return Err(ApiError::Overload(earlier));
     }
-    let position = state.cluster.watch.place(entry, state.now());
+    let position = cluster.watch.place(entry, now);
     let body = body(&Queued::of(entry, position))?;
     Ok(respond(StatusCode::ACCEPTED, "queued", &position.to_string(), body))
 }

@@ -11,13 +11,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use asu_core::{catalog::Distribution, digest::Sha256Hex};
-use asu_store::{
-    CatalogRepository as _,
-    listen::{CATALOG_CHANNEL, Hint},
-};
-use futures::{StreamExt as _, stream::BoxStream};
-use tokio::sync::Notify;
+use asu_core::catalog::Distribution;
 
 pub use documents::Document;
 pub use etag::matches as etag_matches;
@@ -25,7 +19,6 @@ pub use etag::matches as etag_matches;
 use crate::{
     config::Settings,
     error::{ApiError, CATALOG},
-    state::AppState,
 };
 use documents::{Documents, Server};
 
@@ -142,44 +135,5 @@ impl CatalogCache {
             "took over the catalog"
         );
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(snapshot));
-    }
-}
-
-/// Follows the database's hints until they end: builds whose stored answers changed are dealt with at
-/// once, and of the catalog [`reload_when_told`] is told, because reading it takes long.
-pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, changed: Arc<Notify>) {
-    while let Some(hint) = hints.next().await {
-        match hint {
-            Hint::Changed { channel, payload } if channel != CATALOG_CHANNEL => {
-                if let Ok(hash) = payload.parse::<Sha256Hex>() {
-                    state.answers.forget(&hash);
-                    state.cluster.watch.doubt(&hash);
-                }
-            }
-            Hint::Check | Hint::Changed { .. } => changed.notify_one(),
-        }
-    }
-}
-
-/// Reads the catalog each time that it may have changed. What is told while it reads is one more time.
-pub async fn reload_when_told(state: AppState, changed: Arc<Notify>) {
-    loop {
-        changed.notified().await;
-        reload(&state).await;
-    }
-}
-
-async fn reload(state: &AppState) {
-    let known = state.catalog.revision();
-    let loaded = async {
-        if known.is_some() && state.database.revision().await.ok() == known {
-            return Ok(None);
-        }
-        state.database.load().await.map(Some)
-    };
-    match loaded.await {
-        Ok(Some(catalog)) => state.catalog.replace(catalog),
-        Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "cannot read the catalog; the last one stays"),
     }
 }

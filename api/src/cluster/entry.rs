@@ -3,8 +3,7 @@
 use asu_core::{
     digest::Sha256Hex,
     failure::FailureReason,
-    queue::{Priority, Waiting},
-    queue_order::sequence,
+    queue_order::{Priority, Waiting, sequence},
     request_hash::object_name,
     stage::Stage,
 };

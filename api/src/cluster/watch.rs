@@ -210,7 +210,7 @@ fn seconds_now() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use asu_core::queue::Priority;
+    use asu_core::queue_order::Priority;
 
     use super::*;
     use crate::cluster::entry::tests::entry;

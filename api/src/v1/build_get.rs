@@ -7,9 +7,9 @@ use axum::{
 };
 
 use crate::{
-    answers,
     error::ApiError,
-    lookup::{Found, look_up},
+    found::Found,
+    lookup::look_up,
     openapi,
     state::{AppState, parse_hash},
 };
@@ -38,7 +38,7 @@ pub async fn build_get(
     let hash = parse_hash(&hash)?;
     match look_up(&state, &hash, Ask::Look).await? {
         Found::Stored(stored) => Ok(stored.response()),
-        Found::Alive(entry) => answers::waiting(&state, &entry),
+        Found::Alive(entry) => state.waiting(&entry),
         Found::Nothing(_) => Err(ApiError::UnknownHash),
     }
 }

@@ -13,11 +13,11 @@ use tokio::task::JoinHandle;
 
 use super::parse;
 use crate::{
-    answers,
     budgets::Wait,
     cluster::{Created, Entry, NewBuild},
     error::ApiError,
-    lookup::{Found, look_up, look_up_alone},
+    found::Found,
+    lookup::{look_up, look_up_alone},
     openapi,
     state::AppState,
 };
@@ -107,7 +107,7 @@ async fn attach(
     entry: &Entry,
     script: Option<&str>,
 ) -> Result<Response, ApiError> {
-    let answer = answers::waiting(state, entry)?;
+    let answer = state.waiting(entry)?;
     if let Some(script) = script.filter(|_| entry.waits()) {
         state.cluster.ensure_secret(entry, script).await?;
     }

@@ -5,10 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use asu_core::{
-    queue::Waiting,
-    queue_order::{QueueOrder, sequence},
-};
+use asu_core::queue_order::{QueueOrder, Waiting, sequence};
 use asu_crds::{BuildCondition, FirmwareBuild, condition, is_true, labels};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 

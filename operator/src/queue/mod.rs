@@ -7,7 +7,7 @@ use std::{
 };
 
 pub use asu_core::queue::Turn;
-use asu_core::queue::{Admission, Waiting};
+use asu_core::{queue::Admission, queue_order::Waiting};
 use jiff::Timestamp;
 
 use crate::runtime::metrics::Metrics;
@@ -103,7 +103,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use asu_core::queue::Priority;
+    use asu_core::queue_order::Priority;
 
     use super::*;
 

@@ -7,7 +7,7 @@ use super::paths::Paths;
 use super::reach::Reach;
 use super::servers::Plane;
 use super::state::State;
-use super::{Error, Status, certs, kubeconfig, status, teardown, up};
+use super::{Error, certs, kubeconfig, teardown};
 use crate::exec;
 use crate::progress::Progress;
 use crate::toolchain::{Family, Toolchain};
@@ -55,11 +55,6 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Brings a cluster up, or what is missing of it; returns when all of it is ready.
-    pub async fn up(config: &ClusterConfig, progress: &Progress) -> Result<Self, Error> {
-        up::run(config, progress).await
-    }
-
     /// A cluster that was brought up before, at the usual place.
     pub async fn attach(name: &str) -> Result<Self, Error> {
         Self::attach_at(Paths::new(name)?).await
@@ -91,11 +86,6 @@ impl Cluster {
     /// The same for a cluster with a folder of its own.
     pub async fn down_at(config: &ClusterConfig, progress: &Progress) -> Result<bool, Error> {
         teardown::run(&config.paths()?, progress).await
-    }
-
-    /// How a cluster is.
-    pub async fn status(name: &str) -> Result<Status, Error> {
-        status::of(&Self::attach(name).await?).await
     }
 
     /// Variables for programs that work with a cluster: `KUBECONFIG`, `ASU_URL`, `PATH`.

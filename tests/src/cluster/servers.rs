@@ -15,6 +15,10 @@ pub(super) const DNS_SERVICE: &str = "10.96.0.10";
 /// Addresses of pods; each node has a /24 of it.
 pub(super) const POD_CIDR: &str = "10.244.0.0/16";
 
+/// Names of the control plane's processes.
+pub(super) const PLANE: [&str; 5] =
+    ["etcd", "apiserver", "forward", "controller-manager", "scheduler"];
+
 /// Where a control plane's servers listen and keep their data.
 #[derive(Debug, Clone)]
 pub(super) struct Plane {

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::Node;
 
 use super::local::Cluster;
 use super::process::Processes;
-use super::{Error, addons, node, up};
+use super::servers::PLANE;
+use super::{Error, addons, node};
 
 /// State of a cluster's parts; its text is what `cargo xtask cluster status` prints.
 #[derive(Debug, Clone)]
@@ -65,10 +66,17 @@ impl fmt::Display for Status {
     }
 }
 
+impl Cluster {
+    /// How a cluster is.
+    pub async fn status(name: &str) -> Result<Status, Error> {
+        of(&Self::attach(name).await?).await
+    }
+}
+
 /// Looks at everything.
-pub(super) async fn of(cluster: &Cluster) -> Result<Status, Error> {
+async fn of(cluster: &Cluster) -> Result<Status, Error> {
     let processes = Processes::new(cluster.paths.dir());
-    let mut names: Vec<String> = up::PLANE.map(str::to_owned).to_vec();
+    let mut names: Vec<String> = PLANE.map(str::to_owned).to_vec();
     names.extend(cluster.state.nodes.iter().flat_map(|number| node::process_names(*number)));
     let mut status = Status {
         name: cluster.name().to_owned(),

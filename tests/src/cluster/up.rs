@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::local::{Cluster, ClusterConfig};
 use super::node::Node;
 use super::process::{Processes, Spec};
-use super::servers::Plane;
+use super::servers::{PLANE, Plane};
 use super::state::{Lock, State};
 use super::wait::until;
 use super::{Error, addons, files, image, netns, reach};
@@ -21,14 +21,17 @@ const READY: Duration = Duration::from_mins(2);
 /// Ports of the controllers inside the namespace.
 const MANAGER_PORT: u16 = 10257;
 const SCHEDULER_PORT: u16 = 10259;
-/// Names of the control plane's processes.
-pub(super) const PLANE: [&str; 5] =
-    ["etcd", "apiserver", "forward", "controller-manager", "scheduler"];
 /// How many of them come before the API server is ready. The others end when it does not know their rights yet.
 const FIRST: usize = 3;
 
-/// See [`Cluster::up`].
-pub(super) async fn run(config: &ClusterConfig, progress: &Progress) -> Result<Cluster, Error> {
+impl Cluster {
+    /// Brings a cluster up, or what is missing of it; returns when all of it is ready.
+    pub async fn up(config: &ClusterConfig, progress: &Progress) -> Result<Self, Error> {
+        run(config, progress).await
+    }
+}
+
+async fn run(config: &ClusterConfig, progress: &Progress) -> Result<Cluster, Error> {
     let paths = config.paths()?;
     toolchain::ensure_machine(progress).await?;
     let toolchain = Toolchain::ensure(Family::ALL, progress).await?;

@@ -62,6 +62,11 @@ pub enum Error {
     Missing(String),
 }
 
+/// What is missing, in words.
+fn missing(error: impl std::fmt::Display) -> Error {
+    Error::Missing(error.to_string())
+}
+
 impl From<kube::Error> for Error {
     fn from(error: kube::Error) -> Self {
         Self::Kube(Box::new(error))

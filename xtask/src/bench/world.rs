@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    Error,
+    Error, missing,
     objects::{build, cache, parse, record},
 };
 
@@ -48,11 +48,6 @@ pub struct World {
     postgres: Postgres,
     database: String,
     folder: TempDir,
-}
-
-/// What is missing, in words.
-pub fn missing(error: impl std::fmt::Display) -> Error {
-    Error::Missing(error.to_string())
 }
 
 impl World {
