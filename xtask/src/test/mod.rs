@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test there is, level by level, and what each level ran.
 
+mod circles;
 mod level;
 mod runner;
 
@@ -35,6 +36,22 @@ pub enum Error {
         "tests/tests/{0}.rs belongs to no level: begin its name with store_, fixture_, builder_, api_, operator_, crds_, chart_ or cluster_"
     )]
     NoLevel(String),
+    /// A source file that is none.
+    #[error("{path}: {problem}")]
+    NotRust {
+        /// The file.
+        path: String,
+        /// What the parser said.
+        problem: String,
+    },
+    /// Files of which each uses the next.
+    #[error("files of {package} use each other in a circle: {}", circle.join(" -> "))]
+    Circle {
+        /// Folder of the package.
+        package: String,
+        /// Their modules.
+        circle: Vec<String>,
+    },
     /// A level that ran no test proves nothing.
     #[error("the level {0} ran no test")]
     Empty(&'static str),

@@ -13,7 +13,7 @@ use tokio::{
     process::Command,
 };
 
-use super::{Error, Level};
+use super::{Error, Level, circles};
 use crate::demo::{self, DemoArgs};
 
 /// The crates of the system.
@@ -137,8 +137,10 @@ impl Runner<'_> {
             ),
             ("no unused dependencies", &["machete"]),
         ];
+        let count = no_circles()?;
+        println!("check no circles between the files of {count} crates ... ok");
         asu_tests::toolchain::cargo_tools(self.progress).await.map_err(cluster::Error::from)?;
-        let mut count = 0;
+        let mut count = 1;
         for (what, args) in steps {
             self.progress.step(what, self.cargo(args)).await?;
             println!("check {what} ... ok");
@@ -177,6 +179,24 @@ impl Runner<'_> {
     }
 }
 
+/// Looks at every crate of the workspace, and says how many there are.
+fn no_circles() -> Result<usize, Error> {
+    let mut count = 0;
+    let io = |source| Error::Io { what: root().display().to_string(), source };
+    for entry in std::fs::read_dir(root()).map_err(io)? {
+        let package = entry.map_err(io)?.path();
+        if !package.join("Cargo.toml").is_file() {
+            continue;
+        }
+        if let Some(circle) = circles::circle(&package.join("src"))? {
+            let package = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return Err(Error::Circle { package, circle });
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
 /// Number of passed tests in a closing line of the test runner.
 fn passed_in(line: &str) -> Option<u64> {
     let rest = line.strip_prefix("test result: ok. ")?;
@@ -206,6 +226,11 @@ mod tests {
             .filter(|it| !tests.contains(it))
             .collect();
         assert!(twice.is_empty(), "give xtask their features in its Cargo.toml: {twice:#?}");
+    }
+
+    #[test]
+    fn no_files_of_a_crate_use_each_other_in_a_circle() {
+        assert!(no_circles().unwrap() > 8);
     }
 
     #[test]
