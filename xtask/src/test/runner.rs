@@ -158,6 +158,8 @@ impl Runner<'_> {
             .current_dir(root())
             .envs(asu_tests::toolchain::cargo_path())
             .env("TMPDIR", self.scratch)
+            // cargo-machete takes it for a sign that it was not called by cargo.
+            .env_remove("CARGO_PKG_NAME")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
