@@ -82,9 +82,24 @@ fn put_plan(root: &Path, plan: &impl serde::Serialize) {
     fs::write(folder.join("plan.json"), text).expect("the plan");
 }
 
+/// A generation of ImageBuilders: that of opkg, to 24.10, or that of apk, from 25.12.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Generation {
+    Opkg,
+    Apk,
+}
+
 /// The world and a server of its own.
 pub(crate) fn world() -> (World, Upstream) {
-    let world = World::ensure(&cache_dir()).expect("the fixture world");
+    world_of(Generation::Opkg)
+}
+
+pub(crate) fn world_of(generation: Generation) -> (World, Upstream) {
+    let world = match generation {
+        Generation::Opkg => World::ensure(&cache_dir()),
+        Generation::Apk => World::ensure_apk(&cache_dir()),
+    };
+    let world = world.expect("the fixture world");
     let upstream = Upstream::start(&world).expect("the fixture's server");
     (world, upstream)
 }
@@ -184,11 +199,22 @@ pub(crate) fn populate_plan(world: &World, upstream: &Upstream, target: &str) ->
 
 /// The warmed-up tree of a target, shared by all tests, which cannot write to it.
 pub(crate) fn cache(target: &str) -> &'static Cache {
+    cache_of(Generation::Opkg, target)
+}
+
+fn cache_of(generation: Generation, target: &str) -> &'static Cache {
     static SMALL: OnceLock<Cache> = OnceLock::new();
     static DISK: OnceLock<Cache> = OnceLock::new();
-    let slot = if target == "testarch/disk" { &DISK } else { &SMALL };
+    static SMALL_APK: OnceLock<Cache> = OnceLock::new();
+    static DISK_APK: OnceLock<Cache> = OnceLock::new();
+    let slot = match (generation, target) {
+        (Generation::Opkg, "testarch/disk") => &DISK,
+        (Generation::Opkg, _) => &SMALL,
+        (Generation::Apk, "testarch/disk") => &DISK_APK,
+        (Generation::Apk, _) => &SMALL_APK,
+    };
     slot.get_or_init(|| {
-        let (world, upstream) = world();
+        let (world, upstream) = world_of(generation);
         let cache = Cache::new();
         let result = cache.populate(&populate_plan(&world, &upstream, target));
         assert_eq!(result.failure, None, "{}", result.detail);
@@ -230,7 +256,27 @@ impl Pod {
     }
 
     pub(crate) fn with(cache: &Cache, target: &str, profile: &str, packages: &[&str]) -> Self {
-        let (world, upstream) = world();
+        Self::in_world(world(), cache, target, profile, packages)
+    }
+
+    /// The same with an ImageBuilder of that generation.
+    pub(crate) fn of(
+        generation: Generation,
+        target: &str,
+        profile: &str,
+        packages: &[&str],
+    ) -> Self {
+        let cache = cache_of(generation, target);
+        Self::in_world(world_of(generation), cache, target, profile, packages)
+    }
+
+    fn in_world(
+        (world, upstream): (World, Upstream),
+        cache: &Cache,
+        target: &str,
+        profile: &str,
+        packages: &[&str],
+    ) -> Self {
         let place = folder();
         let asu = place.path().join("asu");
         volume(&asu.join("store"), PUBLISH_USER, 0o755);

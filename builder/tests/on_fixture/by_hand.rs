@@ -11,7 +11,7 @@ use std::{
 use asu_core::packages::image_name_part;
 use serde_json::Value;
 
-use crate::bench::{Pod, folder};
+use crate::bench::{Generation, Pod, folder, world_of};
 
 /// Length of the end of each chunk that `fwtool` appends: magic, checksum, kind, length.
 const TRAILER: usize = 16;
@@ -73,14 +73,22 @@ fn run(command: &mut Command) {
 }
 
 /// What somebody gets who unpacks the ImageBuilder, points it to the mirror, and makes the image.
-fn by_hand(pod: &Pod, place: &Path, script: Option<&str>) -> BTreeMap<String, Vec<u8>> {
-    let world = crate::bench::world().0;
+fn by_hand(
+    generation: Generation,
+    pod: &Pod,
+    place: &Path,
+    script: Option<&str>,
+) -> BTreeMap<String, Vec<u8>> {
+    let world = world_of(generation).0;
     let request = &pod.plan.request;
     let tarball = world.tarball(&request.target);
     run(Command::new("tar").arg("--zstd").arg("-xf").arg(&tarball).arg("-C").arg(place));
     let name = tarball.file_name().expect("a name").to_string_lossy().into_owned();
     let tree = place.join(name.trim_end_matches(".tar.zst"));
-    let feeds = tree.join("repositories.conf");
+    let feeds = tree.join(match generation {
+        Generation::Opkg => "repositories.conf",
+        Generation::Apk => "repositories",
+    });
     let text = fs::read_to_string(&feeds).expect("a tree of one's own");
     fs::write(&feeds, text.replace(&world.base_url, &pod.upstream.base_url()))
         .expect("a tree of one's own");
@@ -118,55 +126,60 @@ fn ours(pod: &Pod) -> BTreeMap<String, Vec<u8>> {
     files(&pod.path(&format!("store/artifacts/{}", built.build_key)))
 }
 
-fn names(files: &BTreeMap<String, Vec<u8>>) -> Vec<&String> {
-    files.keys().collect()
-}
+const GENERATIONS: [Generation; 2] = [Generation::Opkg, Generation::Apk];
 
-/// The same files, but for signatures; gives them.
-fn same(pod: &Pod, script: Option<&str>) -> BTreeMap<String, Vec<u8>> {
+/// A pod of that generation and what somebody makes by hand give the same files, but for signatures.
+fn same(generation: Generation, pod: &Pod, script: Option<&str>) {
     let place = folder();
-    let (ours, theirs) = (ours(pod), by_hand(pod, place.path(), script));
-    assert_eq!(names(&ours), names(&theirs));
+    let ours = ours(pod);
+    let theirs = by_hand(generation, pod, place.path(), script);
+    assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
     for (name, bytes) in &ours {
         assert!(theirs.get(name) == Some(bytes), "{name} differs");
     }
-    ours
+    assert!(ours.keys().any(|name| name.ends_with(".manifest")));
+}
+
+fn router(generation: Generation, packages: &[&str]) -> Pod {
+    Pod::of(generation, "testarch/small", "acme_router-a", packages)
 }
 
 #[test]
 fn an_image_is_that_of_make_image_but_for_the_signature_of_the_tree() {
-    let files = same(&Pod::new(&["fixture-hello", "-mtd"]), None);
-    assert!(names(&files).iter().any(|name| name.ends_with("-sysupgrade.bin")));
-}
-
-#[test]
-fn an_image_without_a_wish_is_that_of_make_image() {
-    same(&Pod::new(&[]), None);
+    for generation in GENERATIONS {
+        same(generation, &router(generation, &["fixture-hello", "-mtd"]), None);
+        same(generation, &router(generation, &[]), None);
+    }
 }
 
 #[test]
 fn an_image_with_a_partition_size_and_a_first_boot_script_is_that_of_make_image() {
-    let mut pod = Pod::on("testarch/disk", "generic", &["fixture-hello"]);
-    pod.plan.request.rootfs_size_mb = Some(9);
-    let script = "uci set system.@system[0].hostname='x'\n";
-    pod.defaults(script);
-    same(&pod, Some(script));
+    for generation in GENERATIONS {
+        let mut pod = Pod::of(generation, "testarch/disk", "generic", &["fixture-hello"]);
+        pod.plan.request.rootfs_size_mb = Some(9);
+        let script = "uci set system.@system[0].hostname='x'\n";
+        pod.defaults(script);
+        same(generation, &pod, Some(script));
+    }
+}
+
+#[test]
+fn an_image_of_apk_has_no_signature_and_is_the_same_to_the_byte() {
+    let pod = router(Generation::Apk, &["fixture-hello"]);
+    pod.run();
+    let built = pod.result().built.expect("an image");
+    let image = built.files.iter().find(|file| file.name.ends_with("-sysupgrade.bin"));
+    let name = &image.expect("a sysupgrade image").name;
+    let stored = pod.path(&format!("store/artifacts/{}/{name}", built.build_key));
+    let bytes = fs::read(stored).expect("the image");
+    assert_eq!(unsigned(&bytes).len(), bytes.len());
 }
 
 #[test]
 fn another_package_makes_another_image() {
-    let place = folder();
-    let pod = Pod::new(&["fixture-hello"]);
-    let ours = ours(&pod);
-    let mut other = Pod::new(&[]);
-    other.plan.request.packages.clear();
-    let theirs = by_hand(&other, place.path(), None);
-    let image = |files: &BTreeMap<String, Vec<u8>>| {
-        let name = files
-            .keys()
-            .find(|name| name.ends_with("-sysupgrade.bin"))
-            .expect("a tree of one's own");
-        files.get(name).cloned()
+    let image = |packages: &[&str]| {
+        let files = ours(&router(Generation::Opkg, packages));
+        files.into_iter().find(|(name, _)| name.ends_with("-sysupgrade.bin")).map(|(_, it)| it)
     };
-    assert!(image(&ours) != image(&theirs), "the comparison tells images apart");
+    assert!(image(&["fixture-hello"]) != image(&[]), "the comparison tells images apart");
 }

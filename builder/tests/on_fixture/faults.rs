@@ -170,8 +170,7 @@ fn what_the_tree_does_not_have_is_said_without_running_it() {
 }
 
 /// A pod whose tree is of another revision than the feeds upstream.
-fn with_tree_of(revision: &str) -> Pod {
-    let mut pod = Pod::new(&[]);
+pub(crate) fn of_revision(mut pod: Pod, revision: &str) -> Pod {
     let volume = pod.path("imagebuilder");
     let cache = std::fs::read_link(&volume).expect("the cache's mount");
     let marker = std::fs::read_to_string(volume.join("marker.json")).expect("a marker");
@@ -191,7 +190,7 @@ fn with_tree_of(revision: &str) -> Pod {
 
 #[test]
 fn packages_of_another_revision_are_never_called_the_revision_that_was_asked_for() {
-    let mut pod = with_tree_of("r29000-0123456789");
+    let mut pod = of_revision(Pod::new(&[]), "r29000-0123456789");
     pod.plan.request.version_code = Some(pod.plan.version_code.clone());
     let detail = failed(&pod, Reason::RevisionMismatch);
     assert!(detail.contains("Upstream moved on from r29000-0123456789"), "{detail}");
@@ -200,7 +199,7 @@ fn packages_of_another_revision_are_never_called_the_revision_that_was_asked_for
 
 #[test]
 fn whoever_insists_on_no_revision_is_given_what_upstream_has() {
-    let pod = with_tree_of("r29000-0123456789");
+    let pod = of_revision(Pod::new(&[]), "r29000-0123456789");
     pod.run();
     assert!(pod.result().built.is_some(), "{}", pod.log());
 }

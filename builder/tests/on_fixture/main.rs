@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test stops at its first surprise")]
 
+mod apk;
 mod bench;
 mod blame;
 mod by_hand;
