@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::queue_order::Priority;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()

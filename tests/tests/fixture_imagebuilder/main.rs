@@ -7,6 +7,7 @@
     reason = "a test stops at its first surprise"
 )]
 
+mod apk;
 mod failing;
 mod hostile;
 mod images;

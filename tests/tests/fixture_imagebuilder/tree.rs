@@ -19,7 +19,15 @@ const TOOLS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The world and its server.
 pub fn world() -> (World, Upstream) {
-    let world = World::ensure(&cache_dir()).expect("the fixture world");
+    served(World::ensure(&cache_dir()).expect("the fixture world"))
+}
+
+/// That of the apk generation.
+pub fn world_of_apk() -> (World, Upstream) {
+    served(World::ensure_apk(&cache_dir()).expect("the fixture world"))
+}
+
+fn served(world: World) -> (World, Upstream) {
     let upstream = Upstream::start(&world).expect("the fixture's server");
     (world, upstream)
 }
@@ -105,12 +113,11 @@ impl Tree {
         let name = tarball.file_name().and_then(|name| name.to_str()).expect("a name");
         let top = scratch.path().join(name.trim_end_matches(".tar.zst"));
         let tree = Self { top, scratch };
-        let repositories = tree.read("repositories.conf");
+        let is_apk = tree.top.join("repositories").is_file();
+        let file = if is_apk { "repositories" } else { "repositories.conf" };
+        let repositories = tree.read(file);
         assert!(repositories.contains(&world.base_url), "{repositories}");
-        tree.write(
-            "repositories.conf",
-            &repositories.replace(&world.base_url, &upstream.base_url()),
-        );
+        tree.write(file, &repositories.replace(&world.base_url, &upstream.base_url()));
         tree
     }
 
