@@ -144,3 +144,53 @@ async fn builds_go_where_the_administrator_wants() {
     let setting = env.as_array().unwrap().iter().find(named).unwrap()["value"].as_str().unwrap();
     assert_eq!(serde_json::from_str::<Value>(setting).unwrap(), builds);
 }
+
+/// Changes of a Distribution's spec that contradict it, and words that the refusal has.
+fn refused_distributions() -> Vec<(Value, &'static [&'static str])> {
+    let key = "RWTTEMbygz6X95lKDAulctZy3aj15823THXfyrfXgwGbxZlXBd2brNcw";
+    let branch =
+        |name: &str, versions: &[&str]| json!({"name": name, "versions": versions, "keys": [key]});
+    vec![
+        (
+            json!({ "branches": [{"name": "24.10", "versions": ["24.10.7"]}] }),
+            &["branches[24.10].keys is empty", "signatures=NotChecked"],
+        ),
+        (
+            json!({ "branches": [branch("24.10", &["24.10.7"]), branch("24.10", &["24.10.8"])] }),
+            &["branches[24.10] is there twice"],
+        ),
+        (
+            json!({ "branches": [branch("a", &["24.10.7"]), branch("b", &["24.10.7"])] }),
+            &["branches[b].versions has 24.10.7", "one branch"],
+        ),
+        (
+            json!({ "branches": [{
+                "name": "a", "versions": ["1", "2"], "path": "releases", "keys": [key] }] }),
+            &["branches[a].path=releases", "{version}"],
+        ),
+        (
+            json!({ "pinnedCaches": [{"version": "23.05.5", "target": "ath79/generic"}] }),
+            &["pinnedCaches has version 23.05.5", "no branch lists"],
+        ),
+        (
+            json!({
+                "targets": ["x86/64"],
+                "pinnedCaches": [{"version": "24.10.7", "target": "ath79/generic"}] }),
+            &["pinnedCaches has target ath79/generic", "not in targets"],
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_distribution_that_contradicts_itself_is_refused_by_name() {
+    for (spec, words) in refused_distributions() {
+        let values = json!({ "distributions": { "openwrt": { "spec": spec } } });
+        let error = text("asu-distributions", &values).await.expect_err(&values.to_string());
+        for word in words {
+            assert!(error.contains(word), "{word:?} is missing in {error}");
+        }
+        // What is not offered may be anything.
+        let off = json!({ "distributions": { "openwrt": { "enabled": false, "spec": spec } } });
+        text("asu-distributions", &off).await.unwrap();
+    }
+}
