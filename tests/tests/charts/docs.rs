@@ -44,6 +44,26 @@ fn every_metric_is_in_the_operations_manual() {
     assert_eq!(named, all);
 }
 
+#[test]
+fn every_file_and_folder_that_the_documents_name_exists() {
+    let crates =
+        ["api", "builder", "core", "crds", "operator", "store", "tests", "upstream", "xtask"];
+    let mut named = 0;
+    for document in ["docs/ARCHITECTURE.md", "docs/GLOSSARY.md"] {
+        let text = read(document);
+        let plain =
+            |part: &&str| part.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
+        for path in text.split('`').skip(1).step_by(2).filter(plain) {
+            let first = path.split('/').next().unwrap();
+            if path.contains('/') && crates.contains(&first) {
+                assert!(root().join(path).exists(), "{document} names {path}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 30, "{named}");
+}
+
 /// The table of a program's settings in `docs/SETTINGS.md`.
 fn table(command: &Command) -> String {
     let row = |argument: &Arg| {
