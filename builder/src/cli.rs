@@ -26,12 +26,12 @@ pub(crate) enum Command {
     /// Build one image in the work folder.
     ///
     /// Exit codes: 0 an outcome of success was left, 42 the request is at fault, 1 the
-    /// surroundings are.
+    /// infrastructure is.
     Build(Places),
     /// Wait for the build and commit what it left to the store.
     ///
     /// Exit codes: 0 a success was committed, 42 a failure of the request, 3 a failure of the
-    /// surroundings, 1 nothing was committed.
+    /// infrastructure, 1 nothing was committed.
     Publish(Places),
     /// Set umask, limits and CPUs, and turn into a command.
     #[command(hide = true)]

@@ -139,7 +139,7 @@ fn absent(ask: Ask) -> Answer {
 }
 
 impl Ended {
-    /// Whether the outcome is given again without another build. A failure of the surroundings
+    /// Whether the outcome is given again without another build. An infrastructure failure
     /// never is, whatever its lifetime says.
     pub fn counts(&self, now: Timestamp) -> bool {
         let fresh = now < self.fresh_until;
@@ -317,7 +317,7 @@ mod tests {
         }
 
         #[test]
-        fn a_failure_of_the_surroundings_never_keeps_a_build_from_being_tried_again(
+        fn an_infrastructure_failure_never_keeps_a_build_from_being_tried_again(
             fresh in 0_i64..100, more in 0_i64..100, minute in 0_i64..250,
         ) {
             let known = Newest::Ended(Ended {

@@ -1,6 +1,6 @@
 //! Reads the output of an ImageBuilder line by line and says why it failed.
 //!
-//! The texts are those of opkg (to 24.10) and of apk (from 25.12). Faults of the surroundings are
+//! The texts are those of opkg (to 24.10) and of apk (from 25.12). Infrastructure faults are
 //! looked for first: a feed that could not be read makes every package "unknown", and a full disk
 //! makes opkg say that it cannot install a package. Exit codes of inner commands are never read but
 //! for that of a kill: apk's are numbers of errors.
@@ -180,11 +180,11 @@ impl Classifier {
             self.context = Context::None;
             return;
         }
-        self.surroundings(line);
+        self.infrastructure(line);
         self.request(line);
     }
 
-    fn surroundings(&mut self, line: &str) {
+    fn infrastructure(&mut self, line: &str) {
         if found(&NO_SPACE, line) {
             self.disk = Disk::Full;
         } else if found(&VOLUME, line) {

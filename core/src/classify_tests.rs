@@ -168,7 +168,7 @@ fn an_unknown_profile_and_an_unknown_fault_are_told_apart() {
 }
 
 #[test]
-fn a_good_log_has_no_fault_of_the_surroundings() {
+fn a_good_log_has_no_infrastructure_fault() {
     let text = "Downloading http://m/base/Packages.gz\nUpdated list\nSignature check passed.\nInstalling vim (1) to root...\n";
     assert_eq!(Classifier::read(text).spoiled(), None);
 }

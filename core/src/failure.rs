@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum Disposition {
     /// The request itself is at fault: the answer is kept and given again.
     Request,
-    /// The surroundings are at fault: retried, and never kept as an answer.
+    /// The infrastructure is at fault: retried, and never kept as an answer.
     Infrastructure,
     /// Somebody ended it.
     Cancelled,
@@ -323,7 +323,7 @@ mod tests {
         let rows = FailureReason::ALL.map(|reason| {
             let fault = match reason.disposition() {
                 Disposition::Request => "request",
-                Disposition::Infrastructure => "surroundings",
+                Disposition::Infrastructure => "infrastructure",
                 Disposition::Cancelled => "–",
             };
             format!("| `{reason}` | {fault} | {} |\n", reason.remedy())

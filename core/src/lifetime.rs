@@ -88,7 +88,7 @@ impl LifetimePolicy {
         let private = request.defaults.is_some();
         match ending {
             // A repeated request attaches to a failure that the first one caused; whatever the
-            // surroundings or a person ended is tried anew at once.
+            // infrastructure or a person ended is tried anew at once.
             Ending::Failed(reason) if reason.disposition() != Disposition::Request => {
                 SignedDuration::ZERO
             }

@@ -19,7 +19,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(30);
 /// Longest pause between two attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// Why to look again.
+/// A hint that the database may have something new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
     /// Just connected, or some time has passed: anything may have changed.

@@ -133,7 +133,7 @@ pub struct Entry {
     pub turned_away: bool,
     /// Whether it ended and its record is in the database.
     pub archived: bool,
-    /// Whether somebody said since the last news of it that its record is in the database.
+    /// Whether a notification said, after the last watch event of it, that its record is in the database.
     pub doubted: bool,
     /// How far it is.
     pub stage: Stage,

@@ -122,7 +122,7 @@ async fn create(
 ) -> Result<Response, ApiError> {
     let basis = admission.verdict?;
     let _alone = state.cluster.alone(hash).await;
-    // Somebody may have been faster, here or at another replica.
+    // Another request may have created it meanwhile, here or at another replica.
     let ask = Ask::Build(Order::of(&admission.request));
     let old = match look_up_alone(state, hash, ask).await? {
         Found::Stored(stored) => return Ok(stored.response()),

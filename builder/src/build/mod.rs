@@ -39,7 +39,7 @@ use outcome::Times;
 
 /// Exit code: an outcome of success was left.
 pub const EXIT_SUCCESS: u8 = 0;
-/// Exit code: the surroundings failed.
+/// Exit code: the infrastructure failed.
 pub const EXIT_INFRASTRUCTURE: u8 = 1;
 /// Exit code: the request is at fault. The Job's `podFailurePolicy` knows the number.
 pub const EXIT_REQUEST: u8 = 42;

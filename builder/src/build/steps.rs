@@ -149,7 +149,7 @@ impl Build<'_> {
         );
     }
 
-    /// Runs one goal. Even when make says that it succeeded, a fault of the surroundings in its
+    /// Runs one goal. Even when make says that it succeeded, an infrastructure fault in its
     /// output is a failure: without a feed the image is another one.
     fn make(&mut self, step: &str, goal: &str, variables: &[String]) -> Result<Finished, Failure> {
         let started = Instant::now();

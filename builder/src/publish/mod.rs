@@ -33,7 +33,7 @@ use wait::{Ended, Watch};
 pub const EXIT_SUCCESS: u8 = 0;
 /// Exit code: nothing was committed.
 pub const EXIT_NOTHING: u8 = 1;
-/// Exit code: a failure of the surroundings was committed.
+/// Exit code: an infrastructure failure was committed.
 pub const EXIT_INFRASTRUCTURE: u8 = 3;
 /// Exit code: a failure of the request was committed.
 pub const EXIT_REQUEST: u8 = 42;

@@ -1,5 +1,5 @@
 //! Who is to blame: the kernel that kills for want of memory, the request that brings a repository,
-//! or the surroundings.
+//! or the infrastructure.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Which feeds failed, and who brought them: those of the Distribution are surroundings, those of
+//! Which feeds failed, and who brought them: those of the Distribution are infrastructure, those of
 //! the request are the request's own.
 
 use std::{

@@ -90,11 +90,11 @@ fn a_repository_of_the_request_that_fails_is_the_requests_own_fault_in_both_gene
 }
 
 #[test]
-fn a_feed_of_the_distribution_that_fails_is_surroundings_beside_repositories_of_the_request() {
+fn a_feed_of_the_distribution_that_fails_is_infrastructure_beside_repositories_of_the_request() {
     for text in all(OTHER) {
         let reason = failure(&text).reason;
-        let surroundings = [FailureReason::DownloadFailed, FailureReason::IndexSignature];
-        assert!(surroundings.contains(&reason), "{reason}: {text}");
+        let infrastructure = [FailureReason::DownloadFailed, FailureReason::IndexSignature];
+        assert!(infrastructure.contains(&reason), "{reason}: {text}");
     }
 }
 

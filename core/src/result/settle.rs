@@ -1,4 +1,4 @@
-//! Under which key the files of a build go when files are stored under its key already.
+//! Chooses the key under which the files of a build are stored when its build key has files already.
 //!
 //! The key says what went in, and the same input should give the same bytes. Genuine ImageBuilders
 //! break that: `profiles.json` lists images in the order of a folder, the bill of materials and some

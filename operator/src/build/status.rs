@@ -142,7 +142,7 @@ impl Writer {
         let (reason, message) = match (trouble, attempt) {
             (Some(trouble), _) => (trouble.reason, trouble.message.as_str()),
             (None, 0 | 1) => ("Building", "its Job is under way"),
-            _ => ("BuildingAgain", "its Job is under way, after a failure of the surroundings"),
+            _ => ("BuildingAgain", "its Job is under way, after an infrastructure failure"),
         };
         self.say(BuildPhase::Running, reason, message);
     }

@@ -264,7 +264,7 @@ async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_of_the_request_is_given_again_and_one_of_the_surroundings_is_tried_again() {
+async fn a_failure_of_the_request_is_given_again_and_one_of_the_infrastructure_is_tried_again() {
     let world = World::new().await;
     let api = world.replica().await;
     let hash = request_hash(&request()).to_string();
