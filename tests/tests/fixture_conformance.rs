@@ -64,6 +64,16 @@ async fn the_router_target_has_every_behaviour() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_router_target_of_the_apk_generation_has_every_behaviour() {
+    let world = World::ensure_apk(&cache_dir()).unwrap();
+    let upstream = Upstream::start(&world).unwrap();
+    let lines = check(&upstream, world.tarball("testarch/small")).await;
+    assert_eq!(failed(&lines), Vec::<String>::new());
+    // No ext4 on a router.
+    assert_eq!(not_applicable(&lines), [13]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_disk_target_has_every_behaviour_and_an_unpacked_tree_is_only_read() {
     let (world, upstream) = world();
     let folder = tempfile::tempdir().unwrap();

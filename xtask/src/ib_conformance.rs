@@ -74,16 +74,22 @@ pub async fn run(args: IbConformanceArgs) -> Result<(), Error> {
         Some(program) => program.clone(),
         None => conformance::builder_program().await?,
     };
-    let fixture = is_fixture(&args).then(fixture).transpose()?;
-    let sources = match (&args.source, &fixture) {
-        (Some(source), _) => vec![source.clone()],
-        (None, Some((world, _))) => FIXTURE_TARGETS.map(|target| world.tarball(target)).to_vec(),
-        (None, None) => Vec::new(),
-    };
-    let upstream = fixture.as_ref().map(|(_, upstream)| upstream);
+    let worlds = if is_fixture(&args) { fixture()? } else { Vec::new() };
     let mut failed = 0;
-    for source in &sources {
-        failed += check(&args, &program, source, upstream).await?;
+    match &args.source {
+        Some(source) => {
+            let own = worlds.iter().find(|(world, _)| source.starts_with(&world.dir));
+            let upstream = own.or(worlds.first()).map(|(_, upstream)| upstream);
+            failed += check(&args, &program, source, upstream).await?;
+        }
+        None => {
+            for (world, upstream) in &worlds {
+                for target in FIXTURE_TARGETS {
+                    failed +=
+                        check(&args, &program, &world.tarball(target), Some(upstream)).await?;
+                }
+            }
+        }
     }
     if failed > 0 { Err(Error::Failed(failed)) } else { Ok(()) }
 }
@@ -95,10 +101,11 @@ fn is_fixture(args: &IbConformanceArgs) -> bool {
     args.fixture || (own && args.package_base_url.is_none())
 }
 
-fn fixture() -> Result<(World, Upstream), Error> {
-    let world = World::ensure(&cache_dir())?;
-    let upstream = Upstream::start(&world)?;
-    Ok((world, upstream))
+/// The fixture's worlds, one of each package generation, with a server each.
+fn fixture() -> Result<Vec<(World, Upstream)>, Error> {
+    let worlds = [World::ensure(&cache_dir())?, World::ensure_apk(&cache_dir())?];
+    let served = |world: World| Upstream::start(&world).map(|upstream| (world, upstream));
+    Ok(worlds.into_iter().map(served).collect::<Result<_, _>>()?)
 }
 
 /// Checks one ImageBuilder; returns how many behaviours failed.

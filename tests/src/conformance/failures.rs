@@ -74,7 +74,7 @@ impl Suite<'_> {
 
     pub(super) async fn index_signature(&mut self) -> Checked {
         self.only_fixture()?;
-        let pattern = vec!["*/base/Packages.sig".to_owned()];
+        let pattern = ["Packages.sig", "packages.adb"].map(|it| format!("*/base/{it}")).to_vec();
         let faults = Faults { wrong_signature: pattern, ..Faults::default() };
         self.fails_under(faults, FailureReason::IndexSignature).await
     }
@@ -87,7 +87,7 @@ impl Suite<'_> {
 
     pub(super) async fn gone(&mut self) -> Checked {
         self.only_fixture()?;
-        let pattern = vec![format!("*/{PACKAGE}_*")];
+        let pattern = ["_", "-"].map(|it| format!("*/{PACKAGE}{it}[0-9]*")).to_vec();
         let gone = Faults { not_found: pattern.clone(), ..Faults::default() };
         self.fails_under(gone, FailureReason::DownloadFailed).await?;
         let corrupt = Faults { corrupt: pattern, ..Faults::default() };
