@@ -14,9 +14,19 @@ use regex::Regex;
 
 use crate::failure::{Failure, FailureReason};
 
+/// A regular expression. One that does not compile would switch a rule off, so each has a test.
 macro_rules! pattern {
     ($name:ident, $text:literal) => {
         static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
+
+        #[cfg(test)]
+        #[expect(non_snake_case, reason = "named after its pattern")]
+        mod $name {
+            #[test]
+            fn compiles() {
+                assert!(super::$name.is_some());
+            }
+        }
     };
 }
 
@@ -126,9 +136,10 @@ fn remember(names: &mut BTreeSet<String>, name: Option<String>) {
     }
 }
 
+pattern!(VERSIONED, r"^(.+?)-\d[^-]*(?:-r\d+)?(?:\.\S*)?$");
+
 /// `name-1.0-r1` without the version; a name without one stays.
 fn without_version(text: &str) -> String {
-    pattern!(VERSIONED, r"^(.+?)-\d[^-]*(?:-r\d+)?(?:\.\S*)?$");
     group(&VERSIONED, text, 1).unwrap_or_else(|| text.to_owned())
 }
 
