@@ -21,7 +21,7 @@ pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, change
             Hint::Changed { channel, payload } if channel != CATALOG_CHANNEL => {
                 if let Ok(hash) = payload.parse::<Sha256Hex>() {
                     state.answers.forget(&hash);
-                    state.cluster.watch.doubt(&hash);
+                    state.cluster.watch.suspect_archived(&hash);
                 }
             }
             Hint::Check | Hint::Changed { .. } => changed.notify_one(),

@@ -15,7 +15,7 @@ use asu_store::{
 use jiff::Timestamp;
 
 /// Most different counters that are held.
-const MOST: usize = 10_000;
+const MAX_COUNTERS: usize = 10_000;
 /// Time between two writes.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
@@ -34,7 +34,7 @@ impl Counters {
     fn merge(&self, kind: CounterKind, hash: Option<Sha256Hex>, at: Timestamp, count: u32) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (kind, hash);
-        if held.len() >= MOST && !held.contains_key(&key) {
+        if held.len() >= MAX_COUNTERS && !held.contains_key(&key) {
             return;
         }
         let counter = held.entry(key).or_insert((at, 0));
@@ -85,9 +85,9 @@ mod tests {
         let expected =
             Counter { at: at(2), kind: CounterKind::Request, request_hash: None, count: 2 };
         assert_eq!(counters.drain(), [expected]);
-        for n in 0..MOST + 5 {
+        for n in 0..MAX_COUNTERS + 5 {
             counters.add(CounterKind::Served, Some(&Sha256Hex::of(&n.to_be_bytes())), at(0));
         }
-        assert_eq!(counters.drain().len(), MOST);
+        assert_eq!(counters.drain().len(), MAX_COUNTERS);
     }
 }

@@ -17,9 +17,9 @@ use zstd::stream::raw::{DParameter, Decoder, Operation as _};
 use crate::error::{ApiError, STORE};
 
 /// Most bytes of a stored log.
-const MOST_STORED: u64 = 16 << 20;
+const MAX_STORED: u64 = 16 << 20;
 /// Most bytes of text. Builds keep 8 MiB.
-const MOST_TEXT: u64 = 32 << 20;
+const MAX_TEXT: u64 = 32 << 20;
 /// Bytes of one piece of text.
 const PIECE: usize = 64 * 1024;
 /// Most that a decoder looks back, as a power of two. Logs are written with 21; a file may ask for
@@ -51,7 +51,7 @@ impl LogText {
         else {
             return Ok(None);
         };
-        if log.size > MOST_STORED {
+        if log.size > MAX_STORED {
             return Err(ApiError::Internal);
         }
         match artifacts.read_range(&log.key, 0..log.size).await {
@@ -64,7 +64,7 @@ impl LogText {
     fn of(stored: BoxStream<'static, io::Result<Bytes>>) -> io::Result<Self> {
         let mut decoder = Decoder::new()?;
         decoder.set_parameter(DParameter::WindowLogMax(WINDOW))?;
-        Ok(Self { stored, decoder, input: Bytes::new(), left: MOST_TEXT, whole: false })
+        Ok(Self { stored, decoder, input: Bytes::new(), left: MAX_TEXT, whole: false })
     }
 
     /// The next piece; nothing after the last.
@@ -187,13 +187,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_that_unpacks_to_more_than_any_build_keeps_is_cut() {
-        let bomb = packed(&vec![0_u8; usize::try_from(MOST_TEXT).unwrap() + 5]);
+        let bomb = packed(&vec![0_u8; usize::try_from(MAX_TEXT).unwrap() + 5]);
         assert!(bomb.len() < 100_000);
         let (mut log, mut read) = (log(&bomb), 0);
         while let Some(piece) = log.next().await.unwrap() {
             read += piece.len() as u64;
         }
-        assert_eq!(read, MOST_TEXT);
+        assert_eq!(read, MAX_TEXT);
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
-    answers::{self, Rendered},
+    answers::{self, FinishedAnswer},
     budgets::Wait,
     cluster::Entry,
     error::ApiError,
@@ -43,14 +43,14 @@ pub async fn look_up(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fou
         let (state, hash) = (state.clone(), hash.clone());
         async move { look_further(&state, &hash, ask).await }.boxed()
     };
-    state.flights.join(hash, ask, look).await
+    state.single_flight.join(hash, ask, look).await
 }
 
 /// The same by oneself: sees what happened since others began to look.
 ///
 /// # Errors
 /// As [`look_up`].
-pub async fn look_up_alone(
+pub async fn look_up_again(
     state: &AppState,
     hash: &Sha256Hex,
     ask: Ask,
@@ -64,7 +64,7 @@ pub async fn look_up_alone(
 fn in_memory(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Option<Found> {
     let stored = || state.answers.get(hash, ask, state.now());
     match state.cluster.watch.get(hash).filter(|entry| !entry.archived) {
-        Some(entry) if entry.doubted => {
+        Some(entry) if entry.maybe_archived => {
             stored().filter(|stored| stored.uid == entry.uid).map(Found::Stored)
         }
         Some(entry) => Some(Found::Alive(entry)),
@@ -121,7 +121,7 @@ fn overload(state: &AppState) -> ApiError {
 /// Somebody said that a build of this hash was archived, and the watch does not show it: history
 /// decides, if it has this very build. What it says of others is older.
 async fn ended_or_alive(state: &AppState, entry: &Arc<Entry>, ask: Ask, now: Timestamp) -> Found {
-    if entry.doubted
+    if entry.maybe_archived
         && let Ok(Some(found)) = in_history(state, &entry.hash, ask, now).await
         && found.stored.uid == entry.uid
     {
@@ -141,7 +141,7 @@ async fn newer(state: &AppState, hash: &Sha256Hex) -> Result<Option<Entry>, ApiE
 }
 
 struct History {
-    stored: Arc<Rendered>,
+    stored: Arc<FinishedAnswer>,
     /// Whether it is given again without another look.
     counts: bool,
     keep_until: Timestamp,

@@ -30,7 +30,7 @@ pub struct Document;
 
 /// The document as it is sent.
 #[derive(Clone, Debug)]
-pub struct Rendered(pub Bytes);
+pub struct OpenApiJson(pub Bytes);
 
 /// This document
 #[utoipa::path(
@@ -39,7 +39,7 @@ pub struct Rendered(pub Bytes);
     tag = "people",
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value))
 )]
-pub async fn openapi_get(Extension(Rendered(document)): Extension<Rendered>) -> Response {
+pub async fn openapi_get(Extension(OpenApiJson(document)): Extension<OpenApiJson>) -> Response {
     let mut response = Body::from(document).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -21,11 +21,11 @@ use crate::{
     config::Settings,
     counters::Counters,
     error::ApiError,
-    flights::Flights,
     followers::Followers,
     http::clients::{Client, Peer, Sending, Sent},
     log_text::LogEnds,
     metrics::Metrics,
+    single_flight::SingleFlight,
 };
 
 /// Shared by all handlers; clones are cheap.
@@ -47,7 +47,7 @@ pub struct Inner {
     /// Finished answers.
     pub answers: AnswerCache,
     /// Look-ups on their way.
-    pub flights: Flights,
+    pub single_flight: SingleFlight,
     /// Places of requests that wait for something outside this process.
     pub budgets: Budgets,
     /// Files and logs that are being sent, by client.
@@ -98,7 +98,7 @@ impl AppState {
         Self(Arc::new(Inner {
             catalog: CatalogCache::new(&settings),
             answers: AnswerCache::new(settings.answer_cache_bytes),
-            flights: Flights::default(),
+            single_flight: SingleFlight::default(),
             budgets: Budgets::new(settings.max_requests),
             sending: Sending::default(),
             followers: Arc::default(),

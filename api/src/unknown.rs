@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// Time for which a hash stays unknown.
 const FOR: Duration = Duration::from_secs(1);
 /// Maximum number of hashes. When there are more, those whose time is over go, else all.
-const MOST: usize = 10_000;
+const MAX_HASHES: usize = 10_000;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -30,10 +30,10 @@ impl Unknown {
     /// Notes that a look which began at `since` found nothing.
     pub fn note(&self, hash: &Sha256Hex, since: Instant) {
         let mut known = self.lock();
-        if known.len() >= MOST {
+        if known.len() >= MAX_HASHES {
             known.retain(|_, since| since.elapsed() < FOR);
         }
-        if known.len() >= MOST {
+        if known.len() >= MAX_HASHES {
             known.clear();
         }
         known.insert(hash.clone(), since);
@@ -73,10 +73,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn however_many_are_tried_the_memory_is_bounded() {
         let unknown = Unknown::default();
-        for n in 0..MOST + 5 {
+        for n in 0..MAX_HASHES + 5 {
             unknown.note(&hash(n), Instant::now());
         }
-        assert!(unknown.lock().len() <= MOST);
-        assert!(unknown.contains(&hash(MOST + 4)));
+        assert!(unknown.lock().len() <= MAX_HASHES);
+        assert!(unknown.contains(&hash(MAX_HASHES + 4)));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use asu_core::{answer::Ask, digest::Sha256Hex};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Rendered;
+use super::FinishedAnswer;
 
 /// Longest time without another look into history: retention may have taken the files since, and
 /// its hint may have been lost.
@@ -41,7 +41,7 @@ struct Entry {
     until: Timestamp,
     /// Whether it keeps a POST from creating a build.
     counts: bool,
-    answer: Arc<Rendered>,
+    answer: Arc<FinishedAnswer>,
 }
 
 impl AnswerCache {
@@ -51,7 +51,7 @@ impl AnswerCache {
     }
 
     /// The answer of a hash for who wants `ask`, while it is trusted.
-    pub fn get(&self, hash: &Sha256Hex, ask: Ask, now: Timestamp) -> Option<Arc<Rendered>> {
+    pub fn get(&self, hash: &Sha256Hex, ask: Ask, now: Timestamp) -> Option<Arc<FinishedAnswer>> {
         let held = self.lock();
         let entry = held.entries.get(hash)?;
         // A failure of another order is no answer.
@@ -65,7 +65,7 @@ impl AnswerCache {
     pub fn put(
         &self,
         hash: Sha256Hex,
-        answer: Arc<Rendered>,
+        answer: Arc<FinishedAnswer>,
         fresh_until: Timestamp,
         now: Timestamp,
     ) {
@@ -76,7 +76,7 @@ impl AnswerCache {
     pub fn put_stale(
         &self,
         hash: Sha256Hex,
-        answer: Arc<Rendered>,
+        answer: Arc<FinishedAnswer>,
         keep_until: Timestamp,
         now: Timestamp,
     ) {
@@ -86,7 +86,7 @@ impl AnswerCache {
     fn insert(
         &self,
         hash: Sha256Hex,
-        answer: Arc<Rendered>,
+        answer: Arc<FinishedAnswer>,
         end: Timestamp,
         counts: bool,
         now: Timestamp,
@@ -155,8 +155,8 @@ mod tests {
 
     use super::*;
 
-    fn answer(size: usize) -> Arc<Rendered> {
-        Arc::new(Rendered {
+    fn answer(size: usize) -> Arc<FinishedAnswer> {
+        Arc::new(FinishedAnswer {
             status: StatusCode::OK,
             stage: "done",
             uid: "uid".into(),
@@ -182,7 +182,7 @@ mod tests {
     fn a_failure_of_one_order_is_no_answer_to_another() {
         let cache = AnswerCache::new(10_000);
         let hash = Sha256Hex::of(b"a");
-        let failed = Rendered { order: Some(order(&["b", "a"])), ..(*answer(10)).clone() };
+        let failed = FinishedAnswer { order: Some(order(&["b", "a"])), ..(*answer(10)).clone() };
         cache.put(hash.clone(), Arc::new(failed), at(20), at(0));
         assert!(cache.get(&hash, build(), at(1)).is_none());
         assert!(cache.get(&hash, Ask::Build(order(&["b", "a"])), at(1)).is_some());

@@ -29,7 +29,7 @@ pub const POSITION_HEADER: HeaderName = HeaderName::from_static("x-queue-positio
 
 /// A finished answer: sent as it is to everybody who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rendered {
+pub struct FinishedAnswer {
     /// HTTP status.
     pub status: StatusCode,
     /// Value of [`STATUS_HEADER`].
@@ -42,7 +42,7 @@ pub struct Rendered {
     pub body: Bytes,
 }
 
-impl Rendered {
+impl FinishedAnswer {
     /// Whether it is an image.
     pub fn is_success(&self) -> bool {
         self.status == StatusCode::OK
@@ -55,17 +55,17 @@ impl Rendered {
 }
 
 /// The answer of an archived build.
-pub async fn stored(logs: &LogEnds, record: &BuildRecord) -> Rendered {
+pub async fn stored(logs: &LogEnds, record: &BuildRecord) -> FinishedAnswer {
     let uid = record.facts.uid.clone();
     match &record.facts.ending {
-        Ending::Succeeded(built) => Rendered {
+        Ending::Succeeded(built) => FinishedAnswer {
             status: StatusCode::OK,
             stage: "done",
             uid,
             order: None,
             body: bytes(&success::body(&record.facts, built)),
         },
-        Ending::Failed(failure) => Rendered {
+        Ending::Failed(failure) => FinishedAnswer {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             stage: "failed",
             uid,

@@ -37,12 +37,12 @@ pub(super) struct Server<'a> {
 
 /// A document ready to be sent.
 #[derive(Debug)]
-pub struct Rendered {
+pub struct JsonDocument {
     body: Bytes,
     etag: String,
 }
 
-impl Rendered {
+impl JsonDocument {
     fn of(value: &Value) -> Self {
         let body = value.to_string();
         let etag = format!("\"{}\"", Sha256Hex::of(body.as_bytes()));
@@ -77,21 +77,21 @@ impl Rendered {
 /// The documents of one distribution.
 #[derive(Debug)]
 pub(super) struct Documents {
-    overview: Rendered,
-    branches: Rendered,
-    latest: Rendered,
+    overview: JsonDocument,
+    branches: JsonDocument,
+    latest: JsonDocument,
 }
 
 impl Documents {
     pub(super) fn of(distribution: &Distribution, server: &Server<'_>) -> Self {
         Self {
-            overview: Rendered::of(&overview(distribution, server)),
-            branches: Rendered::of(&branches(distribution)),
-            latest: Rendered::of(&json!({"latest": distribution.offer.latest})),
+            overview: JsonDocument::of(&overview(distribution, server)),
+            branches: JsonDocument::of(&branches(distribution)),
+            latest: JsonDocument::of(&json!({"latest": distribution.offer.latest})),
         }
     }
 
-    pub(super) fn get(&self, which: Document) -> &Rendered {
+    pub(super) fn get(&self, which: Document) -> &JsonDocument {
         match which {
             Document::Overview => &self.overview,
             Document::Branches => &self.branches,

@@ -88,7 +88,7 @@ fn targets_are_those_of_the_newest_version_that_has_any() {
 
 #[test]
 fn who_has_a_document_already_gets_304_without_a_body() {
-    let document = Rendered::of(&json!({}));
+    let document = JsonDocument::of(&json!({}));
     let mut asked = HeaderMap::new();
     let fresh = document.cached(&asked);
     assert_eq!(fresh.status(), 200);

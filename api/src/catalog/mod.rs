@@ -56,7 +56,7 @@ impl Snapshot {
         &self,
         name: Option<&str>,
         which: Document,
-    ) -> Result<&documents::Rendered, ApiError> {
+    ) -> Result<&documents::JsonDocument, ApiError> {
         self.asked_entry(name).map(|(_, documents)| documents.get(which))
     }
 

@@ -42,8 +42,8 @@ pub enum Created {
 
 impl Cluster {
     /// Waits until nobody else in this process creates the build of this hash.
-    pub async fn alone(&self, hash: &Sha256Hex) -> Option<MutexGuard<'_, ()>> {
-        self.gate.enter(hash).await
+    pub async fn lock(&self, hash: &Sha256Hex) -> MutexGuard<'_, ()> {
+        self.hash_locks.lock(hash).await
     }
 
     /// Reads the build of a hash from the API server. An object that has its name but another hash

@@ -134,7 +134,7 @@ pub struct Entry {
     /// Whether it ended and its record is in the database.
     pub archived: bool,
     /// Whether a notification said, after the last watch event of it, that its record is in the database.
-    pub doubted: bool,
+    pub maybe_archived: bool,
     /// How far it is.
     pub stage: Stage,
     /// Secret of its first-boot script, when it has one.
@@ -171,7 +171,7 @@ impl Entry {
             turned_away: verdict.is_some_and(|it| it.reason == FailureReason::QueueFull.as_str()),
             admitted: holds(BuildCondition::Admitted),
             archived: holds(BuildCondition::Archived),
-            doubted: false,
+            maybe_archived: false,
             stage: stage.unwrap_or_default(),
             secret: defaults.map(|defaults| defaults.secret_name.clone()),
         })
@@ -214,7 +214,7 @@ pub(crate) mod tests {
             admitted: false,
             turned_away: false,
             archived: false,
-            doubted: false,
+            maybe_archived: false,
             stage: Stage::Init,
             secret: None,
         }

@@ -72,11 +72,11 @@ impl Index {
     }
 
     /// Marks the build of a hash as one that may have ended.
-    pub(super) fn doubt(&mut self, hash: &Sha256Hex) {
+    pub(super) fn suspect_archived(&mut self, hash: &Sha256Hex) {
         if let Some(entry) = self.builds.get_mut(hash) {
-            Arc::make_mut(entry).doubted = true;
+            Arc::make_mut(entry).maybe_archived = true;
         }
-        self.recent.doubt(hash);
+        self.recent.suspect_archived(hash);
     }
 
     /// The build of a hash, as far as known here.

@@ -3,7 +3,7 @@
 
 mod create;
 pub(crate) mod entry;
-mod gate;
+mod hash_locks;
 mod index;
 mod recent;
 mod secret;
@@ -34,7 +34,7 @@ pub struct Cluster {
     builds: Api<FirmwareBuild>,
     seen: Api<SeenBuild>,
     secrets: Api<Secret>,
-    gate: Arc<gate::Gate>,
+    hash_locks: Arc<hash_locks::HashLocks>,
     reads: Arc<Semaphore>,
     /// What the watch says, and what was created here just now.
     pub watch: Arc<Watch>,
@@ -47,7 +47,7 @@ impl Cluster {
             builds: Api::namespaced(client.clone(), namespace),
             seen: Api::namespaced(client.clone(), namespace),
             secrets: Api::namespaced(client, namespace),
-            gate: Arc::default(),
+            hash_locks: Arc::default(),
             reads: Arc::new(Semaphore::new(READS_AT_A_TIME)),
             watch: Arc::default(),
         }

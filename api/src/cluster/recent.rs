@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Entry;
 
-const MOST: usize = 4096;
+const MAX_RECENT: usize = 4096;
 const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// Bounded in number and time.
@@ -31,7 +31,7 @@ impl Recent {
 
     fn drop_old(&mut self, now: Instant) {
         while let Some((at, hash)) = self.order.front() {
-            if self.order.len() < MOST && now.duration_since(*at) < REMEMBERED {
+            if self.order.len() < MAX_RECENT && now.duration_since(*at) < REMEMBERED {
                 break;
             }
             // Put in again later: that one stays.
@@ -49,9 +49,9 @@ impl Recent {
     }
 
     /// Marks the entry of a hash as one that may have ended.
-    pub(super) fn doubt(&mut self, hash: &Sha256Hex) {
+    pub(super) fn suspect_archived(&mut self, hash: &Sha256Hex) {
         if let Some((_, entry)) = self.entries.get_mut(hash) {
-            Arc::make_mut(entry).doubted = true;
+            Arc::make_mut(entry).maybe_archived = true;
         }
     }
 
@@ -88,10 +88,10 @@ mod tests {
     #[test]
     fn memory_is_bounded_whatever_comes() {
         let (mut recent, now) = (Recent::default(), Instant::now());
-        for n in 0..MOST + 100 {
+        for n in 0..MAX_RECENT + 100 {
             recent.put(entry(&n.to_string(), 0), now);
         }
-        assert!(recent.entries.len() <= MOST && recent.order.len() <= MOST);
+        assert!(recent.entries.len() <= MAX_RECENT && recent.order.len() <= MAX_RECENT);
         assert!(recent.get(&entry("4000", 0).hash, now).is_some());
     }
 

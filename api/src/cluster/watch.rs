@@ -153,9 +153,9 @@ impl Watch {
     }
 
     /// Marks the build of a hash as one that may have ended, until there is news of it.
-    pub fn doubt(&self, hash: &Sha256Hex) {
+    pub fn suspect_archived(&self, hash: &Sha256Hex) {
         self.unknown.forget(hash);
-        self.write().doubt(hash);
+        self.write().suspect_archived(hash);
     }
 
     /// The build of a hash, as far as known here.
@@ -306,17 +306,17 @@ mod tests {
     }
 
     #[test]
-    fn a_build_is_doubted_until_there_is_news_of_it() {
+    fn a_build_may_be_archived_until_there_is_news_of_it() {
         let (seen, noted) = (entry("a", 0), entry("b", 0));
         let watch = watch(std::slice::from_ref(&seen));
         watch.note(noted.clone());
         for build in [&seen, &noted] {
-            assert!(!watch.get(&build.hash).unwrap().doubted);
-            watch.doubt(&build.hash);
-            assert!(watch.get(&build.hash).unwrap().doubted);
+            assert!(!watch.get(&build.hash).unwrap().maybe_archived);
+            watch.suspect_archived(&build.hash);
+            assert!(watch.get(&build.hash).unwrap().maybe_archived);
         }
         watch.note(noted.clone());
-        assert!(!watch.get(&noted.hash).unwrap().doubted);
+        assert!(!watch.get(&noted.hash).unwrap().maybe_archived);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub fn router(state: AppState) -> Router {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(Extension(openapi::Rendered(Bytes::from(document))))
+        .layer(Extension(openapi::OpenApiJson(Bytes::from(document))))
         .with_state(state)
 }
 

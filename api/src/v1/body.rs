@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::error::ApiError;
 
 /// Most bytes of a request. The largest that clients send have about 40 KiB.
-pub const MOST: usize = 256 * 1024;
+pub const MAX_BODY: usize = 256 * 1024;
 /// Most bytes that are read of a larger one before it is refused: a client that is still sending
 /// when the connection closes never sees the answer.
 const DRAINED: usize = 4 << 20;
@@ -40,11 +40,11 @@ pub async fn read(mut body: Body, budget: &Arc<Semaphore>) -> Result<Held, ApiEr
         if seen > DRAINED {
             break;
         }
-        if seen > MOST {
+        if seen > MAX_BODY {
             (held, share) = (BytesMut::new(), None);
             continue;
         }
-        let more = u32::try_from(data.len()).map_err(|_| ApiError::TooLarge(MOST))?;
+        let more = u32::try_from(data.len()).map_err(|_| ApiError::TooLarge(MAX_BODY))?;
         let more = budget.clone().try_acquire_many_owned(more).map_err(|_| ApiError::Busy)?;
         match &mut share {
             Some(share) => share.merge(more),
@@ -52,8 +52,8 @@ pub async fn read(mut body: Body, budget: &Arc<Semaphore>) -> Result<Held, ApiEr
         }
         held.extend_from_slice(data);
     }
-    if seen > MOST {
-        return Err(ApiError::TooLarge(MOST));
+    if seen > MAX_BODY {
+        return Err(ApiError::TooLarge(MAX_BODY));
     }
     Ok(Held { bytes: held.freeze(), share })
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn budget() -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(2 * MOST))
+        Arc::new(Semaphore::new(2 * MAX_BODY))
     }
 
     fn chunks(number: usize, size: usize) -> Body {
@@ -78,8 +78,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_of_exactly_the_bound_is_read_and_one_byte_more_is_413() {
         let budget = budget();
-        assert_eq!(read(chunks(1024, 256), &budget).await.unwrap().bytes.len(), MOST);
-        let error = read(chunks(1, MOST + 1), &budget).await.unwrap_err();
+        assert_eq!(read(chunks(1024, 256), &budget).await.unwrap().bytes.len(), MAX_BODY);
+        let error = read(chunks(1, MAX_BODY + 1), &budget).await.unwrap_err();
         assert_eq!(error.status(), 413);
     }
 
@@ -89,14 +89,14 @@ mod tests {
         let endless =
             stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 4096])));
         let error = read(Body::from_stream(endless), &budget).await.unwrap_err();
-        assert_eq!((error.status(), budget.available_permits()), (413, 2 * MOST));
+        assert_eq!((error.status(), budget.available_permits()), (413, 2 * MAX_BODY));
     }
 
     #[tokio::test]
     async fn all_bodies_together_are_bounded_and_one_that_has_no_room_is_503() {
         let budget = budget();
-        let first = read(chunks(1, MOST), &budget).await.unwrap();
-        let second = read(chunks(1, MOST), &budget).await.unwrap();
+        let first = read(chunks(1, MAX_BODY), &budget).await.unwrap();
+        let second = read(chunks(1, MAX_BODY), &budget).await.unwrap();
         let refused = read(chunks(2, 1), &budget).await.unwrap_err();
         assert_eq!(refused.status(), 503);
         drop((first, second));
@@ -110,8 +110,8 @@ mod tests {
         let stalled = Body::from_stream(some.chain(stream::pending()));
         let mut reading = Box::pin(read(stalled, &budget));
         assert!(futures::poll!(&mut reading).is_pending());
-        assert_eq!(budget.available_permits(), 2 * MOST - 1);
+        assert_eq!(budget.available_permits(), 2 * MAX_BODY - 1);
         drop(reading);
-        assert_eq!(budget.available_permits(), 2 * MOST);
+        assert_eq!(budget.available_permits(), 2 * MAX_BODY);
     }
 }

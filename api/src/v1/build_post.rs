@@ -17,7 +17,7 @@ use crate::{
     cluster::{Created, Entry, NewBuild},
     error::ApiError,
     found::Found,
-    lookup::{look_up, look_up_alone},
+    lookup::{look_up, look_up_again},
     openapi,
     state::AppState,
 };
@@ -121,10 +121,10 @@ async fn create(
     script: Option<&str>,
 ) -> Result<Response, ApiError> {
     let basis = admission.verdict?;
-    let _alone = state.cluster.alone(hash).await;
+    let _lock = state.cluster.lock(hash).await;
     // Another request may have created it meanwhile, here or at another replica.
     let ask = Ask::Build(Order::of(&admission.request));
-    let old = match look_up_alone(state, hash, ask).await? {
+    let old = match look_up_again(state, hash, ask).await? {
         Found::Stored(stored) => return Ok(stored.response()),
         Found::Alive(entry) => return attach(state, &entry, script).await,
         Found::Nothing(old) => old,
@@ -151,7 +151,7 @@ async fn create_anew(
     script: Option<&str>,
 ) -> Result<Response, ApiError> {
     let ask = Ask::Build(Order::of(new.request));
-    if let Found::Stored(stored) = look_up_alone(state, new.hash, ask).await? {
+    if let Found::Stored(stored) = look_up_again(state, new.hash, ask).await? {
         return Ok(stored.response());
     }
     state.cluster.clear(old).await?;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 /// Most entries of a list or object that are looked at: more than any bound of the domain.
-const MOST_ENTRIES: usize = 2048;
+const MAX_ENTRIES: usize = 2048;
 
 /// A JSON object that is being read, with what is wrong so far.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Fields {
     pub fn texts(&mut self, field: &str) -> Vec<String> {
         match self.take(field) {
             None => Vec::new(),
-            Some(Value::Array(list)) if list.len() > MOST_ENTRIES => {
+            Some(Value::Array(list)) if list.len() > MAX_ENTRIES => {
                 self.wrong(field, "has too many entries")
             }
             Some(Value::Array(list)) => {
@@ -130,7 +130,7 @@ impl Fields {
     pub fn pairs(&mut self, field: &str) -> Vec<(String, String)> {
         match self.take(field) {
             None => Vec::new(),
-            Some(Value::Object(map)) if map.len() > MOST_ENTRIES => {
+            Some(Value::Object(map)) if map.len() > MAX_ENTRIES => {
                 self.wrong(field, "has too many entries")
             }
             Some(Value::Object(map)) => {

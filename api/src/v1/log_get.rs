@@ -47,7 +47,7 @@ pub async fn log_get(
 ) -> Result<Response, ApiError> {
     let hash = parse_hash(&hash)?;
     let coming = state.cluster.watch.get(&hash).filter(|entry| !entry.archived);
-    if coming.as_ref().is_some_and(|entry| !entry.doubted) {
+    if coming.as_ref().is_some_and(|entry| !entry.maybe_archived) {
         return Err(NOT_YET);
     }
     // Until the head of the answer.

@@ -50,14 +50,14 @@ fn mounts(job: &Value, name: &str) -> Vec<(String, bool)> {
 #[test]
 fn the_plan_of_the_largest_request_fits_into_an_annotation() {
     // What Kubernetes allows all annotations of a pod together.
-    const MOST: usize = 256 << 10;
+    const MAX_JOB: usize = 256 << 10;
     let (plan, job) = made(&[]);
     let rest = serde_json::to_string(&plan).unwrap().len();
     let keys = |object: &Value| object["metadata"]["annotations"].as_object().unwrap().len();
     assert_eq!(keys(&job["spec"]["template"]), 1);
     // Renamed packages may be longer than those that were asked for.
     let renamed = 512 * asu_core::request::MAX_PACKAGE_NAME;
-    assert!(rest + asu_core::request::MAX_REQUEST + renamed < MOST);
+    assert!(rest + asu_core::request::MAX_REQUEST + renamed < MAX_JOB);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// First address of relays; nodes have the numbers below.
 const FIRST: u8 = 101;
 /// Most hosts of one cluster.
-const MOST: usize = 100;
+const MAX_HOSTS: usize = 100;
 
 /// A host and port outside, `HOST:PORT`, or `HOST:PORT=ADDRESS:PORT` to be led to another place than DNS says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,7 +113,7 @@ pub(super) fn addresses(all: &[Reach]) -> Vec<(&str, Ipv4Addr)> {
     hosts.dedup();
     hosts
         .into_iter()
-        .take(MOST)
+        .take(MAX_HOSTS)
         .zip(FIRST..)
         .map(|(host, last)| (host, Ipv4Addr::new(192, 168, 77, last)))
         .collect()

@@ -12,10 +12,10 @@ use crate::{
     samples::with,
 };
 
-const MOST: usize = 200;
+const MAX_PENDING: usize = 200;
 
 async fn replica(world: &World) -> Replica {
-    let most = format!("--max-pending={MOST}");
+    let most = format!("--max-pending={MAX_PENDING}");
     let replica = world.replica_with(world.client.clone(), &[most.as_str()]).await;
     replica.ready().await;
     replica
@@ -55,7 +55,7 @@ async fn the_bound_on_waiting_builds_holds_over_replicas_and_after_a_restart() {
     let answers = post([&a, &b], 300).await;
     let (taken, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|it| it.status == 202);
     // Refused when more than so many wait.
-    assert_eq!((taken.len(), refused.len()), (MOST + 1, 300 - MOST - 1));
+    assert_eq!((taken.len(), refused.len()), (MAX_PENDING + 1, 300 - MAX_PENDING - 1));
     for answer in &refused {
         assert_eq!(answer.status, 529, "{}", answer.json);
         assert_eq!(answer.header("retry-after"), "30");
@@ -66,7 +66,8 @@ async fn the_bound_on_waiting_builds_holds_over_replicas_and_after_a_restart() {
         .publisher()
         .operate("those beyond the bound to be turned away", async || {
             let objects = world.objects().await;
-            (objects.iter().filter(|it| turned_away(it)).count() == made - MOST - 1).then_some(())
+            (objects.iter().filter(|it| turned_away(it)).count() == made - MAX_PENDING - 1)
+                .then_some(())
         })
         .await;
     let accepted: BTreeSet<String> = taken.iter().map(|it| it.hash()).collect();
@@ -92,7 +93,7 @@ async fn the_bound_on_waiting_builds_holds_over_replicas_and_after_a_restart() {
         (answer.status == 202).then_some(answer)
     })
     .await;
-    assert_eq!(position(&again), MOST);
+    assert_eq!(position(&again), MAX_PENDING);
 }
 
 #[tokio::test(flavor = "multi_thread")]

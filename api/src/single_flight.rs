@@ -21,9 +21,9 @@ type Running = HashMap<Key, WeakShared<Flight>>;
 
 /// See the module. Clones are of the same.
 #[derive(Clone, Default)]
-pub struct Flights(Arc<Mutex<Running>>);
+pub struct SingleFlight(Arc<Mutex<Running>>);
 
-impl Flights {
+impl SingleFlight {
     /// Joins the look-up that is on its way, or begins `look`. It goes on for as long as anybody
     /// waits for it.
     pub async fn join(
@@ -45,7 +45,7 @@ impl Flights {
                 begun
             })
         };
-        let mut waiting = Waiting { flights: self, key, shared: Some(shared) };
+        let mut waiting = Waiting { single_flight: self, key, shared: Some(shared) };
         match &mut waiting.shared {
             Some(shared) => shared.await,
             None => Err(ApiError::Internal),
@@ -59,14 +59,14 @@ impl Flights {
 
 /// Takes the look-up away with the last who waits for it.
 struct Waiting<'a> {
-    flights: &'a Flights,
+    single_flight: &'a SingleFlight,
     key: Key,
     shared: Option<Shared<Flight>>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut running = self.flights.lock();
+        let mut running = self.single_flight.lock();
         drop(self.shared.take());
         if running.get(&self.key).is_some_and(|flight| flight.upgrade().is_none()) {
             running.remove(&self.key);
@@ -89,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_for_the_same_at_once_shares_one_look_up_and_the_next_begins_another() {
         let (flights, looks, go) =
-            (Flights::default(), Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+            (SingleFlight::default(), Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
         let ask = || {
             let (looks, go) = (looks.clone(), go.clone());
             let look = move || {
@@ -121,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_look_up_that_nobody_waits_for_any_more_is_forgotten() {
-        let (flights, hash) = (Flights::default(), hash());
+        let (flights, hash) = (SingleFlight::default(), hash());
         let mut only =
             Box::pin(flights.join(&hash, Ask::Look, || futures::future::pending().boxed()));
         assert!(futures::poll!(&mut only).is_pending());

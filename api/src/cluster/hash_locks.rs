@@ -1,0 +1,30 @@
+//! Locks by request hash: one task at a time creates the build of a hash, so that a thousand equal
+//! requests cost the API server one call.
+
+use asu_core::digest::Sha256Hex;
+use tokio::sync::{Mutex, MutexGuard};
+
+const LOCKS: usize = 256;
+
+/// A bounded number of locks. Hashes share them by their first byte, and hardly ever wait for each other.
+pub(super) struct HashLocks {
+    locks: Vec<Mutex<()>>,
+    /// Of a hash that has none among them, which does not happen: nobody goes without a lock.
+    other: Mutex<()>,
+}
+
+impl Default for HashLocks {
+    fn default() -> Self {
+        let locks = (0..LOCKS).map(|_| Mutex::new(())).collect();
+        Self { locks, other: Mutex::new(()) }
+    }
+}
+
+impl HashLocks {
+    /// Waits for the lock of a hash.
+    pub(super) async fn lock(&self, hash: &Sha256Hex) -> MutexGuard<'_, ()> {
+        let byte = hash.to_bytes().first().copied().map(usize::from);
+        let lock = byte.and_then(|byte| self.locks.get(byte)).unwrap_or(&self.other);
+        lock.lock().await
+    }
+}
