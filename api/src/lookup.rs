@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use asu_core::{
-    answer::{Answer, Ask, Ended, How, Newest, answer},
+    answer::{Answer, Ask, Conclusion, EndedBuild, Newest, answer},
     digest::Sha256Hex,
 };
 use asu_store::{
@@ -191,14 +191,18 @@ async fn failed_before(
     Ok(Some(History { stored, counts: true, keep_until: record.facts.keep_until }))
 }
 
-fn ended(record: &BuildRecord) -> Ended {
-    let how = match &record.facts.ending {
-        Ending::Succeeded(_) => How::Succeeded {
+fn ended(record: &BuildRecord) -> EndedBuild {
+    let conclusion = match &record.facts.ending {
+        Ending::Succeeded(_) => Conclusion::Succeeded {
             files: record.files_deleted_at.is_none(),
             // Nothing predicts a build key yet, so a stale image is built anew.
             unchanged: false,
         },
-        Ending::Failed(failure) => How::failed(failure.reason, &record.facts.request),
+        Ending::Failed(failure) => Conclusion::failed(failure.reason, &record.facts.request),
     };
-    Ended { how, fresh_until: record.facts.fresh_until, keep_until: record.facts.keep_until }
+    EndedBuild {
+        conclusion,
+        fresh_until: record.facts.fresh_until,
+        keep_until: record.facts.keep_until,
+    }
 }

@@ -56,14 +56,14 @@ pub enum Newest {
     /// It has not been archived yet.
     Alive,
     /// It is over.
-    Ended(Ended),
+    Ended(EndedBuild),
 }
 
 /// A build that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedBuild {
     /// How it ended.
-    pub how: How,
+    pub conclusion: Conclusion,
     /// Until then its answer is given again.
     pub fresh_until: Timestamp,
     /// Until then its answer and files are there.
@@ -72,7 +72,7 @@ pub struct Ended {
 
 /// How a build ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum Conclusion {
     /// There is an image.
     Succeeded {
         /// Whether its files are still in service: retention may take them before their time.
@@ -89,7 +89,7 @@ pub enum How {
     },
 }
 
-impl How {
+impl Conclusion {
     /// A failed build of `request`.
     pub fn failed(reason: FailureReason, request: &Request) -> Self {
         Self::Failed { disposition: reason.disposition(), order: Order::failed(reason, request) }
@@ -117,10 +117,10 @@ pub fn answer(newest: Newest, ask: Ask, now: Timestamp) -> Answer {
         Newest::None => absent(ask),
         Newest::Alive => Answer::Wait,
         Newest::Ended(build) => {
-            let stored = match build.how {
-                How::Succeeded { files: false, .. } => return absent(ask),
-                How::Succeeded { .. } => Answer::Serve,
-                How::Failed { .. } => Answer::StoredFailure,
+            let stored = match build.conclusion {
+                Conclusion::Succeeded { files: false, .. } => return absent(ask),
+                Conclusion::Succeeded { .. } => Answer::Serve,
+                Conclusion::Failed { .. } => Answer::StoredFailure,
             };
             match ask {
                 _ if build.counts(now) && build.fits(ask) => stored,
@@ -138,16 +138,16 @@ fn absent(ask: Ask) -> Answer {
     }
 }
 
-impl Ended {
+impl EndedBuild {
     /// Whether the outcome is given again without another build. An infrastructure failure
     /// never is, whatever its lifetime says.
     pub fn counts(&self, now: Timestamp) -> bool {
         let fresh = now < self.fresh_until;
-        match self.how {
-            How::Succeeded { files, unchanged } => {
+        match self.conclusion {
+            Conclusion::Succeeded { files, unchanged } => {
                 files && (fresh || (unchanged && now < self.keep_until))
             }
-            How::Failed { disposition, .. } => fresh && disposition == Disposition::Request,
+            Conclusion::Failed { disposition, .. } => fresh && disposition == Disposition::Request,
         }
     }
 
@@ -160,9 +160,9 @@ impl Ended {
     /// Whether the outcome is one of what is asked for: a failure that another order of the packages
     /// may not meet answers nobody who sends another.
     pub fn fits(&self, ask: Ask) -> bool {
-        match self.how {
-            How::Failed { order, .. } => ask.takes(order),
-            How::Succeeded { .. } => true,
+        match self.conclusion {
+            Conclusion::Failed { order, .. } => ask.takes(order),
+            Conclusion::Succeeded { .. } => true,
         }
     }
 }
@@ -174,15 +174,15 @@ mod tests {
 
     use super::*;
 
-    const GOOD: How = How::Succeeded { files: true, unchanged: false };
-    const SAME: How = How::Succeeded { files: true, unchanged: true };
-    const GONE: How = How::Succeeded { files: false, unchanged: true };
-    const fn failed(disposition: Disposition) -> How {
-        How::Failed { disposition, order: None }
+    const GOOD: Conclusion = Conclusion::Succeeded { files: true, unchanged: false };
+    const SAME: Conclusion = Conclusion::Succeeded { files: true, unchanged: true };
+    const GONE: Conclusion = Conclusion::Succeeded { files: false, unchanged: true };
+    const fn failed(disposition: Disposition) -> Conclusion {
+        Conclusion::Failed { disposition, order: None }
     }
-    const OWN_FAULT: How = failed(Disposition::Request);
-    const OUR_FAULT: How = failed(Disposition::Infrastructure);
-    const CANCELLED: How = failed(Disposition::Cancelled);
+    const OWN_FAULT: Conclusion = failed(Disposition::Request);
+    const OUR_FAULT: Conclusion = failed(Disposition::Infrastructure);
+    const CANCELLED: Conclusion = failed(Disposition::Cancelled);
     const SENT: Order = Order([1; 32]);
     const OTHER: Order = Order([2; 32]);
 
@@ -191,8 +191,8 @@ mod tests {
     }
 
     /// Fresh until minute 10, kept until minute 20.
-    fn ended(how: How) -> Newest {
-        Newest::Ended(Ended { how, fresh_until: at(10), keep_until: at(20) })
+    fn ended(conclusion: Conclusion) -> Newest {
+        Newest::Ended(EndedBuild { conclusion, fresh_until: at(10), keep_until: at(20) })
     }
 
     fn both(newest: Newest, minute: i64) -> (Answer, Answer) {
@@ -228,8 +228,9 @@ mod tests {
     #[test]
     fn a_failure_of_one_order_answers_that_order_and_whoever_looks() {
         let of = |order| {
-            let how = How::Failed { disposition: Disposition::Request, order: Some(order) };
-            both(ended(how), 5)
+            let conclusion =
+                Conclusion::Failed { disposition: Disposition::Request, order: Some(order) };
+            both(ended(conclusion), 5)
         };
         assert_eq!(of(SENT), (Answer::StoredFailure, Answer::StoredFailure));
         assert_eq!(of(OTHER), (Answer::Create, Answer::StoredFailure));
@@ -238,9 +239,9 @@ mod tests {
     #[test]
     fn only_failures_that_another_order_may_not_meet_hang_on_it() {
         let request = crate::request::tests::example();
-        let order = |reason| match How::failed(reason, &request) {
-            How::Failed { order, .. } => order,
-            How::Succeeded { .. } => None,
+        let order = |reason| match Conclusion::failed(reason, &request) {
+            Conclusion::Failed { order, .. } => order,
+            Conclusion::Succeeded { .. } => None,
         };
         assert_eq!(order(FailureReason::PackageSelection), Some(Order::of(&request)));
         assert_eq!(order(FailureReason::RevisionMismatch), None);
@@ -267,10 +268,10 @@ mod tests {
         assert_eq!(both(ended(GOOD), 20).1, Answer::NotFound);
     }
 
-    fn hows() -> impl Strategy<Value = How> {
+    fn conclusions() -> impl Strategy<Value = Conclusion> {
         prop_oneof![
             (any::<bool>(), any::<bool>())
-                .prop_map(|(files, unchanged)| How::Succeeded { files, unchanged }),
+                .prop_map(|(files, unchanged)| Conclusion::Succeeded { files, unchanged }),
             Just(OWN_FAULT),
             Just(OUR_FAULT),
             Just(CANCELLED),
@@ -281,11 +282,13 @@ mod tests {
         prop_oneof![
             Just(Newest::None),
             Just(Newest::Alive),
-            (hows(), 0_i64..100, 0_i64..100).prop_map(|(how, fresh, more)| Newest::Ended(Ended {
-                how,
-                fresh_until: at(fresh),
-                keep_until: at(fresh + more),
-            })),
+            (conclusions(), 0_i64..100, 0_i64..100).prop_map(|(conclusion, fresh, more)| {
+                Newest::Ended(EndedBuild {
+                    conclusion,
+                    fresh_until: at(fresh),
+                    keep_until: at(fresh + more),
+                })
+            }),
         ]
     }
 
@@ -309,7 +312,7 @@ mod tests {
         fn nothing_is_served_after_its_time_or_without_files(known in newest(), minute in 0_i64..250) {
             if let Newest::Ended(build) = known {
                 let over = at(minute) >= build.keep_until;
-                let gone = matches!(build.how, How::Succeeded { files: false, .. });
+                let gone = matches!(build.conclusion, Conclusion::Succeeded { files: false, .. });
                 if over || gone {
                     prop_assert_eq!(both(known, minute), (Answer::Create, Answer::NotFound));
                 }
@@ -320,8 +323,8 @@ mod tests {
         fn an_infrastructure_failure_never_keeps_a_build_from_being_tried_again(
             fresh in 0_i64..100, more in 0_i64..100, minute in 0_i64..250,
         ) {
-            let known = Newest::Ended(Ended {
-                how: OUR_FAULT,
+            let known = Newest::Ended(EndedBuild {
+                conclusion: OUR_FAULT,
                 fresh_until: at(fresh),
                 keep_until: at(fresh + more),
             });

@@ -14,7 +14,7 @@ use super::{Build, indexes, internal, set_stage};
 use crate::{
     handover::Folder,
     paths::text,
-    run::{Ended, Finished},
+    run::{Exit, Finished},
 };
 
 /// Most files of an output that are looked at for a manifest.
@@ -167,25 +167,25 @@ impl Build<'_> {
         let or_hostile = |failure| self.hostile_output().unwrap_or(failure);
         let failure = match (&done.ended, classifier.spoiled()) {
             // A mirror that fails or hangs is not the request's fault, even when time ran out over it.
-            (Ended::TimedOut | Ended::Exit(0), Some(failure)) => failure,
+            (Exit::TimedOut | Exit::Code(0), Some(failure)) => failure,
             // What was killed may blame a repository for what it could not do any more.
-            (Ended::Signal(_), Some(failure)) if failure.reason.is_retried() => failure,
-            (Ended::Exit(0), None) => return Ok(done),
-            (Ended::Exit(_), Some(_)) => classifier.failure(),
-            (Ended::Exit(_), None) => or_hostile(classifier.failure()),
-            (Ended::Stalled(urls), _) => classifier.stalled(urls),
-            (Ended::TimedOut, None) => Failure::new(
+            (Exit::Signal(_), Some(failure)) if failure.reason.is_retried() => failure,
+            (Exit::Code(0), None) => return Ok(done),
+            (Exit::Code(_), Some(_)) => classifier.failure(),
+            (Exit::Code(_), None) => or_hostile(classifier.failure()),
+            (Exit::Stalled(urls), _) => classifier.stalled(urls),
+            (Exit::TimedOut, None) => Failure::new(
                 FailureReason::TimedOut,
                 format!("The build took longer than {} s", self.plan.limits.seconds),
             ),
-            (Ended::NoSpace, _) => {
+            (Exit::NoSpace, _) => {
                 Failure::new(FailureReason::NoSpace, "The build ran out of scratch space")
             }
-            (Ended::Signal(signal), _) => or_hostile(Failure::new(
+            (Exit::Signal(signal), _) => or_hostile(Failure::new(
                 FailureReason::BuilderDied,
                 format!("make was killed by signal {signal}"),
             )),
-            (Ended::Stopped, _) => Failure::new(FailureReason::PodFailed, "The pod was stopped"),
+            (Exit::Stopped, _) => Failure::new(FailureReason::PodFailed, "The pod was stopped"),
         };
         Err(failure)
     }

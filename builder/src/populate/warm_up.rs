@@ -20,7 +20,7 @@ use super::PopulateError;
 use crate::{
     confine::{Confinement, choose_cpus},
     files::{make_fresh_folder, remove_tree},
-    run::{Bounds, Ended, Finished, Log, Runner},
+    run::{Bounds, Exit, Finished, Log, Runner},
     tree,
 };
 
@@ -99,8 +99,8 @@ fn commands(
             runner.run(what.tree, &argv).map_err(PopulateError::io("start", Path::new("make")))?;
         runner.log.finish();
         match done.ended {
-            Ended::Exit(0) => Ok(done),
-            Ended::TimedOut => Err(PopulateError::TimedOut),
+            Exit::Code(0) => Ok(done),
+            Exit::TimedOut => Err(PopulateError::TimedOut),
             ended => Err(PopulateError::WarmUp(format!(
                 "'{}' ended with {ended:?}: {}",
                 argv.join(" "),

@@ -27,7 +27,7 @@ use crate::{
 
 use takeover::Taken;
 pub use wait::Stop;
-use wait::{Ended, Watch};
+use wait::{BuildEnd, Watch};
 
 /// Exit code: a result of success was committed.
 pub const EXIT_SUCCESS: u8 = 0;
@@ -102,7 +102,7 @@ pub async fn run(paths: &Paths, stop: Stop) -> Result<u8, PublishError> {
     let mut watch = Watch::new(&work, &plan);
     let ended = watch.wait(&stop).await;
     let storing = publish.store_what_is_left(ended, watch.take_log());
-    if ended == Ended::Stopped {
+    if ended == BuildEnd::Stopped {
         return tokio::time::timeout(STORE_PATIENCE, storing)
             .await
             .map_err(|_| PublishError::Slow)?;
@@ -113,7 +113,7 @@ pub async fn run(paths: &Paths, stop: Stop) -> Result<u8, PublishError> {
 impl Publish<'_> {
     async fn store_what_is_left(
         &self,
-        ended: Ended,
+        ended: BuildEnd,
         log: Option<std::fs::File>,
     ) -> Result<u8, PublishError> {
         if let Some(code) = self.committed().await? {
@@ -163,19 +163,19 @@ impl Publish<'_> {
     /// What became of the build. The outer error is the store's.
     async fn verdict(
         &self,
-        ended: Ended,
+        ended: BuildEnd,
         seen: &mut Seen,
     ) -> Result<Result<Taken, Failure>, PublishError> {
         let failure = |reason, detail: &str| Ok(Err(Failure::new(reason, detail)));
         match ended {
-            Ended::Stopped => return failure(FailureReason::PodFailed, "The pod was stopped"),
-            Ended::NeverBegan => {
+            BuildEnd::Stopped => return failure(FailureReason::PodFailed, "The pod was stopped"),
+            BuildEnd::NeverBegan => {
                 return failure(FailureReason::BuilderDied, "The build did not begin");
             }
-            Ended::TooLong => {
+            BuildEnd::TooLong => {
                 return failure(FailureReason::TimedOut, "The build did not end in time");
             }
-            Ended::Free => {}
+            BuildEnd::Free => {}
         }
         // One that was killed has said nothing.
         seen.memory_unknown = true;

@@ -24,7 +24,7 @@ pub type Stop = watch::Receiver<bool>;
 
 /// How waiting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum BuildEnd {
     /// The lock is free.
     Free,
     /// There never was a lock.
@@ -57,7 +57,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub(super) async fn wait(&mut self, stop: &Stop) -> Ended {
+    pub(super) async fn wait(&mut self, stop: &Stop) -> BuildEnd {
         let begun = Instant::now();
         loop {
             self.print_stage();
@@ -71,16 +71,16 @@ impl<'a> Watch<'a> {
             if let (Some(lock), Some(_)) = (&self.lock, &self.log) {
                 if flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
                     self.print_stage();
-                    return Ended::Free;
+                    return BuildEnd::Free;
                 }
             } else if begun.elapsed() > BEGINNING {
-                return Ended::NeverBegan;
+                return BuildEnd::NeverBegan;
             }
             if begun.elapsed() > self.longest + BEGINNING {
-                return Ended::TooLong;
+                return BuildEnd::TooLong;
             }
             if *stop.borrow() {
-                return Ended::Stopped;
+                return BuildEnd::Stopped;
             }
             tokio::time::sleep(TICK).await;
         }

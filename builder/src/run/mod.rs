@@ -36,9 +36,9 @@ const MEASURE: Duration = Duration::from_secs(1);
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum Exit {
     /// By itself, with this code.
-    Exit(i32),
+    Code(i32),
     /// By a signal that is not ours.
     Signal(i32),
     /// We killed it: too late.
@@ -90,8 +90,8 @@ pub struct Runner {
 /// What a command left.
 #[derive(Debug)]
 pub struct Finished {
-    /// See [`Ended`].
-    pub ended: Ended,
+    /// See [`Exit`].
+    pub ended: Exit,
     /// Its standard output, at most `output::MAX_CAPTURE` bytes.
     pub stdout: String,
 }
@@ -99,7 +99,7 @@ pub struct Finished {
 impl Finished {
     /// Whether it ended with code 0.
     pub fn succeeded(&self) -> bool {
-        self.ended == Ended::Exit(0)
+        self.ended == Exit::Code(0)
     }
 }
 
@@ -158,23 +158,23 @@ impl Runner {
         std::thread::spawn(move || output::read(pipe, &log, stream))
     }
 
-    fn wait(&self, child: &mut Child) -> io::Result<Ended> {
+    fn wait(&self, child: &mut Child) -> io::Result<Exit> {
         let mut measure_at = Instant::now() + MEASURE;
         loop {
             if let Some(status) = child.try_wait()? {
                 return Ok(match (status.code(), status.signal()) {
-                    (Some(code), _) => Ended::Exit(code),
-                    (None, signal) => Ended::Signal(signal.unwrap_or(0)),
+                    (Some(code), _) => Exit::Code(code),
+                    (None, signal) => Exit::Signal(signal.unwrap_or(0)),
                 });
             }
             let now = Instant::now();
             let mut verdict = None;
             if self.bounds.stop.load(Ordering::Relaxed) {
-                verdict = Some(Ended::Stopped);
+                verdict = Some(Exit::Stopped);
             } else if now >= self.bounds.deadline {
-                verdict = Some(processes::downloads().map_or(Ended::TimedOut, Ended::Stalled));
+                verdict = Some(processes::downloads().map_or(Exit::TimedOut, Exit::Stalled));
             } else if now >= measure_at {
-                verdict = self.is_full().then_some(Ended::NoSpace);
+                verdict = self.is_full().then_some(Exit::NoSpace);
                 // Measuring a large folder takes its time; it must not take all of it.
                 measure_at = Instant::now() + MEASURE.max(now.elapsed() * 10);
             }
@@ -192,15 +192,15 @@ impl Runner {
         space.is_some_and(|(folder, most)| bytes_below(folder) > *most)
     }
 
-    fn note_end(&self, ended: &Ended) {
+    fn note_end(&self, ended: &Exit) {
         match ended {
-            Ended::Exit(0) => {}
-            Ended::Exit(code) => self.log.note_failure(&format!("exit code {code}")),
-            Ended::Signal(signal) => self.log.note_failure(&format!("ended by signal {signal}")),
-            Ended::TimedOut => self.log.note_failure("killed: it took too long"),
-            Ended::Stalled(_) => self.log.note_failure("killed: a download took too long"),
-            Ended::NoSpace => self.log.note_failure("killed: it used too much space"),
-            Ended::Stopped => self.log.note_failure("killed: the pod is being stopped"),
+            Exit::Code(0) => {}
+            Exit::Code(code) => self.log.note_failure(&format!("exit code {code}")),
+            Exit::Signal(signal) => self.log.note_failure(&format!("ended by signal {signal}")),
+            Exit::TimedOut => self.log.note_failure("killed: it took too long"),
+            Exit::Stalled(_) => self.log.note_failure("killed: a download took too long"),
+            Exit::NoSpace => self.log.note_failure("killed: it used too much space"),
+            Exit::Stopped => self.log.note_failure("killed: the pod is being stopped"),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     distribution::{cache_spec, create_cache, target_path},
     runtime::patch::{is_conflict, is_not_found, is_refused, set_finalizers},
-    watches::Slim,
+    watches::Strip,
 };
 
 /// Names that are tried when another object's Job has the one we want.
@@ -128,7 +128,7 @@ pub async fn set_finalizer(
     let api = context.api::<FirmwareBuild>();
     match set_finalizers(&api, &build.name_any(), version.as_deref(), &finalizers).await {
         Ok(mut written) => {
-            written.slim();
+            written.strip();
             context.recent_builds.wrote(written);
             Ok(())
         }

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 /// How a build ended.
-pub struct Ended<'a> {
+pub struct Archived<'a> {
     /// The whole object.
     pub build: &'a FirmwareBuild,
     /// Its canonical request.
@@ -64,7 +64,7 @@ pub fn log(uid: &str, attempt: Option<u32>, stored: Option<&StoredLog>) -> Optio
 }
 
 /// The record.
-pub fn record(ended: &Ended<'_>, policy: &LifetimePolicy, now: Timestamp) -> NewArchive {
+pub fn record(ended: &Archived<'_>, policy: &LifetimePolicy, now: Timestamp) -> NewArchive {
     let build = ended.build;
     let status = build.status.clone().unwrap_or_default();
     let resolved = status.resolved.unwrap_or_default();

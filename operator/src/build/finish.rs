@@ -18,7 +18,7 @@ use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     apply,
-    archive::{Ended, record, summary},
+    archive::{Archived, record, summary},
     dereference,
     fault::Fault,
     pass::Pass,
@@ -91,7 +91,7 @@ impl Finish {
         let snapshot = distribution.is_some_and(|it| {
             it.spec.branches.iter().any(|b| b.snapshot && b.versions.contains(&request.version))
         });
-        let ended = Ended {
+        let ended = Archived {
             build: &build,
             request,
             hash,

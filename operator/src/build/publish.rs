@@ -22,7 +22,7 @@ use crate::{
     pods::verdict::{PodState, pod_state},
     runtime::{events::Attempt::Fails, patch::write_status},
     stages,
-    watches::Slim,
+    watches::Strip,
 };
 
 impl Pass {
@@ -125,7 +125,7 @@ impl Pass {
         let old = self.build.status.as_ref();
         let written = write_status(&api, &name, labels::BUILD_MANAGER, old, &new).await?;
         if let Some(mut written) = written {
-            written.slim();
+            written.strip();
             self.context.recent_builds.wrote(written.clone());
             self.build = Arc::new(written);
         }

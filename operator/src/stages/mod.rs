@@ -6,7 +6,7 @@ pub mod followers;
 
 use std::sync::Arc;
 
-use crate::{context::Context, watches::Slim};
+use crate::{context::Context, watches::Strip};
 use asu_core::stage::{COMMITTED_LINE, Stage};
 use asu_crds::{FirmwareBuild, labels};
 use futures::{AsyncBufRead, AsyncBufReadExt};
@@ -65,7 +65,7 @@ async fn write(context: &Context, build: &str, stage: Stage) -> Result<(), kube:
     let manager = Some(labels::BUILD_MANAGER.to_owned());
     let params = PatchParams { field_manager: manager, ..PatchParams::default() };
     let mut written = context.api::<FirmwareBuild>().patch_status(build, &params, &patch).await?;
-    written.slim();
+    written.strip();
     context.recent_builds.wrote(written);
     Ok(())
 }

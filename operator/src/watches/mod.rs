@@ -2,7 +2,7 @@
 //! Followers keep them running too, so that a new leader starts with warm stores.
 
 mod recent;
-mod slim;
+mod strip;
 mod trigger;
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc};
@@ -27,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
 
 pub use recent::Recent;
-pub use slim::Slim;
+pub use strip::Strip;
 pub use trigger::{Kind, Trigger, Triggers};
 
 /// Everything that is watched.
@@ -97,7 +97,7 @@ impl Stores {
         watch.start(w2, all.clone());
         // One claim for all caches has no label of ours.
         watch.start(w6, all.clone());
-        // Small pages: an object may have 100 KiB, and a whole list is decoded before it is slimmed.
+        // Small pages: an object may have 100 KiB, and a whole list is decoded before it is stripped.
         watch.start(w3, all.page_size(100));
         watch.start(w4, ours.clone().page_size(100));
         watch.start(w5, ours.page_size(100));
@@ -131,7 +131,7 @@ struct Watch<'a, L> {
 impl<L> Watch<'_, L> {
     fn start<K>(&self, mut writer: Writer<K>, config: watcher::Config)
     where
-        K: Slim
+        K: Strip
             + Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
             + DeserializeOwned
             + Clone
@@ -165,12 +165,12 @@ impl<L> Watch<'_, L> {
 /// left out: it must not stop the others.
 fn readable<K>(event: watcher::Event<DeserializeGuard<K>>) -> Option<watcher::Event<K>>
 where
-    K: Slim + Resource<DynamicType = ()>,
+    K: Strip + Resource<DynamicType = ()>,
 {
     use watcher::Event as E;
     let read = |guard: DeserializeGuard<K>| match guard.0 {
         Ok(mut object) => {
-            object.slim();
+            object.strip();
             Some(object)
         }
         Err(invalid) => {

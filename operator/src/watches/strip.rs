@@ -9,13 +9,13 @@ use k8s_openapi::api::{
 use kube::ResourceExt;
 
 /// Drops what the stores need not hold. The whole object is read again where it is needed.
-pub trait Slim {
+pub trait Strip {
     /// In place.
-    fn slim(&mut self);
+    fn strip(&mut self);
 }
 
-impl Slim for FirmwareBuild {
-    fn slim(&mut self) {
+impl Strip for FirmwareBuild {
+    fn strip(&mut self) {
         self.managed_fields_mut().clear();
         let request = &mut self.spec.request;
         request.packages = Vec::new();
@@ -26,20 +26,20 @@ impl Slim for FirmwareBuild {
     }
 }
 
-impl Slim for ImageBuilderCache {
-    fn slim(&mut self) {
+impl Strip for ImageBuilderCache {
+    fn strip(&mut self) {
         self.managed_fields_mut().clear();
     }
 }
 
-impl Slim for Distribution {
-    fn slim(&mut self) {
+impl Strip for Distribution {
+    fn strip(&mut self) {
         self.managed_fields_mut().clear();
     }
 }
 
-impl Slim for Job {
-    fn slim(&mut self) {
+impl Strip for Job {
+    fn strip(&mut self) {
         self.managed_fields_mut().clear();
         if let Some(template) = self.spec.as_mut().and_then(|spec| spec.template.metadata.as_mut())
             && let Some(annotations) = &mut template.annotations
@@ -49,15 +49,15 @@ impl Slim for Job {
     }
 }
 
-impl Slim for PersistentVolumeClaim {
-    fn slim(&mut self) {
+impl Strip for PersistentVolumeClaim {
+    fn strip(&mut self) {
         self.managed_fields_mut().clear();
         self.spec = None;
     }
 }
 
-impl Slim for Pod {
-    fn slim(&mut self) {
+impl Strip for Pod {
+    fn strip(&mut self) {
         self.managed_fields_mut().clear();
         self.annotations_mut().remove(PLAN_ANNOTATION);
         self.spec = None;
