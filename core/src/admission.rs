@@ -62,6 +62,9 @@ pub struct Admission {
     pub request: Request,
     /// What a new build would be validated with, or why there may be none.
     pub verdict: Result<Basis, Refusal>,
+    /// The same of a target that is not offered (any more), with the profile that its name means
+    /// wherever the target is offered: by an alias, a build that is known is found like by the id.
+    pub by_alias: Option<Request>,
 }
 
 /// Brings a request into its canonical form and checks it against what the distribution offers.
@@ -80,6 +83,7 @@ pub fn admit(asked: &Asked, distribution: &Distribution) -> Result<Admission, Re
     let branch_off = offered::branch(&request, distribution).and_then(|it| it.branch_off_rev);
     let changes = &distribution.offer.package_changes;
     let mut request = apply_changes(request, changes, revision, branch_off);
+    let mut by_alias = None;
     if let Ok(target) = target {
         match profile::resolve(target, &request.profile) {
             Ok(found) => request.profile.clone_from(&found.id),
@@ -87,9 +91,26 @@ pub fn admit(asked: &Asked, distribution: &Distribution) -> Result<Admission, Re
             // Told with everything else that is not offered.
             Err(NoProfile::Unknown(_)) => {}
         }
+    } else if let Some(id) = meant_elsewhere(&request, distribution) {
+        by_alias = Some(Request { profile: id.to_owned(), ..request.clone() });
     }
     let verdict = offered::basis(&request, distribution);
-    Ok(Admission { request, verdict })
+    Ok(Admission { request, verdict, by_alias })
+}
+
+/// The profile that a name stands for in the versions that offer the target. Nothing when they differ,
+/// or when several devices claim it in any of them: a wrong device would be given the image.
+fn meant_elsewhere<'a>(request: &Request, distribution: &'a Distribution) -> Option<&'a str> {
+    let mut meant = None;
+    for version in &distribution.versions {
+        let Some(target) = version.ready.get(&request.target) else { continue };
+        match profile::resolve(target, &request.profile) {
+            Ok(found) if meant.is_none_or(|id| id == found.id) => meant = Some(found.id.as_str()),
+            Err(NoProfile::Unknown(_)) => {}
+            Ok(_) | Err(NoProfile::Ambiguous { .. }) => return None,
+        }
+    }
+    meant.filter(|id| *id != request.profile)
 }
 
 fn canonical(asked: &Asked, distribution: &Distribution) -> Request {

@@ -91,6 +91,30 @@ fn an_alias_and_the_id_it_stands_for_have_one_hash() {
 }
 
 #[test]
+fn by_an_alias_a_version_that_is_no_longer_offered_means_what_the_others_mean() {
+    let former = |profile: &str, distribution: &Distribution| {
+        let asked = Asked { version: "24.10.1".into(), profile: profile.into(), ..asked() };
+        let admission = admit(&asked, distribution).unwrap();
+        assert!(admission.verdict.is_err(), "nothing is built of it");
+        assert_eq!(admission.request.profile, profile::spelled(profile), "as it was sent");
+        admission.by_alias.map(|request| request.profile)
+    };
+    let mut distribution = distribution();
+    assert_eq!(former("8dev,carambola2-v1", &distribution).as_deref(), Some("8dev_carambola2"));
+    assert_eq!(former("8dev_carambola2", &distribution), None);
+    assert_eq!(former("nothing", &distribution), None);
+    // Another version in which two devices claim the name.
+    let mut other = distribution.versions[0].clone();
+    for target in other.ready.values_mut() {
+        let mut twin = target.profiles[0].clone();
+        twin.id = "twin".into();
+        target.profiles.push(twin);
+    }
+    distribution.versions.push(other);
+    assert_eq!(former("8dev,carambola2-v1", &distribution), None);
+}
+
+#[test]
 fn each_refusal_has_the_status_and_text_that_clients_know() {
     assert_eq!(
         refusal(|a| a.version = "21.02.1".into()),

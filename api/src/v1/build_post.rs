@@ -4,6 +4,7 @@ use asu_core::{
     admission::{self, Admission},
     answer::{Ask, Order},
     digest::Sha256Hex,
+    request::Request,
     request_hash::request_hash,
 };
 use asu_store::model::CounterKind;
@@ -49,8 +50,8 @@ pub async fn build_post(State(state): State<AppState>, body: Bytes) -> Result<Re
     let hash = request_hash(&admission.request);
     state.counters.add(CounterKind::Request, None, state.now());
     let script = asked.asked.defaults;
-    let ask = Ask::Build(Order::of(&admission.request));
-    match look_up(&state, &hash, ask).await? {
+    let (hash, found) = find(&state, hash, &admission).await?;
+    match found {
         Found::Stored(stored) => {
             state.counters.add(CounterKind::CacheHit, Some(&hash), state.now());
             Ok(stored.response())
@@ -80,6 +81,24 @@ pub async fn build_post(State(state): State<AppState>, body: Bytes) -> Result<Re
             finished(task).await
         }
     }
+}
+
+/// What is known of a request, or of the same with the profile that its alias means elsewhere.
+async fn find(
+    state: &AppState,
+    hash: Sha256Hex,
+    admission: &Admission,
+) -> Result<(Sha256Hex, Found), ApiError> {
+    let ask = |request: &Request| Ask::Build(Order::of(request));
+    let found = look_up(state, &hash, ask(&admission.request)).await?;
+    if let (Found::Nothing(_), Some(meant)) = (&found, &admission.by_alias) {
+        let other = request_hash(meant);
+        let known = look_up(state, &other, ask(meant)).await?;
+        if !matches!(known, Found::Nothing(_)) {
+            return Ok((other, known));
+        }
+    }
+    Ok((hash, found))
 }
 
 /// Waits for a task that goes on when the waiting ends: a client that hangs up, or an answer that

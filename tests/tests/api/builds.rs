@@ -1,7 +1,8 @@
 //! POST and GET of builds.
 
 use asu_core::{
-    digest::Sha256Hex, failure::FailureReason, request_hash::request_hash, retention::Deletion,
+    digest::Sha256Hex, failure::FailureReason, request::Request, request_hash::request_hash,
+    retention::Deletion,
 };
 use asu_crds::{BuildCondition, labels};
 use asu_store::RetentionRepository as _;
@@ -261,6 +262,27 @@ async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
     })
     .await;
     assert_eq!(api.post(&body()).await.status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_an_alias_a_known_build_of_a_version_that_is_no_longer_offered_is_found_too() {
+    let world = World::new().await;
+    let api = world.replica().await;
+    let former = Request { version: "24.10.1".into(), ..request() };
+    let hash = request_hash(&former).to_string();
+    let asked = |profile: &str| {
+        let mut body = with("profile", json!(profile));
+        body["version"] = json!("24.10.1");
+        body
+    };
+    assert_eq!(api.post(&asked("alias_a")).await.status, 400);
+    world.archive_with("uid-1", &hash, samples::success(), |it| it.facts.request = former).await;
+    for profile in ["dev_a", "alias_a"] {
+        let answer = api.post(&asked(profile)).await;
+        assert_eq!((answer.status, answer.hash()), (200, hash.clone()), "{}", answer.json);
+    }
+    assert_eq!(api.post(&asked("shared_name")).await.status, 400, "two devices claim it");
+    assert!(world.objects().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
