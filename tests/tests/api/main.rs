@@ -16,6 +16,8 @@ mod orders;
 mod private;
 mod protocol;
 mod publisher;
+
+mod recorded;
 mod relay;
 mod samples;
 mod stored;
