@@ -8,9 +8,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 
-/// What a request waits for.
+/// What requests of one budget wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
+pub enum Budget {
     /// A new build, or what is known of its request.
     Creation,
     /// What is known of a request hash.
@@ -21,7 +21,7 @@ pub enum Wait {
     Log,
 }
 
-impl Wait {
+impl Budget {
     /// One in so many of the requests that are worked on. Together they are less than all, so that
     /// what is answered from memory always finds a place.
     fn share(self) -> usize {
@@ -53,28 +53,34 @@ pub struct Budgets {
 impl Budgets {
     /// Of a process that works on so many requests at a time.
     pub fn new(requests: usize) -> Self {
-        let budget = |wait: Wait| Arc::new(Semaphore::new((requests / wait.share()).max(1)));
+        let places = |budget: Budget| Arc::new(Semaphore::new((requests / budget.share()).max(1)));
         Self {
-            creation: budget(Wait::Creation),
-            poll: budget(Wait::Poll),
-            file: budget(Wait::File),
-            log: budget(Wait::Log),
+            creation: places(Budget::Creation),
+            poll: places(Budget::Poll),
+            file: places(Budget::File),
+            log: places(Budget::Log),
             creating: Arc::new(Semaphore::new(CREATIONS)),
         }
     }
 
-    /// A place among the requests that wait for the same, until it is dropped.
+    /// The places of a budget: for a layer around the routes of which every request waits.
+    pub fn semaphore(&self, budget: Budget) -> Arc<Semaphore> {
+        let places = match budget {
+            Budget::Creation => &self.creation,
+            Budget::Poll => &self.poll,
+            Budget::File => &self.file,
+            Budget::Log => &self.log,
+        };
+        places.clone()
+    }
+
+    /// A place of a budget until it is dropped: for requests that may be answered from memory, when
+    /// they turn out to have to wait.
     ///
     /// # Errors
     /// [`ApiError::Busy`] at once when there is none.
-    pub fn enter(&self, wait: Wait) -> Result<OwnedSemaphorePermit, ApiError> {
-        let budget = match wait {
-            Wait::Creation => &self.creation,
-            Wait::Poll => &self.poll,
-            Wait::File => &self.file,
-            Wait::Log => &self.log,
-        };
-        budget.clone().try_acquire_owned().map_err(|_| ApiError::Busy)
+    pub fn enter(&self, budget: Budget) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.semaphore(budget).try_acquire_owned().map_err(|_| ApiError::Busy)
     }
 
     /// A place among the objects that are being created. The work that holds it may go on when its
@@ -94,12 +100,12 @@ impl Budgets {
 mod tests {
     use super::*;
 
-    const ALL: [Wait; 4] = [Wait::Creation, Wait::Poll, Wait::File, Wait::Log];
+    const ALL: [Budget; 4] = [Budget::Creation, Budget::Poll, Budget::File, Budget::Log];
 
     #[test]
     fn all_budgets_together_leave_places_for_what_is_answered_from_memory() {
         for requests in [16, 100, 1024] {
-            let taken: usize = ALL.iter().map(|wait| requests / wait.share()).sum();
+            let taken: usize = ALL.iter().map(|budget| requests / budget.share()).sum();
             assert!(taken < requests, "{requests}");
         }
     }
@@ -108,13 +114,13 @@ mod tests {
     fn requests_that_wait_for_one_thing_take_no_place_of_those_that_wait_for_another() {
         let budgets = Budgets::new(16);
         let mut held = Vec::new();
-        while let Ok(place) = budgets.enter(Wait::Creation) {
+        while let Ok(place) = budgets.enter(Budget::Creation) {
             held.push(place);
         }
         assert_eq!(held.len(), 8);
-        assert!(budgets.enter(Wait::Poll).is_ok() && budgets.enter(Wait::File).is_ok());
+        assert!(budgets.enter(Budget::Poll).is_ok() && budgets.enter(Budget::File).is_ok());
         held.pop();
-        assert!(budgets.enter(Wait::Creation).is_ok());
+        assert!(budgets.enter(Budget::Creation).is_ok());
     }
 
     #[tokio::test(start_paused = true)]

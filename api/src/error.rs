@@ -136,8 +136,16 @@ pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Respons
     response
 }
 
+/// Marks the answer of a request that was refused for want of room, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Shed;
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        error_response(self.status(), self.title(), &self.to_string())
+        let mut response = error_response(self.status(), self.title(), &self.to_string());
+        if matches!(self, Self::Busy) {
+            response.extensions_mut().insert(Shed);
+        }
+        response
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     answers::{self, FinishedAnswer},
-    budgets::Wait,
+    budgets::Budget,
     cluster::Entry,
     error::ApiError,
     found::Found,
@@ -35,9 +35,9 @@ pub async fn look_up(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fou
     if ask == Ask::Look && state.cluster.watch.unknown.contains(hash) {
         return Ok(Found::Nothing(None));
     }
-    let _waits = state.enter(match ask {
-        Ask::Build(_) => Wait::Creation,
-        Ask::Look => Wait::Poll,
+    let _waits = state.budgets.enter(match ask {
+        Ask::Build(_) => Budget::Creation,
+        Ask::Look => Budget::Poll,
     })?;
     let look = || {
         let (state, hash) = (state.clone(), hash.clone());

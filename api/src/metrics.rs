@@ -1,53 +1,41 @@
 //! What is measured, in the OpenMetrics text format.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
-use http::StatusCode;
+use axum::extract::MatchedPath;
+use http::{Method, StatusCode};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
-/// Route of a request, as metrics tell them apart: a closed set, whatever paths are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Route {
-    BuildPost,
-    BuildGet,
-    Log,
-    Store,
-    Catalog,
-    Other,
+/// What was asked for: a closed set, whatever paths and methods are tried.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The method.
+    pub method: Method,
+    /// The route that the path matched, if any did.
+    pub route: Option<MatchedPath>,
 }
 
-impl Route {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::BuildPost => "build_post",
-            Self::BuildGet => "build_get",
-            Self::Log => "log",
-            Self::Store => "store",
-            Self::Catalog => "catalog",
-            Self::Other => "other",
-        }
+impl Asked {
+    /// The path of the route with its parameters, as the OpenAPI document has it.
+    pub fn route(&self) -> &str {
+        self.route.as_ref().map_or("none", MatchedPath::as_str)
     }
 
-    /// The route of a path.
-    pub fn of(path: &str, post: bool) -> Self {
-        if let Some(rest) = path.strip_prefix("/api/v1/build") {
-            return match rest {
-                "" if post => Self::BuildPost,
-                _ if rest.ends_with("/log") => Self::Log,
-                _ => Self::BuildGet,
-            };
-        }
-        if path.starts_with("/store/") {
-            Self::Store
-        } else if path.starts_with("/json/") || path.starts_with("/api/") || path == "/overview" {
-            Self::Catalog
-        } else {
-            Self::Other
+    /// The method, if any route has it.
+    fn method(&self) -> &'static str {
+        match self.method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::OPTIONS => "OPTIONS",
+            _ => "other",
         }
     }
 }
@@ -65,18 +53,21 @@ fn class(status: StatusCode) -> &'static str {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
-    route: &'static str,
+    method: &'static str,
+    route: String,
     class: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OnRoute {
-    route: &'static str,
+    method: &'static str,
+    route: String,
 }
 
-/// See the module.
+/// See the module. Clones count together.
+#[derive(Clone)]
 pub struct Metrics {
-    registry: Registry,
+    registry: Arc<Registry>,
     answered: Family<Answered, Counter>,
     seconds: Family<OnRoute, Histogram, fn() -> Histogram>,
     /// Requests that are being worked on.
@@ -107,8 +98,8 @@ impl Default for Metrics {
 impl Metrics {
     /// All at zero.
     pub fn new() -> Self {
-        let mut metrics = Self {
-            registry: Registry::with_prefix("asu_api"),
+        let metrics = Self {
+            registry: Arc::default(),
             answered: Family::default(),
             seconds: Family::new_with_constructor(buckets),
             in_flight: Gauge::default(),
@@ -121,13 +112,13 @@ impl Metrics {
             waiting: Gauge::default(),
             answer_bytes: Gauge::default(),
         };
-        metrics.register_requests();
-        metrics.register_state();
-        metrics
+        let mut registry = Registry::with_prefix("asu_api");
+        metrics.register_requests(&mut registry);
+        metrics.register_state(&mut registry);
+        Self { registry: Arc::new(registry), ..metrics }
     }
 
-    fn register_requests(&mut self) {
-        let registry = &mut self.registry;
+    fn register_requests(&self, registry: &mut Registry) {
         registry.register("requests", "Answered requests", self.answered.clone());
         registry.register_with_unit(
             "request_duration",
@@ -141,8 +132,7 @@ impl Metrics {
         registry.register("builds_created", "FirmwareBuilds created", self.created.clone());
     }
 
-    fn register_state(&mut self) {
-        let registry = &mut self.registry;
+    fn register_state(&self, registry: &mut Registry) {
         registry.register("catalog_revision", "Catalog in memory", self.catalog_revision.clone());
         registry.register_with_unit(
             "watch_silence",
@@ -165,10 +155,11 @@ impl Metrics {
     }
 
     /// Counts an answer.
-    pub fn answered(&self, route: Route, status: StatusCode, took: Duration) {
-        let route = route.as_str();
-        self.answered.get_or_create(&Answered { route, class: class(status) }).inc();
-        self.seconds.get_or_create(&OnRoute { route }).observe(took.as_secs_f64());
+    pub fn answered(&self, asked: &Asked, status: StatusCode, took: Duration) {
+        let (method, route) = (asked.method(), asked.route().to_owned());
+        let timed = OnRoute { method, route: route.clone() };
+        self.seconds.get_or_create(&timed).observe(took.as_secs_f64());
+        self.answered.get_or_create(&Answered { method, route, class: class(status) }).inc();
     }
 }
 
@@ -201,25 +192,5 @@ impl Metrics {
         // Writing to a String does not fail.
         let _ = encode(&mut text, &self.registry);
         text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_belongs_to_one_of_a_few_routes() {
-        for (path, post, route) in [
-            ("/api/v1/build", true, Route::BuildPost),
-            ("/api/v1/build/abc", false, Route::BuildGet),
-            ("/api/v1/build/abc/log", false, Route::Log),
-            ("/store/a/b", false, Route::Store),
-            ("/json/v1/overview.json", false, Route::Catalog),
-            ("/overview", false, Route::Catalog),
-            ("/wp-login.php", false, Route::Other),
-        ] {
-            assert_eq!(Route::of(path, post), route, "{path}");
-        }
     }
 }

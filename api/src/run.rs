@@ -24,8 +24,8 @@ use crate::{
     counters,
     followers::Followers,
     http::{
-        front::Front,
-        server::{Answering, serve},
+        router::router,
+        server::{Serving, serve},
     },
     state::AppState,
 };
@@ -62,6 +62,9 @@ pub enum RunError {
     /// Signals cannot be heard.
     #[error("cannot hear signals: {0}")]
     Signals(std::io::Error),
+    /// The OpenAPI document cannot be written.
+    #[error("cannot write the OpenAPI document: {0}")]
+    Document(serde_json::Error),
     /// A setting contradicts another, or nothing could run with it.
     #[error("{0}")]
     Settings(String),
@@ -135,15 +138,19 @@ pub async fn start(settings: Settings, client: Client) -> Result<Running, RunErr
     let cluster = Cluster::new(client, &settings.namespace);
     let (clients, address) = bind(settings.listen).await?;
     let (admins, admin_address) = bind(settings.admin_listen).await?;
-    let connections = settings.max_connections;
+    let (connections, min_rate) = (settings.max_connections, settings.min_download_rate);
     let state = AppState::new(settings, database, artifacts, cluster);
+    let router = router(&state).map_err(RunError::Document)?;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
 
     follow_everything(&state, direct_url, &stop, &tasks);
-    let admin = Answering::Admin(admin::router(state.clone()));
-    tasks.spawn(serve(admins, admin, ADMIN_CONNECTIONS, stop.clone()));
-    let front = Answering::Front(Front::new(state.clone()));
-    let serving = serve(clients, front, connections, stop.clone());
+    let admin = Serving {
+        router: admin::router(state.clone()),
+        connections: ADMIN_CONNECTIONS,
+        min_rate: 1,
+    };
+    tasks.spawn(serve(admins, admin, stop.clone()));
+    let serving = serve(clients, Serving { router, connections, min_rate }, stop.clone());
     let ending = state.clone();
     tasks.spawn(async move {
         serving.await;

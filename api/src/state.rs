@@ -10,12 +10,12 @@ use asu_store::{PgStore, artifacts::ArtifactStore};
 use axum::response::Response;
 use http::HeaderMap;
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
     answers::{self, AnswerCache},
-    budgets::{Budgets, Wait},
+    budgets::Budgets,
     catalog::CatalogCache,
     cluster::{Cluster, Entry},
     config::Settings,
@@ -134,16 +134,6 @@ impl AppState {
     /// [`ApiError::Overload`] of one that came when too many waited, by whichever replica.
     pub fn waiting(&self, build: &Entry) -> Result<Response, ApiError> {
         answers::waiting(&self.cluster, self.settings.max_pending, build, self.now())
-    }
-
-    /// A place for a request that waits for something outside this process.
-    ///
-    /// # Errors
-    /// [`ApiError::Busy`] when as many wait for the same.
-    pub fn enter(&self, wait: Wait) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.budgets.enter(wait).inspect_err(|_| {
-            self.metrics.shed.inc();
-        })
     }
 
     /// A place for sending something to the client of a request.

@@ -1,29 +1,55 @@
 //! The list of routes, and the OpenAPI document that is made of it.
+//!
+//! Routes are in groups by what they need: whether they read a body, and which budget they share. A
+//! route belongs to one group, so none is without bounds.
+
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
+    error_handling::HandleErrorLayer,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use utoipa::OpenApi as _;
+use tokio::sync::Semaphore;
+use tower::{Layer as _, ServiceBuilder, timeout::TimeoutLayer, util::MapRequestLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+};
+use utoipa::{OpenApi as _, openapi::OpenApi};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::{layers, path, request_id};
 use crate::{
+    budgets::Budget,
     catalog::{branches_get, latest_get, overview_get},
     error::{ApiError, error_response},
+    metrics::Metrics,
     openapi, openapi_headers, root,
     state::AppState,
     store, v1,
 };
 
-fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(openapi::Document::openapi())
-        .routes(routes!(v1::build_post::build_post))
+/// Routes that read a body.
+fn with_body() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(v1::build_post::build_post))
+}
+
+/// Routes that wait for the row and the first bytes of a file.
+fn files() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(store::file_get::file_get))
+}
+
+/// Routes without a body that are answered from memory, or enter a budget when they cannot be.
+fn without_body() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(v1::build_get::build_get))
         .routes(routes!(v1::log_get::log_get))
         .routes(routes!(v1::latest_get::latest_get))
         .routes(routes!(v1::revision_get::revision_get))
-        .routes(routes!(store::file_get::file_get))
         .routes(routes!(overview_get::overview_get))
         .routes(routes!(overview_get::overview_v1))
         .routes(routes!(overview_get::overview_old))
@@ -34,26 +60,78 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(root::root_get))
 }
 
-fn parts() -> (Router<AppState>, utoipa::openapi::OpenApi) {
-    let (router, mut document) = routes().split_for_parts();
+fn described(routes: OpenApiRouter<AppState>) -> (Router<AppState>, OpenApi) {
+    let document = OpenApiRouter::with_openapi(openapi::Document::openapi());
+    let (router, mut document) = document.merge(routes).split_for_parts();
     openapi_headers::add(&mut document);
     (router, document)
 }
 
-/// The document as JSON.
-pub fn document() -> String {
-    parts().1.to_pretty_json().unwrap_or_default()
+/// The OpenAPI document.
+pub fn document() -> OpenApi {
+    described(with_body().merge(without_body()).merge(files())).1
 }
 
-/// Every route, without what [`super::front`] adds.
-pub fn router(state: AppState) -> Router {
-    let (router, document) = parts();
-    let document = document.to_json().unwrap_or_default();
-    router
-        .fallback(not_found)
-        .method_not_allowed_fallback(not_allowed)
+/// Every route, with everything around it.
+///
+/// # Errors
+/// When the OpenAPI document cannot be written.
+pub fn router(state: &AppState) -> Result<Router, serde_json::Error> {
+    let groups = Groups {
+        with_body: with_body(),
+        without_body: without_body().merge(
+            files().layer(from_fn_with_state(state.budgets.semaphore(Budget::File), layers::bound)),
+        ),
+    };
+    let document = document().to_json()?;
+    let routes = bounded(groups, state)
         .layer(Extension(openapi::OpenApiJson(Bytes::from(document))))
-        .with_state(state)
+        .with_state(state.clone());
+    Ok(surrounded(routes, &state.metrics, layers::ANSWER_WITHIN))
+}
+
+/// Routes by whether they read a body.
+struct Groups {
+    with_body: OpenApiRouter<AppState>,
+    without_body: OpenApiRouter<AppState>,
+}
+
+/// The routes within the bound of all requests that are worked on. A body is read before that.
+fn bounded(groups: Groups, state: &AppState) -> Router<AppState> {
+    let places = Arc::new(Semaphore::new(state.settings.max_requests));
+    let bound = from_fn_with_state(places, layers::bound);
+    let with_body = groups
+        .with_body
+        .layer(bound.clone())
+        .layer(from_fn_with_state(state.bodies.clone(), layers::read_body));
+    // A route that reads a body and is not in the first group finds it too large.
+    let without_body = groups.without_body.layer(bound).layer(DefaultBodyLimit::max(0));
+    Router::from(with_body.merge(without_body))
+}
+
+/// The routes with what is the same for all of them, outermost first.
+fn surrounded(routes: Router, metrics: &Metrics, answer_within: Duration) -> Router {
+    let around = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(from_fn_with_state(metrics.clone(), layers::observe))
+        .layer(from_fn(layers::preflight_without_content))
+        .layer(layers::cors())
+        .layer(map_response(layers::errors_in_json))
+        .layer(HandleErrorLayer::new(layers::too_late))
+        .layer(TimeoutLayer::new(answer_within))
+        .layer(CatchPanicLayer::custom(layers::panicked(metrics.clone())));
+    let app = routes.fallback(not_found).method_not_allowed_fallback(not_allowed).layer(around);
+    // Before the router, which matches paths.
+    Router::new().fallback_service(MapRequestLayer::new(clean).layer(app))
+}
+
+fn clean(mut request: Request) -> Request {
+    if let Some(clean) = path::normalised(request.uri()) {
+        *request.uri_mut() = clean;
+    }
+    request_id::remove_unless_plain(request.headers_mut());
+    request
 }
 
 async fn not_found() -> Response {
@@ -65,9 +143,5 @@ async fn not_allowed() -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn the_openapi_document_is_the_one_that_was_reviewed() {
-        insta::assert_snapshot!(super::document());
-    }
-}
+#[path = "router_tests.rs"]
+pub(super) mod tests;

@@ -1,8 +1,8 @@
 //! Sockets: plain HTTP/1.1, bounded in number and time, ended in order.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, response::Response};
+use axum::{Router, body::Body};
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,7 +15,6 @@ use tower::ServiceExt as _;
 
 use super::{
     clients::Peer,
-    front::Front,
     idle::{Pace, WriteIdle},
 };
 
@@ -31,46 +30,26 @@ const BUFFER: usize = 64 * 1024;
 /// Pause after the machine has no socket left.
 const NO_SOCKET: Duration = Duration::from_millis(100);
 
-/// What answers requests.
-#[derive(Clone)]
-pub enum Answering {
-    /// Clients.
-    Front(Front),
-    /// Probes and metrics.
-    Admin(Router),
+/// How slowly clients may take their answers: `rate` bytes a second.
+fn pace(rate: u64) -> Pace {
+    Pace { window: PACE_WINDOW, bytes: rate.saturating_mul(PACE_WINDOW.as_secs()).max(1) }
 }
 
-impl Answering {
-    async fn answer(self, request: Request<Incoming>, peer: Peer) -> Result<Response, Infallible> {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        match self {
-            Self::Front(front) => Ok(front.answer(request).await),
-            Self::Admin(router) => router.oneshot(request).await,
-        }
-    }
-}
-
-impl Answering {
-    /// How slowly clients may take their answers.
-    fn pace(&self) -> Pace {
-        let rate = match self {
-            Self::Front(front) => front.min_download_rate(),
-            Self::Admin(_) => 1,
-        };
-        let bytes = rate.saturating_mul(PACE_WINDOW.as_secs()).max(1);
-        Pace { window: PACE_WINDOW, bytes }
-    }
+/// What is served, and how.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// Answers requests.
+    pub router: Router,
+    /// Maximum number of connections.
+    pub connections: usize,
+    /// Bytes a second that clients must take of their answers at least.
+    pub min_rate: u64,
 }
 
 /// Serves until `stop`; then accepts nothing more and lets what runs come to its end.
-pub async fn serve(
-    listener: TcpListener,
-    answering: Answering,
-    connections: usize,
-    stop: CancellationToken,
-) {
-    let places = Arc::new(Semaphore::new(connections));
+pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(serving.connections));
+    let pace = pace(serving.min_rate);
     let running = TaskTracker::new();
     loop {
         let next = async {
@@ -83,9 +62,8 @@ pub async fn serve(
         };
         match accepted {
             Ok((socket, peer)) => {
-                let slowest = answering.pace();
-                let connection =
-                    connection((socket, Peer(peer)), answering.clone(), stop.clone(), slowest);
+                let router = serving.router.clone();
+                let connection = connection((socket, Peer(peer)), router, stop.clone(), pace);
                 running.spawn(async move {
                     connection.await;
                     drop(place);
@@ -105,13 +83,17 @@ pub async fn serve(
 
 async fn connection(
     (socket, peer): (TcpStream, Peer),
-    answering: Answering,
+    router: Router,
     stop: CancellationToken,
     pace: Pace,
 ) {
     // Answers are written whole: waiting for more to send would only delay them.
     let _ = socket.set_nodelay(true);
-    let service = service_fn(move |request| answering.clone().answer(request, peer));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        router.clone().oneshot(request)
+    });
     // Never with `pipeline_flush`: hyper then takes a whole file into memory for a slow reader.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -20,7 +20,6 @@ use jiff::{Timestamp, fmt::rfc2822};
 
 use super::range::{Wanted, wanted};
 use crate::{
-    budgets::Wait,
     catalog::etag_matches,
     error::{ApiError, error_response},
     http::clients::{Peer, Sent},
@@ -62,8 +61,6 @@ pub async fn file_get(
     if !is_plain_file_name(&file) {
         return Err(NOT_FOUND);
     }
-    // Until the head of the answer.
-    let _waits = state.enter(Wait::File)?;
     let row = state.database.artifact(&build_key, &file).await?.ok_or(NOT_FOUND)?;
     let facts = Facts::of(&row, state.now());
     let peer = peer.map(|Extension(peer)| peer);

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::parse;
 use crate::{
-    budgets::Wait,
+    budgets::Budget,
     cluster::{Created, Entry, NewBuild},
     error::ApiError,
     found::Found,
@@ -58,20 +58,19 @@ pub async fn build_post(State(state): State<AppState>, body: Bytes) -> Result<Re
         }
         Found::Alive(entry) => {
             // Without a script it is answered from memory.
-            let _waits = script.as_ref().map(|_| state.enter(Wait::Creation)).transpose()?;
+            let _waits =
+                script.as_ref().map(|_| state.budgets.enter(Budget::Creation)).transpose()?;
             attach(&state, &entry, script.as_deref()).await
         }
         Found::Nothing(_) => {
-            let _waits = state.enter(Wait::Creation)?;
+            let _waits = state.budgets.enter(Budget::Creation)?;
             let most = state.settings.max_pending;
             if let Some(waiting) = state.cluster.watch.is_full_for(&hash, most) {
                 return Err(ApiError::Overload(waiting));
             }
             // Waited for here, not in the task: clients that hang up at once must not start any
             // amount of tasks.
-            let place = state.budgets.create().await.inspect_err(|_| {
-                state.metrics.shed.inc();
-            })?;
+            let place = state.budgets.create().await?;
             let creating = state.creating.clone();
             let task = creating.spawn(async move {
                 let created = create(&state, &hash, admission, script.as_deref()).await;

@@ -13,7 +13,7 @@ use futures::{StreamExt as _, stream};
 use http::{HeaderMap, header};
 
 use crate::{
-    budgets::Wait,
+    budgets::Budget,
     error::ApiError,
     http::clients::Peer,
     log_text::LogText,
@@ -51,7 +51,7 @@ pub async fn log_get(
         return Err(NOT_YET);
     }
     // Until the head of the answer.
-    let _waits = state.enter(Wait::Log)?;
+    let _waits = state.budgets.enter(Budget::Log)?;
     let record = state.database.newest_by_hash(&hash).await?;
     // Somebody said that a build of this hash was archived: it may have been another than this one.
     let is_its_own = |uid: &str| coming.as_ref().is_none_or(|entry| entry.uid == uid);

@@ -1,6 +1,5 @@
 //! `/api/v1`: build requests, their state, their logs.
 
-pub mod body;
 pub mod build_get;
 pub mod build_post;
 pub mod fields;

@@ -110,7 +110,7 @@ async fn health_and_metrics_are_on_their_own_port_only() {
     assert_eq!(get(api.admin("/livez")).await.status(), 200);
     let metrics = get(api.admin("/metrics")).await.text().await.unwrap();
     for line in [
-        "asu_api_requests_total{route=\"build_post\",class=\"2xx\"} 1",
+        "asu_api_requests_total{method=\"POST\",route=\"/api/v1/build\",class=\"2xx\"} 1",
         "asu_api_catalog_revision 1",
         "asu_api_builds_created_total 1",
         "asu_api_requests_in_flight 0",

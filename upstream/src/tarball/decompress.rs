@@ -44,7 +44,7 @@ impl End {
 
 enum Decoder {
     Zstd(zstd::Decoder<'static, BufReader<File>>),
-    Xz(Box<xz2::read::XzDecoder<File>>),
+    Xz(Box<liblzma::read::XzDecoder<File>>),
 }
 
 /// A tarball as the bytes of its tar archive.
@@ -67,10 +67,12 @@ impl Decompressed {
             decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(failed)?;
             Decoder::Zstd(decoder)
         } else if magic.starts_with(&XZ_MAGIC) {
-            let stream =
-                xz2::stream::Stream::new_stream_decoder(XZ_MEMORY, xz2::stream::CONCATENATED)
-                    .map_err(|error| failed(error.into()))?;
-            Decoder::Xz(Box::new(xz2::read::XzDecoder::new_stream(file, stream)))
+            let stream = liblzma::stream::Stream::new_stream_decoder(
+                XZ_MEMORY,
+                liblzma::stream::CONCATENATED,
+            )
+            .map_err(|error| failed(error.into()))?;
+            Decoder::Xz(Box::new(liblzma::read::XzDecoder::new_stream(file, stream)))
         } else {
             return Err(TarballError::UnknownCompression);
         };

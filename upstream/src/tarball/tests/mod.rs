@@ -132,7 +132,7 @@ fn refusal(archive: Archive) -> TarballError {
 }
 
 fn xz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = xz2::write::XzEncoder::new(Vec::new(), 6);
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 6);
     std::io::Write::write_all(&mut encoder, bytes).unwrap();
     encoder.finish().unwrap()
 }

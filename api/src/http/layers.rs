@@ -1,0 +1,162 @@
+//! What is the same for every route, as layers around the router: CORS, JSON errors, bounds of time
+//! and number, the metrics and one line of the log for each request.
+//!
+//! [`super::router`] puts them together. No handler may depend on them.
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use axum::{
+    BoxError,
+    body::Body,
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, Method, StatusCode, header};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{sync::Semaphore, time::Instant};
+use tower_http::cors::{Any as Anything, CorsLayer};
+use tracing::Instrument as _;
+
+use super::{body, request_id};
+use crate::{
+    error::{ApiError, Shed, error_response},
+    metrics::{Asked, Metrics},
+};
+
+/// Longest time to the head of an answer: a client waits 15 s (auc). The bytes of a file may take
+/// as long as they need.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(14);
+/// Time for which a browser need not ask again whether it may ask. Chromium takes two hours of it.
+/// Without it each poll is two requests.
+const PREFLIGHT: Duration = Duration::from_hours(24);
+const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+
+/// Every page may read every answer: nothing here depends on who asks.
+pub fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Anything)
+        .allow_headers(Anything)
+        .max_age(PREFLIGHT)
+        // Answers do not depend on the origin, so caches may share them.
+        .vary([])
+}
+
+/// A preflight request has an answer without content (RFC 9110 §15.3.5), where the library sends 200.
+/// `Allow` and its header for browsers have one text.
+pub async fn preflight_without_content(request: Request, next: Next) -> Response {
+    let preflight = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if preflight {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        for name in [header::ALLOW, header::ACCESS_CONTROL_ALLOW_METHODS] {
+            response.headers_mut().insert(name, HeaderValue::from_static(METHODS));
+        }
+    }
+    response
+}
+
+/// The answer of a request that took longer than [`ANSWER_WITHIN`].
+pub async fn too_late(_: BoxError) -> Response {
+    error_response(503, None, "no answer in time, try again later")
+}
+
+/// The answer of a request whose handler panicked.
+pub fn panicked(metrics: Metrics) -> impl Fn(Box<dyn Any + Send>) -> Response + Clone {
+    move |_| {
+        metrics.panics.inc();
+        tracing::error!("a handler panicked");
+        ApiError::Internal.into_response()
+    }
+}
+
+/// Bounds the number of requests that are worked on until the head of their answer. Those beyond it
+/// are refused at once.
+pub async fn bound(
+    State(places): State<Arc<Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let _place = places.try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    Ok(next.run(request).await)
+}
+
+/// Reads a body whole before anything else is done for its request: clients that send slowly take no
+/// place of others. `bodies` are the bytes that all bodies together may have.
+pub async fn read_body(
+    State(bodies): State<Arc<Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
+    let body::Held { bytes, share } = body::read(body, &bodies).await?;
+    let response = next.run(Request::from_parts(head, Body::from(bytes))).await;
+    drop(share);
+    Ok(response)
+}
+
+/// An error that a library wrote as text becomes JSON, like every other.
+pub async fn errors_in_json(response: Response) -> Response {
+    let status = response.status();
+    let json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let detail = status.canonical_reason().unwrap_or("error");
+    let mut clean = error_response(status.as_u16(), None, detail);
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        clean.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    clean
+}
+
+/// Counts a request and its answer, and writes the line of the access log. What is logged meanwhile
+/// carries the request's id.
+pub async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let asked = Asked {
+        method: request.method().clone(),
+        route: request.extensions().get::<MatchedPath>().cloned(),
+    };
+    let id = request_id::of(&request);
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", request_id = id, route = asked.route());
+    let working = Working::new(&metrics.in_flight);
+    let response = next.run(request).instrument(span.clone()).await;
+    drop(working);
+    let (took, status) = (start.elapsed(), response.status());
+    if response.extensions().get::<Shed>().is_some() {
+        metrics.shed.inc();
+    }
+    metrics.answered(&asked, status, took);
+    tracing::info!(
+        target: "asu_api::access",
+        parent: &span,
+        method = asked.method.as_str(),
+        path,
+        status = status.as_u16(),
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "answered"
+    );
+    response
+}
+
+/// Counts a request for as long as it is worked on, however that ends: a client that hangs up takes
+/// the future with it.
+struct Working<'a>(&'a Gauge);
+
+impl<'a> Working<'a> {
+    fn new(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
