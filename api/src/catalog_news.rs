@@ -20,7 +20,7 @@ pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, change
         match hint {
             Hint::Changed { channel, payload } if channel != CATALOG_CHANNEL => {
                 if let Ok(hash) = payload.parse::<Sha256Hex>() {
-                    state.answers.forget(&hash);
+                    state.finished.forget(&hash);
                     state.cluster.watch.suspect_archived(&hash);
                 }
             }

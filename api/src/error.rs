@@ -7,7 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Seconds after which a client may try again when a dependency is away.
 const RETRY_AFTER_SECONDS: u64 = 5;
@@ -113,13 +114,25 @@ impl From<asu_core::offered::Refusal> for ApiError {
     }
 }
 
+/// Every answer that is an error, but for failed builds.
+#[derive(Serialize, ToSchema)]
+pub struct Error<'a> {
+    /// HTTP status.
+    status: u16,
+    /// One sentence.
+    detail: &'a str,
+    /// Heading, where clients show one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+}
+
 /// An error answer.
 pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Response {
-    let mut body = json!({"status": status, "detail": detail});
-    if let (Some(title), Some(object)) = (title, body.as_object_mut()) {
-        object.insert("title".to_owned(), title.into());
-    }
-    let mut response = Response::new(Body::from(body.to_string()));
+    let body = serde_json::to_vec(&Error { status, detail, title }).map_or_else(
+        |_| Body::from(r#"{"status":500,"detail":"internal error"}"#),
+        Body::from,
+    );
+    let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

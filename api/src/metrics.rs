@@ -175,7 +175,7 @@ pub struct Readings {
     /// Those of them that wait.
     pub waiting: usize,
     /// Bytes of stored answers in memory.
-    pub answer_bytes: usize,
+    pub answer_bytes: u64,
 }
 
 impl Metrics {
@@ -187,7 +187,7 @@ impl Metrics {
         self.watch_silence.set(readings.watch_silence as f64);
         self.builds.set(gauge(readings.builds));
         self.waiting.set(gauge(readings.waiting));
-        self.answer_bytes.set(gauge(readings.answer_bytes));
+        self.answer_bytes.set(i64::try_from(readings.answer_bytes).unwrap_or(i64::MAX));
         let mut text = String::new();
         // Writing to a String does not fail.
         let _ = encode(&mut text, &self.registry);

@@ -7,25 +7,24 @@ use std::sync::{
 
 use asu_core::digest::Sha256Hex;
 use asu_store::{PgStore, artifacts::ArtifactStore};
-use axum::response::Response;
 use http::HeaderMap;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    answers::{self, AnswerCache},
+    answers::{FinishedAnswers, Records},
     budgets::Budgets,
     catalog::CatalogCache,
-    cluster::{Cluster, Entry},
+    cluster::Cluster,
     config::Settings,
     counters::Counters,
     error::ApiError,
     followers::Followers,
     http::clients::{Client, Peer, Sending, Sent},
     log_text::LogEnds,
+    lookup::{FinishedBuilds, SingleFlight},
     metrics::Metrics,
-    single_flight::SingleFlight,
 };
 
 /// Shared by all handlers; clones are cheap.
@@ -44,8 +43,10 @@ pub struct Inner {
     pub cluster: Cluster,
     /// What is offered.
     pub catalog: CatalogCache,
-    /// Finished answers.
-    pub answers: AnswerCache,
+    /// Finished builds by request hash.
+    pub finished: FinishedBuilds,
+    /// Their answers.
+    pub answers: FinishedAnswers,
     /// Look-ups on their way.
     pub single_flight: SingleFlight,
     /// Places of requests that wait for something outside this process.
@@ -58,8 +59,6 @@ pub struct Inner {
     pub counters: Counters,
     /// What is measured.
     pub metrics: Metrics,
-    /// Ends of logs.
-    pub log_ends: LogEnds,
     /// Places for sending logs.
     pub log_readers: Arc<Semaphore>,
     /// Places for sending files.
@@ -95,16 +94,21 @@ impl AppState {
         artifacts: ArtifactStore,
         cluster: Cluster,
     ) -> Self {
+        let budgets = Budgets::new(settings.max_requests);
         Self(Arc::new(Inner {
             catalog: CatalogCache::new(&settings),
-            answers: AnswerCache::new(settings.answer_cache_bytes),
+            finished: FinishedBuilds::default(),
+            answers: FinishedAnswers::new(
+                settings.answer_cache_bytes,
+                Records::new(database.clone(), &budgets),
+                LogEnds::new(artifacts.clone()),
+            ),
             single_flight: SingleFlight::default(),
-            budgets: Budgets::new(settings.max_requests),
+            budgets,
             sending: Sending::default(),
             followers: Arc::default(),
             counters: Counters::default(),
             metrics: Metrics::new(),
-            log_ends: LogEnds::new(artifacts.clone()),
             log_readers: Arc::new(Semaphore::new(LOG_READERS)),
             downloads: Arc::new(Semaphore::new(
                 settings.max_requests.div_ceil(REQUESTS_PER_DOWNLOAD),
@@ -126,14 +130,6 @@ impl AppState {
     )]
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
-    }
-
-    /// The answer of a build that is not finished.
-    ///
-    /// # Errors
-    /// [`ApiError::Overload`] of one that came when too many waited, by whichever replica.
-    pub fn waiting(&self, build: &Entry) -> Result<Response, ApiError> {
-        answers::waiting(&self.cluster, self.settings.max_pending, build, self.now())
     }
 
     /// A place for sending something to the client of a request.

@@ -4,7 +4,10 @@ use axum::{extract::State, response::Response};
 use http::HeaderMap;
 
 use super::Document;
-use crate::{error::ApiError, openapi, state::AppState};
+use crate::{
+    error::{ApiError, Error},
+    state::AppState,
+};
 
 /// The newest versions
 #[utoipa::path(
@@ -14,7 +17,7 @@ use crate::{error::ApiError, openapi, state::AppState};
     responses(
         (status = 200, description = "The newest versions", body = serde_json::Value),
         (status = 304, description = "Not changed"),
-        (status = 503, description = "No catalog yet", body = openapi::Error),
+        (status = 503, description = "No catalog yet", body = Error<'_>),
     )
 )]
 pub async fn latest_get(

@@ -8,7 +8,10 @@ use axum::{
 use http::HeaderMap;
 
 use super::Document;
-use crate::{error::ApiError, openapi, state::AppState};
+use crate::{
+    error::{ApiError, Error},
+    state::AppState,
+};
 
 /// Everything that clients need to know
 #[utoipa::path(
@@ -19,8 +22,8 @@ use crate::{error::ApiError, openapi, state::AppState};
     responses(
         (status = 200, description = "Versions, branches, limits", body = serde_json::Value),
         (status = 304, description = "Not changed"),
-        (status = 400, description = "No such distribution", body = openapi::Error),
-        (status = 503, description = "No catalog yet", body = openapi::Error),
+        (status = 400, description = "No such distribution", body = Error<'_>),
+        (status = 503, description = "No catalog yet", body = Error<'_>),
     )
 )]
 pub async fn overview_get(

@@ -21,9 +21,8 @@ use jiff::{Timestamp, fmt::rfc2822};
 use super::range::{Wanted, wanted};
 use crate::{
     catalog::etag_matches,
-    error::{ApiError, error_response},
+    error::{ApiError, Error, error_response},
     http::clients::{Peer, Sent},
-    openapi,
     state::AppState,
 };
 
@@ -45,9 +44,9 @@ const PRIVATE: &str = "private, no-store";
         (status = 200, description = "The file", body = [u8], content_type = "application/octet-stream"),
         (status = 206, description = "The bytes of `Range`", body = [u8], content_type = "application/octet-stream"),
         (status = 304, description = "`If-None-Match` names this file"),
-        (status = 404, description = "No such file", body = openapi::Error),
-        (status = 416, description = "The file has no such bytes", body = openapi::Error),
-        (status = 503, description = "A dependency is away or too many files are being sent, see `Retry-After`", body = openapi::Error),
+        (status = 404, description = "No such file", body = Error<'_>),
+        (status = 416, description = "The file has no such bytes", body = Error<'_>),
+        (status = 503, description = "A dependency is away or too many files are being sent, see `Retry-After`", body = Error<'_>),
     )
 )]
 pub async fn file_get(

@@ -6,11 +6,10 @@ use axum::{
     response::Response,
 };
 
+use super::{answers, respond::respond};
 use crate::{
-    error::ApiError,
-    found::Found,
-    lookup::look_up,
-    openapi,
+    error::{ApiError, Error},
+    lookup::{Found, Known, look_up, within_bound},
     state::{AppState, parse_hash},
 };
 
@@ -23,12 +22,12 @@ use crate::{
     tag = "build",
     params(("request_hash" = String, Path, description = "From the answer to the request")),
     responses(
-        (status = 200, description = "The image is there", body = openapi::Finished),
-        (status = 202, description = "The build waits or runs", body = openapi::Pending),
-        (status = 404, description = "No such request, or its time is over", body = openapi::Error),
-        (status = 500, description = "The build failed", body = openapi::Failed),
-        (status = 503, description = "A dependency is away, see `Retry-After`", body = openapi::Error),
-        (status = 529, description = "Too many builds waited when it came", body = openapi::Error),
+        (status = 200, description = "The image is there", body = answers::Finished<'_>),
+        (status = 202, description = "The build waits or runs", body = answers::Waiting<'_>),
+        (status = 404, description = "No such request, or its time is over", body = Error<'_>),
+        (status = 500, description = "The build failed", body = answers::Failed<'_>),
+        (status = 503, description = "A dependency is away, see `Retry-After`", body = Error<'_>),
+        (status = 529, description = "Too many builds waited when it came", body = Error<'_>),
     )
 )]
 pub async fn build_get(
@@ -37,8 +36,11 @@ pub async fn build_get(
 ) -> Result<Response, ApiError> {
     let hash = parse_hash(&hash)?;
     match look_up(&state, &hash, Ask::Look).await? {
-        Found::Stored(stored) => Ok(stored.response()),
-        Found::Alive(entry) => state.waiting(&entry),
+        Found::Finished(build) => respond(&state, &Known::Finished(build)).await,
+        Found::Alive(entry) => {
+            within_bound(&state, &entry)?;
+            respond(&state, &Known::Alive(entry)).await
+        }
         Found::Nothing(_) => Err(ApiError::UnknownHash),
     }
 }

@@ -14,10 +14,9 @@ use http::{HeaderMap, header};
 
 use crate::{
     budgets::Budget,
-    error::ApiError,
+    error::{ApiError, Error},
     http::clients::Peer,
     log_text::LogText,
-    openapi,
     state::{AppState, parse_hash},
 };
 
@@ -35,8 +34,8 @@ const NO_LOG: ApiError = ApiError::NotFound("this build has no log");
     params(("request_hash" = String, Path, description = "From the answer to the request")),
     responses(
         (status = 200, description = "The log", body = String, content_type = "text/plain"),
-        (status = 404, description = "No such request, or no log yet", body = openapi::Error),
-        (status = 503, description = "A dependency is away, see `Retry-After`", body = openapi::Error),
+        (status = 404, description = "No such request, or no log yet", body = Error<'_>),
+        (status = 503, description = "A dependency is away, see `Retry-After`", body = Error<'_>),
     )
 )]
 pub async fn log_get(

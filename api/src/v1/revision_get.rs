@@ -9,7 +9,11 @@ use axum::{
 use http::header;
 use serde_json::json;
 
-use crate::{catalog, error::ApiError, openapi, state::AppState};
+use crate::{
+    catalog,
+    error::{ApiError, Error},
+    state::AppState,
+};
 
 /// Revision of a target
 #[utoipa::path(
@@ -24,8 +28,8 @@ use crate::{catalog, error::ApiError, openapi, state::AppState};
     ),
     responses(
         (status = 200, description = "The revision", body = serde_json::Value),
-        (status = 400, description = "No such version", body = openapi::Error),
-        (status = 404, description = "No such target", body = openapi::Error),
+        (status = 400, description = "No such version", body = Error<'_>),
+        (status = 404, description = "No such target", body = Error<'_>),
     )
 )]
 pub async fn revision_get(

@@ -151,7 +151,7 @@ async fn a_private_image_is_never_kept_by_proxies_and_its_script_is_a_placeholde
     world.archive_with("uid-1", &hash, samples::success(), |it| it.facts.request = private).await;
     let answer = api.state(&hash).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.json["request"]["defaults"], asu_api::answers::PLACEHOLDER);
+    assert_eq!(answer.json["request"]["defaults"], asu_api::v1::answers::PLACEHOLDER);
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(file(&api, &[]).await.header("cache-control"), "private, no-store");
     let known = file(&api, &[("if-none-match", "*")]).await;

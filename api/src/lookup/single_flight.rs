@@ -1,5 +1,8 @@
-//! Look-ups that equal requests share, so that a thousand clients who ask for the same at once cost
-//! the database one query.
+//! Single flight: equal look-ups at a time share one, so that a thousand clients who ask for the same
+//! cost the database one query.
+//!
+//! Not a cache like moka's, which keeps what it computed: a look-up is true only for those who asked
+//! before it began, and how long its result holds is decided elsewhere.
 
 use std::{
     collections::HashMap,
@@ -12,7 +15,8 @@ use futures::{
     future::{BoxFuture, Shared, WeakShared},
 };
 
-use crate::{error::ApiError, found::Found};
+use super::Found;
+use crate::error::ApiError;
 
 type Outcome = Result<Found, ApiError>;
 type Flight = BoxFuture<'static, Outcome>;
@@ -45,8 +49,8 @@ impl SingleFlight {
                 begun
             })
         };
-        let mut waiting = Waiting { single_flight: self, key, shared: Some(shared) };
-        match &mut waiting.shared {
+        let mut member = Member { single_flight: self, key, shared: Some(shared) };
+        match &mut member.shared {
             Some(shared) => shared.await,
             None => Err(ApiError::Internal),
         }
@@ -57,14 +61,14 @@ impl SingleFlight {
     }
 }
 
-/// Takes the look-up away with the last who waits for it.
-struct Waiting<'a> {
+/// One who waits for a look-up. The last one to go ends it.
+struct Member<'a> {
     single_flight: &'a SingleFlight,
     key: Key,
     shared: Option<Shared<Flight>>,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Member<'_> {
     fn drop(&mut self) {
         let mut running = self.single_flight.lock();
         drop(self.shared.take());

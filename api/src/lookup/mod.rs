@@ -1,5 +1,10 @@
 //! What is known of a request hash: first what is in memory, then history, and before a final "no"
-//! the API server itself.
+//! the API server itself. It gives values of the domain; what clients are told of them is up to the
+//! module of each dialect.
+
+mod finished;
+mod found;
+mod single_flight;
 
 use std::sync::Arc;
 
@@ -15,16 +20,13 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::{
-    answers::{self, FinishedAnswer},
-    budgets::Budget,
-    cluster::Entry,
-    error::ApiError,
-    found::Found,
-    state::AppState,
-};
+use crate::{budgets::Budget, cluster::Entry, error::ApiError, state::AppState};
 
-/// Looks a hash up for a client that wants `ask`. Who asks for the same at once shares the look.
+pub use finished::FinishedBuilds;
+pub use found::{FinishedBuild, Found, Known};
+pub use single_flight::SingleFlight;
+
+/// Looks a hash up for a client that wants `ask`. Equal look-ups at a time share one.
 ///
 /// # Errors
 /// When a dependency that has to be asked is away: never a wrong "no".
@@ -46,7 +48,7 @@ pub async fn look_up(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fou
     state.single_flight.join(hash, ask, look).await
 }
 
-/// The same by oneself: sees what happened since others began to look.
+/// The same without sharing: sees what happened since others began to look.
 ///
 /// # Errors
 /// As [`look_up`].
@@ -62,13 +64,13 @@ pub async fn look_up_again(
 }
 
 fn in_memory(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Option<Found> {
-    let stored = || state.answers.get(hash, ask, state.now());
+    let finished = || state.finished.get(hash, ask, state.now());
     match state.cluster.watch.get(hash).filter(|entry| !entry.archived) {
         Some(entry) if entry.maybe_archived => {
-            stored().filter(|stored| stored.uid == entry.uid).map(Found::Stored)
+            finished().filter(|build| build.uid == entry.uid).map(Found::Finished)
         }
         Some(entry) => Some(Found::Alive(entry)),
-        None => stored().map(Found::Stored),
+        None => finished().map(Found::Finished),
     }
 }
 
@@ -79,13 +81,13 @@ async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fo
         return Ok(ended_or_alive(state, entry, ask, now).await);
     }
     match in_history(state, hash, ask, now).await? {
-        Some(History { stored, counts: true, .. }) => Ok(Found::Stored(stored)),
-        Some(History { stored, keep_until, .. }) => {
+        Some(History { build, counts: true, .. }) => Ok(Found::Finished(build)),
+        Some(History { build, keep_until, .. }) => {
             if let Some(newer) = newer(state, hash).await? {
                 return Ok(Found::Alive(Arc::new(newer)));
             }
-            state.answers.put_stale(hash.clone(), stored.clone(), keep_until, now);
-            Ok(Found::Stored(stored))
+            state.finished.put_stale(&build, keep_until, now);
+            Ok(Found::Finished(build))
         }
         None if matches!(ask, Ask::Build(_)) => Ok(Found::Nothing(object)),
         None => match state.cluster.read(hash).await? {
@@ -98,12 +100,12 @@ async fn look_further(state: &AppState, hash: &Sha256Hex, ask: Ask) -> Result<Fo
             // Archived after history was read: once more.
             Some(_) => Ok(in_history(state, hash, ask, state.now())
                 .await?
-                .map_or(Found::Nothing(None), |found| Found::Stored(found.stored))),
+                .map_or(Found::Nothing(None), |found| Found::Finished(found.build))),
         },
     }
 }
 
-/// Notes that nothing is known of a hash, unless somebody told of a build meanwhile.
+/// Notes that nothing is known of a hash, unless the watch showed a build of it meanwhile.
 fn note_unknown(state: &AppState, hash: &Sha256Hex, began: Instant) {
     let watch = &state.cluster.watch;
     watch.unknown.note(hash, began);
@@ -112,20 +114,31 @@ fn note_unknown(state: &AppState, hash: &Sha256Hex, began: Instant) {
     }
 }
 
-/// For whoever asks for a build that was turned away. There may be room by now.
+/// A build waits within the bound on waiting builds, which holds over all replicas.
+///
+/// # Errors
+/// [`ApiError::Overload`] of a build that came when too many waited, through whichever replica.
+pub fn within_bound(state: &AppState, entry: &Entry) -> Result<(), ApiError> {
+    match state.cluster.watch.beyond(entry, state.settings.max_pending) {
+        Some(earlier) if !entry.admitted => Err(ApiError::Overload(earlier)),
+        _ => Ok(()),
+    }
+}
+
+/// The answer of a build that was turned away. There may be room by now.
 fn overload(state: &AppState) -> ApiError {
     let least = state.settings.max_pending.saturating_add(1);
     ApiError::Overload(state.cluster.watch.waiting().max(least))
 }
 
-/// Somebody said that a build of this hash was archived, and the watch does not show it: history
-/// decides, if it has this very build. What it says of others is older.
+/// The database notified of an archived build of this hash, and the watch does not show it yet: history
+/// decides, if it has this very build. What it has of others is older.
 async fn ended_or_alive(state: &AppState, entry: &Arc<Entry>, ask: Ask, now: Timestamp) -> Found {
     if entry.maybe_archived
         && let Ok(Some(found)) = in_history(state, &entry.hash, ask, now).await
-        && found.stored.uid == entry.uid
+        && found.build.uid == entry.uid
     {
-        return Found::Stored(found.stored);
+        return Found::Finished(found.build);
     }
     Found::Alive(entry.clone())
 }
@@ -141,13 +154,13 @@ async fn newer(state: &AppState, hash: &Sha256Hex) -> Result<Option<Entry>, ApiE
 }
 
 struct History {
-    stored: Arc<FinishedAnswer>,
-    /// Whether it is given again without another look.
+    build: FinishedBuild,
+    /// Whether it answers the next request too, without another query.
     counts: bool,
     keep_until: Timestamp,
 }
 
-/// The answer of the newest archived build, if it has one.
+/// The newest archived build, if it answers.
 async fn in_history(
     state: &AppState,
     hash: &Sha256Hex,
@@ -165,12 +178,11 @@ async fn in_history(
         }
         Answer::Create | Answer::NotFound | Answer::Wait => return Ok(None),
     }
-    let counts = ended.counts(now);
-    let stored = Arc::new(answers::stored(&state.log_ends, &record).await);
+    let (counts, build) = (ended.counts(now), FinishedBuild::of(record));
     if counts {
-        state.answers.put(hash.clone(), stored.clone(), ended.fresh_until, now);
+        state.finished.put(&build, ended.fresh_until, now);
     }
-    Ok(Some(History { stored, counts, keep_until: ended.keep_until }))
+    Ok(Some(History { build, counts, keep_until: ended.keep_until }))
 }
 
 /// The kept failure of this order of the packages, when another order failed since.
@@ -181,14 +193,15 @@ async fn failed_before(
     now: Timestamp,
 ) -> Result<Option<History>, ApiError> {
     let failures = state.database.newest_failures(hash).await?;
-    let kept = failures.iter().find(|record| {
+    let kept = failures.into_iter().find(|record| {
         let ended = ended(record);
         ended.counts(now) && ended.fits(ask)
     });
-    let Some(record) = kept else { return Ok(None) };
-    // Not into memory, which holds one answer of a hash: the newest, for those who look.
-    let stored = Arc::new(answers::stored(&state.log_ends, record).await);
-    Ok(Some(History { stored, counts: true, keep_until: record.facts.keep_until }))
+    // Not noted in memory, which holds one build of a hash: the newest, for GET.
+    Ok(kept.map(|record| {
+        let keep_until = record.facts.keep_until;
+        History { build: FinishedBuild::of(record), counts: true, keep_until }
+    }))
 }
 
 fn ended(record: &BuildRecord) -> EndedBuild {

@@ -1,0 +1,55 @@
+//! What a look-up finds, in values that no kind of client decides.
+
+use std::sync::Arc;
+
+use asu_core::{answer::Order, digest::Sha256Hex};
+use asu_store::model::BuildRecord;
+
+use crate::cluster::Entry;
+
+/// What is known of a request hash.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// A build that is over: an image or a failure.
+    Finished(FinishedBuild),
+    /// A build that waits or runs.
+    Alive(Arc<Entry>),
+    /// Nothing that counts. An archived object of that name may be in the way of a new one.
+    Nothing(Option<Arc<Entry>>),
+}
+
+/// An archived build that answers a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinishedBuild {
+    /// Hash of its request.
+    pub hash: Sha256Hex,
+    /// uid of its object. Its record never changes in what clients are told.
+    pub uid: String,
+    /// Of a failure that another order of the packages may not meet: the order that failed.
+    pub order: Option<Order>,
+    /// Its record, when it was just read. Otherwise it is read when it is needed.
+    pub record: Option<Arc<BuildRecord>>,
+}
+
+impl FinishedBuild {
+    /// That of a record.
+    pub fn of(record: BuildRecord) -> Self {
+        let facts = &record.facts;
+        let failure = facts.ending.failure();
+        Self {
+            hash: facts.request_hash.clone(),
+            uid: facts.uid.clone(),
+            order: failure.and_then(|failure| Order::failed(failure.reason, &facts.request)),
+            record: Some(Arc::new(record)),
+        }
+    }
+}
+
+/// What a client that asked for an image is told about.
+#[derive(Clone, Debug)]
+pub enum Known {
+    /// A build that is over: an image or a failure.
+    Finished(FinishedBuild),
+    /// A build that waits or runs.
+    Alive(Arc<Entry>),
+}

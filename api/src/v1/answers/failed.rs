@@ -1,0 +1,62 @@
+//! 500: a stored failure, with the ends of what its build printed.
+
+use asu_core::failure::Failure;
+use asu_store::model::BuildRecord;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{iso, request::RequestInAnswer};
+use crate::log_text::LogEnds;
+
+/// Maximum number of bytes of each stream in an answer: enough for what make prints about an error.
+const STREAM: usize = 32 * 1024;
+
+/// A failed build.
+#[derive(Serialize, ToSchema)]
+pub struct Failed<'a> {
+    /// 500.
+    status: u16,
+    /// One sentence.
+    detail: String,
+    /// Word of a closed set.
+    reason: &'static str,
+    /// `failed`.
+    imagebuilder_status: &'static str,
+    /// Names the request.
+    request_hash: &'a str,
+    /// When it was asked for.
+    enqueued_at: String,
+    /// The request in canonical form.
+    request: RequestInAnswer<'a>,
+    /// End of what the build printed on standard output.
+    stdout: String,
+    /// End of what the build printed on standard error.
+    stderr: String,
+}
+
+pub(super) async fn body<'a>(
+    logs: &LogEnds,
+    record: &'a BuildRecord,
+    failure: &Failure,
+) -> Failed<'a> {
+    let facts = &record.facts;
+    // Without its log a failure still says what it was.
+    let (stdout, stderr) = match logs.of(record, STREAM).await {
+        Ok(ends) => ends,
+        Err(error) => {
+            tracing::warn!(uid = facts.uid, %error, "a failure is answered without its log");
+            <(String, String)>::default()
+        }
+    };
+    Failed {
+        status: 500,
+        detail: format!("Error: {}", failure.detail),
+        reason: failure.reason.as_str(),
+        imagebuilder_status: "failed",
+        request_hash: facts.request_hash.as_str(),
+        enqueued_at: iso(facts.times.created),
+        request: RequestInAnswer::from(&facts.request),
+        stdout,
+        stderr,
+    }
+}

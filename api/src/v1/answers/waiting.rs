@@ -1,0 +1,77 @@
+//! 202: a build that waits or runs.
+
+use axum::response::Response;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{iso, json, respond};
+use crate::{cluster::Entry, error::ApiError};
+
+/// A build that waits or runs.
+#[derive(Serialize, ToSchema)]
+pub struct Waiting<'a> {
+    /// 202.
+    status: u16,
+    /// `queued` or `started`.
+    detail: &'static str,
+    /// Builds before it, while it is queued. Absent afterwards: LuCI would show a position in the queue
+    /// during the build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_position: Option<usize>,
+    /// Stage, once it is started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imagebuilder_status: Option<&'static str>,
+    /// When it was asked for.
+    enqueued_at: String,
+    /// Names the request from now on.
+    request_hash: &'a str,
+}
+
+impl<'a> Waiting<'a> {
+    fn of(entry: &'a Entry, position: usize) -> Self {
+        Self {
+            status: 202,
+            detail: if entry.admitted { "started" } else { "queued" },
+            queue_position: (!entry.admitted).then_some(position),
+            imagebuilder_status: entry.admitted.then(|| entry.stage.as_str()),
+            enqueued_at: iso(entry.created),
+            request_hash: entry.hash.as_str(),
+        }
+    }
+}
+
+/// The answer of a build that is not finished, with its position in the queue while it waits.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn waiting(entry: &Entry, position: usize) -> Result<Response, ApiError> {
+    let (stage, position) =
+        if entry.admitted { (entry.stage.as_str(), 0) } else { ("queued", position) };
+    Ok(respond(StatusCode::ACCEPTED, stage, position, json(&Waiting::of(entry, position))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use asu_core::stage::Stage;
+
+    use super::*;
+    use crate::cluster::entry::tests::entry;
+
+    #[test]
+    fn only_a_queued_build_has_a_position_and_only_a_started_one_a_stage() {
+        let queued = entry("a", 0);
+        let started = Entry { stage: Stage::BuildingImage, admitted: true, ..entry("a", 0) };
+        let queued_body = serde_json::to_value(Waiting::of(&queued, 3)).unwrap();
+        let started_body = serde_json::to_value(Waiting::of(&started, 3)).unwrap();
+        assert_eq!(started_body.get("queue_position"), None);
+        assert_eq!(started_body["imagebuilder_status"], "building_image");
+        assert_eq!(queued_body["queue_position"], 3);
+        assert_eq!(queued_body.get("imagebuilder_status"), None);
+        for body in [started_body, queued_body] {
+            assert_eq!(body["status"], 202);
+            assert_eq!(body["request_hash"], queued.hash.as_str());
+            assert_eq!(body["enqueued_at"], "1970-01-01T00:00:00.000000Z");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! From what is known of a request to an answer of `/api/v1`.
+
+use axum::response::Response;
+
+use super::answers;
+use crate::{answers::Dialect, error::ApiError, lookup::Known, state::AppState};
+
+/// The answer about a build.
+///
+/// # Errors
+/// When the record of a finished build has to be read and the database is away.
+pub async fn respond(state: &AppState, known: &Known) -> Result<Response, ApiError> {
+    match known {
+        Known::Finished(build) => {
+            let answer = state.answers.of(build, Dialect::V1).await?;
+            Ok(answers::finished_response(&answer))
+        }
+        Known::Alive(entry) if entry.admitted => answers::waiting(entry, 0),
+        Known::Alive(entry) => {
+            answers::waiting(entry, state.cluster.watch.place(entry, state.now()))
+        }
+    }
+}
