@@ -46,7 +46,11 @@ async fn reload(state: &AppState) {
         state.database.load().await.map(Some)
     };
     match loaded.await {
-        Ok(Some(catalog)) => state.catalog.replace(catalog),
+        Ok(Some(catalog)) => {
+            if let Err(error) = state.catalog.replace(catalog) {
+                tracing::error!(%error, "cannot use the catalog; the last one stays");
+            }
+        }
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "cannot read the catalog; the last one stays"),
     }

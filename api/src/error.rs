@@ -128,10 +128,8 @@ pub struct Error<'a> {
 
 /// An error answer.
 pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Response {
-    let body = serde_json::to_vec(&Error { status, detail, title }).map_or_else(
-        |_| Body::from(r#"{"status":500,"detail":"internal error"}"#),
-        Body::from,
-    );
+    let body = serde_json::to_vec(&Error { status, detail, title })
+        .map_or_else(|_| Body::from(r#"{"status":500,"detail":"internal error"}"#), Body::from);
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

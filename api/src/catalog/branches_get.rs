@@ -15,7 +15,7 @@ use crate::{
     path = "/json/v1/branches.json",
     tag = "catalog",
     responses(
-        (status = 200, description = "The branches, newest first", body = serde_json::Value),
+        (status = 200, description = "The branches, newest first", body = Vec<super::schema::BranchDocument<'_>>),
         (status = 304, description = "Not changed"),
         (status = 503, description = "No catalog yet", body = Error<'_>),
     )

@@ -1,6 +1,16 @@
-use asu_core::catalog::Offer;
+use asu_core::catalog::{Branch, Offer, PackageChange, Version};
+use serde_json::{Value, json};
 
 use super::*;
+use crate::catalog::schema;
+
+fn overview(distribution: &Distribution, contact: &str) -> Value {
+    serde_json::to_value(Overview::of(distribution, contact)).unwrap()
+}
+
+fn branches(distribution: &Distribution) -> Value {
+    serde_json::to_value(schema::branches(distribution)).unwrap()
+}
 
 fn change(source: &str, revision: u32) -> PackageChange {
     PackageChange { source: source.into(), target: None, revision, mandatory: false }
@@ -50,7 +60,7 @@ fn distribution() -> Distribution {
 
 #[test]
 fn the_overview_has_every_key_that_a_client_insists_on() {
-    let overview = overview(&distribution(), &Server { contact: "me@example.org" });
+    let overview = overview(&distribution(), "me@example.org");
     assert_eq!(overview["latest"], json!(["24.10.1"]));
     assert_eq!(overview["upstream_url"], "https://downloads.example.org");
     assert_eq!(overview["server"]["max_custom_rootfs_size_mb"], 1024);
@@ -88,7 +98,7 @@ fn targets_are_those_of_the_newest_version_that_has_any() {
 
 #[test]
 fn who_has_a_document_already_gets_304_without_a_body() {
-    let document = JsonDocument::of(&json!({}));
+    let document = JsonDocument::of(&json!({})).unwrap();
     let mut asked = HeaderMap::new();
     let fresh = document.cached(&asked);
     assert_eq!(fresh.status(), 200);

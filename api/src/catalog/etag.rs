@@ -1,38 +1,44 @@
-//! Entity tags of conditional requests.
+//! Entity tags of conditional requests (RFC 9110 §8.8.3, §13.1.2).
 
-use http::{HeaderMap, header};
+use asu_core::digest::Sha256Hex;
+use headers::{ETag, HeaderMapExt as _, IfNoneMatch};
+use http::HeaderMap;
 
-/// Whether `If-None-Match` names this tag (with its quotes) or any. Weak tags compare by their
-/// text, as RFC 9110 §13.1.2 says for this header.
-pub fn matches(headers: &HeaderMap, etag: &str) -> bool {
-    headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+use crate::error::ApiError;
+
+/// The strong tag of content with this digest.
+///
+/// # Errors
+/// Never: digits are a tag.
+pub fn entity_tag(digest: &Sha256Hex) -> Result<ETag, ApiError> {
+    format!("\"{digest}\"").parse().map_err(|_| ApiError::Internal)
+}
+
+/// Whether a client says in `If-None-Match` that it has the content of this tag.
+pub fn is_known(headers: &HeaderMap, etag: &ETag) -> bool {
+    headers.typed_get::<IfNoneMatch>().is_some_and(|condition| !condition.precondition_passes(etag))
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderValue, header};
 
     use super::*;
 
     #[test]
     fn a_tag_matches_itself_weak_or_in_a_list_and_the_star() {
+        let etag = "\"a\"".parse().unwrap();
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
             headers
         };
         for good in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
-            assert!(matches(&with(good), "\"a\""), "{good}");
+            assert!(is_known(&with(good), &etag), "{good}");
         }
         for bad in ["\"b\"", "a", "\"ab\"", ""] {
-            assert!(!matches(&with(bad), "\"a\""), "{bad}");
+            assert!(!is_known(&with(bad), &etag), "{bad}");
         }
-        assert!(!matches(&HeaderMap::new(), "\"a\""));
+        assert!(!is_known(&HeaderMap::new(), &etag));
     }
 }

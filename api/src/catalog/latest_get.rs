@@ -15,7 +15,7 @@ use crate::{
     path = "/json/v1/latest.json",
     tag = "catalog",
     responses(
-        (status = 200, description = "The newest versions", body = serde_json::Value),
+        (status = 200, description = "The newest versions", body = super::schema::Latest<'_>),
         (status = 304, description = "Not changed"),
         (status = 503, description = "No catalog yet", body = Error<'_>),
     )

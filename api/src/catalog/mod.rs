@@ -5,22 +5,21 @@ pub mod documents;
 mod etag;
 pub mod latest_get;
 pub mod overview_get;
+pub mod schema;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
+use arc_swap::ArcSwapOption;
 use asu_core::catalog::Distribution;
 
 pub use documents::Document;
-pub use etag::matches as etag_matches;
+pub use etag::{entity_tag, is_known};
 
 use crate::{
     config::Settings,
     error::{ApiError, CATALOG},
 };
-use documents::{Documents, Server};
+use documents::Documents;
 
 /// Query of requests about one distribution.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -82,7 +81,7 @@ impl Snapshot {
 pub struct CatalogCache {
     default: String,
     contact: String,
-    current: RwLock<Option<Arc<Snapshot>>>,
+    current: ArcSwapOption<Snapshot>,
 }
 
 impl CatalogCache {
@@ -91,7 +90,7 @@ impl CatalogCache {
         Self {
             default: settings.default_distribution.clone(),
             contact: settings.contact.clone(),
-            current: RwLock::default(),
+            current: ArcSwapOption::empty(),
         }
     }
 
@@ -102,7 +101,7 @@ impl CatalogCache {
 
     /// Revision in memory.
     pub fn revision(&self) -> Option<i64> {
-        self.snapshot().map(|snapshot| snapshot.revision)
+        self.current.load().as_ref().map(|snapshot| snapshot.revision)
     }
 
     /// What is offered at this moment.
@@ -110,30 +109,29 @@ impl CatalogCache {
     /// # Errors
     /// Before the first load.
     pub fn current(&self) -> Result<Arc<Snapshot>, ApiError> {
-        self.snapshot().ok_or(ApiError::Away(CATALOG))
-    }
-
-    fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.load_full().ok_or(ApiError::Away(CATALOG))
     }
 
     /// Takes over what the database holds.
-    pub fn replace(&self, catalog: asu_store::model::Catalog) {
-        let server = Server { contact: &self.contact };
+    ///
+    /// # Errors
+    /// When a document cannot be written as JSON; then what was there before stays.
+    pub fn replace(&self, catalog: asu_store::model::Catalog) -> Result<(), ApiError> {
         let distributions = catalog.distributions.into_iter().map(|distribution| {
-            let documents = Documents::of(&distribution, &server);
-            (distribution.name.clone(), (distribution, documents))
+            let documents = Documents::of(&distribution, &self.contact)?;
+            Ok((distribution.name.clone(), (distribution, documents)))
         });
         let snapshot = Snapshot {
             revision: catalog.revision,
             default: self.default.clone(),
-            distributions: distributions.collect(),
+            distributions: distributions.collect::<Result<_, ApiError>>()?,
         };
         tracing::info!(
             revision = snapshot.revision,
             distributions = snapshot.distributions.len(),
             "took over the catalog"
         );
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(snapshot));
+        self.current.store(Some(Arc::new(snapshot)));
+        Ok(())
     }
 }

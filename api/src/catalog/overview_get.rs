@@ -20,7 +20,7 @@ use crate::{
     tag = "catalog",
     params(("distro" = Option<String>, Query, description = "Name of the distribution, as in a request")),
     responses(
-        (status = 200, description = "Versions, branches, limits", body = serde_json::Value),
+        (status = 200, description = "Versions, branches, limits", body = super::schema::Overview<'_>),
         (status = 304, description = "Not changed"),
         (status = 400, description = "No such distribution", body = Error<'_>),
         (status = 503, description = "No catalog yet", body = Error<'_>),
@@ -41,7 +41,7 @@ pub async fn overview_get(
     path = "/api/v1/overview",
     tag = "catalog",
     params(("distro" = Option<String>, Query, description = "Name of the distribution, as in a request")),
-    responses((status = 200, description = "As /json/v1/overview.json", body = serde_json::Value))
+    responses((status = 200, description = "As /json/v1/overview.json", body = super::schema::Overview<'_>))
 )]
 pub async fn overview_v1(
     State(state): State<AppState>,
@@ -57,7 +57,7 @@ pub async fn overview_v1(
     path = "/api/overview",
     tag = "catalog",
     params(("distro" = Option<String>, Query, description = "Name of the distribution, as in a request")),
-    responses((status = 200, description = "As /json/v1/overview.json", body = serde_json::Value))
+    responses((status = 200, description = "As /json/v1/overview.json", body = super::schema::Overview<'_>))
 )]
 pub async fn overview_old(
     state: State<AppState>,
@@ -72,7 +72,7 @@ pub async fn overview_old(
     path = "/overview",
     tag = "catalog",
     params(("distro" = Option<String>, Query, description = "Name of the distribution, as in a request")),
-    responses((status = 200, description = "As /json/v1/overview.json", body = serde_json::Value))
+    responses((status = 200, description = "As /json/v1/overview.json", body = super::schema::Overview<'_>))
 )]
 pub async fn overview_oldest(
     state: State<AppState>,

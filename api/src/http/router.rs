@@ -60,16 +60,13 @@ fn without_body() -> OpenApiRouter<AppState> {
         .routes(routes!(root::root_get))
 }
 
-fn described(routes: OpenApiRouter<AppState>) -> (Router<AppState>, OpenApi) {
-    let document = OpenApiRouter::with_openapi(openapi::Document::openapi());
-    let (router, mut document) = document.merge(routes).split_for_parts();
-    openapi_headers::add(&mut document);
-    (router, document)
-}
-
 /// The OpenAPI document.
 pub fn document() -> OpenApi {
-    described(with_body().merge(without_body()).merge(files())).1
+    let mut routes = with_body().merge(without_body()).merge(files());
+    let mut document = openapi::Document::openapi();
+    document.merge(routes.to_openapi());
+    openapi_headers::add(&mut document);
+    document
 }
 
 /// Every route, with everything around it.

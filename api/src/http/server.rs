@@ -48,12 +48,12 @@ pub struct Serving {
 
 /// Serves until `stop`; then accepts nothing more and lets what runs come to its end.
 pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(serving.connections));
-    let pace = pace(serving.min_rate);
+    let limit = Arc::new(Semaphore::new(serving.connections));
+    let slowest = pace(serving.min_rate);
     let running = TaskTracker::new();
     loop {
         let next = async {
-            let place = places.clone().acquire_owned().await;
+            let place = limit.clone().acquire_owned().await;
             (listener.accept().await, place)
         };
         let (accepted, place) = tokio::select! {
@@ -63,7 +63,7 @@ pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationTo
         match accepted {
             Ok((socket, peer)) => {
                 let router = serving.router.clone();
-                let connection = connection((socket, Peer(peer)), router, stop.clone(), pace);
+                let connection = connection((socket, Peer(peer)), router, stop.clone(), slowest);
                 running.spawn(async move {
                     connection.await;
                     drop(place);

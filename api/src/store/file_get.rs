@@ -1,6 +1,6 @@
 //! `GET|HEAD /store/{bin_dir}/{file}`: a file of a finished build.
 
-use std::ops::Range;
+use std::{ops::Range, time::SystemTime};
 
 use asu_core::{digest::Sha256Hex, result::is_plain_file_name};
 use asu_store::{
@@ -15,12 +15,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::StreamExt as _;
+use headers::{ContentLength, ContentRange, ETag, HeaderMapExt as _, LastModified};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use jiff::{Timestamp, fmt::rfc2822};
+use jiff::Timestamp;
 
 use super::range::{Wanted, wanted};
 use crate::{
-    catalog::etag_matches,
+    catalog::{entity_tag, is_known},
     error::{ApiError, Error, error_response},
     http::clients::{Peer, Sent},
     state::AppState,
@@ -61,15 +62,15 @@ pub async fn file_get(
         return Err(NOT_FOUND);
     }
     let row = state.database.artifact(&build_key, &file).await?.ok_or(NOT_FOUND)?;
-    let facts = Facts::of(&row, state.now());
+    let facts = Facts::of(&row, state.now())?;
     let peer = peer.map(|Extension(peer)| peer);
-    if etag_matches(&headers, &facts.etag) {
-        return Ok(facts.dress(StatusCode::NOT_MODIFIED.into_response()));
+    if is_known(&headers, &facts.etag) {
+        return Ok(facts.described(StatusCode::NOT_MODIFIED.into_response()));
     }
     if method == Method::HEAD {
         return Ok(facts.with_length(Response::new(Body::empty()), row.size));
     }
-    match wanted(&headers, row.size, &facts.etag, &facts.modified) {
+    match wanted(&headers, row.size, &facts.etag, facts.modified) {
         Wanted::Unsatisfiable => Ok(unsatisfiable(row.size)),
         Wanted::Whole => {
             let sent = state.send_to(peer, &headers)?;
@@ -79,12 +80,13 @@ pub async fn file_get(
         }
         Wanted::Part(part) => {
             let length = part.end.saturating_sub(part.start);
-            let told = format!("bytes {}-{}/{}", part.start, part.end.saturating_sub(1), row.size);
+            let range =
+                ContentRange::bytes(part.clone(), row.size).map_err(|_| ApiError::Internal)?;
             let sent = state.send_to(peer, &headers)?;
             let mut response = Response::new(open(&state, &row, part, sent).await?);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             state.counters.add(CounterKind::Served, Some(&row.request_hash), state.now());
-            set(&mut response, header::CONTENT_RANGE, &told);
+            response.headers_mut().typed_insert(range);
             Ok(facts.with_length(response, length))
         }
     }
@@ -113,7 +115,7 @@ async fn open(
 
 fn unsatisfiable(size: u64) -> Response {
     let mut response = error_response(416, None, "the file has no such bytes");
-    set(&mut response, header::CONTENT_RANGE, &format!("bytes */{size}"));
+    response.headers_mut().typed_insert(ContentRange::unsatisfied_bytes(size));
     response
 }
 
@@ -126,38 +128,37 @@ fn public(keep_until: Timestamp, now: Timestamp) -> String {
 
 /// What the headers of a file say.
 struct Facts {
-    etag: String,
-    modified: String,
+    etag: ETag,
+    modified: LastModified,
     disposition: String,
     cache: String,
 }
 
 impl Facts {
-    fn of(row: &ArtifactRecord, now: Timestamp) -> Self {
-        Self {
-            etag: format!("\"{}\"", row.sha256),
-            modified: rfc2822::DateTimePrinter::new()
-                .timestamp_to_rfc9110_string(&row.finished_at)
-                .unwrap_or_default(),
+    fn of(row: &ArtifactRecord, now: Timestamp) -> Result<Self, ApiError> {
+        Ok(Self {
+            etag: entity_tag(&row.sha256)?,
+            modified: LastModified::from(SystemTime::from(row.finished_at)),
             disposition: format!("attachment; filename=\"{}\"", row.name),
             cache: if row.private { PRIVATE.to_owned() } else { public(row.keep_until, now) },
-        }
+        })
     }
 
-    fn dress(&self, mut response: Response) -> Response {
-        set(&mut response, header::ETAG, &self.etag);
-        set(&mut response, header::LAST_MODIFIED, &self.modified);
+    /// With the headers of every answer about the file.
+    fn described(&self, mut response: Response) -> Response {
+        response.headers_mut().typed_insert(self.etag.clone());
+        response.headers_mut().typed_insert(self.modified);
         set(&mut response, header::CACHE_CONTROL, &self.cache);
         response
     }
 
     fn with_length(&self, response: Response, length: u64) -> Response {
-        let mut response = self.dress(response);
+        let mut response = self.described(response);
         set(&mut response, header::CONTENT_TYPE, "application/octet-stream");
         set(&mut response, header::CONTENT_DISPOSITION, &self.disposition);
         set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         set(&mut response, header::ACCEPT_RANGES, "bytes");
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        response.headers_mut().typed_insert(ContentLength(length));
         response
     }
 }

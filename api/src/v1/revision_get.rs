@@ -7,13 +7,21 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::header;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     catalog,
     error::{ApiError, Error},
     state::AppState,
 };
+
+/// Which commit a target was built from.
+#[derive(Serialize, ToSchema)]
+pub struct Revision<'a> {
+    /// For example r29197-ab4c7d6af7.
+    revision: &'a str,
+}
 
 /// Revision of a target
 #[utoipa::path(
@@ -27,7 +35,7 @@ use crate::{
         ("distro" = Option<String>, Query, description = "Name of the distribution, as in a request"),
     ),
     responses(
-        (status = 200, description = "The revision", body = serde_json::Value),
+        (status = 200, description = "The revision", body = Revision<'_>),
         (status = 400, description = "No such version", body = Error<'_>),
         (status = 404, description = "No such target", body = Error<'_>),
     )
@@ -51,6 +59,6 @@ pub async fn revision_get(
         .ready
         .get(&format!("{target}/{subtarget}"))
         .ok_or(ApiError::NotFound("Failed to fetch revision: no such target"))?;
-    let body = Json(json!({"revision": target.version_code}));
+    let body = Json(Revision { revision: &target.version_code });
     Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())
 }
