@@ -1,6 +1,7 @@
 //! What goes wrong, as clients see it: always JSON with an integer `status` and a `detail` that is
 //! one readable string, because clients switch on the one and show the other.
 
+use asu_core::offered::Refusal;
 use asu_store::{StoreError, artifacts::ArtifactError};
 use axum::{
     body::Body,
@@ -9,6 +10,8 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::v1::refusal;
 
 /// Seconds after which a client may try again when a dependency is away.
 const RETRY_AFTER_SECONDS: u64 = 5;
@@ -37,6 +40,9 @@ pub enum ApiError {
     /// The request asks for what is not offered.
     #[error("{0}")]
     Refused(String),
+    /// The same, by the rules of the domain.
+    #[error("{}", refusal::detail(.0))]
+    NotOffered(#[from] Refusal),
     /// There is no room for this request among those that are being worked on.
     #[error("too many requests at a time, try again later")]
     Busy,
@@ -62,6 +68,7 @@ impl ApiError {
             Self::TooLarge(_) => 413,
             Self::Body | Self::Refused(_) => 400,
             Self::Fields(_) => 422,
+            Self::NotOffered(refusal) => refusal::status(refusal),
             Self::Overload(_) => 529,
             Self::Away(_) | Self::Busy | Self::TooManyDownloads(_) => 503,
             Self::Internal => 500,
@@ -101,16 +108,6 @@ impl From<ArtifactError> for ApiError {
     fn from(error: ArtifactError) -> Self {
         tracing::error!(%error, "the artifact store failed");
         Self::Away(STORE)
-    }
-}
-
-impl From<asu_core::offered::Refusal> for ApiError {
-    fn from(refusal: asu_core::offered::Refusal) -> Self {
-        if refusal.status() == 422 {
-            Self::Fields(refusal.to_string())
-        } else {
-            Self::Refused(refusal.to_string())
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use asu_core::{
-    admission::Admission,
+    acceptance::Acceptance,
     answer::{Ask, Order},
     digest::Sha256Hex,
     request::Request,
@@ -29,11 +29,11 @@ use crate::{
 /// wait.
 pub async fn ask(
     state: &AppState,
-    admission: Admission,
+    acceptance: Acceptance,
     script: Option<String>,
 ) -> Result<Known, ApiError> {
     state.counters.add(CounterKind::Request, None, state.now());
-    let (hash, found) = find(state, &admission).await?;
+    let (hash, found) = find(state, &acceptance).await?;
     match found {
         Found::Finished(build) => {
             state.counters.add(CounterKind::CacheHit, Some(&hash), state.now());
@@ -45,16 +45,16 @@ pub async fn ask(
                 script.as_ref().map(|_| state.budgets.enter(Budget::Creation)).transpose()?;
             attach(state, entry, script.as_deref()).await
         }
-        Found::Nothing(_) => create_in_task(state, hash, admission, script).await,
+        Found::Nothing(_) => create_in_task(state, hash, acceptance, script).await,
     }
 }
 
 /// What is known of a request, or of the same with the profile that its alias means elsewhere.
-async fn find(state: &AppState, admission: &Admission) -> Result<(Sha256Hex, Found), ApiError> {
+async fn find(state: &AppState, acceptance: &Acceptance) -> Result<(Sha256Hex, Found), ApiError> {
     let ask = |request: &Request| Ask::Build(Order::of(request));
-    let hash = request_hash(&admission.request);
-    let found = look_up(state, &hash, ask(&admission.request)).await?;
-    if let (Found::Nothing(_), Some(meant)) = (&found, &admission.by_alias) {
+    let hash = request_hash(&acceptance.request);
+    let found = look_up(state, &hash, ask(&acceptance.request)).await?;
+    if let (Found::Nothing(_), Some(meant)) = (&found, &acceptance.by_alias) {
         let other = request_hash(meant);
         let known = look_up(state, &other, ask(meant)).await?;
         if !matches!(known, Found::Nothing(_)) {
@@ -68,7 +68,7 @@ async fn find(state: &AppState, admission: &Admission) -> Result<(Sha256Hex, Fou
 async fn create_in_task(
     state: &AppState,
     hash: Sha256Hex,
-    admission: Admission,
+    acceptance: Acceptance,
     script: Option<String>,
 ) -> Result<Known, ApiError> {
     let _place = state.budgets.enter(Budget::Creation)?;
@@ -81,7 +81,7 @@ async fn create_in_task(
     let place = state.budgets.create().await?;
     let (creating, state) = (state.creating.clone(), state.clone());
     let task = creating.spawn(async move {
-        let created = create(&state, &hash, admission, script.as_deref()).await;
+        let created = create(&state, &hash, acceptance, script.as_deref()).await;
         drop(place);
         created
     });
@@ -117,13 +117,13 @@ async fn attach(
 async fn create(
     state: &AppState,
     hash: &Sha256Hex,
-    admission: Admission,
+    acceptance: Acceptance,
     script: Option<&str>,
 ) -> Result<Known, ApiError> {
-    let basis = admission.verdict?;
+    let basis = acceptance.verdict?;
     let _lock = state.cluster.lock(hash).await;
     // Another request may have created it meanwhile, here or at another replica.
-    let ask = Ask::Build(Order::of(&admission.request));
+    let ask = Ask::Build(Order::of(&acceptance.request));
     let old = match look_up_again(state, hash, ask).await? {
         Found::Finished(build) => return Ok(Known::Finished(build)),
         Found::Alive(entry) => return attach(state, entry, script).await,
@@ -132,7 +132,7 @@ async fn create(
     let max_pending = state.settings.max_pending;
     let _place = state.cluster.watch.reserve(hash, max_pending).map_err(ApiError::Overload)?;
     let now = state.now();
-    let new = NewBuild { hash, request: &admission.request, basis: &basis, now };
+    let new = NewBuild { hash, request: &acceptance.request, basis: &basis, now };
     if let Some(old) = old {
         state.cluster.clear(&old).await?;
     }

@@ -4,7 +4,7 @@
 //! go out as values. Callers are the API (validation, look-up table), the operator (decisions),
 //! and the builder (effective plan, classification, build key).
 
-pub mod admission;
+pub mod acceptance;
 pub mod answer;
 pub mod build_key;
 pub mod build_log;

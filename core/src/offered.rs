@@ -21,34 +21,33 @@ pub struct Basis {
     pub image_builder_sha256: Sha256Hex,
 }
 
-/// Why a request is refused. The texts are those that clients know (reference: `v1-api.md` §2.4).
+/// Why a request is refused. The texts are for objects and logs; what clients are told is up to their
+/// API.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A field breaks its bounds.
     #[error(transparent)]
     Field(#[from] InvalidField),
-    /// No first-boot scripts here.
-    #[error("Handling `defaults` not enabled on server")]
+    /// The distribution allows no first-boot scripts.
+    #[error("the distribution allows no first-boot scripts")]
     Defaults,
-    /// A repository that is not on the list.
-    #[error("Repository not allowed: {0}")]
+    /// A repository that is not at or below an allowed URL.
+    #[error("the repository {0} is not allowed")]
     Repository(String),
     /// No branch of that version.
-    #[error("Unsupported branch: {0}")]
+    #[error("no branch has the version {0}")]
     Branch(String),
     /// No such version.
-    #[error("Unsupported version: {0}")]
+    #[error("the version {0} is not offered")]
     Version(String),
     /// No such target, or it cannot be built yet.
-    #[error(
-        "Unsupported target: {0}. The requested target was either dropped, is still being built or is not supported by the selected version. Please check the forums or try again later."
-    )]
+    #[error("the target {0} is not offered, or its files are not there yet")]
     Target(String),
     /// No profile of that name, or several.
     #[error(transparent)]
     Profile(#[from] NoProfile),
     /// The target has another revision.
-    #[error("version_code: Received incorrect version {offered} (requested {asked})")]
+    #[error("the target has the revision {offered}, not {asked}")]
     Revision {
         /// That of the target.
         offered: String,
@@ -58,14 +57,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// HTTP status of the answer.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::Field(_) => 422,
-            _ => 400,
-        }
-    }
-
     /// The field that is refused, as clients name it.
     pub fn field(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    admission::{
-        admit,
+    acceptance::{
+        accept,
         tests::{asked, distribution},
     },
     digest::Sha256Hex,
@@ -9,7 +9,7 @@ use crate::{
 };
 
 fn request() -> Request {
-    admit(&asked(), &distribution()).unwrap().request
+    accept(&asked(), &distribution()).unwrap().request
 }
 
 fn old() -> Basis {

@@ -9,12 +9,10 @@ pub const GENERIC: &str = "generic";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoProfile {
     /// Nothing is called that.
-    #[error(
-        "Unsupported profile: {0}. The requested profile was either dropped or never existed. Please check the forums for more information."
-    )]
+    #[error("the target has no profile {0}")]
     Unknown(String),
     /// Several devices call themselves that.
-    #[error("Ambiguous profile: {name}. Several profiles claim this name, choose one of: {}", ids.join(", "))]
+    #[error("several profiles claim the name {name}: {}", ids.join(", "))]
     Ambiguous {
         /// The name that was asked for.
         name: String,

@@ -1,6 +1,6 @@
 //! `POST /api/v1/build`: asks for an image.
 
-use asu_core::admission::{self, Admission};
+use asu_core::acceptance::{self, Acceptance};
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
 
@@ -34,13 +34,13 @@ use crate::{
 pub async fn build_post(State(state): State<AppState>, body: Bytes) -> Result<Response, ApiError> {
     let asked = parse::parse(&body)?;
     drop(body);
-    let admission = admit(&state, &asked)?;
-    let known = ask(&state, admission, asked.asked.defaults).await?;
+    let acceptance = accept(&state, &asked)?;
+    let known = ask(&state, acceptance, asked.asked.defaults).await?;
     respond(&state, &known).await
 }
 
-fn admit(state: &AppState, asked: &parse::BuildRequest) -> Result<Admission, ApiError> {
+fn accept(state: &AppState, asked: &parse::BuildRequest) -> Result<Acceptance, ApiError> {
     let catalog = state.catalog.current()?;
     let distribution = catalog.asked(asked.distribution.as_deref())?;
-    Ok(admission::admit(&asked.asked, distribution)?)
+    Ok(acceptance::accept(&asked.asked, distribution)?)
 }

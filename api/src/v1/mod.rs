@@ -8,6 +8,7 @@ pub mod fields;
 pub mod latest_get;
 pub mod log_get;
 pub mod parse;
+pub mod refusal;
 mod respond;
 pub mod revision_get;
 pub mod schema;

@@ -1,7 +1,7 @@
 //! A build request as clients send it.
 
 use asu_core::{
-    admission::Asked,
+    acceptance::Asked,
     request::{Filesystem, RepositoriesMode},
 };
 

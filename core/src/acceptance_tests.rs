@@ -59,32 +59,39 @@ pub(crate) fn asked() -> Asked {
     }
 }
 
-fn refusal(change: impl FnOnce(&mut Asked)) -> (u16, String) {
+fn refusal(change: impl FnOnce(&mut Asked)) -> Refusal {
     let mut asked = asked();
     change(&mut asked);
-    let refusal = match admit(&asked, &distribution()) {
+    match accept(&asked, &distribution()) {
         Err(refusal) => refusal,
-        Ok(admission) => admission.verdict.unwrap_err(),
-    };
-    (refusal.status(), refusal.to_string())
+        Ok(acceptance) => acceptance.verdict.unwrap_err(),
+    }
+}
+
+/// The text of a refusal because of a field.
+fn field(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Field(invalid) => invalid.to_string(),
+        other => panic!("{other}"),
+    }
 }
 
 #[test]
 fn a_request_is_validated_with_the_catalog_of_this_moment() {
-    let admission = admit(&asked(), &distribution()).unwrap();
-    let basis = admission.verdict.unwrap();
+    let acceptance = accept(&asked(), &distribution()).unwrap();
+    let basis = acceptance.verdict.unwrap();
     assert_eq!(basis.catalog_revision, 7);
     assert_eq!(basis.version_code, "r29197-ab4c7d6af7");
     assert_eq!(basis.image_builder_sha256, Sha256Hex::of(b"ib"));
-    assert_eq!(admission.request.profile, "8dev_carambola2");
-    assert_eq!(admission.request.requested_packages(), ["vim", "luci"]);
+    assert_eq!(acceptance.request.profile, "8dev_carambola2");
+    assert_eq!(acceptance.request.requested_packages(), ["vim", "luci"]);
 }
 
 #[test]
 fn an_alias_and_the_id_it_stands_for_have_one_hash() {
     let hash = |profile: &str| {
         let asked = Asked { profile: profile.into(), ..asked() };
-        request_hash(&admit(&asked, &distribution()).unwrap().request)
+        request_hash(&accept(&asked, &distribution()).unwrap().request)
     };
     assert_eq!(hash("8dev,carambola2-v1"), hash("8dev_carambola2"));
     assert_ne!(hash("other"), hash("third"));
@@ -94,10 +101,10 @@ fn an_alias_and_the_id_it_stands_for_have_one_hash() {
 fn by_an_alias_a_version_that_is_no_longer_offered_means_what_the_others_mean() {
     let former = |profile: &str, distribution: &Distribution| {
         let asked = Asked { version: "24.10.1".into(), profile: profile.into(), ..asked() };
-        let admission = admit(&asked, distribution).unwrap();
-        assert!(admission.verdict.is_err(), "nothing is built of it");
-        assert_eq!(admission.request.profile, profile::spelled(profile), "as it was sent");
-        admission.by_alias.map(|request| request.profile)
+        let acceptance = accept(&asked, distribution).unwrap();
+        assert!(acceptance.verdict.is_err(), "nothing is built of it");
+        assert_eq!(acceptance.request.profile, profile::spelled(profile), "as it was sent");
+        acceptance.by_alias.map(|request| request.profile)
     };
     let mut distribution = distribution();
     assert_eq!(former("8dev,carambola2-v1", &distribution).as_deref(), Some("8dev_carambola2"));
@@ -115,57 +122,48 @@ fn by_an_alias_a_version_that_is_no_longer_offered_means_what_the_others_mean() 
 }
 
 #[test]
-fn each_refusal_has_the_status_and_text_that_clients_know() {
-    assert_eq!(
-        refusal(|a| a.version = "21.02.1".into()),
-        (400, "Unsupported branch: 21.02.1".into())
-    );
-    assert_eq!(
-        refusal(|a| a.version = "24.10.9".into()),
-        (400, "Unsupported version: 24.10.9".into())
-    );
-    assert_eq!(refusal(|a| a.version = "24.10".into()), (400, "Unsupported version: 24.10".into()));
-    let (status, text) = refusal(|a| a.target = "x86/64".into());
-    assert_eq!(status, 400);
-    assert!(
-        text.starts_with("Unsupported target: x86/64. The requested target was either dropped")
-    );
-    let (status, text) = refusal(|a| a.profile = "foo,bar".into());
-    assert_eq!(status, 400);
-    assert!(text.starts_with("Unsupported profile: foo_bar. The requested profile was"), "{text}");
-    let (status, text) = refusal(|a| a.profile = "twice".into());
-    assert_eq!((status, text.contains("other, third")), (400, true), "{text}");
+fn a_refusal_names_the_first_thing_that_is_not_offered() {
+    assert_eq!(refusal(|a| a.version = "21.02.1".into()), Refusal::Branch("21.02.1".into()));
+    for version in ["24.10.9", "24.10"] {
+        assert_eq!(refusal(|a| a.version = version.into()), Refusal::Version(version.into()));
+    }
+    assert_eq!(refusal(|a| a.target = "x86/64".into()), Refusal::Target("x86/64".into()));
+    let unknown = NoProfile::Unknown("foo_bar".into());
+    assert_eq!(refusal(|a| a.profile = "foo,bar".into()), Refusal::Profile(unknown));
+    let ids = vec!["other".into(), "third".into()];
+    let ambiguous = NoProfile::Ambiguous { name: "twice".into(), ids };
+    assert_eq!(refusal(|a| a.profile = "twice".into()), Refusal::Profile(ambiguous));
 }
 
 #[test]
 fn a_revision_that_the_target_does_not_have_is_refused_before_anything_is_built() {
-    let text = "version_code: Received incorrect version r29197-ab4c7d6af7 (requested r1-a)";
-    assert_eq!(refusal(|a| a.version_code = "r1-a".into()), (400, text.into()));
+    let refused = Refusal::Revision { offered: "r29197-ab4c7d6af7".into(), asked: "r1-a".into() };
+    assert_eq!(refusal(|a| a.version_code = "r1-a".into()), refused);
     let asked = Asked { version_code: "r29197-ab4c7d6af7".into(), ..asked() };
-    assert!(admit(&asked, &distribution()).unwrap().verdict.is_ok());
+    assert!(accept(&asked, &distribution()).unwrap().verdict.is_ok());
 }
 
 #[test]
-fn what_a_pod_would_find_wrong_with_a_repository_is_422_and_names_the_field() {
+fn what_a_pod_would_find_wrong_with_a_repository_is_refused_with_the_field() {
     let repository = |name: &str| {
         let pair = (name.to_owned(), "https://feeds.example.org/a".to_owned());
         move |a: &mut Asked| a.repositories = [pair].into()
     };
-    let (status, text) = refusal(repository("openwrt_base"));
-    assert!(status == 422 && text.starts_with("repositories: openwrt_base is kept"), "{text}");
+    let text = field(refusal(repository("openwrt_base")));
+    assert!(text.starts_with("repositories: openwrt_base is kept"), "{text}");
     for keys in [
         vec!["this is no key".to_owned()],
         vec![usign_key(1, 1), usign_key(1, 2)],
         vec![usign_key(1, 1), "-----BEGIN PUBLIC KEY-----".to_owned()],
     ] {
-        let (status, text) = refusal(|a| {
+        let text = field(refusal(|a| {
             repository("mine")(a);
             a.repository_keys = keys;
-        });
-        assert!(status == 422 && text.starts_with("repository_keys: "), "{text}");
+        }));
+        assert!(text.starts_with("repository_keys: "), "{text}");
     }
-    let (status, text) = refusal(|a| a.repository_keys = vec![usign_key(1, 1)]);
-    assert!(status == 422 && text.starts_with("repository_keys: there are no"), "{text}");
+    let text = field(refusal(|a| a.repository_keys = vec![usign_key(1, 1)]));
+    assert!(text.starts_with("repository_keys: there are no"), "{text}");
 }
 
 #[test]
@@ -185,9 +183,9 @@ fn two_spellings_of_a_repository_a_key_or_a_package_have_one_hash() {
             packages_versions: vec![(package.to_owned(), "1".to_owned()); versioned.into()],
             ..asked()
         };
-        let admission = admit(&asked, &distribution).unwrap();
-        assert!(admission.verdict.is_ok());
-        request_hash(&admission.request)
+        let acceptance = accept(&asked, &distribution).unwrap();
+        assert!(acceptance.verdict.is_ok());
+        request_hash(&acceptance.request)
     };
     let (url, key) = ("https://feeds.example.org/a", usign_key(1, 1));
     let known = hash(url, &key, "new", false);
@@ -199,21 +197,20 @@ fn two_spellings_of_a_repository_a_key_or_a_package_have_one_hash() {
 
 #[test]
 fn a_target_that_upstream_lists_but_that_was_not_read_is_refused() {
-    let (status, text) = refusal(|a| a.target = "ath79/nand".into());
-    assert!(status == 400 && text.starts_with("Unsupported target: ath79/nand"), "{text}");
+    assert_eq!(refusal(|a| a.target = "ath79/nand".into()), Refusal::Target("ath79/nand".into()));
 }
 
 #[test]
-fn bounds_of_the_distribution_are_422_and_name_the_field() {
+fn bounds_of_the_distribution_are_refused_with_the_field() {
     assert_eq!(
-        refusal(|a| a.rootfs_size_mb = Some(1025)),
-        (422, "rootfs_size_mb: must be from 1 to 1024".into())
+        field(refusal(|a| a.rootfs_size_mb = Some(1025))),
+        "rootfs_size_mb: must be from 1 to 1024"
     );
     assert_eq!(
-        refusal(|a| a.defaults = Some("é".repeat(51))),
-        (422, "defaults: at most 100 bytes are allowed".into())
+        field(refusal(|a| a.defaults = Some("é".repeat(51)))),
+        "defaults: at most 100 bytes are allowed"
     );
-    assert_eq!(refusal(|a| a.packages = vec!["$(id)".into()]).0, 422);
+    field(refusal(|a| a.packages = vec!["$(id)".into()]));
 }
 
 #[test]
@@ -221,11 +218,10 @@ fn first_boot_scripts_need_permission_and_an_empty_one_is_none() {
     let mut closed = distribution();
     closed.offer.allow_defaults = false;
     let with = |text: &str| Asked { defaults: Some(text.into()), ..asked() };
-    let verdict = admit(&with("uci set"), &closed).unwrap().verdict;
+    let verdict = accept(&with("uci set"), &closed).unwrap().verdict;
     assert_eq!(verdict, Err(Refusal::Defaults));
-    assert_eq!(Refusal::Defaults.to_string(), "Handling `defaults` not enabled on server");
-    let empty = admit(&with(""), &closed).unwrap();
-    assert_eq!(empty, admit(&asked(), &closed).unwrap());
+    let empty = accept(&with(""), &closed).unwrap();
+    assert_eq!(empty, accept(&asked(), &closed).unwrap());
 }
 
 #[test]
@@ -238,20 +234,20 @@ fn a_repository_off_the_list_is_refused_by_name() {
             a.repositories.insert("feed".into(), url);
         }
     };
-    assert_eq!(refusal(with(url)).0, 422);
+    field(refusal(with(url)));
     let elsewhere = "https://feeds.example.org/b";
-    assert_eq!(refusal(with(elsewhere)), (400, format!("Repository not allowed: {elsewhere}")));
+    assert_eq!(refusal(with(elsewhere)), Refusal::Repository(elsewhere.into()));
     let mut asked = asked();
     with(good)(&mut asked);
-    assert!(admit(&asked, &distribution()).unwrap().verdict.is_ok());
+    assert!(accept(&asked, &distribution()).unwrap().verdict.is_ok());
 }
 
 #[test]
 fn a_refused_request_still_has_the_hash_that_finds_its_old_image() {
-    let known = admit(&asked(), &distribution()).unwrap().request;
+    let known = accept(&asked(), &distribution()).unwrap().request;
     let mut closed = distribution();
     closed.versions.clear();
-    let refused = admit(&asked(), &closed).unwrap();
+    let refused = accept(&asked(), &closed).unwrap();
     assert_eq!(request_hash(&refused.request), request_hash(&known));
     assert!(refused.verdict.is_err());
 }
@@ -259,8 +255,8 @@ fn a_refused_request_still_has_the_hash_that_finds_its_old_image() {
 #[test]
 fn a_first_boot_script_never_shows_in_debug_output() {
     let asked = Asked { defaults: Some("hunter2".into()), ..asked() };
-    let admission = admit(&asked, &distribution()).unwrap();
-    assert!(!format!("{asked:?} {admission:?}").contains("hunter2"));
+    let acceptance = accept(&asked, &distribution()).unwrap();
+    assert!(!format!("{asked:?} {acceptance:?}").contains("hunter2"));
 }
 
 proptest! {
@@ -270,7 +266,7 @@ proptest! {
     ) {
         let of = |names: &[String]| {
             let asked = Asked { packages: names.to_vec(), ..asked() };
-            admit(&asked, &distribution()).unwrap()
+            accept(&asked, &distribution()).unwrap()
         };
         let once = of(&names);
         prop_assert!(names.iter().all(|name| once.request.packages.contains(name)));
@@ -284,9 +280,9 @@ proptest! {
     #[test]
     fn a_script_is_never_in_a_refusal(text in "[a-z]{12,200}", version in "[0-9.]{0,9}") {
         let asked = Asked { defaults: Some(text.clone()), version, ..asked() };
-        let said = match admit(&asked, &distribution()) {
+        let said = match accept(&asked, &distribution()) {
             Err(refusal) => refusal.to_string(),
-            Ok(admission) => format!("{admission:?}"),
+            Ok(acceptance) => format!("{acceptance:?}"),
         };
         prop_assert!(!said.contains(&text));
     }

@@ -56,7 +56,7 @@ impl std::fmt::Debug for Asked {
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admission {
+pub struct Acceptance {
     /// The canonical form, whose hash finds builds that are known already. Where the profile could
     /// not be resolved it is the name as sent.
     pub request: Request,
@@ -74,7 +74,7 @@ pub struct Admission {
 /// # Errors
 /// [`Refusal`] when there is no canonical form: a field breaks its bounds, or its profile is
 /// claimed by several devices.
-pub fn admit(asked: &Asked, distribution: &Distribution) -> Result<Admission, Refusal> {
+pub fn accept(asked: &Asked, distribution: &Distribution) -> Result<Acceptance, Refusal> {
     let request = canonical(asked, distribution);
     request::check(&request)?;
     offered::bounds(&request, &distribution.offer)?;
@@ -95,7 +95,7 @@ pub fn admit(asked: &Asked, distribution: &Distribution) -> Result<Admission, Re
         by_alias = Some(Request { profile: id.to_owned(), ..request.clone() });
     }
     let verdict = offered::basis(&request, distribution);
-    Ok(Admission { request, verdict, by_alias })
+    Ok(Acceptance { request, verdict, by_alias })
 }
 
 /// The profile that a name stands for in the versions that offer the target. Nothing when they differ,
@@ -150,5 +150,5 @@ fn digest(text: &str) -> DefaultsDigest {
 }
 
 #[cfg(test)]
-#[path = "admission_tests.rs"]
+#[path = "acceptance_tests.rs"]
 pub(crate) mod tests;
