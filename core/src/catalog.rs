@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::digest::Sha256Hex;
 
@@ -15,10 +14,34 @@ pub struct Profile {
     pub id: String,
     /// Names that routers call themselves by, commas already replaced by underscores.
     pub aliases: Vec<String>,
-    /// `titles` as published.
-    pub titles: Value,
+    /// Its names for people.
+    pub titles: Vec<Title>,
     /// Packages that the device adds to the defaults (`-name` removes).
     pub device_packages: Vec<String>,
+}
+
+/// A device's name for people: `title` alone or the parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Title {
+    /// The whole name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its maker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
+    /// Its model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Its hardware version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+impl Title {
+    /// The parts that are there.
+    pub fn parts(&self) -> impl Iterator<Item = &String> {
+        [&self.title, &self.vendor, &self.model, &self.variant].into_iter().flatten()
+    }
 }
 
 /// An ImageBuilder on the download server.

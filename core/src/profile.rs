@@ -71,7 +71,7 @@ pub(crate) mod tests {
                 .map(|(id, aliases)| Profile {
                     id: (*id).into(),
                     aliases: aliases.iter().map(|&alias| alias.into()).collect(),
-                    titles: serde_json::json!([]),
+                    titles: vec![],
                     device_packages: vec![],
                 })
                 .collect(),

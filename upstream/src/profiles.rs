@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use asu_core::catalog;
+use asu_core::catalog::{self, Title};
 use asu_core::digest::Sha256Hex;
 use asu_core::request::{is_package, is_profile, is_revision, is_target, is_version};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
 
 use crate::error::ParseError;
 use crate::text::{is_plain_name, is_shown, quoted};
@@ -78,23 +77,6 @@ pub struct Profile {
     /// Images.
     #[serde(default)]
     pub images: Vec<Image>,
-}
-
-/// A device's name for people: `title` alone or the parts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Title {
-    /// The whole name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// Its maker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vendor: Option<String>,
-    /// Its model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// Its hardware version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
 }
 
 /// One image file.
@@ -203,17 +185,9 @@ impl Profile {
         catalog::Profile {
             id: id.to_owned(),
             aliases,
-            // Serialising texts cannot fail; an empty list is what an error would mean.
-            titles: serde_json::to_value(&self.titles).unwrap_or_else(|_| Value::Array(Vec::new())),
+            titles: self.titles.clone(),
             device_packages: self.device_packages.clone(),
         }
-    }
-}
-
-impl Title {
-    /// The parts that are there.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = &String> {
-        [&self.title, &self.vendor, &self.model, &self.variant].into_iter().flatten()
     }
 }
 
@@ -310,7 +284,8 @@ mod tests {
         let profiles = parse(&file()).unwrap().catalog_profiles();
         assert_eq!(profiles[0].id, "8dev_carambola2");
         assert_eq!(profiles[0].aliases, ["carambola2"]);
-        assert_eq!(profiles[0].titles, json!([{"vendor": "8devices", "model": "Carambola2"}]));
+        let titles = json!([{"vendor": "8devices", "model": "Carambola2"}]);
+        assert_eq!(json!(profiles[0].titles), titles);
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn distribution() -> Distribution {
         profiles: vec![Profile {
             id: "device".into(),
             aliases: vec!["vendor_device".into()],
-            titles: serde_json::json!([]),
+            titles: vec![],
             device_packages: vec![],
         }],
         image_builder: ImageBuilder { file: "ib".into(), sha256: Sha256Hex::of(b"ib") },

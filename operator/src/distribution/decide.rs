@@ -65,7 +65,6 @@ pub fn decide(
             }
         }
     }
-    versions.iter_mut().for_each(settle_titles);
     let successors = hold_back(name, spec, &mut versions, last, ready, &mut problems);
     let mut pinned = BTreeMap::new();
     for pin in &spec.pinned_caches {
@@ -84,16 +83,6 @@ pub fn decide(
         problems: statuses(problems),
         pinned,
         successors,
-    }
-}
-
-/// The database gives back the keys of JSON objects in an order of its own. Without one fixed order
-/// a version that is kept because it cannot be read would look changed.
-fn settle_titles(version: &mut Version) {
-    for target in version.ready.values_mut() {
-        for profile in &mut target.profiles {
-            profile.titles.sort_all_objects();
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values that tests write.
 
 use asu_core::{
-    catalog::{Branch, ImageBuilder, Offer, Profile, Target, Version},
+    catalog::{Branch, ImageBuilder, Offer, Profile, Target, Title, Version},
     digest::Sha256Hex,
     failure::{Failure, FailureReason},
     request::{DefaultsDigest, Request},
@@ -167,7 +167,11 @@ fn profile(id: &str) -> Profile {
     Profile {
         id: id.into(),
         aliases: vec![format!("vendor_{id}")],
-        titles: json!([{"vendor": "Vendor", "model": id}]),
+        titles: vec![Title {
+            vendor: Some("Vendor".into()),
+            model: Some(id.into()),
+            ..Title::default()
+        }],
         device_packages: vec!["kmod-usb2".into(), "-ppp".into()],
     }
 }

@@ -80,10 +80,11 @@ async fn load_profiles(tx: &mut PgConnection, targets: &mut Targets) -> Result<(
             .and_then(|targets| targets.get_mut(&row.target));
         // The foreign key and the snapshot see to it that there is one.
         if let Some(target) = target {
+            let column = Column { table: "catalog_profiles", column: "titles", row: &row.id };
             target.profiles.push(Profile {
+                titles: column.json(row.titles)?,
                 id: row.id,
                 aliases: row.aliases,
-                titles: row.titles,
                 device_packages: row.device_packages,
             });
         }

@@ -83,7 +83,7 @@ struct ProfileRow<'a> {
     position: usize,
     id: &'a str,
     aliases: &'a [String],
-    titles: &'a serde_json::Value,
+    titles: &'a [asu_core::catalog::Title],
     device_packages: &'a [String],
 }
 
