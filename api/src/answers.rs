@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use asu_store::{BuildRepository as _, PgStore, model::BuildRecord};
+use asu_store::{PgStore, model::BuildRecord};
 use bytes::Bytes;
 use http::StatusCode;
 use moka::{future::Cache, policy::EvictionPolicy};

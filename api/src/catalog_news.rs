@@ -4,10 +4,7 @@
 use std::sync::Arc;
 
 use asu_core::digest::Sha256Hex;
-use asu_store::{
-    CatalogRepository as _,
-    listen::{CATALOG_CHANNEL, Hint},
-};
+use asu_store::listen::{CATALOG_CHANNEL, Hint};
 use futures::{StreamExt as _, stream::BoxStream};
 use tokio::sync::Notify;
 
@@ -40,10 +37,10 @@ pub async fn reload_when_told(state: AppState, changed: Arc<Notify>) {
 async fn reload(state: &AppState) {
     let known = state.catalog.revision();
     let loaded = async {
-        if known.is_some() && state.database.revision().await.ok() == known {
+        if known.is_some() && state.database.catalog_revision().await.ok() == known {
             return Ok(None);
         }
-        state.database.load().await.map(Some)
+        state.database.load_catalog().await.map(Some)
     };
     match loaded.await {
         Ok(Some(catalog)) => {

@@ -9,7 +9,7 @@ use std::{
 
 use asu_core::digest::Sha256Hex;
 use asu_store::{
-    CounterRepository as _, PgStore,
+    PgStore,
     model::{Counter, CounterKind},
 };
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ pub async fn write(held: &Counters, database: &PgStore) {
     if counters.is_empty() {
         return;
     }
-    if let Err(error) = database.record(&counters).await {
+    if let Err(error) = database.record_counters(&counters).await {
         tracing::warn!(%error, "counters are held until the database is there");
         for counter in counters {
             held.merge(counter.kind, counter.request_hash, counter.at, counter.count);

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use asu_core::retention::Space;
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache};
 use asu_store::{
-    ArchiveRepository, BuildRepository, CatalogRepository, EpochRepository, RetentionRepository,
-    StoreError,
+    PgStore, StoreError,
     artifacts::{ArtifactError, ArtifactStore},
 };
 use jiff::Timestamp;
@@ -23,21 +22,6 @@ use crate::{
     watches::{Recent, Stores, Triggers},
 };
 
-/// All that the operator asks of the database.
-pub trait Repositories:
-    ArchiveRepository + BuildRepository + CatalogRepository + RetentionRepository + EpochRepository
-{
-}
-
-impl<T> Repositories for T where
-    T: ArchiveRepository
-        + BuildRepository
-        + CatalogRepository
-        + RetentionRepository
-        + EpochRepository
-{
-}
-
 /// Tells how full the store is.
 pub type Room = Arc<dyn Fn() -> Result<Option<Space>, ArtifactError> + Send + Sync>;
 
@@ -52,7 +36,7 @@ pub struct Context {
     /// Wakes reconciliations.
     pub triggers: Arc<Triggers>,
     /// The database.
-    pub repositories: Arc<dyn Repositories>,
+    pub database: PgStore,
     /// The files.
     pub artifacts: ArtifactStore,
     /// How full the store is.

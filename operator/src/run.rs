@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     build, cache,
-    context::{Context, Repositories, Room},
+    context::{Context, Room},
     distribution,
     leader::{LeaderError, Leadership, acquire},
     queue::Queue,
@@ -68,7 +68,7 @@ pub struct Backends {
     /// Kubernetes.
     pub client: Client,
     /// The database.
-    pub repositories: Arc<dyn Repositories>,
+    pub database: PgStore,
     /// The files.
     pub artifacts: ArtifactStore,
     /// How full their store is.
@@ -87,7 +87,7 @@ impl Backends {
         let volume = artifacts.clone();
         Ok(Self {
             client: Client::try_default().await?,
-            repositories: Arc::new(store),
+            database: store,
             artifacts,
             room: Arc::new(move || volume.space()),
         })
@@ -124,7 +124,7 @@ pub async fn run(
         Some(Err(error)) => Err(error.into()),
         Some(Ok(())) => {
             tracing::info!("the watches are complete");
-            let fits = schema_fits(&*backends.repositories);
+            let fits = schema_fits(&backends.database);
             if stop.run_until_cancelled(fits).await.is_some() {
                 readiness.ready();
                 let follower = Follower { settings, backends, stores, triggers, metrics };
@@ -211,7 +211,7 @@ impl Follower {
             settings: self.settings.clone(),
             stores: self.stores.clone(),
             triggers: self.triggers.clone(),
-            repositories: self.backends.repositories.clone(),
+            database: self.backends.database.clone(),
             artifacts: self.backends.artifacts.clone(),
             room: self.backends.room.clone(),
             admission: retention::pause::AdmissionPause::default(),
@@ -276,9 +276,9 @@ fn start_controllers(context: &Arc<Context>) {
 }
 
 /// Waits for a schema that this program may use: whoever leads writes to it.
-async fn schema_fits(repositories: &dyn Repositories) {
+async fn schema_fits(database: &PgStore) {
     loop {
-        match repositories.schema().await {
+        match database.schema_state().await {
             Ok(state) if state.fits() => return,
             Ok(state) => tracing::warn!(?state, "it waits for a schema that fits"),
             Err(error) => tracing::warn!(%error, "it waits for the database"),
@@ -291,7 +291,7 @@ async fn schema_fits(repositories: &dyn Repositories) {
 /// meanwhile, and their records wait.
 async fn raise_epoch(context: Arc<Context>, epoch: watch::Sender<Option<i64>>) {
     loop {
-        match context.stop.run_until_cancelled(context.repositories.raise()).await {
+        match context.stop.run_until_cancelled(context.database.raise_epoch()).await {
             None => return,
             Some(Ok(raised)) => {
                 tracing::info!(epoch = raised, "earlier leaders are fenced");

@@ -12,10 +12,7 @@ use asu_core::{
     answer::{Answer, Ask, Conclusion, EndedBuild, Newest, answer},
     digest::Sha256Hex,
 };
-use asu_store::{
-    BuildRepository as _,
-    model::{BuildRecord, Ending},
-};
+use asu_store::model::{BuildRecord, Ending};
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::Instant;

@@ -4,7 +4,6 @@ use std::{ops::Range, time::SystemTime};
 
 use asu_core::{digest::Sha256Hex, result::is_plain_file_name};
 use asu_store::{
-    BuildRepository as _,
     artifacts::ArtifactError,
     model::{ArtifactRecord, CounterKind},
 };

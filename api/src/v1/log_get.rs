@@ -1,7 +1,6 @@
 //! `GET /api/v1/build/{hash}/log`: what a build printed.
 
 use asu_core::build_log::Unmark;
-use asu_store::BuildRepository as _;
 use axum::{
     Extension,
     body::Body,

@@ -101,7 +101,7 @@ pub async fn create_build_cache(
         dereference::distribution(context, &request.distribution).ok_or(Fault::NoDistribution)?;
     let target_path = target_path(&distribution.spec, &request.version, &request.target)
         .ok_or(Fault::NoDistribution)?;
-    let catalog = context.repositories.load().await?;
+    let catalog = context.database.load_catalog().await?;
     let offered = catalog.distributions.iter().find(|it| it.name == request.distribution);
     let target = offered
         .and_then(|it| it.version(&request.version))

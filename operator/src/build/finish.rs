@@ -104,7 +104,7 @@ impl Finish {
         };
         let new = record(&ended, &LifetimePolicy::default(), pass.facts.now);
         let files = &pass.context.artifacts;
-        pass.context.repositories.archive_with(&new, files, epoch).await?;
+        pass.context.database.archive_with(&new, files, epoch).await?;
         Ok(())
     }
 

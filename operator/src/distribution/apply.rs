@@ -20,9 +20,9 @@ pub async fn catalog(
     decision: &Decision,
 ) -> Result<i64, StoreError> {
     let epoch = context.epoch()?;
-    let repositories = &context.repositories;
+    let database = &context.database;
     let written =
-        repositories.put_distribution(name, &decision.offer, &decision.versions, epoch).await?;
+        database.put_distribution(name, &decision.offer, &decision.versions, epoch).await?;
     if written.changed {
         tracing::info!(distribution = name, revision = written.revision, "the catalog changed");
     }

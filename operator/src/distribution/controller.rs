@@ -123,7 +123,7 @@ async fn catalog(
     valid: &Validated,
     context: &Context,
 ) -> Result<Option<(Decision, i64)>, Fault> {
-    let last = context.repositories.load().await?;
+    let last = context.database.load_catalog().await?;
     let last = last.distributions.into_iter().find(|it| it.name == name);
     let accepted = object.annotations().get(labels::ACCEPT_REVISIONS).map(String::as_str);
     let offered = Offered { last: last.as_ref(), accepted: accepted.unwrap_or_default() };
@@ -151,7 +151,7 @@ async fn remove(object: &Distribution, context: &Context) -> Result<Action, Faul
     if object.finalizers().iter().any(|it| it == labels::CATALOG_FINALIZER) {
         let name = object.name_any();
         apply::pinned(context, &name, &std::collections::BTreeMap::new()).await?;
-        context.repositories.remove_distribution(&name, context.epoch()?).await?;
+        context.database.remove_distribution(&name, context.epoch()?).await?;
         context.catalogs.forget(&name);
         set_finalizer(object, context, false).await?;
         tracing::info!(distribution = name, "its catalog is removed");

@@ -28,7 +28,7 @@ fn target(code: &str) -> Target {
         profiles: vec![Profile {
             id: "p".into(),
             aliases: vec![],
-            titles: serde_json::json!([]),
+            titles: vec![],
             device_packages: vec![],
         }],
         image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Sha256Hex::of(b"ib") },

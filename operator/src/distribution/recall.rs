@@ -28,12 +28,12 @@ impl Recall {
     pub async fn catalog(&self, context: &Context) -> Result<Arc<Catalog>, StoreError> {
         let mut held = self.0.lock().await;
         if let Some((catalog, used)) = held.as_mut()
-            && context.repositories.revision().await? == catalog.revision
+            && context.database.catalog_revision().await? == catalog.revision
         {
             *used = Instant::now();
             return Ok(catalog.clone());
         }
-        let loaded = Arc::new(context.repositories.load().await?);
+        let loaded = Arc::new(context.database.load_catalog().await?);
         if held.replace((loaded.clone(), Instant::now())).is_none() {
             context.tasks.spawn(let_go(self.0.clone(), context.stop.clone()));
         }

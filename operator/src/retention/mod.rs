@@ -41,7 +41,7 @@ pub enum SweepError {
 pub async fn run(context: Arc<Context>) {
     let interval = context.settings.retention_interval;
     loop {
-        match context.stop.run_until_cancelled(sweep(&context)).await {
+        match context.stop.run_until_cancelled(Box::pin(sweep(&context))).await {
             None => return,
             Some(Ok(())) => {}
             Some(Err(SweepError::Store(error))) if error.ends_leading() => {
@@ -69,13 +69,13 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
     let space = admission::look(context, &policy).await?;
     cache::evict(context).await?;
     let epoch = context.epoch()?;
-    let repositories = &context.repositories;
-    repositories.fold_served(epoch).await?;
-    for (key, objects) in repositories.unfinished_deletions().await? {
+    let database = &context.database;
+    database.fold_served(epoch).await?;
+    for (key, objects) in database.unfinished_deletions().await? {
         finish(context, &key, &objects, epoch).await?;
     }
     let now = context.now();
-    let holdings = repositories.retention_rows().await?;
+    let holdings = database.retention_rows().await?;
     context.admission.record(&holdings);
     let plan = plan(&holdings, space, &policy, now);
     let untouched = span(context.settings.retention.retention_spare);
@@ -91,7 +91,7 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
     orphans::sweep(context, &holdings, now, epoch).await?;
     let history = span(context.settings.retention.history);
     let before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
-    repositories.delete_expired(before, ROWS, epoch).await?;
+    database.delete_expired(before, ROWS, epoch).await?;
     Ok(())
 }
 
@@ -121,7 +121,7 @@ async fn delete_files(
     if !is_older(context, &deletion.build_key, now, untouched).await? {
         return Ok(());
     }
-    let begun = context.repositories.begin_files_deletion(deletion, now, epoch).await?;
+    let begun = context.database.begin_files_deletion(deletion, now, epoch).await?;
     // A build that is kept longer has come to use them.
     let Some(objects) = begun else { return Ok(()) };
     finish(context, &deletion.build_key, &objects, epoch).await?;
@@ -144,7 +144,7 @@ async fn finish(
     while let Some(object) = left.try_next().await? {
         context.artifacts.delete(&object.key).await?;
     }
-    Ok(context.repositories.mark_files_deleted(key, epoch).await?)
+    Ok(context.database.mark_files_deleted(key, epoch).await?)
 }
 
 fn folder(key: &Sha256Hex) -> String {
@@ -177,10 +177,10 @@ async fn delete_logs(
     if plan.logs.is_empty() {
         return Ok(());
     }
-    for deletion in context.repositories.log_objects(&plan.logs).await? {
+    for deletion in context.database.log_objects(&plan.logs).await? {
         for object in &deletion.object_keys {
             context.artifacts.delete(object).await?;
         }
     }
-    Ok(context.repositories.mark_logs_deleted(&plan.logs, now, epoch).await?)
+    Ok(context.database.mark_logs_deleted(&plan.logs, now, epoch).await?)
 }

@@ -32,7 +32,7 @@ pub(super) async fn sweep(
         if !is_older(context, &key, now, age).await? {
             continue;
         }
-        if context.repositories.claim_orphan(&key, now, epoch).await? {
+        if context.database.claim_orphan(&key, now, epoch).await? {
             tracing::info!(build_key = %key, "its files have no record: they are deleted");
             finish(context, &key, &[], epoch).await?;
         }
@@ -80,7 +80,7 @@ async fn by_uid(
     }
     let uids: Vec<String> = old.keys().cloned().collect();
     for batch in uids.chunks(BATCH) {
-        let recorded = context.repositories.archived_uids(batch).await?;
+        let recorded = context.database.archived_uids(batch).await?;
         let kept = |uid: &String| folder != "uploads" && recorded.contains(uid);
         for uid in batch.iter().filter(|uid| !kept(uid)) {
             for key in old.get(uid).into_iter().flatten() {

@@ -4,7 +4,6 @@ use asu_core::{
     failure::{Disposition, Failure},
     result::{Built, StoredFile, store_keys},
 };
-use async_trait::async_trait;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,7 +20,6 @@ use crate::{
         json::{text, to_json},
         to_bigint,
     },
-    repository::ArchiveRepository,
     time::{PgTime, optional},
 };
 
@@ -45,9 +43,13 @@ impl Answer {
     }
 }
 
-#[async_trait]
-impl ArchiveRepository for PgStore {
-    async fn archive_with(
+impl PgStore {
+    /// [`Self::archive`], if every file of a success is in `files` with its size. They
+    /// are looked at while retention is kept from deleting them.
+    ///
+    /// # Errors
+    /// Those of [`Self::archive`], and [`StoreError::FilesMissing`].
+    pub async fn archive_with(
         &self,
         build: &NewArchive,
         files: &ArtifactStore,

@@ -6,7 +6,6 @@ use asu_core::{
     request::Request,
     result::{Built, StoredFile, is_plain_file_name},
 };
-use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::{
@@ -21,7 +20,6 @@ use crate::{
         from_bigint,
         json::Column,
     },
-    repository::BuildRepository,
     time::PgTime,
 };
 
@@ -90,14 +88,24 @@ macro_rules! build_row {
     };
 }
 
-#[async_trait]
-impl BuildRepository for PgStore {
-    async fn archive(&self, build: &NewArchive, epoch: i64) -> Result<ArchiveOutcome, StoreError> {
+impl PgStore {
+    /// Writes a finished build with its files, manifest and history in one transaction, and tells
+    /// listeners. A second call with the same uid changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the uid is known with another request, or the build key with
+    /// other files; [`StoreError::BeingDeleted`] while retention deletes files of this build key.
+    pub async fn archive(
+        &self,
+        build: &NewArchive,
+        epoch: i64,
+    ) -> Result<ArchiveOutcome, StoreError> {
         self.bounded(archive(self, build, epoch)).await
     }
 
     // By the clock of the leader: builds end by those of their nodes.
-    async fn newest_by_hash(
+    /// The build of that hash that ended last.
+    pub async fn newest_by_hash(
         &self,
         request_hash: &Sha256Hex,
     ) -> Result<Option<BuildRecord>, StoreError> {
@@ -114,7 +122,9 @@ impl BuildRepository for PgStore {
         .await
     }
 
-    async fn newest_failures(
+    /// The builds of that hash that failed last, newest first: a few, as requests of one hash may name
+    /// their packages in several orders.
+    pub async fn newest_failures(
         &self,
         request_hash: &Sha256Hex,
     ) -> Result<Vec<BuildRecord>, StoreError> {
@@ -132,7 +142,8 @@ impl BuildRepository for PgStore {
         .await
     }
 
-    async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError> {
+    /// The build of that uid.
+    pub async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError> {
         self.bounded(async {
             build_row!("where b.uid = $1", uid)
                 .fetch_optional(self.pool())
@@ -143,7 +154,9 @@ impl BuildRepository for PgStore {
         .await
     }
 
-    async fn artifact(
+    /// The file of that name under a build key, while a build still has it. Only the build key
+    /// names bytes: a request that is built anew may get other ones under the same file name.
+    pub async fn artifact(
         &self,
         build_key: &Sha256Hex,
         name: &str,
@@ -185,7 +198,8 @@ impl BuildRepository for PgStore {
         .await
     }
 
-    async fn events(&self, uid: &str) -> Result<Vec<BuildEvent>, StoreError> {
+    /// History of a build, oldest first.
+    pub async fn build_events(&self, uid: &str) -> Result<Vec<BuildEvent>, StoreError> {
         self.bounded(async {
             let rows = sqlx::query!(
                 r#"select at as "at: PgTime", kind, reason, message

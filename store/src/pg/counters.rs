@@ -1,20 +1,18 @@
 //! What the API counts.
 
 use asu_core::digest::Sha256Hex;
-use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
     error::StoreError,
     model::{Counter, CounterKind},
     pg::PgStore,
-    repository::CounterRepository,
     time::PgTime,
 };
 
-#[async_trait]
-impl CounterRepository for PgStore {
-    async fn record(&self, counters: &[Counter]) -> Result<(), StoreError> {
+impl PgStore {
+    /// Adds counters.
+    pub async fn record_counters(&self, counters: &[Counter]) -> Result<(), StoreError> {
         let counters: Vec<&Counter> = counters.iter().filter(|it| it.count > 0).collect();
         if counters.is_empty() {
             return Ok(());
@@ -41,7 +39,8 @@ impl CounterRepository for PgStore {
         .await
     }
 
-    async fn touch_served(&self, batch: &[(Sha256Hex, Timestamp)]) -> Result<(), StoreError> {
+    /// Files of these requests were sent; the operator moves that to the builds later.
+    pub async fn touch_served(&self, batch: &[(Sha256Hex, Timestamp)]) -> Result<(), StoreError> {
         let counters: Vec<Counter> = batch
             .iter()
             .map(|(hash, at)| Counter {
@@ -51,6 +50,6 @@ impl CounterRepository for PgStore {
                 count: 1,
             })
             .collect();
-        self.record(&counters).await
+        self.record_counters(&counters).await
     }
 }

@@ -1,17 +1,15 @@
 //! The epoch that fences the operator's writes.
 
-use async_trait::async_trait;
 use sqlx::PgConnection;
 
 use crate::{
     error::StoreError,
     pg::PgStore,
-    repository::EpochRepository,
     schema::{SCHEMA_VERSION, SchemaState},
 };
 
 /// Lets the transaction go on only for the present epoch, and keeps that present until its end: a
-/// new leader waits for it in [`EpochRepository::raise`].
+/// new leader waits for it in [`PgStore::raise_epoch`].
 ///
 /// An epoch below ours means that the database is not the one in which ours was raised, for example
 /// a restored backup: another leader may hold the same number there, so that is refused as well.
@@ -29,9 +27,12 @@ pub(crate) async fn fence(tx: &mut PgConnection, ours: i64) -> Result<(), StoreE
     if row.epoch == ours { Ok(()) } else { Err(StoreError::Fenced { ours, current: row.epoch }) }
 }
 
-#[async_trait]
-impl EpochRepository for PgStore {
-    async fn raise(&self) -> Result<i64, StoreError> {
+impl PgStore {
+    /// Raises it by one and gives the new one: every earlier leader is fenced from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::SchemaTooNew`]: nothing is written to such a database.
+    pub async fn raise_epoch(&self) -> Result<i64, StoreError> {
         self.bounded(async {
             match self.schema_state().await? {
                 SchemaState::TooNew(version) => Err(StoreError::SchemaTooNew(version)),
@@ -45,14 +46,11 @@ impl EpochRepository for PgStore {
         .await
     }
 
-    async fn current(&self) -> Result<i64, StoreError> {
+    /// The present one.
+    pub async fn current_epoch(&self) -> Result<i64, StoreError> {
         self.bounded(async {
             Ok(sqlx::query_scalar!("select epoch from leader_epoch").fetch_one(self.pool()).await?)
         })
         .await
-    }
-
-    async fn schema(&self) -> Result<SchemaState, StoreError> {
-        self.schema_state().await
     }
 }

@@ -7,7 +7,6 @@ use asu_core::{
     result::store_keys,
     retention::{Deletion, FileSet, Holdings, KeptBuild},
 };
-use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
@@ -16,17 +15,21 @@ use crate::{
     listen::BUILDS_CHANNEL,
     model::{CounterKind, LogDeletion},
     pg::{PgStore, epoch::fence, from_bigint, json::Column},
-    repository::RetentionRepository,
     time::PgTime,
 };
 
-#[async_trait]
-impl RetentionRepository for PgStore {
-    async fn retention_rows(&self) -> Result<Holdings, StoreError> {
+impl PgStore {
+    /// Everything that retention decides on.
+    pub async fn retention_rows(&self) -> Result<Holdings, StoreError> {
         self.bounded(holdings(self)).await
     }
 
-    async fn begin_files_deletion(
+    /// Takes the files of a build key out of service. From then on no client is given them and no
+    /// build with this key can be archived until [`Self::mark_files_deleted`].
+    ///
+    /// Gives the keys of the objects to delete; nothing when a build that is kept longer has come
+    /// to refer to them since the decision.
+    pub async fn begin_files_deletion(
         &self,
         deletion: &Deletion,
         now: Timestamp,
@@ -35,7 +38,10 @@ impl RetentionRepository for PgStore {
         self.bounded(begin(self, deletion, now, epoch)).await
     }
 
-    async fn claim_orphan(
+    /// Begins the deletion of files that no build is archived with: until
+    /// [`Self::mark_files_deleted`] none can be. Gives false when one has been since they were found,
+    /// or their deletion was begun already.
+    pub async fn claim_orphan(
         &self,
         build_key: &Sha256Hex,
         now: Timestamp,
@@ -58,7 +64,8 @@ impl RetentionRepository for PgStore {
         .await
     }
 
-    async fn archived_uids(&self, uids: &[String]) -> Result<BTreeSet<String>, StoreError> {
+    /// Which of these builds have a row.
+    pub async fn archived_uids(&self, uids: &[String]) -> Result<BTreeSet<String>, StoreError> {
         self.bounded(async {
             let rows = sqlx::query_scalar!("select uid from builds where uid = any($1)", uids)
                 .fetch_all(self.pool())
@@ -68,7 +75,9 @@ impl RetentionRepository for PgStore {
         .await
     }
 
-    async fn unfinished_deletions(&self) -> Result<Vec<(Sha256Hex, Vec<String>)>, StoreError> {
+    /// Deletions that were begun and not finished, with the objects to delete. Of orphans no object
+    /// is known.
+    pub async fn unfinished_deletions(&self) -> Result<Vec<(Sha256Hex, Vec<String>)>, StoreError> {
         self.bounded(async {
             let rows = sqlx::query!(
                 r#"select s.build_key,
@@ -84,7 +93,8 @@ impl RetentionRepository for PgStore {
         .await
     }
 
-    async fn mark_files_deleted(
+    /// The objects are gone.
+    pub async fn mark_files_deleted(
         &self,
         build_key: &Sha256Hex,
         epoch: i64,
@@ -103,7 +113,8 @@ impl RetentionRepository for PgStore {
         .await
     }
 
-    async fn log_objects(&self, uids: &[String]) -> Result<Vec<LogDeletion>, StoreError> {
+    /// Objects of builds' logs and results, for uids that retention named.
+    pub async fn log_objects(&self, uids: &[String]) -> Result<Vec<LogDeletion>, StoreError> {
         self.bounded(async {
             let rows = sqlx::query!(
                 "select uid, attempt from builds
@@ -123,7 +134,8 @@ impl RetentionRepository for PgStore {
         .await
     }
 
-    async fn mark_logs_deleted(
+    /// Logs and results of these builds are gone.
+    pub async fn mark_logs_deleted(
         &self,
         uids: &[String],
         now: Timestamp,
@@ -145,7 +157,9 @@ impl RetentionRepository for PgStore {
         .await
     }
 
-    async fn delete_expired(
+    /// Deletes at most `limit` history rows of builds that are kept until before `before` and have
+    /// neither files nor log left. Gives their number.
+    pub async fn delete_expired(
         &self,
         before: Timestamp,
         limit: u32,
@@ -154,7 +168,9 @@ impl RetentionRepository for PgStore {
         self.bounded(delete_expired(self, before, limit, epoch)).await
     }
 
-    async fn fold_served(&self, epoch: i64) -> Result<u64, StoreError> {
+    /// Moves what the API counted as served to the builds, see [`Holdings`]. Gives the number of
+    /// builds that it changed.
+    pub async fn fold_served(&self, epoch: i64) -> Result<u64, StoreError> {
         self.bounded(async {
             let mut tx = self.pool().begin().await?;
             fence(&mut tx, epoch).await?;

@@ -5,7 +5,6 @@ use asu_core::{
     retention::Deletion,
 };
 use asu_crds::{BuildCondition, labels};
-use asu_store::RetentionRepository as _;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 

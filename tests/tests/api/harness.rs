@@ -13,7 +13,7 @@ use asu_api::{
 use asu_core::{digest::Sha256Hex, request::Request, request_hash::object_name};
 use asu_crds::{BuildCondition, FirmwareBuild};
 use asu_store::{
-    BuildRepository as _, EpochRepository as _, PgStore,
+    PgStore,
     model::{Ending, NewArchive},
 };
 use asu_tests::{cluster::ControlPlane, postgres::TestDatabase};
@@ -177,7 +177,7 @@ impl World {
     /// Changes the catalog, as the operator does.
     pub async fn publish(&mut self, versions: &[&str], limits: Value) {
         self.publisher().publish(versions, limits).await;
-        self.epoch = self.owner.raise().await.unwrap();
+        self.epoch = self.owner.raise_epoch().await.unwrap();
     }
 
     pub fn publisher(&self) -> Publisher<'_> {

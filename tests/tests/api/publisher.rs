@@ -165,7 +165,7 @@ impl Publisher<'_> {
         let url = format!("file://{}", self.store.display());
         let backends = Backends {
             client: self.client.clone(),
-            repositories: Arc::new(self.owner.clone()),
+            database: self.owner.clone(),
             artifacts: ArtifactStore::open(&url).unwrap(),
             room: Arc::new(|| Ok(Some(Space { used: 1, capacity: 100 }))),
         };

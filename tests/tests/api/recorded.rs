@@ -40,7 +40,8 @@ impl Recording<'_> {
         let stable = stable(&body);
         let same = stable == body;
         writeln!(self.text, "> {what}\n{}", answer.status).unwrap();
-        let mut names: Vec<_> = answer.headers.keys().map(|name| name.as_str()).collect();
+        let mut names: Vec<_> =
+            answer.headers.keys().map(reqwest::header::HeaderName::as_str).collect();
         names.sort_unstable();
         for name in names {
             let value = match name {

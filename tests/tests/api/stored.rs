@@ -165,9 +165,9 @@ async fn requests_and_files_are_counted() {
     api.post(&body()).await;
     file(&api, &[]).await;
     api.running.stop().await;
-    let folded = asu_store::RetentionRepository::fold_served(&world.owner, world.epoch).await;
+    let folded = world.owner.fold_served(world.epoch).await;
     assert_eq!(folded.unwrap(), 1);
-    let record = asu_store::BuildRepository::build_by_uid(&world.owner, "uid-1").await.unwrap();
+    let record = world.owner.build_by_uid("uid-1").await.unwrap();
     assert!(record.unwrap().last_served.is_some());
 }
 

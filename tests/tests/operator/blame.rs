@@ -2,7 +2,6 @@
 
 use asu_core::failure::FailureReason;
 use asu_crds::{FirmwareBuild, FirmwareBuildStatus};
-use asu_store::BuildRepository;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
@@ -48,7 +47,7 @@ async fn a_build_that_ran_out_of_memory_is_tried_again_with_twice_as_much_whatev
     assert_eq!(reason(&status), FailureReason::OutOfMemory.as_str());
     let message = status.message.unwrap_or_default();
     assert!(message.contains("build") && message.contains("limit 3Gi"), "{message}");
-    let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
     assert_eq!(record.facts.fresh_until, record.facts.times.finished, "it is no answer");
 }
 
@@ -64,7 +63,7 @@ async fn a_failure_of_the_requests_own_repository_costs_one_pod_and_is_kept_for_
     world.fail(&job).await;
     let status = world.archived(&build).await;
     assert_eq!((reason(&status), status.attempt), ("RepositoryFailed", Some(1)));
-    let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
     let fresh = record.facts.fresh_until.duration_since(record.facts.times.finished);
     assert_eq!(fresh.as_secs(), 5 * 60);
 }

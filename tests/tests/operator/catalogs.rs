@@ -4,7 +4,6 @@ use asu_core::catalog::Distribution as Catalogued;
 use asu_crds::{
     Distribution, DistributionStatus, FirmwareBuild, ImageBuilderCache, condition, labels,
 };
-use asu_store::{BuildRepository, CatalogRepository};
 use asu_tests::fixtures::{Faults, Upstream, World as Fixture};
 use kube::{
     ResourceExt,
@@ -36,7 +35,7 @@ fn distribution(fixture: &Fixture, upstream: &Upstream) -> Distribution {
 }
 
 async fn catalogued(world: &World) -> Option<Catalogued> {
-    let catalog = world.repositories().load().await.ok()?;
+    let catalog = world.pg_store().load_catalog().await.ok()?;
     catalog.distributions.into_iter().find(|it| it.name == "fixture")
 }
 
@@ -230,7 +229,7 @@ async fn a_build_made_by_hand_is_resolved_with_the_catalog_and_built() {
     world.succeed(&build).await;
     world.archived(&build).await;
     let uid = build.uid().unwrap();
-    let record = world.repositories().build_by_uid(&uid).await.unwrap().expect("a record");
+    let record = world.pg_store().build_by_uid(&uid).await.unwrap().expect("a record");
     assert_eq!(record.facts.version_code, offered.version_code);
 }
 

@@ -1,7 +1,7 @@
 //! One leader at a time.
 
 use asu_operator::run::RunError;
-use asu_store::{EpochRepository, schema::SCHEMA_VERSION};
+use asu_store::schema::SCHEMA_VERSION;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -26,7 +26,7 @@ async fn a_leader_that_ends_hands_over_and_its_epoch_is_over() {
         .await;
     let epoch = world
         .until("its epoch", || async {
-            world.repositories().current().await.ok().filter(|epoch| *epoch > 0)
+            world.pg_store().current_epoch().await.ok().filter(|epoch| *epoch > 0)
         })
         .await;
     let _second = world.operator("second", &[]).await;
@@ -36,7 +36,7 @@ async fn a_leader_that_ends_hands_over_and_its_epoch_is_over() {
         .await;
     world
         .until("a higher epoch", || async {
-            world.repositories().current().await.ok().filter(|now| *now > epoch)
+            world.pg_store().current_epoch().await.ok().filter(|now| *now > epoch)
         })
         .await;
 }
@@ -76,10 +76,10 @@ async fn a_leader_that_a_newer_epoch_fences_ends_with_an_error() {
     let mut operator = world.operator("first", &["--retention-interval=300ms"]).await;
     world
         .until("its epoch", || async {
-            world.repositories().current().await.ok().filter(|epoch| *epoch > 0)
+            world.pg_store().current_epoch().await.ok().filter(|epoch| *epoch > 0)
         })
         .await;
-    world.repositories().raise().await.unwrap();
+    world.pg_store().raise_epoch().await.unwrap();
     assert!(matches!(operator.ended().await, Err(RunError::Fenced)));
 }
 
@@ -107,7 +107,7 @@ async fn nobody_leads_or_is_ready_while_the_schema_is_too_new() {
             readyz(port).await.filter(|line| line.contains("503"))
         })
         .await;
-    assert_eq!(world.repositories().current().await.unwrap(), 0);
+    assert_eq!(world.pg_store().current_epoch().await.unwrap(), 0);
     let mended = jiff::Timestamp::now();
     let fits = format!("update schema_info set version = {SCHEMA_VERSION}, min_reader = 1");
     database.execute(sqlx::AssertSqlSafe(fits)).await.unwrap();

@@ -6,7 +6,6 @@ use asu_core::{
     request_hash::{object_name, request_hash},
 };
 use asu_crds::{BuildPhase, DefaultsSpec, FirmwareBuild, is_true, labels};
-use asu_store::BuildRepository;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Resource, ResourceExt,
@@ -42,7 +41,7 @@ async fn a_script_that_never_comes_fails_the_build_although_its_cache_is_being_f
     assert!(world.jobs_of(&build).await.is_empty());
     // Its own time to live is over soon.
     world.gone(&build).await;
-    let record = world.repositories().build_by_uid(&build.uid().unwrap()).await.unwrap();
+    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap();
     assert!(record.is_some(), "history stays");
 }
 

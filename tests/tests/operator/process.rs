@@ -67,7 +67,7 @@ impl Operator {
         let artifacts = ArtifactStore::open(&url).expect("a store");
         let backends = Backends {
             client: kube::Client::try_from(config).expect("a client"),
-            repositories: Arc::new(world.repositories()),
+            database: world.pg_store(),
             artifacts,
             room: Arc::new(move || Ok(Some(fill()))),
         };

@@ -17,10 +17,7 @@ use asu_core::{
     retention::Space,
 };
 use asu_crds::{BuildPhase, ImageBuilderCache};
-use asu_store::{
-    BuildRepository, RetentionRepository,
-    model::{BuildFacts, BuildTimes, Ending, LogRecord, NewArchive},
-};
+use asu_store::model::{BuildFacts, BuildTimes, Ending, LogRecord, NewArchive};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
@@ -89,7 +86,7 @@ async fn archived_fresh(
         millis: [].into(),
     };
     let new = NewArchive { facts, events: vec![], archived_at: ended };
-    world.repositories().archive(&new, 0).await.unwrap();
+    world.pg_store().archive(&new, 0).await.unwrap();
     key
 }
 
@@ -141,12 +138,12 @@ async fn files_log_and_history_go_after_their_time_and_no_sooner() {
     until_gone(&world, &artifact(&orphan)).await;
     world
         .until("the row is gone", || async {
-            world.repositories().build_by_uid("over").await.ok()?.is_none().then_some(())
+            world.pg_store().build_by_uid("over").await.ok()?.is_none().then_some(())
         })
         .await;
     assert!(there(&world, &artifact(&kept)) && there(&world, "logs/kept.zst"));
     assert!(there(&world, "logs/young.zst"), "its build may not be seen yet");
-    assert_eq!(world.repositories().unfinished_deletions().await.unwrap(), []);
+    assert_eq!(world.pg_store().unfinished_deletions().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

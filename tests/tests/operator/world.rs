@@ -74,7 +74,7 @@ impl World {
         self.api().create(&PostParams::default(), object).await.expect("it is created")
     }
 
-    pub fn repositories(&self) -> PgStore {
+    pub fn pg_store(&self) -> PgStore {
         let settings =
             PoolSettings { acquire_timeout: Duration::from_secs(1), ..PoolSettings::default() };
         PgStore::connect(&self.postgres.url(&self.database), &settings, "operator-test")

@@ -1,7 +1,6 @@
 //! The API's role reads everything and adds counters, no more.
 
 use asu_store::{
-    BuildRepository as _, CatalogRepository as _, CounterRepository as _, EpochRepository as _,
     StoreError,
     model::{Counter, CounterKind},
 };
@@ -21,22 +20,22 @@ async fn the_api_role_reads_and_counts() {
     owner.archive(&success("u1", "k", 0), 0).await.unwrap();
     assert!(api.newest_by_hash(&hash("request")).await.unwrap().is_some());
     assert!(api.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().is_some());
-    assert_eq!(api.events("u1").await.unwrap().len(), 3);
-    assert_eq!(api.load().await.unwrap().revision, 0);
+    assert_eq!(api.build_events("u1").await.unwrap().len(), 3);
+    assert_eq!(api.load_catalog().await.unwrap().revision, 0);
     assert!(api.schema_state().await.unwrap().fits());
     let counter = |kind, request_hash| Counter { at: at(0), kind, request_hash, count: 2 };
     let counters = [
         counter(CounterKind::Request, None),
         counter(CounterKind::CacheHit, Some(hash("request"))),
     ];
-    api.record(&counters).await.unwrap();
+    api.record_counters(&counters).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_api_role_writes_nothing_else() {
     let database = TestDatabase::new().await.unwrap();
     let api = database.api_store().unwrap();
-    assert!(denied(&api.raise().await));
+    assert!(denied(&api.raise_epoch().await));
     assert!(denied(&api.archive(&success("u1", "k", 0), 0).await));
     assert!(denied(&api.put_distribution("openwrt", &offer(), &[], 0).await));
 }

@@ -2,7 +2,6 @@
 
 use asu_core::failure::{Failure, FailureReason};
 use asu_store::{
-    BuildRepository as _, CounterRepository as _, EpochRepository as _, RetentionRepository as _,
     StoreError,
     model::{ArchiveOutcome, Ending},
 };
@@ -21,7 +20,7 @@ async fn a_success_reads_back_whole_by_hash_and_by_uid() {
     assert_eq!(record.archived_at, build.archived_at);
     assert_eq!(record.files_deleted_at, None);
     assert_eq!(store.build_by_uid("u1").await.unwrap(), Some(record));
-    assert_eq!(store.events("u1").await.unwrap(), build.events);
+    assert_eq!(store.build_events("u1").await.unwrap(), build.events);
     assert_eq!(store.newest_by_hash(&hash("other")).await.unwrap(), None);
     assert_eq!(store.build_by_uid("u2").await.unwrap(), None);
 }
@@ -62,7 +61,7 @@ async fn archiving_twice_changes_nothing() {
     assert_eq!(store.archive(&second, 0).await.unwrap(), ArchiveOutcome::AlreadyArchived);
     let record = store.build_by_uid("u1").await.unwrap().unwrap();
     assert_eq!(record.facts, first.facts);
-    assert_eq!(store.events("u1").await.unwrap(), first.events);
+    assert_eq!(store.build_events("u1").await.unwrap(), first.events);
     assert_eq!(store.retention_rows().await.unwrap().sets.len(), 1);
 }
 
@@ -75,7 +74,7 @@ async fn archiving_the_same_build_at_the_same_time_writes_it_once() {
     let mut outcomes = [both.0.unwrap(), both.1.unwrap()];
     outcomes.sort_by_key(|outcome| *outcome == ArchiveOutcome::AlreadyArchived);
     assert_eq!(outcomes, [ArchiveOutcome::Archived, ArchiveOutcome::AlreadyArchived]);
-    assert_eq!(store.events("u1").await.unwrap().len(), 3);
+    assert_eq!(store.build_events("u1").await.unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -204,7 +203,7 @@ async fn nul_characters_from_a_hostile_build_do_not_keep_it_from_being_archived(
 async fn what_the_api_counts_as_served_reaches_the_builds() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
-    let epoch = store.raise().await.unwrap();
+    let epoch = store.raise_epoch().await.unwrap();
     store.archive(&success("u1", "k", 0), epoch).await.unwrap();
     let api = database.api_store().unwrap();
     let batch = [(hash("request"), at(5)), (hash("request"), at(7)), (hash("unknown"), at(9))];

@@ -1,9 +1,6 @@
 //! The catalog: replaced as a whole, or not at all.
 
-use asu_store::{
-    CatalogRepository as _,
-    listen::{CATALOG_CHANNEL, Hint, listen},
-};
+use asu_store::listen::{CATALOG_CHANNEL, Hint, listen};
 use asu_tests::postgres::TestDatabase;
 use futures::StreamExt as _;
 
@@ -16,7 +13,7 @@ async fn a_distribution_reads_back_whole() {
     let versions = [version("24.10.7", &["b", "a", "c"]), version("24.10.6", &["a"])];
     let write = store.put_distribution("openwrt", &offer(), &versions, 0).await.unwrap();
     assert_eq!((write.revision, write.changed), (1, true));
-    let catalog = store.load().await.unwrap();
+    let catalog = store.load_catalog().await.unwrap();
     assert_eq!(catalog.revision, 1);
     let [distribution] = catalog.distributions.as_slice() else {
         panic!("{catalog:?}");
@@ -34,7 +31,7 @@ async fn the_same_catalog_again_is_not_a_change() {
     store.put_distribution("openwrt", &offer(), &versions, 0).await.unwrap();
     let again = store.put_distribution("openwrt", &offer(), &versions, 0).await.unwrap();
     assert_eq!((again.revision, again.changed), (1, false));
-    assert_eq!(store.revision().await.unwrap(), 1);
+    assert_eq!(store.catalog_revision().await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -50,7 +47,7 @@ async fn removed_versions_and_profiles_disappear_and_order_follows() {
     let after = [before.remove(2), version("24.10.7", &["b"])];
     let write = store.put_distribution("openwrt", &offer(), &after, 0).await.unwrap();
     assert_eq!((write.revision, write.changed), (2, true));
-    let catalog = store.load().await.unwrap();
+    let catalog = store.load_catalog().await.unwrap();
     assert_eq!(catalog.distributions[0].versions, after);
 }
 
@@ -65,12 +62,12 @@ async fn a_distribution_that_comes_back_goes_on_counting() {
     assert!(store.remove_distribution("openwrt", 0).await.unwrap().changed);
     assert!(!store.remove_distribution("openwrt", 0).await.unwrap().changed);
     assert!(!store.remove_distribution("never-was", 0).await.unwrap().changed);
-    let catalog = store.load().await.unwrap();
+    let catalog = store.load_catalog().await.unwrap();
     assert_eq!(catalog.revision, 3);
     assert_eq!(catalog.distributions.len(), 1);
     assert_eq!(catalog.distributions[0].name, "other");
     assert_eq!(put().await.unwrap().revision, 3);
-    assert_eq!(store.load().await.unwrap().distributions[0].versions, versions);
+    assert_eq!(store.load_catalog().await.unwrap().distributions[0].versions, versions);
 }
 
 #[tokio::test]
@@ -82,7 +79,7 @@ async fn a_write_that_fails_in_the_middle_leaves_the_last_good_catalog() {
     // The same name twice violates a key after other rows were written.
     let bad = [version("24.10.8", &["a"]), version("24.10.8", &["b"])];
     store.put_distribution("openwrt", &offer(), &bad, 0).await.unwrap_err();
-    let catalog = store.load().await.unwrap();
+    let catalog = store.load_catalog().await.unwrap();
     assert_eq!(catalog.revision, 1);
     assert_eq!(catalog.distributions[0].versions, good);
 }

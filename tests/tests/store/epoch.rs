@@ -1,10 +1,7 @@
 //! Only the present leader writes.
 
 use asu_core::retention::Deletion;
-use asu_store::{
-    BuildRepository as _, CatalogRepository as _, EpochRepository as _, RetentionRepository as _,
-    StoreError,
-};
+use asu_store::StoreError;
 use asu_tests::postgres::TestDatabase;
 
 use crate::samples::{at, hash, offer, success};
@@ -17,10 +14,10 @@ fn fenced<T>(result: &Result<T, StoreError>) -> bool {
 async fn a_leader_that_was_replaced_cannot_write_anything() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
-    let old = store.raise().await.unwrap();
+    let old = store.raise_epoch().await.unwrap();
     store.archive(&success("u1", "k", 0), old).await.unwrap();
-    let new = store.raise().await.unwrap();
-    assert_eq!((old, new, store.current().await.unwrap()), (1, 2, 2));
+    let new = store.raise_epoch().await.unwrap();
+    assert_eq!((old, new, store.current_epoch().await.unwrap()), (1, 2, 2));
     let deletion = Deletion { build_key: hash("k"), bytes: 1, keep_until: at(100) };
     assert!(fenced(&store.archive(&success("u2", "k", 0), old).await));
     assert!(fenced(&store.archive(&success("u1", "k", 0), old).await));
@@ -32,7 +29,7 @@ async fn a_leader_that_was_replaced_cannot_write_anything() {
     assert!(fenced(&store.delete_expired(at(1), 10, old).await));
     assert!(fenced(&store.fold_served(old).await));
     assert_eq!(store.build_by_uid("u2").await.unwrap(), None);
-    assert_eq!(store.revision().await.unwrap(), 0);
+    assert_eq!(store.catalog_revision().await.unwrap(), 0);
     store.archive(&success("u2", "k", 0), new).await.unwrap();
 }
 

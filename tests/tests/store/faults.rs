@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use asu_store::{
-    BuildRepository as _, CatalogRepository as _, PgStore, PoolSettings,
+    PgStore, PoolSettings,
     listen::{CATALOG_CHANNEL, Hint, listen},
     model::ArchiveOutcome,
 };
@@ -54,7 +54,7 @@ async fn a_pool_without_a_free_connection_is_unavailable() {
     // The first holds the only connection while it waits for the lock.
     let (first, second) = tokio::join!(store.archive(&build, 0), async {
         tokio::task::yield_now().await;
-        store.revision().await
+        store.catalog_revision().await
     });
     assert!(first.unwrap_err().is_unavailable());
     assert!(second.unwrap_err().is_unavailable());
@@ -89,7 +89,7 @@ async fn a_listener_connects_again_and_says_to_check() {
 async fn a_server_and_its_folder_are_gone_after_the_test() {
     let postgres = Postgres::start().await.unwrap();
     let url = postgres.url("postgres");
-    assert!(connect(&postgres.url("asu_template")).revision().await.is_ok());
+    assert!(connect(&postgres.url("asu_template")).catalog_revision().await.is_ok());
     drop(postgres);
-    assert!(connect(&url).revision().await.unwrap_err().is_unavailable());
+    assert!(connect(&url).catalog_revision().await.unwrap_err().is_unavailable());
 }

@@ -4,7 +4,6 @@ use std::{fs, path::Path};
 
 use asu_core::retention::{RetentionPolicy, plan};
 use asu_store::{
-    ArchiveRepository as _, BuildRepository as _, EpochRepository as _, RetentionRepository as _,
     StoreError,
     artifacts::ArtifactStore,
     model::{ArchiveOutcome, NewArchive},
@@ -101,11 +100,11 @@ async fn an_orphan_that_is_archived_first_is_not_claimed() {
 async fn nothing_is_written_to_a_schema_that_became_too_new() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
-    let epoch = store.raise().await.unwrap();
+    let epoch = store.raise_epoch().await.unwrap();
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     connection.execute("update schema_info set version = 99, min_reader = 99").await.unwrap();
-    assert!(!store.schema().await.unwrap().fits());
+    assert!(!store.schema_state().await.unwrap().fits());
     let refused = store.archive(&success("u1", "k", 0), epoch).await;
     assert!(matches!(&refused, Err(error) if error.ends_leading()), "{refused:?}");
-    assert!(matches!(store.raise().await, Err(StoreError::SchemaTooNew(99))));
+    assert!(matches!(store.raise_epoch().await, Err(StoreError::SchemaTooNew(99))));
 }

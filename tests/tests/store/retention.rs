@@ -1,9 +1,7 @@
 //! Files go in steps that may break anywhere.
 
 use asu_core::retention::{Deletion, RetentionPolicy, plan};
-use asu_store::{
-    BuildRepository as _, PgStore, RetentionRepository as _, StoreError, model::ArchiveOutcome,
-};
+use asu_store::{PgStore, StoreError, model::ArchiveOutcome};
 use asu_tests::postgres::TestDatabase;
 
 use crate::samples::{at, failure, hash, of_request, success};
@@ -125,5 +123,5 @@ async fn history_goes_only_after_everything_that_it_refers_to() {
     store.mark_files_deleted(&hash("k"), 0).await.unwrap();
     assert_eq!(store.delete_expired(at(100), 10, 0).await.unwrap(), 1);
     assert_eq!(store.build_by_uid("u1").await.unwrap(), None);
-    assert_eq!(store.events("u1").await.unwrap(), []);
+    assert_eq!(store.build_events("u1").await.unwrap(), []);
 }

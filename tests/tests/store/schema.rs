@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use asu_store::{
-    BuildRepository as _, PgStore, PoolSettings, StoreError,
+    PgStore, PoolSettings, StoreError,
     migrate::{MigrateOptions, migrate},
     schema::{SCHEMA_VERSION, SchemaState},
 };

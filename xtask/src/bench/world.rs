@@ -12,7 +12,7 @@ use asu_core::{
     result::{RESULT_SCHEMA, store_keys},
 };
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
-use asu_store::{BuildRepository as _, EpochRepository as _, PgStore, PoolSettings};
+use asu_store::{PgStore, PoolSettings};
 use asu_tests::{cluster::ControlPlane, postgres::Postgres};
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -202,7 +202,7 @@ impl World {
     pub async fn finished(&self, number: usize) -> Result<String, Error> {
         let database = PgStore::connect(&self.database_url(), &PoolSettings::default(), "bench");
         let database = database.map_err(missing)?;
-        let epoch = database.raise().await.map_err(missing)?;
+        let epoch = database.raise_epoch().await.map_err(missing)?;
         let record = record(number)?;
         database.archive(&record, epoch).await.map_err(missing)?;
         database.close().await;

@@ -7,7 +7,6 @@ use asu_core::{
     catalog::{Offer, Version},
     digest::Sha256Hex,
 };
-use async_trait::async_trait;
 use serde::Serialize;
 use sqlx::PgConnection;
 
@@ -16,15 +15,16 @@ use crate::{
     listen::CATALOG_CHANNEL,
     model::{Catalog, CatalogWrite},
     pg::{PgStore, epoch::fence, json::to_json},
-    repository::CatalogRepository,
 };
 
 /// Stands for a distribution that was removed.
 const REMOVED: &str = "removed";
 
-#[async_trait]
-impl CatalogRepository for PgStore {
-    async fn put_distribution(
+impl PgStore {
+    /// Replaces one distribution in one transaction, and tells listeners. What is the same as
+    /// before is not written; without any change the revision stays. Versions, targets and
+    /// profiles that are not given disappear.
+    pub async fn put_distribution(
         &self,
         name: &str,
         offer: &Offer,
@@ -34,7 +34,8 @@ impl CatalogRepository for PgStore {
         self.bounded(put(self, name, offer, versions, epoch)).await
     }
 
-    async fn remove_distribution(
+    /// Takes a distribution away. Its revision goes on where it was should it come back.
+    pub async fn remove_distribution(
         &self,
         name: &str,
         epoch: i64,
@@ -57,11 +58,13 @@ impl CatalogRepository for PgStore {
         .await
     }
 
-    async fn load(&self) -> Result<Catalog, StoreError> {
+    /// Everything, as of one moment.
+    pub async fn load_catalog(&self) -> Result<Catalog, StoreError> {
         self.bounded(read::load(self)).await
     }
 
-    async fn revision(&self) -> Result<i64, StoreError> {
+    /// [`Catalog::revision`] alone.
+    pub async fn catalog_revision(&self) -> Result<i64, StoreError> {
         self.bounded(async {
             Ok(sqlx::query_scalar!("select revision from catalog_state")
                 .fetch_one(self.pool())
