@@ -1,5 +1,6 @@
 //! SHA-256 digests as values: always 64 lower-case hexadecimal digits.
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -16,12 +17,12 @@ pub struct NotADigest;
 impl Sha256Hex {
     /// Digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(hex::encode(Sha256::digest(bytes)))
+        Self(HEXLOWER.encode(&Sha256::digest(bytes)))
     }
 
     /// Takes over a finished hasher.
     pub fn from_hasher(hasher: Sha256) -> Self {
-        Self(hex::encode(hasher.finalize()))
+        Self(HEXLOWER.encode(&hasher.finalize()))
     }
 
     /// The 64 digits.
@@ -31,7 +32,7 @@ impl Sha256Hex {
 
     /// The 32 bytes that the digits stand for.
     pub fn to_bytes(&self) -> Vec<u8> {
-        hex::decode(&self.0).unwrap_or_default()
+        HEXLOWER.decode(self.0.as_bytes()).unwrap_or_default()
     }
 }
 

@@ -34,4 +34,5 @@ pub mod result;
 pub mod retention;
 pub mod stage;
 mod text;
+pub mod usign;
 pub mod version;

@@ -3,10 +3,8 @@
 
 use data_encoding::BASE64;
 
-/// Length of a usign public key: algorithm, key id, ed25519 key.
-const USIGN_LENGTH: usize = 42;
-const USIGN_ALGORITHM: &[u8] = b"Ed";
-const COMMENT: &str = "untrusted comment:";
+use crate::usign::{COMMENT, Usign};
+
 const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 const END: &str = "-----END PUBLIC KEY-----";
 /// Digits of one line of a PEM text.
@@ -56,19 +54,14 @@ impl RepositoryKey {
     /// # Errors
     /// When it is none.
     pub fn parse(text: &str) -> Result<Self, BadRepositoryKey> {
-        let mut lines: Vec<&str> =
+        let lines: Vec<&str> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         if lines.first() == Some(&BEGIN) {
             let der = pem(&lines).filter(|der| is_public_key(der).is_some());
             return der.map(|der| Self::Pem { text: pem_text(&der) }).ok_or(BadRepositoryKey::Pem);
         }
-        if lines.first().is_some_and(|line| line.starts_with(COMMENT)) {
-            lines.remove(0);
-        }
-        match lines.as_slice() {
-            [line] => usign(line).ok_or(BadRepositoryKey::Form),
-            _ => Err(BadRepositoryKey::Form),
-        }
+        let key = Usign::<32>::parse(text).map_err(|_| BadRepositoryKey::Form)?;
+        Ok(Self::Usign { fingerprint: key.key_id.to_string(), line: key.line.to_owned() })
     }
 
     /// The one spelling of this key.
@@ -86,13 +79,6 @@ impl RepositoryKey {
             Self::Pem { text } => text.clone(),
         }
     }
-}
-
-fn usign(line: &str) -> Option<RepositoryKey> {
-    let bytes = BASE64.decode(line.as_bytes()).ok()?;
-    let id = bytes.get(2..10).filter(|_| bytes.len() == USIGN_LENGTH)?;
-    let known = bytes.starts_with(USIGN_ALGORITHM);
-    known.then(|| RepositoryKey::Usign { fingerprint: hex::encode(id), line: line.to_owned() })
 }
 
 /// The bytes of a PEM text of one block.
@@ -175,7 +161,7 @@ pub(crate) mod tests {
 
     /// A usign key of this key id.
     pub(crate) fn usign_key(id: u8, key: u8) -> String {
-        BASE64.encode(&[USIGN_ALGORITHM, &[id; 8], &[key; 32]].concat())
+        BASE64.encode(&[b"Ed".as_slice(), &[id; 8], &[key; 32]].concat())
     }
 
     #[test]

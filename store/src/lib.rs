@@ -11,7 +11,6 @@ pub mod model;
 mod pg;
 pub mod schema;
 pub mod settings;
-mod time;
 mod unfinished;
 
 pub use error::StoreError;

@@ -1,19 +1,9 @@
-//! usign (and signify) public keys and signatures: ed25519.
-//!
-//! Two lines of text: `untrusted comment: …` and base64. Layouts (usign's `main.c`, OpenBSD's
-//! signify): a public key is `Ed`, 8 bytes key id, 32 bytes key; a signature is `Ed`, 8 bytes key
-//! id, 64 bytes ed25519 signature of the raw file.
+//! Signatures of a download server's lists: which keys are trusted, and whether one of them signed
+//! what comes. The form of the files is [`asu_core::usign`]'s.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+pub use asu_core::usign::KeyId;
+use asu_core::usign::Usign;
 use ed25519_dalek::{Signature, StreamVerifier, VerifyingKey};
-
-/// Largest key or signature file, in bytes. Real ones have about 150.
-const MAX_FILE: usize = 4096;
-
-const ALGORITHM: &[u8] = b"Ed";
-const KEY_LENGTH: usize = 42;
-const SIGNATURE_LENGTH: usize = 74;
 
 /// Why a key or a signature was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,17 +32,6 @@ pub enum SignatureError {
     },
 }
 
-/// Eight bytes that name a key. They only choose the key; they prove nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyId([u8; 8]);
-
-impl std::fmt::Display for KeyId {
-    /// 16 hexadecimal digits, as keys are named in an ImageBuilder's `keys/`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
 /// A public key that may sign a download server's `sha256sums`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsignPublicKey {
@@ -63,7 +42,7 @@ pub struct UsignPublicKey {
 impl UsignPublicKey {
     /// Reads a key file, or its base64 line alone.
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
-        let (id, key) = decode::<32>("public key", text, KEY_LENGTH)?;
+        let (id, key) = decode::<32>("public key", text)?;
         let key = VerifyingKey::from_bytes(&key)
             .map_err(|_| format_error("public key", "it is no point of the curve"))?;
         if key.is_weak() {
@@ -99,7 +78,7 @@ impl Verification {
     /// # Errors
     /// A file of another form, or a signature of a key that is not among `keys`.
     pub fn begin(keys: &[UsignPublicKey], signature: &str) -> Result<Self, SignatureError> {
-        let (signed_by, bytes) = decode::<64>("signature", signature, SIGNATURE_LENGTH)?;
+        let (signed_by, bytes) = decode::<64>("signature", signature)?;
         let signature = Signature::from_bytes(&bytes);
         let mut known = keys.iter().filter(|key| key.id == signed_by).peekable();
         if known.peek().is_none() {
@@ -132,45 +111,13 @@ impl Verification {
     }
 }
 
-/// The key id and the `N` bytes behind it.
+/// A file of usign with `N` bytes behind the key id.
 fn decode<const N: usize>(
     what: &'static str,
     text: &str,
-    length: usize,
 ) -> Result<(KeyId, [u8; N]), SignatureError> {
-    let line = base64_line(what, text)?;
-    let bytes = STANDARD
-        .decode(line)
-        .map_err(|error| format_error(what, &format!("its base64 is bad ({error})")))?;
-    if bytes.len() != length {
-        let problem = format!("it has {} bytes instead of {length}", bytes.len());
-        return Err(format_error(what, &problem));
-    }
-    let (algorithm, rest) = bytes.split_at_checked(2).unwrap_or_default();
-    if algorithm != ALGORITHM {
-        return Err(format_error(what, "its algorithm is not ed25519"));
-    }
-    let (id, payload) = rest.split_at_checked(8).unwrap_or_default();
-    match (id.try_into(), payload.try_into()) {
-        (Ok(id), Ok(payload)) => Ok((KeyId(id), payload)),
-        _ => Err(format_error(what, "its length is wrong")),
-    }
-}
-
-/// The one line that is neither empty nor the comment.
-fn base64_line<'a>(what: &'static str, text: &'a str) -> Result<&'a str, SignatureError> {
-    if text.len() > MAX_FILE {
-        return Err(format_error(what, "it is too long"));
-    }
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
-    if lines.peek().is_some_and(|line| line.starts_with("untrusted comment:")) {
-        lines.next();
-    }
-    let line = lines.next().ok_or_else(|| format_error(what, "it has no base64 line"))?;
-    if lines.next().is_some() {
-        return Err(format_error(what, "it has more than a comment and a base64 line"));
-    }
-    Ok(line)
+    let file = Usign::parse(text).map_err(|bad| format_error(what, &bad.to_string()))?;
+    Ok((file.key_id, file.content))
 }
 
 fn format_error(what: &'static str, problem: &str) -> SignatureError {

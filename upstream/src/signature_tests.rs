@@ -1,6 +1,7 @@
 //! Keys and signatures below were made once with Debian's `signify-openbsd` 31; its and usign's
 //! signatures are the same bytes.
 
+use data_encoding::BASE64;
 use ed25519_dalek::{Signer as _, SigningKey};
 use proptest::prelude::*;
 
@@ -34,8 +35,8 @@ fn key(text: &str) -> UsignPublicKey {
 }
 
 fn text(id: [u8; 8], payload: &[u8]) -> String {
-    let bytes = [ALGORITHM, &id, payload].concat();
-    format!("untrusted comment: test\n{}\n", STANDARD.encode(bytes))
+    let bytes = [b"Ed".as_slice(), &id, payload].concat();
+    format!("untrusted comment: test\n{}\n", BASE64.encode(&bytes))
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn other_content_is_refused() {
 #[test]
 fn a_forged_key_id_does_not_make_a_key_trusted() {
     let other = SigningKey::from_bytes(&[7; 32]);
-    let id = key(KEY_A).id().0;
+    let id = key(KEY_A).id().bytes();
     let forged = text(id, &other.sign(MESSAGE).to_bytes());
     let error = verify(&[key(KEY_A)], MESSAGE, &forged).unwrap_err();
     assert!(matches!(error, SignatureError::Mismatch { .. }), "{error}");
@@ -70,7 +71,7 @@ fn a_forged_key_id_does_not_make_a_key_trusted() {
 
 #[test]
 fn of_two_keys_with_one_id_both_are_tried() {
-    let id = key(KEY_A).id().0;
+    let id = key(KEY_A).id().bytes();
     let other = SigningKey::from_bytes(&[7; 32]);
     let twin = key(&text(id, other.verifying_key().as_bytes()));
     assert!(verify(&[twin, key(KEY_A)], MESSAGE, BY_A).is_ok());
@@ -84,8 +85,8 @@ fn the_base64_line_alone_is_a_key() {
 
 #[test]
 fn what_is_no_key_says_why() {
-    let short = STANDARD.encode([ALGORITHM, &[0; 39]].concat());
-    let other = STANDARD.encode([b"RS", &[0; 40][..]].concat());
+    let short = BASE64.encode(&[b"Ed".as_slice(), &[0; 39]].concat());
+    let other = BASE64.encode(&[b"RS", &[0; 40][..]].concat());
     let weak = text([0; 8], &[&[1_u8][..], &[0; 31]].concat());
     for (text, problem) in [
         ("", "no base64 line"),
@@ -112,9 +113,9 @@ proptest! {
 
     #[test]
     fn any_changed_byte_of_a_signature_is_refused(at in 0_usize..74, by in 1_u8..=255) {
-        let mut bytes = STANDARD.decode(BY_A.lines().last().unwrap()).unwrap();
+        let mut bytes = BASE64.decode(BY_A.lines().last().unwrap().as_bytes()).unwrap();
         bytes[at] ^= by;
-        prop_assert!(verify(&[key(KEY_A)], MESSAGE, &STANDARD.encode(bytes)).is_err());
+        prop_assert!(verify(&[key(KEY_A)], MESSAGE, &BASE64.encode(&bytes)).is_err());
     }
 
     #[test]
@@ -122,6 +123,6 @@ proptest! {
         let signer = SigningKey::from_bytes(&seed);
         let public = key(&text(id, signer.verifying_key().as_bytes()));
         let signature = text(id, &signer.sign(&message).to_bytes());
-        prop_assert_eq!(verify(&[public], &message, &signature).unwrap(), KeyId(id));
+        prop_assert_eq!(verify(&[public], &message, &signature).unwrap(), KeyId::from(id));
     }
 }

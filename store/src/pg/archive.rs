@@ -5,6 +5,7 @@ use asu_core::{
     result::{Built, StoredFile, store_keys},
 };
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use jiff_sqlx::Timestamp as PgTime;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
@@ -20,7 +21,6 @@ use crate::{
         json::{text, to_json},
         to_bigint,
     },
-    time::{PgTime, optional},
 };
 
 /// What clients are told of a success besides files and manifest.
@@ -310,14 +310,14 @@ async fn insert_build(
         failure.map(|failure| text(&failure.detail)),
         answer,
         to_json(&facts.millis)?,
-        PgTime(facts.times.created) as _,
-        optional(facts.times.queued) as _,
-        optional(facts.times.admitted) as _,
-        optional(facts.times.started) as _,
-        PgTime(facts.times.finished) as _,
-        PgTime(new.archived_at) as _,
-        PgTime(facts.fresh_until) as _,
-        PgTime(facts.keep_until) as _,
+        PgTime::from(facts.times.created) as _,
+        facts.times.queued.map(PgTime::from) as _,
+        facts.times.admitted.map(PgTime::from) as _,
+        facts.times.started.map(PgTime::from) as _,
+        PgTime::from(facts.times.finished) as _,
+        PgTime::from(new.archived_at) as _,
+        PgTime::from(facts.fresh_until) as _,
+        PgTime::from(facts.keep_until) as _,
         to_bigint(bytes(facts)),
         log.map(|log| log.key.as_str()),
         log.map(|log| to_bigint(log.size)),
@@ -335,7 +335,7 @@ async fn insert_events(
     uid: &str,
     events: &[BuildEvent],
 ) -> Result<(), StoreError> {
-    let at: Vec<PgTime> = events.iter().map(|event| PgTime(event.at)).collect();
+    let at: Vec<PgTime> = events.iter().map(|event| PgTime::from(event.at)).collect();
     let kinds: Vec<String> = events.iter().map(|it| it.kind.as_str().into()).collect();
     let reasons: Vec<String> = events.iter().map(|it| text(&it.reason)).collect();
     let messages: Vec<String> = events.iter().map(|it| text(&it.message)).collect();

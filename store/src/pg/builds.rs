@@ -6,6 +6,7 @@ use asu_core::{
     request::Request,
     result::{Built, StoredFile, is_plain_file_name},
 };
+use jiff_sqlx::Timestamp as PgTime;
 use serde_json::Value;
 
 use crate::{
@@ -20,7 +21,6 @@ use crate::{
         from_bigint,
         json::Column,
     },
-    time::PgTime,
 };
 
 /// A row of `builds` with its files and manifest.
@@ -188,8 +188,8 @@ impl PgStore {
                     request_hash: column.named("request_hash").digest(row.request_hash)?,
                     name: row.name,
                     private: row.private,
-                    finished_at: row.finished_at.0,
-                    keep_until: row.keep_until.0,
+                    finished_at: row.finished_at.to_jiff(),
+                    keep_until: row.keep_until.to_jiff(),
                     object_key: row.object_key,
                 })
             })
@@ -211,7 +211,7 @@ impl PgStore {
             Ok(rows
                 .into_iter()
                 .map(|row| BuildEvent {
-                    at: row.at.0,
+                    at: row.at.to_jiff(),
                     kind: match row.kind.as_str() {
                         "Normal" => EventKind::Normal,
                         _ => EventKind::Warning,
@@ -230,7 +230,7 @@ impl BuildRow {
         let uid = self.uid.clone();
         let column = Column { table: "builds", column: "request", row: &uid };
         Ok(BuildRecord {
-            archived_at: self.archived_at.0,
+            archived_at: self.archived_at.to_jiff(),
             last_served: self.last_served.map(Into::into),
             files_deleted_at: self.files_deleted_at.map(Into::into),
             log_deleted_at: self.log_deleted_at.map(Into::into),
@@ -249,8 +249,8 @@ impl BuildRow {
             catalog_revision: self.catalog_revision,
             attempt: u32::try_from(self.attempt).unwrap_or(0),
             times: self.times(),
-            fresh_until: self.fresh_until.0,
-            keep_until: self.keep_until.0,
+            fresh_until: self.fresh_until.to_jiff(),
+            keep_until: self.keep_until.to_jiff(),
             log: self.log(),
             millis: column.named("millis").json(self.millis.take())?,
             uid: std::mem::take(&mut self.uid),
@@ -260,11 +260,11 @@ impl BuildRow {
 
     fn times(&self) -> BuildTimes {
         BuildTimes {
-            created: self.created_at.0,
+            created: self.created_at.to_jiff(),
             queued: self.queued_at.map(Into::into),
             admitted: self.admitted_at.map(Into::into),
             started: self.started_at.map(Into::into),
-            finished: self.finished_at.0,
+            finished: self.finished_at.to_jiff(),
         }
     }
 

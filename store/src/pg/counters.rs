@@ -2,12 +2,12 @@
 
 use asu_core::digest::Sha256Hex;
 use jiff::Timestamp;
+use jiff_sqlx::Timestamp as PgTime;
 
 use crate::{
     error::StoreError,
     model::{Counter, CounterKind},
     pg::PgStore,
-    time::PgTime,
 };
 
 impl PgStore {
@@ -17,7 +17,7 @@ impl PgStore {
         if counters.is_empty() {
             return Ok(());
         }
-        let at: Vec<PgTime> = counters.iter().map(|it| PgTime(it.at)).collect();
+        let at: Vec<PgTime> = counters.iter().map(|it| PgTime::from(it.at)).collect();
         let kinds: Vec<String> = counters.iter().map(|it| it.kind.as_str().into()).collect();
         let hashes: Vec<Option<String>> =
             counters.iter().map(|it| it.request_hash.as_ref().map(ToString::to_string)).collect();

@@ -8,6 +8,7 @@ use asu_core::{
     retention::{Deletion, FileSet, Holdings, KeptBuild},
 };
 use jiff::Timestamp;
+use jiff_sqlx::Timestamp as PgTime;
 use sqlx::PgConnection;
 
 use crate::{
@@ -15,7 +16,6 @@ use crate::{
     listen::BUILDS_CHANNEL,
     model::{CounterKind, LogDeletion},
     pg::{PgStore, epoch::fence, from_bigint, json::Column},
-    time::PgTime,
 };
 
 impl PgStore {
@@ -54,7 +54,7 @@ impl PgStore {
                 "insert into file_sets (build_key, bytes, deleting_since) values ($1, 0, $2)
                  on conflict do nothing",
                 build_key.as_str(),
-                PgTime(now) as _
+                PgTime::from(now) as _
             )
             .execute(&mut *tx)
             .await?;
@@ -148,7 +148,7 @@ impl PgStore {
                 "update builds set log_deleted_at = $2
                  where uid = any($1) and log_deleted_at is null",
                 uids,
-                PgTime(now) as _
+                PgTime::from(now) as _
             )
             .execute(&mut *tx)
             .await?;
@@ -244,9 +244,9 @@ async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
                         .map(build_key)
                         .transpose()?,
                     uid: row.uid,
-                    finished_at: row.finished_at.0,
-                    fresh_until: row.fresh_until.0,
-                    keep_until: row.keep_until.0,
+                    finished_at: row.finished_at.to_jiff(),
+                    fresh_until: row.fresh_until.to_jiff(),
+                    keep_until: row.keep_until.to_jiff(),
                     last_served: row.last_served.map(Into::into),
                     has_log: row.has_log,
                     private: row.private,
@@ -274,7 +274,7 @@ async fn may_go(tx: &mut PgConnection, deletion: &Deletion) -> Result<bool, Stor
                where build_key = $1 and files_deleted_at is null and keep_until > $2
            ) as "exists!""#,
         key,
-        PgTime(deletion.keep_until) as _
+        PgTime::from(deletion.keep_until) as _
     )
     .fetch_one(&mut *tx)
     .await?;
@@ -301,7 +301,7 @@ async fn begin(
          )
          select pg_notify($3, request_hash) from gone",
         key,
-        PgTime(now) as _,
+        PgTime::from(now) as _,
         BUILDS_CHANNEL
     )
     .fetch_all(&mut *tx)
@@ -309,7 +309,7 @@ async fn begin(
     sqlx::query!(
         "update file_sets set deleting_since = coalesce(deleting_since, $2) where build_key = $1",
         key,
-        PgTime(now) as _
+        PgTime::from(now) as _
     )
     .execute(&mut *tx)
     .await?;
@@ -338,7 +338,7 @@ async fn delete_expired(
                  and (build_key is null or files_deleted_at is not null)
                order by keep_until limit $2)
            returning build_key"#,
-        PgTime(before) as _,
+        PgTime::from(before) as _,
         i64::from(limit)
     )
     .fetch_all(&mut *tx)
@@ -352,7 +352,7 @@ async fn delete_expired(
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query!("delete from request_counters where at < $1", PgTime(before) as _)
+    sqlx::query!("delete from request_counters where at < $1", PgTime::from(before) as _)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;

@@ -1,5 +1,6 @@
 //! What every cluster of ours has beside Kubernetes itself: DNS, an ingress, volumes.
 
+use data_encoding::HEXLOWER;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -160,7 +161,7 @@ async fn content(settings: impl Iterator<Item = &String>) -> String {
     for tag in [COREDNS, LOCAL_PATH, TRAEFIK] {
         hash.update(buildah::id(tag).await.unwrap_or_default());
     }
-    hex::encode(hash.finalize())
+    HEXLOWER.encode(&hash.finalize())
 }
 
 /// Waits until every add-on has all its pods ready.

@@ -1,5 +1,6 @@
 //! Images without a registry and without a daemon: built by buildah into a storage of the harness's own.
 
+use data_encoding::HEXLOWER;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -195,7 +196,7 @@ async fn content_key(dockerfile: &Path, context: &Path) -> Result<String, Error>
         sums.split('\0').map(|line| line.replace(&*context.to_string_lossy(), "")).collect();
     sums.sort_unstable();
     hash.update(sums.join("\0"));
-    Ok(hex::encode(hash.finalize()))
+    Ok(HEXLOWER.encode(&hash.finalize()))
 }
 
 /// Images named by the `FROM` lines of a Dockerfile.

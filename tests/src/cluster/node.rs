@@ -1,5 +1,6 @@
 //! One node: containerd, kubelet and kube-proxy in a network namespace of the cluster.
 
+use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -127,7 +128,7 @@ impl Node<'_> {
         let settings = self.dir().join(part).with_extension(extension);
         let text = files::read(&settings)?.unwrap_or_default();
         // Other settings make it another process, which replaces the one that runs.
-        environment.insert("ASU_SETTINGS", hex::encode(Sha256::digest(text)).into());
+        environment.insert("ASU_SETTINGS", HEXLOWER.encode(&Sha256::digest(text)).into());
         Ok(Spec {
             name: format!("{part}-{}", self.number),
             program: self.toolchain.program(part)?,

@@ -3,6 +3,7 @@
 //! Each carries an environment variable that names the cluster's folder, so that even a process whose record was not
 //! written yet when the command was interrupted is found and ended.
 
+use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -214,7 +215,7 @@ impl Spec {
             part(name.as_bytes());
             part(value.as_bytes());
         }
-        hex::encode(hash.finalize())
+        HEXLOWER.encode(&hash.finalize())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The images of the system, built from this checkout.
 
+use data_encoding::HEXLOWER;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -77,7 +78,7 @@ fn tag(context: &Path) -> Result<String, Error> {
             hasher.update(bytes);
         }
     }
-    Ok(hex::encode(hasher.finalize()).chars().take(16).collect())
+    Ok(HEXLOWER.encode(&hasher.finalize()).chars().take(16).collect())
 }
 
 /// A build context that holds the programs alone: the checkout's own folder is gigabytes.

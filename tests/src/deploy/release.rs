@@ -8,6 +8,7 @@ use std::{
     time::SystemTime,
 };
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
@@ -60,7 +61,7 @@ async fn key() -> Result<String, Error> {
         hasher.update(std::env::var_os(name).unwrap_or_default().as_encoded_bytes());
         hasher.update([0]);
     }
-    Ok(hex::encode(hasher.finalize()).chars().take(16).collect())
+    Ok(HEXLOWER.encode(&hasher.finalize()).chars().take(16).collect())
 }
 
 /// The lock file, and the manifests of the workspace and of its members.

@@ -1,5 +1,6 @@
 //! Where built programs are kept, and under which key.
 
+use data_encoding::HEXLOWER;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,7 @@ fn key(go_mod: &[u8], go_sum: &[u8], flags: &[impl AsRef<OsStr>]) -> String {
     for flag in flags {
         part(flag.as_ref().as_encoded_bytes());
     }
-    hex::encode(hash.finalize()).chars().take(16).collect()
+    HEXLOWER.encode(&hash.finalize()).chars().take(16).collect()
 }
 
 #[cfg(test)]

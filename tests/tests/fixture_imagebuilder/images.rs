@@ -1,5 +1,6 @@
 //! What a successful build leaves.
 
+use data_encoding::HEXLOWER;
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::tree::{Tree, world};
 
 fn sha256(content: &[u8]) -> String {
-    hex::encode(Sha256::digest(content))
+    HEXLOWER.encode(&Sha256::digest(content))
 }
 
 /// The images of a profile, each with the right hash.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::server::{Reply, Server, client};
 use asu_core::digest::Sha256Hex;
 use asu_upstream::{CatalogRead, Memory, ReadRequest, Trust, UsignPublicKey, read_catalog};
-use base64::Engine as _;
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::json;
 
@@ -14,7 +13,7 @@ const OTHER: &str = "x86/64";
 
 fn usign(payload: &[u8]) -> String {
     let bytes = [b"Ed", &b"key-name"[..], payload].concat();
-    format!("untrusted comment: x\n{}\n", base64::prelude::BASE64_STANDARD.encode(bytes))
+    format!("untrusted comment: x\n{}\n", data_encoding::BASE64.encode(&bytes))
 }
 
 fn signer() -> SigningKey {
