@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use asu_store::{
     PgStore,
     model::{Counter, CounterKind},
@@ -19,7 +19,7 @@ const MAX_COUNTERS: usize = 10_000;
 /// Time between two writes.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
-type Key = (CounterKind, Option<Sha256Hex>);
+type Key = (CounterKind, Option<Digest>);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -27,11 +27,11 @@ pub struct Counters(Mutex<HashMap<Key, (Timestamp, u32)>>);
 
 impl Counters {
     /// Counts one.
-    pub fn add(&self, kind: CounterKind, hash: Option<&Sha256Hex>, at: Timestamp) {
-        self.merge(kind, hash.cloned(), at, 1);
+    pub fn add(&self, kind: CounterKind, hash: Option<&Digest>, at: Timestamp) {
+        self.merge(kind, hash.copied(), at, 1);
     }
 
-    fn merge(&self, kind: CounterKind, hash: Option<Sha256Hex>, at: Timestamp, count: u32) {
+    fn merge(&self, kind: CounterKind, hash: Option<Digest>, at: Timestamp, count: u32) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (kind, hash);
         if held.len() >= MAX_COUNTERS && !held.contains_key(&key) {
@@ -86,7 +86,7 @@ mod tests {
             Counter { at: at(2), kind: CounterKind::Request, request_hash: None, count: 2 };
         assert_eq!(counters.drain(), [expected]);
         for n in 0..MAX_COUNTERS + 5 {
-            counters.add(CounterKind::Served, Some(&Sha256Hex::of(&n.to_be_bytes())), at(0));
+            counters.add(CounterKind::Served, Some(&Digest::of(&n.to_be_bytes())), at(0));
         }
         assert_eq!(counters.drain().len(), MAX_COUNTERS);
     }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use asu_store::{PgStore, artifacts::ArtifactStore};
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -162,6 +162,6 @@ impl AppState {
 ///
 /// # Errors
 /// [`ApiError::UnknownHash`].
-pub fn parse_hash(text: &str) -> Result<Sha256Hex, ApiError> {
+pub fn parse_hash(text: &str) -> Result<Digest, ApiError> {
     text.parse().map_err(|_| ApiError::UnknownHash)
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use tokio::time::Instant;
 
 /// Time for which a hash stays unknown.
@@ -20,15 +20,15 @@ const MAX_HASHES: usize = 10_000;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Unknown(Mutex<HashMap<Sha256Hex, Instant>>);
+pub struct Unknown(Mutex<HashMap<Digest, Instant>>);
 
 impl Unknown {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Sha256Hex, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a look which began at `since` found nothing.
-    pub fn note(&self, hash: &Sha256Hex, since: Instant) {
+    pub fn note(&self, hash: &Digest, since: Instant) {
         let mut known = self.lock();
         if known.len() >= MAX_HASHES {
             known.retain(|_, since| since.elapsed() < FOR);
@@ -36,16 +36,16 @@ impl Unknown {
         if known.len() >= MAX_HASHES {
             known.clear();
         }
-        known.insert(hash.clone(), since);
+        known.insert(*hash, since);
     }
 
     /// Whether nothing was known of it a moment ago.
-    pub fn contains(&self, hash: &Sha256Hex) -> bool {
+    pub fn contains(&self, hash: &Digest) -> bool {
         self.lock().get(hash).is_some_and(|since| since.elapsed() < FOR)
     }
 
     /// There is a build of it.
-    pub fn forget(&self, hash: &Sha256Hex) {
+    pub fn forget(&self, hash: &Digest) {
         self.lock().remove(hash);
     }
 }
@@ -54,8 +54,8 @@ impl Unknown {
 mod tests {
     use super::*;
 
-    fn hash(n: usize) -> Sha256Hex {
-        Sha256Hex::of(&n.to_be_bytes())
+    fn hash(n: usize) -> Digest {
+        Digest::of(&n.to_be_bytes())
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use crate::tree::{Marked, config_name};
 use asu_core::{
     build_key::{BuildKeyInput, build_key},
     classify::Origins,
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
     packages,
     plan::{BuildPlan, Marker},
@@ -32,7 +32,7 @@ pub struct Effective {
     /// Lines of `.config` that are set.
     pub config_edits: Vec<String>,
     /// Digest of the key that the tree signs images with.
-    pub tree_key: Option<Sha256Hex>,
+    pub tree_key: Option<Digest>,
 }
 
 impl Effective {
@@ -73,7 +73,7 @@ impl Effective {
             origins: repositories_file::origins(&repositories_file, &rewrite),
             repositories_file,
             keys: key_files(request.repository_keys.iter().map(String::as_str))?,
-            tree_key: key.clone(),
+            tree_key: *key,
             config_edits: match request.filesystem {
                 Some(filesystem) => config_edits(filesystem, &marker.filesystems)?,
                 None => Vec::new(),
@@ -107,7 +107,7 @@ impl Effective {
     }
 
     /// Key of the files that this makes from indexes of these digests.
-    pub fn build_key(&self, plan: &BuildPlan, indexes: &BTreeMap<String, Sha256Hex>) -> Sha256Hex {
+    pub fn build_key(&self, plan: &BuildPlan, indexes: &BTreeMap<String, Digest>) -> Digest {
         build_key(&BuildKeyInput {
             profile: &plan.request.profile,
             packages: &self.packages,

@@ -3,7 +3,7 @@
 
 use std::io::Read as _;
 
-use asu_core::{digest::Sha256Hex, result::is_plain_file_name};
+use asu_core::{digest::Digest, result::is_plain_file_name};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -42,7 +42,7 @@ pub struct Image {
     /// Plain file name.
     pub name: String,
     /// Its digest.
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
 }
 
 /// What `profiles.json` says about the profile.
@@ -115,7 +115,7 @@ pub fn check(output: &Folder, profile: &str, limit: u64) -> Result<Profile, BadO
     Ok(profile)
 }
 
-fn hash(output: &Folder, name: &str, limit: u64) -> Result<(Sha256Hex, u64), BadOutput> {
+fn hash(output: &Folder, name: &str, limit: u64) -> Result<(Digest, u64), BadOutput> {
     let failed = |source| HandoverError::Io { name: name.to_owned(), source };
     let mut file = output.file(name)?.take(limit.saturating_add(1));
     let (mut hasher, mut size, mut buffer) = (Sha256::new(), 0_u64, vec![0; 256 << 10]);
@@ -131,7 +131,7 @@ fn hash(output: &Folder, name: &str, limit: u64) -> Result<(Sha256Hex, u64), Bad
         let name = name.to_owned();
         return Err(HandoverError::TooLarge { name, limit }.into());
     }
-    Ok((Sha256Hex::from_hasher(hasher), size))
+    Ok((Digest::from_hasher(hasher), size))
 }
 
 #[cfg(test)]
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     fn document(image: &str) -> Vec<u8> {
-        let digest = Sha256Hex::of(b"image");
+        let digest = Digest::of(b"image");
         format!(
             r#"{{"target":"a/b","id":"outer","profiles":{{"p":{{"id":"inner","images":[{{"name":"{image}","sha256":"{digest}"}}]}}}}}}"#
         )

@@ -6,7 +6,7 @@ use std::{
 };
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
     image_size::Devices,
     plan::{Marker, PackageManager},
@@ -60,7 +60,7 @@ pub struct Marked {
     /// Its repositories file.
     pub repositories: String,
     /// Digest of the key that it signs images with, when it has one of its own.
-    pub key: Option<Sha256Hex>,
+    pub key: Option<Digest>,
 }
 
 /// What there is of a finished tree.
@@ -76,7 +76,7 @@ pub fn marked(paths: &Paths) -> Result<Marked, Failure> {
     let repositories = repositories(&tree, marker.package_manager).map_err(lost)?;
     let key = if tree.join(OWN_KEY).exists() {
         let text = read_text(&tree.join(OWN_KEY), MAX_TEXT).map_err(lost)?;
-        Some(Sha256Hex::of(text.as_bytes()))
+        Some(Digest::of(text.as_bytes()))
     } else {
         None
     };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     catalog::Distribution,
-    digest::Sha256Hex,
+    digest::Digest,
     offered::{self, Basis, Refusal},
     packages::apply_changes,
     profile::{self, NoProfile},
@@ -143,7 +143,7 @@ fn canonical(asked: &Asked, distribution: &Distribution) -> Request {
 
 fn digest(text: &str) -> DefaultsDigest {
     DefaultsDigest {
-        sha256: Sha256Hex::of(text.as_bytes()),
+        sha256: Digest::of(text.as_bytes()),
         // Longer ones are refused.
         length: u32::try_from(text.len()).unwrap_or(u32::MAX),
     }

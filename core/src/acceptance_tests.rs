@@ -82,7 +82,7 @@ fn a_request_is_validated_with_the_catalog_of_this_moment() {
     let basis = acceptance.verdict.unwrap();
     assert_eq!(basis.catalog_revision, 7);
     assert_eq!(basis.version_code, "r29197-ab4c7d6af7");
-    assert_eq!(basis.image_builder_sha256, Sha256Hex::of(b"ib"));
+    assert_eq!(basis.image_builder_sha256, Digest::of(b"ib"));
     assert_eq!(acceptance.request.profile, "8dev_carambola2");
     assert_eq!(acceptance.request.requested_packages(), ["vim", "luci"]);
 }

@@ -4,14 +4,14 @@
 use jiff::Timestamp;
 
 use crate::{
-    digest::FieldHasher,
+    digest::{Digest, FieldHasher},
     failure::{Disposition, FailureReason},
     request::Request,
 };
 
 /// The order in which a request names its packages. Requests of one hash may differ in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Order([u8; 32]);
+pub struct Order(Digest);
 
 impl Order {
     /// The order of a canonical request.
@@ -19,8 +19,7 @@ impl Order {
         let mut hasher = FieldHasher::new("asu.dev/order/v1");
         let names = request.requested_packages();
         hasher.list(names.into_iter());
-        let bytes = hasher.finish().to_bytes();
-        Self(bytes.try_into().unwrap_or_default())
+        Self(hasher.finish())
     }
 
     /// The order that failed, of a failure that another order may not meet.
@@ -183,8 +182,8 @@ mod tests {
     const OWN_FAULT: Conclusion = failed(Disposition::Request);
     const OUR_FAULT: Conclusion = failed(Disposition::Infrastructure);
     const CANCELLED: Conclusion = failed(Disposition::Cancelled);
-    const SENT: Order = Order([1; 32]);
-    const OTHER: Order = Order([2; 32]);
+    const SENT: Order = Order(Digest::from_bytes([1; 32]));
+    const OTHER: Order = Order(Digest::from_bytes([2; 32]));
 
     fn at(minute: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)

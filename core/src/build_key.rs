@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::digest::{FieldHasher, Sha256Hex};
+use crate::digest::{Digest, FieldHasher};
 
 /// Everything that decides the bytes of an image. Observed by `publish`, never taken from what the
 /// untrusted part of a build says, but for the index digests.
@@ -17,7 +17,7 @@ pub struct BuildKeyInput<'a> {
     /// Keys that were added to those of the tree, by file name.
     pub keys: &'a BTreeMap<String, String>,
     /// Digest of the private first-boot script, the only file of the overlay.
-    pub defaults: Option<&'a Sha256Hex>,
+    pub defaults: Option<&'a Digest>,
     /// Size of the root partition in MiB.
     pub rootfs_size_mb: Option<u32>,
     /// Lines of `.config` that differ from the tree's.
@@ -25,18 +25,18 @@ pub struct BuildKeyInput<'a> {
     /// EXTRA_IMAGE_NAME.
     pub extra_image_name: &'a str,
     /// Digest of the ImageBuilder's tarball.
-    pub image_builder: &'a Sha256Hex,
+    pub image_builder: &'a Digest,
     /// Digest (or reference) of the builder image.
     pub builder_image: &'a str,
     /// Digest of the key that the tree made for itself and signs images with. Another tree of the same
     /// tarball has another one, and makes other bytes.
-    pub tree_key: Option<&'a Sha256Hex>,
+    pub tree_key: Option<&'a Digest>,
     /// Digests of the package indexes that the build read, by name.
-    pub indexes: &'a BTreeMap<String, Sha256Hex>,
+    pub indexes: &'a BTreeMap<String, Digest>,
 }
 
 /// SHA-256 over a length-prefixed form of the whole input.
-pub fn build_key(input: &BuildKeyInput<'_>) -> Sha256Hex {
+pub fn build_key(input: &BuildKeyInput<'_>) -> Digest {
     let mut hasher = FieldHasher::new("asu.dev/build-key/v2");
     hasher
         .field(input.profile)
@@ -47,16 +47,16 @@ pub fn build_key(input: &BuildKeyInput<'_>) -> Sha256Hex {
         hasher.field(name).field(key);
     }
     hasher
-        .optional(input.defaults.map(Sha256Hex::as_str))
+        .optional(input.defaults.map(Digest::to_string).as_deref())
         .optional(input.rootfs_size_mb.map(|size| size.to_string()).as_deref())
         .list(input.config_edits.iter().map(String::as_str))
         .field(input.extra_image_name)
-        .field(input.image_builder.as_str())
+        .digest(input.image_builder)
         .field(input.builder_image)
-        .optional(input.tree_key.map(Sha256Hex::as_str))
+        .optional(input.tree_key.map(Digest::to_string).as_deref())
         .count(input.indexes.len());
     for (name, digest) in input.indexes {
-        hasher.field(name).field(digest.as_str());
+        hasher.field(name).digest(digest);
     }
     hasher.finish()
 }
@@ -69,11 +69,11 @@ mod tests {
 
     static PACKAGES: LazyLock<Vec<String>> = LazyLock::new(|| vec!["vim".to_owned()]);
     static NO_KEYS: BTreeMap<String, String> = BTreeMap::new();
-    static TARBALL: LazyLock<Sha256Hex> = LazyLock::new(|| Sha256Hex::of(b"tarball"));
-    static INDEXES: LazyLock<BTreeMap<String, Sha256Hex>> =
-        LazyLock::new(|| BTreeMap::from([("base".to_owned(), Sha256Hex::of(b"base"))]));
+    static TARBALL: LazyLock<Digest> = LazyLock::new(|| Digest::of(b"tarball"));
+    static INDEXES: LazyLock<BTreeMap<String, Digest>> =
+        LazyLock::new(|| BTreeMap::from([("base".to_owned(), Digest::of(b"base"))]));
 
-    fn key<'a>(change: impl FnOnce(&mut BuildKeyInput<'a>)) -> Sha256Hex {
+    fn key<'a>(change: impl FnOnce(&mut BuildKeyInput<'a>)) -> Digest {
         let mut input = BuildKeyInput {
             profile: "router",
             packages: PACKAGES.as_slice(),
@@ -96,7 +96,7 @@ mod tests {
     fn every_part_of_what_was_built_changes_the_key() {
         let list = ["nano".to_owned()];
         let keys = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
-        let digest = Sha256Hex::of(b"other");
+        let digest = Digest::of(b"other");
         let none = BTreeMap::new();
         let all = [
             key(|_| {}),

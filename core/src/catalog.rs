@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Sha256Hex;
+use crate::digest::Digest;
 
 /// One device of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct ImageBuilder {
     /// Plain file name.
     pub file: String,
     /// Digest from the signed `sha256sums`.
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
 }
 
 /// One target of a version, read in one go.

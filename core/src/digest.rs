@@ -1,68 +1,74 @@
-//! SHA-256 digests as values: always 64 lower-case hexadecimal digits.
+//! SHA-256 digests as values. Written, they are always 64 lower-case hexadecimal digits.
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256 digest written as 64 lower-case hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Sha256Hex(String);
+pub struct Digest([u8; 32]);
 
 /// The text is not a SHA-256 digest.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a SHA-256 digest is 64 lower-case hexadecimal digits")]
 pub struct NotADigest;
 
-impl Sha256Hex {
+impl Digest {
     /// Digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(HEXLOWER.encode(&Sha256::digest(bytes)))
+        Self(Sha256::digest(bytes).into())
     }
 
     /// Takes over a finished hasher.
     pub fn from_hasher(hasher: Sha256) -> Self {
-        Self(HEXLOWER.encode(&hasher.finalize()))
+        Self(hasher.finalize().into())
     }
 
-    /// The 64 digits.
-    pub fn as_str(&self) -> &str {
+    /// The digest that these bytes are.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
-
-    /// The 32 bytes that the digits stand for.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        HEXLOWER.decode(self.0.as_bytes()).unwrap_or_default()
-    }
 }
 
-impl TryFrom<String> for Sha256Hex {
-    type Error = NotADigest;
-
-    fn try_from(text: String) -> Result<Self, NotADigest> {
-        let digits = text.len() == 64
-            && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if digits { Ok(Self(text)) } else { Err(NotADigest) }
-    }
-}
-
-impl std::str::FromStr for Sha256Hex {
+impl std::str::FromStr for Digest {
     type Err = NotADigest;
 
     fn from_str(text: &str) -> Result<Self, NotADigest> {
-        Self::try_from(text.to_owned())
+        let mut bytes = [0; 32];
+        let whole = text.len() == 64 && HEXLOWER.decode_mut(text.as_bytes(), &mut bytes) == Ok(32);
+        if whole { Ok(Self(bytes)) } else { Err(NotADigest) }
     }
 }
 
-impl From<Sha256Hex> for String {
-    fn from(digest: Sha256Hex) -> Self {
-        digest.0
+impl TryFrom<String> for Digest {
+    type Error = NotADigest;
+
+    fn try_from(text: String) -> Result<Self, NotADigest> {
+        text.parse()
     }
 }
 
-impl std::fmt::Display for Sha256Hex {
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        HEXLOWER.encode(&digest.0)
+    }
+}
+
+impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{}", HEXLOWER.encode_display(&self.0))
+    }
+}
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Digest({self})")
     }
 }
 
@@ -84,6 +90,11 @@ impl FieldHasher {
         self.0.update((value.len() as u64).to_be_bytes());
         self.0.update(value.as_bytes());
         self
+    }
+
+    /// Adds a digest, by its digits.
+    pub fn digest(&mut self, digest: &Digest) -> &mut Self {
+        self.field(&digest.to_string())
     }
 
     /// Adds an optional field; absent differs from empty.
@@ -110,8 +121,8 @@ impl FieldHasher {
     }
 
     /// The digest of all fields.
-    pub fn finish(self) -> Sha256Hex {
-        Sha256Hex::from_hasher(self.0)
+    pub fn finish(self) -> Digest {
+        Digest::from_hasher(self.0)
     }
 }
 
@@ -122,9 +133,9 @@ mod tests {
     #[test]
     fn only_64_lower_case_hex_digits_are_a_digest() {
         for bad in ["", "ab", &"A".repeat(64), &"g".repeat(64), &"a".repeat(65)] {
-            assert!(bad.parse::<Sha256Hex>().is_err(), "{bad}");
+            assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
-        assert!("a".repeat(64).parse::<Sha256Hex>().is_ok());
+        assert!("a".repeat(64).parse::<Digest>().is_ok());
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        digest::Sha256Hex,
+        digest::Digest,
         request::{DefaultsDigest, tests::example},
     };
 
@@ -142,7 +142,7 @@ mod tests {
 
     fn private() -> Request {
         Request {
-            defaults: Some(DefaultsDigest { sha256: Sha256Hex::of(b"uci set"), length: 7 }),
+            defaults: Some(DefaultsDigest { sha256: Digest::of(b"uci set"), length: 7 }),
             ..versioned()
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     catalog::{Branch, Distribution, Offer, Target},
-    digest::Sha256Hex,
+    digest::Digest,
     profile::NoProfile,
     repositories,
     request::{InvalidField, Request},
@@ -18,7 +18,7 @@ pub struct Basis {
     /// Revision of the target.
     pub version_code: String,
     /// Digest of the ImageBuilder's tarball.
-    pub image_builder_sha256: Sha256Hex,
+    pub image_builder_sha256: Digest,
 }
 
 /// Why a request is refused. The texts are for objects and logs; what clients are told is up to their
@@ -125,7 +125,7 @@ pub fn basis(request: &Request, distribution: &Distribution) -> Result<Basis, Re
     Ok(Basis {
         catalog_revision: distribution.revision,
         version_code: target.version_code.clone(),
-        image_builder_sha256: target.image_builder.sha256.clone(),
+        image_builder_sha256: target.image_builder.sha256,
     })
 }
 

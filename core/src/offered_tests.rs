@@ -4,7 +4,7 @@ use crate::{
         accept,
         tests::{asked, distribution},
     },
-    digest::Sha256Hex,
+    digest::Digest,
     request::DefaultsDigest,
 };
 
@@ -16,7 +16,7 @@ fn old() -> Basis {
     Basis {
         catalog_revision: 3,
         version_code: "r1-old".into(),
-        image_builder_sha256: Sha256Hex::of(b"old"),
+        image_builder_sha256: Digest::of(b"old"),
     }
 }
 
@@ -45,7 +45,7 @@ fn nothing_that_was_frozen_lifts_a_rule() {
     let now = basis(&request(), &distribution()).unwrap();
     let mut closed = distribution();
     closed.offer.allow_defaults = false;
-    let script = |length| Some(DefaultsDigest { sha256: Sha256Hex::of(b""), length });
+    let script = |length| Some(DefaultsDigest { sha256: Digest::of(b""), length });
     let elsewhere = ("mine".to_owned(), "https://elsewhere.example/a".to_owned());
     for (change, field) in [
         (Request { defaults: script(4), ..request() }, "defaults"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     catalog::PackageChange,
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
     request::Request,
 };
@@ -39,8 +39,7 @@ pub fn effective(request: &Request, defaults: &[String], profile: &[String]) -> 
 pub fn image_name_part(packages: &[String]) -> String {
     let sorted: BTreeSet<&str> = packages.iter().map(String::as_str).collect();
     let joined = sorted.into_iter().collect::<Vec<_>>().join(" ");
-    let digest = Sha256Hex::of(joined.as_bytes());
-    digest.as_str().chars().take(12).collect()
+    Digest::of(joined.as_bytes()).to_string().chars().take(12).collect()
 }
 
 /// Number of a revision such as `r29197-ab4c7d6af7` or `r29197+2-ab4c7d6af7`.

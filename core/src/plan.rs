@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    digest::Sha256Hex,
+    digest::Digest,
     request::{Filesystem, Request},
 };
 
@@ -106,13 +106,13 @@ pub struct BuildPlan {
     /// Number of this attempt, from 1. An infrastructure failure is stored under its attempt.
     pub attempt: u32,
     /// Hash of [`BuildPlan::request`].
-    pub request_hash: Sha256Hex,
+    pub request_hash: Digest,
     /// The canonical request; `packages` after the distribution's package changes.
     pub request: Request,
     /// Revision that the build was validated with; the tree's must be the same.
     pub version_code: String,
     /// Digest of the ImageBuilder's tarball.
-    pub image_builder: Sha256Hex,
+    pub image_builder: Digest,
     /// Digest (or reference) of the image that this pod runs.
     pub builder_image: String,
     /// Base that the tree's repositories name (the distribution's `publicURL`).
@@ -156,7 +156,7 @@ pub struct PopulatePlan {
     /// Plain file name of the tarball.
     pub file: String,
     /// Digest of the tarball.
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
     /// Digest (or reference) of the image that this pod runs.
     pub builder_image: String,
     /// Most bytes of the tarball.
@@ -186,7 +186,7 @@ pub struct Marker {
     /// [`PLAN_SCHEMA`].
     pub schema: u32,
     /// Digest of the tarball it was unpacked from.
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
     /// Builder image it was warmed up in.
     pub builder_image: String,
     /// Read from the tree, not from its version.

@@ -56,7 +56,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{catalog::ImageBuilder, digest::Sha256Hex};
+    use crate::{catalog::ImageBuilder, digest::Digest};
 
     /// A target with these profiles and their aliases.
     pub(crate) fn target(profiles: &[(&str, &[&str])]) -> Target {
@@ -75,7 +75,7 @@ pub(crate) mod tests {
                     device_packages: vec![],
                 })
                 .collect(),
-            image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Sha256Hex::of(b"ib") },
+            image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Digest::of(b"ib") },
         }
     }
 

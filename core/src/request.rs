@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    digest::Sha256Hex,
+    digest::Digest,
     repositories::{self, RepositoryUrl},
     repository_keys::RepositoryKey,
     text::is_word,
@@ -106,7 +106,7 @@ impl RepositoriesMode {
 #[serde(rename_all = "camelCase")]
 pub struct DefaultsDigest {
     /// SHA-256 of the script's bytes.
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
     /// Length in bytes.
     pub length: u32,
 }

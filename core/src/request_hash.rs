@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    digest::{FieldHasher, Sha256Hex},
+    digest::{Digest, FieldHasher},
     request::Request,
 };
 
@@ -13,7 +13,7 @@ pub const NAME_PREFIX: &str = "fwb-";
 /// SHA-256 over a length-prefixed form of every field that changes the image or what is asserted
 /// about it. The request must be in canonical form (see [`Request::canonical`]). Of the packages it is
 /// the set that counts, whatever order they were sent in.
-pub fn request_hash(request: &Request) -> Sha256Hex {
+pub fn request_hash(request: &Request) -> Digest {
     let mut hasher = FieldHasher::new("asu.dev/request/v1");
     let named = request.packages.iter().filter(|_| request.packages_versions.is_empty());
     let packages: BTreeSet<&str> = named.map(String::as_str).collect();
@@ -32,7 +32,7 @@ pub fn request_hash(request: &Request) -> Sha256Hex {
         .field(if request.diff_packages { "diff" } else { "add" })
         .optional(request.filesystem.map(crate::request::Filesystem::as_str))
         .optional(request.rootfs_size_mb.map(|size| size.to_string()).as_deref())
-        .optional(request.defaults.as_ref().map(|defaults| defaults.sha256.as_str()))
+        .optional(request.defaults.as_ref().map(|script| script.sha256.to_string()).as_deref())
         .count(request.repositories.len());
     for (name, url) in &request.repositories {
         hasher.field(name).field(url);
@@ -46,8 +46,8 @@ pub fn request_hash(request: &Request) -> Sha256Hex {
 /// Name of the FirmwareBuild of a request: `fwb-` and all 256 bits of the hash in lower-case
 /// base32 without padding, 56 characters. Nothing is cut off: a server that cut its hashes could
 /// be made to serve one request's image for another (CVE-2024-54143).
-pub fn object_name(hash: &Sha256Hex) -> String {
-    let digits = data_encoding::BASE32_NOPAD.encode(&hash.to_bytes()).to_ascii_lowercase();
+pub fn object_name(hash: &Digest) -> String {
+    let digits = data_encoding::BASE32_NOPAD.encode(hash.bytes()).to_ascii_lowercase();
     format!("{NAME_PREFIX}{digits}")
 }
 
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn the_hash_of_the_example_never_changes() {
         assert_eq!(
-            request_hash(&example()).as_str(),
+            request_hash(&example()).to_string(),
             "35efa9b95157ca66b37b59712f18f981f2a2d0d19ac2fe816c4cb9389d3180ca"
         );
     }
@@ -85,7 +85,7 @@ mod tests {
             |r| r.filesystem = Some(Filesystem::Squashfs),
             |r| r.rootfs_size_mb = Some(100),
             |r| {
-                r.defaults = Some(DefaultsDigest { sha256: Sha256Hex::of(b"echo"), length: 4 });
+                r.defaults = Some(DefaultsDigest { sha256: Digest::of(b"echo"), length: 4 });
             },
             |r| {
                 r.repositories.insert("a".into(), "https://example.org/a".into());
@@ -108,7 +108,7 @@ mod tests {
     proptest! {
         #[test]
         fn names_are_valid_and_differ_when_hashes_differ(a in any::<[u8; 8]>(), b in any::<[u8; 8]>()) {
-            let (a, b) = (Sha256Hex::of(&a), Sha256Hex::of(&b));
+            let (a, b) = (Digest::of(&a), Digest::of(&b));
             let name = object_name(&a);
             prop_assert_eq!(name.len(), 56);
             prop_assert!(name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-'));

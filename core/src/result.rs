@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 pub use populate::{PopulateFailure, PopulateResult};
 
 use crate::{
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
 };
 
@@ -26,10 +26,10 @@ pub const MAX_OUTCOME_BYTES: u64 = 1 << 20;
 
 /// Keys in the artifact store.
 pub mod store_keys {
-    use crate::digest::Sha256Hex;
+    use crate::digest::Digest;
 
     /// Folder of a build's files.
-    pub fn artifact(build_key: &Sha256Hex, file: &str) -> String {
+    pub fn artifact(build_key: &Digest, file: &str) -> String {
         format!("artifacts/{build_key}/{file}")
     }
 
@@ -75,7 +75,7 @@ pub struct Outcome {
     /// Digests of the package indexes that were read, by URL or file name; with those of the end
     /// when they changed meanwhile.
     #[serde(default)]
-    pub indexes: BTreeMap<String, Sha256Hex>,
+    pub indexes: BTreeMap<String, Digest>,
     /// Whether an index changed between start and end.
     #[serde(default)]
     pub indexes_changed: bool,
@@ -99,7 +99,7 @@ pub struct StoredFile {
     /// Bytes.
     pub size: u64,
     /// Digest.
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
 }
 
 /// The stored log.
@@ -119,7 +119,7 @@ pub struct StoredLog {
 #[serde(rename_all = "camelCase")]
 pub struct Built {
     /// Folder of the files in the store.
-    pub build_key: Sha256Hex,
+    pub build_key: Digest,
     /// Whether other requests may share the files: no index changed while they were made.
     pub shareable: bool,
     /// Every file, sorted by name.
@@ -143,7 +143,7 @@ pub struct BuildResult {
     /// uid of the FirmwareBuild.
     pub uid: String,
     /// Hash of its request.
-    pub request_hash: Sha256Hex,
+    pub request_hash: Digest,
     /// Present when it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built: Option<Built>,
@@ -201,7 +201,7 @@ impl BuildResult {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(bytes: &[u8], uid: &str, request_hash: &Sha256Hex) -> Result<Self, BadResult> {
+    pub fn read(bytes: &[u8], uid: &str, request_hash: &Digest) -> Result<Self, BadResult> {
         let mut result: Self =
             serde_json::from_slice(bytes).map_err(|e| BadResult::Malformed(e.to_string()))?;
         // As `publish` wrote it, and once more: objects, events and answers show it.
@@ -251,7 +251,7 @@ mod tests {
         BuildResult {
             schema: RESULT_SCHEMA,
             uid: "u".into(),
-            request_hash: Sha256Hex::of(b"r"),
+            request_hash: Digest::of(b"r"),
             built: None,
             failure: Some(Failure::new(FailureReason::NoSpace, "full")),
             memory_unknown: false,
@@ -263,33 +263,33 @@ mod tests {
     #[test]
     fn a_result_reads_back() {
         let bytes = serde_json::to_vec(&failed()).unwrap();
-        assert_eq!(BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")), Ok(failed()));
+        assert_eq!(BuildResult::read(&bytes, "u", &Digest::of(b"r")), Ok(failed()));
     }
 
     #[test]
     fn what_a_result_says_is_plain_text_when_it_is_read() {
         let said = Failure { reason: FailureReason::NoSpace, detail: "\x1b]0;x\x07y".into() };
         let bytes = serde_json::to_vec(&BuildResult { failure: Some(said), ..failed() }).unwrap();
-        let result = BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")).unwrap();
+        let result = BuildResult::read(&bytes, "u", &Digest::of(b"r")).unwrap();
         assert_eq!(result.failure.unwrap().detail, " ]0;x y");
     }
 
     #[test]
     fn a_result_of_another_build_is_refused() {
         let bytes = serde_json::to_vec(&failed()).unwrap();
-        assert_eq!(BuildResult::read(&bytes, "v", &Sha256Hex::of(b"r")), Err(BadResult::Foreign));
+        assert_eq!(BuildResult::read(&bytes, "v", &Digest::of(b"r")), Err(BadResult::Foreign));
     }
 
     #[test]
     fn a_result_without_verdict_is_refused() {
         let bytes = serde_json::to_vec(&BuildResult { failure: None, ..failed() }).unwrap();
-        assert_eq!(BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")), Err(BadResult::Ambiguous));
+        assert_eq!(BuildResult::read(&bytes, "u", &Digest::of(b"r")), Err(BadResult::Ambiguous));
     }
 
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r"));
+            let _ = BuildResult::read(&bytes, "u", &Digest::of(b"r"));
         }
 
         #[test]

@@ -14,7 +14,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Sha256Hex;
+use crate::digest::Digest;
 
 /// An archived build that still has a log or files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct KeptBuild {
     /// uid of its FirmwareBuild.
     pub uid: String,
     /// Folder of its files; several builds may share one.
-    pub build_key: Option<Sha256Hex>,
+    pub build_key: Option<Digest>,
     /// When it ended.
     pub finished_at: Timestamp,
     /// Until then its answer is given again.
@@ -41,7 +41,7 @@ pub struct KeptBuild {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSet {
     /// Their folder.
-    pub build_key: Sha256Hex,
+    pub build_key: Digest,
     /// Sum of their sizes.
     pub bytes: u64,
 }
@@ -119,7 +119,7 @@ impl Default for RetentionPolicy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deletion {
     /// Its folder.
-    pub build_key: Sha256Hex,
+    pub build_key: Digest,
     /// Bytes that become free.
     pub bytes: u64,
     /// Latest `keep_until` of the builds it was decided on. A build that refers to the files by now
@@ -221,7 +221,7 @@ pub fn plan(
     }
 }
 
-fn uses(builds: &[KeptBuild]) -> BTreeMap<&Sha256Hex, Use> {
+fn uses(builds: &[KeptBuild]) -> BTreeMap<&Digest, Use> {
     let mut uses = BTreeMap::new();
     for build in builds {
         if let Some(key) = &build.build_key {
@@ -233,7 +233,7 @@ fn uses(builds: &[KeptBuild]) -> BTreeMap<&Sha256Hex, Use> {
 }
 
 fn deletion((set, it): (&FileSet, Use)) -> Deletion {
-    Deletion { build_key: set.build_key.clone(), bytes: set.bytes, keep_until: it.keep_until }
+    Deletion { build_key: set.build_key, bytes: set.bytes, keep_until: it.keep_until }
 }
 
 fn evict(
@@ -288,9 +288,9 @@ fn percent(of: u64, percent: u8) -> u64 {
 
 /// Folders below `artifacts/` that no row refers to. Callers leave out what was written lately: a
 /// build writes its files before its row exists.
-pub fn orphans(found: &BTreeSet<Sha256Hex>, holdings: &Holdings) -> Vec<Sha256Hex> {
-    let known: BTreeSet<&Sha256Hex> = holdings.sets.iter().map(|set| &set.build_key).collect();
-    found.iter().filter(|key| !known.contains(key)).cloned().collect()
+pub fn orphans(found: &BTreeSet<Digest>, holdings: &Holdings) -> Vec<Digest> {
+    let known: BTreeSet<&Digest> = holdings.sets.iter().map(|set| &set.build_key).collect();
+    found.iter().filter(|key| !known.contains(key)).copied().collect()
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ fn at(hours: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours)
 }
 
-fn key(n: u8) -> Sha256Hex {
-    Sha256Hex::of(&[n])
+fn key(n: u8) -> Digest {
+    Digest::of(&[n])
 }
 
 fn build(n: u8, fresh: i64, keep: i64, served: Option<i64>) -> KeptBuild {
@@ -29,8 +29,8 @@ fn holdings(builds: Vec<KeptBuild>, bytes: &[u64]) -> Holdings {
     Holdings { builds, sets }
 }
 
-fn keys(deletions: &[Deletion]) -> Vec<Sha256Hex> {
-    deletions.iter().map(|it| it.build_key.clone()).collect()
+fn keys(deletions: &[Deletion]) -> Vec<Digest> {
+    deletions.iter().map(|it| it.build_key).collect()
 }
 
 fn decide(holdings: &Holdings, space: Option<Space>, now: i64) -> RetentionPlan {
@@ -89,7 +89,7 @@ fn a_configured_capacity_bounds_what_the_volume_tells_and_stands_for_one_that_te
     assert_eq!(space(told, Some(0), 3), told);
 }
 
-fn full(builds: Vec<KeptBuild>, bytes: &[u64], now: i64) -> Vec<Sha256Hex> {
+fn full(builds: Vec<KeptBuild>, bytes: &[u64], now: i64) -> Vec<Digest> {
     let space = Space { used: 96, capacity: 100 };
     keys(&decide(&holdings(builds, bytes), Some(space), now).evicted)
 }
@@ -161,7 +161,7 @@ proptest! {
         let space = Space { used, capacity: 100 };
         let plan = decide(&holdings, Some(space), now);
         let users = |gone: &Deletion| {
-            let key = gone.build_key.clone();
+            let key = gone.build_key;
             holdings.builds.iter().filter(move |build| build.build_key.as_ref() == Some(&key))
         };
         for gone in &plan.expired {

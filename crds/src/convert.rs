@@ -142,7 +142,7 @@ impl RequestSpec {
 
 #[cfg(test)]
 mod tests {
-    use asu_core::digest::Sha256Hex;
+    use asu_core::digest::Digest;
 
     use super::*;
 
@@ -164,7 +164,7 @@ mod tests {
             diff_packages: true,
             filesystem: Some(Filesystem::Jffs2Nand),
             rootfs_size_mb: Some(100),
-            defaults: Some(DefaultsDigest { sha256: Sha256Hex::of(b"echo"), length: 4 }),
+            defaults: Some(DefaultsDigest { sha256: Digest::of(b"echo"), length: 4 }),
             repositories: [("a".to_owned(), "https://example.org/a".to_owned())].into(),
             repositories_mode: RepositoriesMode::Append,
             repository_keys: [usign_key()].into(),

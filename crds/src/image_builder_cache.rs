@@ -186,7 +186,7 @@ pub fn cache_name(distribution: &str, version: &str, target: &str, sha256: &str)
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .take(38)
         .collect();
-    let digest: String = hasher.finish().as_str().chars().take(16).collect();
+    let digest: String = hasher.finish().to_string().chars().take(16).collect();
     format!("{}-{digest}", readable.trim_matches('-'))
 }
 

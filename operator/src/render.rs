@@ -55,7 +55,7 @@ mod tests {
                     profile: 8dev_carambola2, packages: [vim, luci]}";
         let build: FirmwareBuild = serde_yaml::from_str(&build(text).unwrap()).unwrap();
         let request = build.spec.request.to_request().unwrap();
-        assert_eq!(build.spec.request_hash, request_hash(&request).as_str());
+        assert_eq!(build.spec.request_hash, request_hash(&request).to_string());
         assert_eq!(build.name_any(), object_name(&request_hash(&request)));
         assert_eq!(build.spec.request.packages, ["vim", "luci"]);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -243,7 +243,7 @@ impl Router {
                 return Err(Error::Answer { url, problem: format!("{name:?} is no file name") });
             }
             let bytes = self.fetch(bin_dir, &name).await?;
-            let actual = Sha256Hex::of(&bytes).to_string();
+            let actual = Digest::of(&bytes).to_string();
             if actual != expected {
                 return Err(Error::Digest { name, expected, actual });
             }

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use asu_crds::{
     CacheWorkspace, ImageBuilderCache, ImageBuilderCacheSpec, ImageBuilderCacheStatus, condition,
 };
@@ -119,7 +119,7 @@ fn spec(world: &World, case: &str) -> ImageBuilderCacheSpec {
     let bytes = std::fs::read(world.dir.join("bad").join(case).join(TARBALL)).unwrap();
     let sha256 = match case {
         "wrong-sha256" => "0".repeat(64),
-        _ => Sha256Hex::of(&bytes).to_string(),
+        _ => Digest::of(&bytes).to_string(),
     };
     ImageBuilderCacheSpec {
         distribution: "openwrt".into(),
@@ -247,7 +247,7 @@ async fn a_tarball_that_was_mended_upstream_makes_a_cache() {
     // The same object with what the server has now.
     let system = System::attach().await.unwrap();
     let mended = ImageBuilderCacheSpec {
-        sha256: Sha256Hex::of(&std::fs::read(world.tarball("testarch/small")).unwrap()).to_string(),
+        sha256: Digest::of(&std::fs::read(world.tarball("testarch/small")).unwrap()).to_string(),
         target_path: world.target_path("testarch/small").trim_end_matches('/').to_owned(),
         ..cache.spec
     };

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use asu_core::catalog::{ImageBuilder, Target, Version};
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use asu_core::packages::revision_number;
 use futures::StreamExt as _;
 use url::Url;
@@ -258,13 +258,13 @@ fn check_file_name(file: &str, version: &str, target: &str) -> Result<(), String
 async fn read_profiles(
     upstream: &Upstream,
     folder: &str,
-    digest: Option<&Sha256Hex>,
+    digest: Option<&Digest>,
 ) -> Result<(Profiles, Url), UpstreamError> {
     let path = format!("{folder}/{PROFILES}");
     let document = upstream.document(&path, profiles::MAX_BYTES).await?;
-    let actual = Sha256Hex::of(&document.bytes);
+    let actual = Digest::of(&document.bytes);
     if let Some(expected) = digest.filter(|expected| **expected != actual) {
-        let expected = expected.clone();
+        let expected = *expected;
         return Err(UpstreamError::BadChecksum { url: shown(&document.url), expected, actual });
     }
     let profiles = Profiles::parse(&document.bytes).map_err(|error| error.at(&document.url))?;

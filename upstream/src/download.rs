@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use reqwest::StatusCode;
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
@@ -24,7 +24,7 @@ impl Upstream {
         &self,
         path: &str,
         dest_file: &Path,
-        expected: &Sha256Hex,
+        expected: &Digest,
         max_bytes: u64,
         mut progress: impl FnMut(u64, Option<u64>),
     ) -> Result<u64, UpstreamError> {
@@ -67,9 +67,9 @@ impl Upstream {
         })
         .await?;
         file.flush().await.map_err(failed)?;
-        let actual = Sha256Hex::from_hasher(hasher);
+        let actual = Digest::from_hasher(hasher);
         if actual != *expected {
-            let expected = expected.clone();
+            let expected = *expected;
             return Err(UpstreamError::BadChecksum { url: shown(url), expected, actual });
         }
         file.get_ref().sync_all().await.map_err(failed)?;
@@ -80,6 +80,6 @@ impl Upstream {
 /// What is downloaded, and where to.
 struct Wanted<'a> {
     dest_file: &'a Path,
-    expected: &'a Sha256Hex,
+    expected: &'a Digest,
     max_bytes: u64,
 }

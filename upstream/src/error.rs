@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use url::Url;
 
 use crate::signature::SignatureError;
@@ -129,9 +129,9 @@ pub enum UpstreamError {
         /// The address.
         url: String,
         /// From the signed list.
-        expected: Sha256Hex,
+        expected: Digest,
         /// Of what came.
-        actual: Sha256Hex,
+        actual: Digest,
     },
     /// A file of ours could not be written.
     #[error("cannot write {}: {source}", path.display())]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use asu_core::catalog::{self, Title};
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use asu_core::request::{is_package, is_profile, is_revision, is_target, is_version};
 use serde::{Deserialize, Deserializer};
 
@@ -91,10 +91,10 @@ pub struct Image {
     #[serde(default)]
     pub filesystem: Option<String>,
     /// Digest of the file.
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
     /// Digest without the trailing signature (since 22.03).
     #[serde(default)]
-    pub sha256_unsigned: Option<Sha256Hex>,
+    pub sha256_unsigned: Option<Digest>,
     /// Bytes (since 25.12).
     #[serde(default)]
     pub size: Option<u64>,

@@ -1,7 +1,7 @@
 //! Reads a target's `sha256sums` and checks who signed it, without holding what nobody signed: the
 //! signature comes first, the list is checked and read while it comes, and believed when it came whole.
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use url::Url;
 
 use crate::client::{Upstream, Validator, join, receive, validator_of};
@@ -88,7 +88,7 @@ impl Upstream {
         folder: &str,
         trust: &Trust,
         file: &str,
-        expected: &Sha256Hex,
+        expected: &Digest,
     ) -> Result<(), UpstreamError> {
         let checked = self.on_each_alone(async |mirror| {
             let sums = read(mirror, folder, trust, &[file], None).await?;
@@ -98,8 +98,8 @@ impl Upstream {
                 Some(digest) if digest == expected => Ok(()),
                 Some(digest) => Err(UpstreamError::BadChecksum {
                     url: format!("{file} in {}", shown(&url)),
-                    expected: expected.clone(),
-                    actual: digest.clone(),
+                    expected: *expected,
+                    actual: *digest,
                 }),
                 None => Err(UpstreamError::Malformed {
                     url: shown(&url),

@@ -3,7 +3,7 @@
 //! Lines `<64 hex> *<path>`, sorted, recursive on a download server (written by `sha256sum`
 //! in binary mode; text mode has a space for the `*`).
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 
 use crate::error::ParseError;
 use crate::text::{is_plain_name, quoted};
@@ -25,14 +25,14 @@ pub struct ImageBuilderFile {
     /// Plain file name.
     pub name: String,
     /// Its digest.
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
 }
 
 /// What a list says of the files that were asked about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
-    image_builders: Vec<(Sha256Hex, String)>,
-    files: Vec<(String, Sha256Hex)>,
+    image_builders: Vec<(Digest, String)>,
+    files: Vec<(String, Digest)>,
 }
 
 /// Reads a list piece by piece. In memory are a line of it and what was asked for.
@@ -100,9 +100,9 @@ impl<'a> SumsReader<'a> {
     }
 
     /// Two of a kind are enough to say that they contradict each other.
-    fn keep(&mut self, digest: Sha256Hex, path: &str) {
+    fn keep(&mut self, digest: Digest, path: &str) {
         if is_image_builder(path) && self.sums.image_builders.len() < 2 {
-            self.sums.image_builders.push((digest.clone(), path.to_owned()));
+            self.sums.image_builders.push((digest, path.to_owned()));
         }
         let known = (path.to_owned(), digest);
         if self.wanted.contains(&path)
@@ -117,7 +117,7 @@ impl<'a> SumsReader<'a> {
 impl Sums {
     /// The digest of exactly this path, if it is listed, and listed with one digest only. Known of
     /// the paths that were asked about.
-    pub fn digest_of(&self, path: &str) -> Result<Option<&Sha256Hex>, ParseError> {
+    pub fn digest_of(&self, path: &str) -> Result<Option<&Digest>, ParseError> {
         let mut digests = self.files.iter().filter(|(name, _)| name == path).map(|(_, sum)| sum);
         let first = digests.next();
         if digests.next().is_some() {
@@ -140,7 +140,7 @@ impl Sums {
             let detail = format!("the ImageBuilder's name {} is not plain", quoted(name));
             return Err(ParseError::new(WHAT, detail));
         }
-        Ok(ImageBuilderFile { name: name.clone(), sha256: sha256.clone() })
+        Ok(ImageBuilderFile { name: name.clone(), sha256: *sha256 })
     }
 }
 
@@ -148,7 +148,7 @@ fn is_image_builder(path: &str) -> bool {
     path.contains("imagebuilder-") && path.contains("Linux-x86_64.tar.")
 }
 
-fn parse_line(line: &str) -> Option<(Sha256Hex, &str)> {
+fn parse_line(line: &str) -> Option<(Digest, &str)> {
     let (digest, rest) = line.split_at_checked(64)?;
     let name = rest.strip_prefix(" *").or_else(|| rest.strip_prefix("  "))?;
     if name.is_empty() || name.chars().any(char::is_control) {
@@ -185,7 +185,7 @@ mod tests {
     fn the_image_builder_is_the_one_line_with_both_marks() {
         let found = image_builder(&list(&["config.buildinfo", NAME, "packages/a.apk"])).unwrap();
         assert_eq!(found.name, NAME);
-        assert_eq!(found.sha256.as_str(), DIGEST);
+        assert_eq!(found.sha256.to_string(), DIGEST);
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
     fn a_digest_is_found_by_its_exact_path_and_must_be_unambiguous() {
         let mut bytes = list(&["profiles.json", "packages/profiles.json"]);
         let sums = read(&bytes, &["profiles.json", "other"]).unwrap();
-        assert_eq!(sums.digest_of("profiles.json").unwrap().unwrap().as_str(), DIGEST);
+        assert_eq!(sums.digest_of("profiles.json").unwrap().unwrap().to_string(), DIGEST);
         assert_eq!(sums.digest_of("other").unwrap(), None);
         bytes.extend(format!("{} *profiles.json\n", "0".repeat(64)).into_bytes());
         assert!(read(&bytes, &["profiles.json"]).unwrap().digest_of("profiles.json").is_err());

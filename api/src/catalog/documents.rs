@@ -1,6 +1,6 @@
 //! The documents of `/json/v1`, rendered once per catalog.
 
-use asu_core::{catalog::Distribution, digest::Sha256Hex};
+use asu_core::{catalog::Distribution, digest::Digest};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -41,7 +41,7 @@ impl JsonDocument {
     fn of(document: &impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_vec(document).map_err(|_| ApiError::Internal)?;
         let body = Bytes::from(body);
-        let etag = entity_tag(&Sha256Hex::of(&body))?;
+        let etag = entity_tag(&Digest::of(&body))?;
         Ok(Self { body, etag })
     }
 

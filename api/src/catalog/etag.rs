@@ -1,6 +1,6 @@
 //! Entity tags of conditional requests (RFC 9110 §8.8.3, §13.1.2).
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use headers::{ETag, HeaderMapExt as _, IfNoneMatch};
 use http::HeaderMap;
 
@@ -10,7 +10,7 @@ use crate::error::ApiError;
 ///
 /// # Errors
 /// Never: digits are a tag.
-pub fn entity_tag(digest: &Sha256Hex) -> Result<ETag, ApiError> {
+pub fn entity_tag(digest: &Digest) -> Result<ETag, ApiError> {
     format!("\"{digest}\"").parse().map_err(|_| ApiError::Internal)
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Look-ups fill it; news of the database clear entries. It holds no answers and no records.
 
-use asu_core::{answer::Ask, digest::Sha256Hex};
+use asu_core::{answer::Ask, digest::Digest};
 use jiff::{SignedDuration, Timestamp};
 use moka::{policy::EvictionPolicy, sync::Cache};
 
@@ -20,7 +20,7 @@ const MAX_BUILDS: u64 = 20_000;
 
 /// See the module.
 #[derive(Debug)]
-pub struct FinishedBuilds(Cache<Sha256Hex, Entry>);
+pub struct FinishedBuilds(Cache<Digest, Entry>);
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -43,7 +43,7 @@ impl FinishedBuilds {
     }
 
     /// The build that answers `ask` for a hash, while that is known without a query.
-    pub fn get(&self, hash: &Sha256Hex, ask: Ask, now: Timestamp) -> Option<FinishedBuild> {
+    pub fn get(&self, hash: &Digest, ask: Ask, now: Timestamp) -> Option<FinishedBuild> {
         let entry = self.0.get(hash)?;
         // A failure of another order is no answer.
         let fits =
@@ -65,11 +65,11 @@ impl FinishedBuilds {
         let trusted = if counts { TRUSTED } else { OVERTAKEN };
         let until = now.checked_add(trusted).map_or(end, |trusted| trusted.min(end));
         let build = FinishedBuild { record: None, ..build.clone() };
-        self.0.insert(build.hash.clone(), Entry { until, counts, build });
+        self.0.insert(build.hash, Entry { until, counts, build });
     }
 
     /// Forgets the build of a hash.
-    pub fn forget(&self, hash: &Sha256Hex) {
+    pub fn forget(&self, hash: &Digest) {
         self.0.invalidate(hash);
     }
 }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn build() -> FinishedBuild {
-        FinishedBuild { hash: Sha256Hex::of(b"a"), uid: "uid".into(), order: None, record: None }
+        FinishedBuild { hash: Digest::of(b"a"), uid: "uid".into(), order: None, record: None }
     }
 
     fn order(names: &[&str]) -> Order {
@@ -152,7 +152,7 @@ mod tests {
     fn the_number_is_bounded_and_the_last_build_is_there() {
         let builds = FinishedBuilds::of(10);
         for n in 0..100_u8 {
-            let build = FinishedBuild { hash: Sha256Hex::of(&[n]), ..build() };
+            let build = FinishedBuild { hash: Digest::of(&[n]), ..build() };
             builds.put(&build, at(9), at(0));
             assert!(builds.get(&build.hash, wanted(), at(0)).is_some());
         }

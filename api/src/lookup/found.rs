@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asu_core::{answer::Order, digest::Sha256Hex};
+use asu_core::{answer::Order, digest::Digest};
 use asu_store::model::BuildRecord;
 
 use crate::cluster::Entry;
@@ -22,7 +22,7 @@ pub enum Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinishedBuild {
     /// Hash of its request.
-    pub hash: Sha256Hex,
+    pub hash: Digest,
     /// uid of its object. Its record never changes in what clients are told.
     pub uid: String,
     /// Of a failure that another order of the packages may not meet: the order that failed.
@@ -37,7 +37,7 @@ impl FinishedBuild {
         let facts = &record.facts;
         let failure = facts.ending.failure();
         Self {
-            hash: facts.request_hash.clone(),
+            hash: facts.request_hash,
             uid: facts.uid.clone(),
             order: failure.and_then(|failure| Order::failed(failure.reason, &facts.request)),
             record: Some(Arc::new(record)),

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use asu_core::{answer::Ask, digest::Sha256Hex};
+use asu_core::{answer::Ask, digest::Digest};
 use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared, WeakShared},
@@ -20,7 +20,7 @@ use crate::error::ApiError;
 
 type Outcome = Result<Found, ApiError>;
 type Flight = BoxFuture<'static, Outcome>;
-type Key = (Sha256Hex, Ask);
+type Key = (Digest, Ask);
 type Running = HashMap<Key, WeakShared<Flight>>;
 
 /// See the module. Clones are of the same.
@@ -32,11 +32,11 @@ impl SingleFlight {
     /// waits for it.
     pub async fn join(
         &self,
-        hash: &Sha256Hex,
+        hash: &Digest,
         ask: Ask,
         look: impl FnOnce() -> Flight,
     ) -> Result<Found, ApiError> {
-        let key = (hash.clone(), ask);
+        let key = (*hash, ask);
         let shared = {
             let mut running = self.lock();
             // One that is over says what was true before this was asked.
@@ -44,7 +44,7 @@ impl SingleFlight {
             joined.filter(|flight| flight.peek().is_none()).unwrap_or_else(|| {
                 let begun = look().shared();
                 if let Some(weak) = begun.downgrade() {
-                    running.insert(key.clone(), weak);
+                    running.insert(key, weak);
                 }
                 begun
             })
@@ -86,8 +86,8 @@ mod tests {
 
     use super::*;
 
-    fn hash() -> Sha256Hex {
-        Sha256Hex::of(b"a")
+    fn hash() -> Digest {
+        Digest::of(b"a")
     }
 
     #[tokio::test]

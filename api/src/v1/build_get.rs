@@ -23,7 +23,7 @@ use crate::{
     params(("request_hash" = String, Path, description = "From the answer to the request")),
     responses(
         (status = 200, description = "The image is there", body = answers::Finished<'_>),
-        (status = 202, description = "The build waits or runs", body = answers::Waiting<'_>),
+        (status = 202, description = "The build waits or runs", body = answers::Waiting),
         (status = 404, description = "No such request, or its time is over", body = Error<'_>),
         (status = 500, description = "The build failed", body = answers::Failed<'_>),
         (status = 503, description = "A dependency is away, see `Retry-After`", body = Error<'_>),

@@ -22,7 +22,7 @@ use crate::{
     request_body = schema::BuildRequest,
     responses(
         (status = 200, description = "The image is there", body = answers::Finished<'_>),
-        (status = 202, description = "The build waits or runs", body = answers::Waiting<'_>),
+        (status = 202, description = "The build waits or runs", body = answers::Waiting),
         (status = 400, description = "What is asked for is not offered", body = Error<'_>),
         (status = 413, description = "The body has more than 256 KiB", body = Error<'_>),
         (status = 422, description = "A field is missing or malformed; `detail` names it", body = Error<'_>),

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use asu_core::{digest::Sha256Hex, plan::PackageManager, repositories_file::url_of};
+use asu_core::{digest::Digest, plan::PackageManager, repositories_file::url_of};
 
 use super::indexes::MAX_INDEX;
 use crate::handover::Folder;
@@ -19,7 +19,7 @@ pub(super) fn file_name(line: &str, package_manager: PackageManager) -> String {
     match package_manager {
         PackageManager::Opkg => line.split_whitespace().nth(1).unwrap_or_default().to_owned(),
         PackageManager::Apk => {
-            let digest = Sha256Hex::of(url_of(line).unwrap_or_default().as_bytes()).to_string();
+            let digest = Digest::of(url_of(line).unwrap_or_default().as_bytes()).to_string();
             format!("APKINDEX.{}.tar.gz", digest.get(..8).unwrap_or_default())
         }
     }
@@ -162,7 +162,7 @@ mod tests {
         ] {
             let dl = tempfile::tempdir().unwrap();
             let url = "https://m.example/x/packages.adb";
-            let digest = Sha256Hex::of(url.as_bytes()).to_string();
+            let digest = Digest::of(url.as_bytes()).to_string();
             fs::write(dl.path().join(format!("APKINDEX.{}.tar.gz", &digest[..8])), bytes).unwrap();
             let has = |package| listed(dl.path(), url, package, PackageManager::Apk);
             assert!(has("vim") && has("vim-full"));

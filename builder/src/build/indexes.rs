@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use asu_core::{digest::Sha256Hex, plan::PackageManager, repositories_file::remote_feeds};
+use asu_core::{digest::Digest, plan::PackageManager, repositories_file::remote_feeds};
 
 use crate::handover::Folder;
 
@@ -15,7 +15,7 @@ pub(super) fn read(
     dl: &Path,
     repositories_file: &str,
     package_manager: PackageManager,
-) -> BTreeMap<String, Sha256Hex> {
+) -> BTreeMap<String, Digest> {
     let Ok(folder) = Folder::open(dl) else { return BTreeMap::new() };
     let names = match package_manager {
         PackageManager::Opkg => remote_feeds(repositories_file, package_manager),
@@ -26,7 +26,7 @@ pub(super) fn read(
         .filter_map(|name| {
             // Packages' scripts ran beside it.
             let bytes = folder.read(&name, MAX_INDEX).ok()?;
-            Some((name, Sha256Hex::of(&bytes)))
+            Some((name, Digest::of(&bytes)))
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
     plan::BuildPlan,
     request::DefaultsDigest,
@@ -38,7 +38,7 @@ fn script(file: &Path, known: &DefaultsDigest) -> Result<Vec<u8>, Failure> {
     let missing = |detail: &str| Failure::new(FailureReason::DefaultsMissing, detail);
     let bytes = read_bounded(file, u64::from(known.length))
         .map_err(|_| missing("The first-boot script is not there or too long"))?;
-    if bytes.len() as u64 != u64::from(known.length) || Sha256Hex::of(&bytes) != known.sha256 {
+    if bytes.len() as u64 != u64::from(known.length) || Digest::of(&bytes) != known.sha256 {
         return Err(missing("The first-boot script is not the one of the request"));
     }
     Ok(bytes)
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn known(text: &[u8]) -> DefaultsDigest {
-        DefaultsDigest { sha256: Sha256Hex::of(text), length: u32::try_from(text.len()).unwrap() }
+        DefaultsDigest { sha256: Digest::of(text), length: u32::try_from(text.len()).unwrap() }
     }
 
     #[test]

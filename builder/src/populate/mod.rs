@@ -173,7 +173,7 @@ fn mark(
 ) -> Result<Marker, PopulateError> {
     let marker = Marker {
         schema: PLAN_SCHEMA,
-        sha256: plan.sha256.clone(),
+        sha256: plan.sha256,
         builder_image: plan.builder_image.clone(),
         package_manager: facts.package_manager,
         revision: facts.info.revision,

@@ -81,7 +81,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use asu_core::{
-        digest::Sha256Hex,
+        digest::Digest,
         result::{Built, RESULT_SCHEMA},
     };
 
@@ -92,9 +92,9 @@ mod tests {
         BuildResult {
             schema: RESULT_SCHEMA,
             uid: "u".into(),
-            request_hash: Sha256Hex::of(b"r"),
+            request_hash: Digest::of(b"r"),
             built: Some(Built {
-                build_key: Sha256Hex::of(b"k"),
+                build_key: Digest::of(b"k"),
                 shareable: true,
                 files: vec![],
                 manifest: BTreeMap::new(),
@@ -118,6 +118,6 @@ mod tests {
         assert_eq!(refused.reason(), Some(FailureReason::BadHandover));
         assert!(is_final && refused.built.is_none());
         let bytes = serde_json::to_vec(&refused).unwrap();
-        assert!(BuildResult::read(&bytes, "u", &Sha256Hex::of(b"r")).is_ok());
+        assert!(BuildResult::read(&bytes, "u", &Digest::of(b"r")).is_ok());
     }
 }

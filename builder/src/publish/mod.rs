@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use asu_core::{
     build_log::Stream,
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Disposition, Failure, FailureReason},
     plan::{BuildPlan, PLAN_SCHEMA, paths as names},
     result::{BuildResult, MAX_OUTCOME_BYTES, Outcome, RESULT_SCHEMA},
@@ -149,7 +149,7 @@ impl Publish<'_> {
         let result = BuildResult {
             schema: RESULT_SCHEMA,
             uid: self.plan.uid.clone(),
-            request_hash: self.plan.request_hash.clone(),
+            request_hash: self.plan.request_hash,
             built,
             failure,
             memory_unknown: seen.memory_unknown,
@@ -204,7 +204,7 @@ impl Publish<'_> {
         if outcome.schema != RESULT_SCHEMA {
             return Err(bad_handover(&"the outcome has another format"));
         }
-        let text_is_short = |digests: &BTreeMap<String, Sha256Hex>| {
+        let text_is_short = |digests: &BTreeMap<String, Digest>| {
             digests.len() <= 200 && digests.keys().all(|name| name.len() <= 512)
         };
         if outcome.manifest.len() > 5000 || !text_is_short(&outcome.indexes) {

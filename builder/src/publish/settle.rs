@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     result::{
         StoredFile,
         settle::{MAX_ADOPTED, SUMS, Settlement, own_key, settle},
@@ -22,14 +22,14 @@ const TRIES: usize = 3;
 /// Where the files are now.
 pub(super) struct Settled {
     /// Their key.
-    pub(super) key: Sha256Hex,
+    pub(super) key: Digest,
     /// What is stored there, sorted by name.
     pub(super) files: Vec<StoredFile>,
     /// Whether it is not the key of what was built.
     pub(super) is_own: bool,
 }
 
-fn place(key: &Sha256Hex, file: &str) -> Key {
+fn place(key: &Digest, file: &str) -> Key {
     Key::from(store_keys::artifact(key, file))
 }
 
@@ -42,7 +42,7 @@ impl Publish<'_> {
     /// key meanwhile.
     pub(super) async fn settle(
         &self,
-        build_key: Sha256Hex,
+        build_key: Digest,
         mut files: Vec<StoredFile>,
         uploads: &Key,
     ) -> Result<Settled, PublishError> {
@@ -67,7 +67,7 @@ impl Publish<'_> {
     /// Puts the files under the build key, unless they may not be there.
     async fn put_shared(
         &self,
-        key: &Sha256Hex,
+        key: &Digest,
         made: &[StoredFile],
         uploads: &Key,
     ) -> Result<Option<Vec<StoredFile>>, PublishError> {
@@ -95,7 +95,7 @@ impl Publish<'_> {
     /// What lies under a key. Of files that we did not make only the names matter.
     async fn stored(
         &self,
-        key: &Sha256Hex,
+        key: &Digest,
         made: &[StoredFile],
     ) -> Result<Vec<StoredFile>, PublishError> {
         let prefix = Key::from(format!("artifacts/{key}"));
@@ -105,7 +105,7 @@ impl Publish<'_> {
             let Some(name) = object.location.filename().map(str::to_owned) else { continue };
             let known = made.iter().any(|file| file.name == name);
             if !known {
-                stored.push(StoredFile { name, size: object.size, sha256: Sha256Hex::of(b"") });
+                stored.push(StoredFile { name, size: object.size, sha256: Digest::of(b"") });
                 continue;
             }
             let (sha256, size) = match self.digest(&object.location).await {
@@ -119,7 +119,7 @@ impl Publish<'_> {
     }
 
     /// Text of the stored sums; nothing when there are none, or more than sums can be.
-    async fn sums(&self, key: &Sha256Hex, stored: &[StoredFile]) -> Result<String, PublishError> {
+    async fn sums(&self, key: &Digest, stored: &[StoredFile]) -> Result<String, PublishError> {
         if !stored.iter().any(|file| file.name == SUMS && file.size <= MAX_ADOPTED) {
             return Ok(String::new());
         }
@@ -152,7 +152,7 @@ impl Publish<'_> {
     /// came first.
     async fn put_file(
         &self,
-        key: &Sha256Hex,
+        key: &Digest,
         file: &StoredFile,
         uploads: &Key,
     ) -> Result<bool, PublishError> {

@@ -116,7 +116,7 @@ impl Publish<'_> {
         uploads: &Key,
     ) -> Result<Taken, PublishError> {
         let build_key = effective.build_key(self.plan, &outcome.indexes);
-        let settled = self.settle(build_key.clone(), files, uploads).await?;
+        let settled = self.settle(build_key, files, uploads).await?;
         let note = settled
             .is_own
             .then(|| format!("other files of the same build are stored under {build_key}"));

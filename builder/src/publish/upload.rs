@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read as _};
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use futures::TryStreamExt as _;
 use object_store::{ObjectStoreExt as _, PutPayload, path::Path as Key};
 use sha2::{Digest as _, Sha256};
@@ -19,7 +19,7 @@ pub(super) enum Copied {
         /// Bytes.
         size: u64,
         /// Digest.
-        sha256: Sha256Hex,
+        sha256: Digest,
     },
     /// It is longer than allowed; nothing was stored.
     TooLarge,
@@ -62,18 +62,18 @@ impl Publish<'_> {
         } else {
             upload.complete().await?;
         }
-        Ok(Copied::Whole { size, sha256: Sha256Hex::from_hasher(hasher) })
+        Ok(Copied::Whole { size, sha256: Digest::from_hasher(hasher) })
     }
 
     /// Digest and size of an object.
-    pub(super) async fn digest(&self, key: &Key) -> Result<(Sha256Hex, u64), PublishError> {
+    pub(super) async fn digest(&self, key: &Key) -> Result<(Digest, u64), PublishError> {
         let mut stream = self.store.get(key).await?.into_stream();
         let (mut hasher, mut size) = (Sha256::new(), 0_u64);
         while let Some(bytes) = stream.try_next().await? {
             size = size.saturating_add(bytes.len() as u64);
             hasher.update(&bytes);
         }
-        Ok((Sha256Hex::from_hasher(hasher), size))
+        Ok((Digest::from_hasher(hasher), size))
     }
 
     /// Removes everything below a prefix.

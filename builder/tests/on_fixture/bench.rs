@@ -11,7 +11,7 @@ use std::{
 };
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     plan::{BuildLimits, BuildPlan, Marker, PLAN_SCHEMA, PopulatePlan, Workspace},
     request::{DefaultsDigest, RepositoriesMode, Request},
     result::{BuildResult, PopulateResult},
@@ -188,7 +188,7 @@ pub(crate) fn populate_plan(world: &World, upstream: &Upstream, target: &str) ->
         target_path: world.target_path(target).trim_end_matches('/').into(),
         keys: vec![world.public_key.clone()],
         file: tarball.file_name().expect("a name").to_string_lossy().into_owned(),
-        sha256: Sha256Hex::of(&bytes),
+        sha256: Digest::of(&bytes),
         builder_image: IMAGE.into(),
         max_download_bytes: 1 << 30,
         max_tree_bytes: 1 << 30,
@@ -304,7 +304,7 @@ impl Pod {
             schema: PLAN_SCHEMA,
             uid: "uid-1".into(),
             attempt: 1,
-            request_hash: Sha256Hex::of(b"request"),
+            request_hash: Digest::of(b"request"),
             request,
             version_code: marker.revision,
             image_builder: marker.sha256,
@@ -323,7 +323,7 @@ impl Pod {
         fs::create_dir_all(&folder).expect("the Secret's folder");
         fs::write(folder.join("defaults"), script).expect("the script");
         self.plan.request.defaults = Some(DefaultsDigest {
-            sha256: Sha256Hex::of(script.as_bytes()),
+            sha256: Digest::of(script.as_bytes()),
             length: u32::try_from(script.len()).expect("a short script"),
         });
     }

@@ -1,6 +1,6 @@
 //! Builds that fail, each with the reason that says whose fault it is.
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use asu_core::{
     failure::{Disposition, FailureReason as Reason},
     request::{DefaultsDigest, Filesystem},
@@ -207,7 +207,7 @@ fn whoever_insists_on_no_revision_is_given_what_upstream_has() {
 #[test]
 fn a_tree_of_another_tarball_is_never_used() {
     let mut pod = Pod::new(&[]);
-    pod.plan.image_builder = Sha256Hex::of(b"other");
+    pod.plan.image_builder = Digest::of(b"other");
     failed(&pod, Reason::TreeLost);
 }
 
@@ -231,7 +231,7 @@ fn a_script_that_is_not_the_requests_is_never_used() {
     let mut pod = Pod::new(&[]);
     pod.defaults("echo another");
     pod.plan.request.defaults =
-        Some(DefaultsDigest { sha256: Sha256Hex::of(b"echo this"), length: 12 });
+        Some(DefaultsDigest { sha256: Digest::of(b"echo this"), length: 12 });
     let detail = failed(&pod, Reason::DefaultsMissing);
     assert!(!detail.contains("echo"), "{detail}");
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use asu_core::{digest::Sha256Hex, result::Built};
+use asu_core::{digest::Digest, result::Built};
 
 use crate::bench::Pod;
 
@@ -35,7 +35,7 @@ fn is_whole(pod: &Pod, built: &Built) {
     let sums = String::from_utf8(read("sha256sums")).expect("text");
     for file in &built.files {
         let bytes = read(&file.name);
-        assert_eq!((Sha256Hex::of(&bytes), bytes.len() as u64), (file.sha256.clone(), file.size));
+        assert_eq!((Digest::of(&bytes), bytes.len() as u64), (file.sha256, file.size));
         let line = format!("{} *{}", file.sha256, file.name);
         assert!(file.name == "sha256sums" || sums.lines().any(|found| found == line), "{line}");
     }
@@ -85,7 +85,7 @@ fn the_same_files_are_shared_and_written_again() {
     age(&pod);
     pod.next("uid-2");
     let second = built(&pod);
-    assert_eq!((second.build_key.clone(), second.shareable), (first.build_key, true));
+    assert_eq!((second.build_key, second.shareable), (first.build_key, true));
     assert_eq!(second.files, first.files);
     is_whole(&pod, &second);
     is_young(&pod, &second);
@@ -100,7 +100,7 @@ fn a_stored_bill_of_materials_of_another_time_is_taken_with_its_sums() {
     let other = b"{\"metadata\":{\"timestamp\":\"then\"}}\n";
     fs::write(place(&pod, &first, &bom), other).expect("another bill");
     let text = fs::read_to_string(&sums).expect("the sums");
-    let listed = text.replace(before.sha256.as_str(), Sha256Hex::of(other).as_str());
+    let listed = text.replace(&before.sha256.to_string(), &Digest::of(other).to_string());
     fs::write(&sums, listed).expect("other sums");
     age(&pod);
     pod.next("uid-2");

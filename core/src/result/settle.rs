@@ -6,7 +6,7 @@
 //! answers promised its digest. So a build that came out otherwise gets a key of its own.
 
 use super::StoredFile;
-use crate::digest::{FieldHasher, Sha256Hex};
+use crate::digest::{Digest, FieldHasher};
 
 /// The file with the digests of all others. It is stored last, and tells a whole set from one that a
 /// killed pod left.
@@ -64,9 +64,9 @@ fn is_listed(file: &StoredFile, sums: &str) -> bool {
 
 /// The key of one attempt's own for files that may not lie under `build_key`. Two attempts of a build
 /// may both run: of a node that is cut off nobody knows.
-pub fn own_key(build_key: &Sha256Hex, uid: &str, attempt: u32) -> Sha256Hex {
+pub fn own_key(build_key: &Digest, uid: &str, attempt: u32) -> Digest {
     let mut hasher = FieldHasher::new("asu.dev/own-build-key/v1");
-    hasher.field(build_key.as_str()).field(uid).field(&attempt.to_string());
+    hasher.digest(build_key).field(uid).field(&attempt.to_string());
     hasher.finish()
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn file(name: &str, content: &str) -> StoredFile {
-        let sha256 = Sha256Hex::of(content.as_bytes());
+        let sha256 = Digest::of(content.as_bytes());
         StoredFile { name: name.into(), size: content.len() as u64, sha256 }
     }
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn each_build_has_another_key_of_its_own() {
-        let key = Sha256Hex::of(b"key");
+        let key = Digest::of(b"key");
         assert_ne!(own_key(&key, "a", 1), own_key(&key, "b", 1));
         assert_ne!(own_key(&key, "a", 1), own_key(&key, "a", 2));
         assert_ne!(own_key(&key, "a", 1), key);

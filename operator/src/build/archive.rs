@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
     lifetime::{Ending as LifeEnding, LifetimePolicy},
     request::Request,
@@ -23,7 +23,7 @@ pub struct Archived<'a> {
     /// Its canonical request.
     pub request: Request,
     /// Its hash.
-    pub hash: Sha256Hex,
+    pub hash: Digest,
     /// Its result, or why there is none.
     pub ending: Ending,
     /// Its log.
@@ -93,7 +93,7 @@ pub fn record(ended: &Archived<'_>, policy: &LifetimePolicy, now: Timestamp) -> 
         events: events(&times, &ended.ending, status.attempt.unwrap_or_default()),
         facts: BuildFacts {
             uid: build.uid().unwrap_or_default(),
-            request_hash: ended.hash.clone(),
+            request_hash: ended.hash,
             request: ended.request.clone(),
             version_code: resolved.version_code,
             catalog_revision: resolved.catalog_revision,

@@ -1,5 +1,5 @@
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     plan::Workspace,
     result::{BuildResult, Built, RESULT_SCHEMA},
 };
@@ -93,7 +93,7 @@ pub(super) fn job(attempt: u32, state: JobState, pod: Option<PodState>) -> JobFa
 
 pub(super) fn result(failure: Option<FailureReason>) -> Box<BuildResult> {
     let built = Built {
-        build_key: Sha256Hex::of(b"k"),
+        build_key: Digest::of(b"k"),
         shareable: true,
         files: vec![],
         manifest: [].into(),
@@ -104,7 +104,7 @@ pub(super) fn result(failure: Option<FailureReason>) -> Box<BuildResult> {
     Box::new(BuildResult {
         schema: RESULT_SCHEMA,
         uid: "u".into(),
-        request_hash: Sha256Hex::of(b"r"),
+        request_hash: Digest::of(b"r"),
         built: failure.is_none().then_some(built),
         failure: failure.map(|reason| Failure::new(reason, "said")),
         memory_unknown: false,

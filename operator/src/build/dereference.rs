@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     queue_order::is_beyond,
     result::{BuildResult, MAX_RESULT_BYTES, store_keys},
 };
@@ -213,7 +213,7 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
 pub async fn stored(
     context: &Context,
     uid: &str,
-    hash: &Sha256Hex,
+    hash: &Digest,
     attempt: u32,
 ) -> Result<Stored, ArtifactError> {
     let keys = [(store_keys::result(uid), true), (store_keys::attempt_result(uid, attempt), false)];

@@ -1,7 +1,7 @@
 //! The Job of one attempt, as an object: pure.
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     packages::apply_changes,
     plan::{BuildLimits, BuildPlan, PLAN_SCHEMA, Workspace, paths},
     quantity::Quantity,
@@ -47,7 +47,7 @@ pub struct Attempt<'a> {
     /// Its canonical request.
     pub request: &'a Request,
     /// Hash of the request.
-    pub hash: &'a Sha256Hex,
+    pub hash: &'a Digest,
     /// What it was resolved to.
     pub resolved: &'a Resolved,
     /// Its Distribution.
@@ -123,7 +123,7 @@ fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
         schema: PLAN_SCHEMA,
         uid: attempt.build.uid().unwrap_or_default(),
         attempt: attempt.number,
-        request_hash: attempt.hash.clone(),
+        request_hash: *attempt.hash,
         request,
         version_code: resolved.version_code.clone(),
         image_builder: resolved.image_builder_sha256.parse().map_err(|_| BadAttempt::Digest)?,

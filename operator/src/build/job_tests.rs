@@ -14,7 +14,7 @@ fn made(options: &[&str]) -> (BuildPlan, Value) {
     let attempt = Attempt {
         build: &build,
         request: &request,
-        hash: &Sha256Hex::of(b"r"),
+        hash: &Digest::of(b"r"),
         resolved: &Resolved { image_builder_sha256, ..Resolved::default() },
         distribution: &distribution.spec,
         place: &CachePlace { claim_name: "c".into(), sub_path: "t".into() },

@@ -2,7 +2,7 @@
 
 use asu_core::{
     catalog::Distribution,
-    digest::{NotADigest, Sha256Hex},
+    digest::{Digest, NotADigest},
     offered::{Basis, Refusal},
     offered::{Frozen, settle, target},
     request::Request,
@@ -17,7 +17,7 @@ pub struct Accepted {
     /// The canonical request.
     pub request: Request,
     /// Its hash.
-    pub hash: Sha256Hex,
+    pub hash: Digest,
     /// What it was resolved to.
     pub resolved: Resolved,
 }
@@ -30,7 +30,7 @@ pub enum Refused {
     Spec(#[from] BadSpec),
     /// The hash is not that of the request.
     #[error("spec.requestHash is not the hash of spec.request, which is {0}")]
-    Hash(Sha256Hex),
+    Hash(Digest),
     /// The name is not that of the hash.
     #[error("metadata.name must be {0}")]
     Name(String),
@@ -108,10 +108,10 @@ pub fn frozen_cache(build: &FirmwareBuild) -> Option<String> {
 ///
 /// # Errors
 /// Which of them does not.
-pub fn own(build: &FirmwareBuild) -> Result<(Request, Sha256Hex), Refused> {
+pub fn own(build: &FirmwareBuild) -> Result<(Request, Digest), Refused> {
     let request = build.spec.request.to_request()?;
     let hash = request_hash(&request);
-    if build.spec.request_hash != hash.as_str() {
+    if build.spec.request_hash != hash.to_string() {
         return Err(Refused::Hash(hash));
     }
     let name = object_name(&hash);

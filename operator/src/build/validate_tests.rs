@@ -1,6 +1,6 @@
 use asu_core::{
     catalog::{ImageBuilder, Offer, Profile, Target, Version},
-    digest::Sha256Hex,
+    digest::Digest,
 };
 use asu_crds::{FirmwareBuildSpec, RequestSpec, Validated};
 
@@ -47,7 +47,7 @@ fn distribution() -> Distribution {
             titles: vec![],
             device_packages: vec![],
         }],
-        image_builder: ImageBuilder { file: "ib".into(), sha256: Sha256Hex::of(b"ib") },
+        image_builder: ImageBuilder { file: "ib".into(), sha256: Digest::of(b"ib") },
     };
     Distribution {
         name: "openwrt".into(),
@@ -78,7 +78,7 @@ fn what_the_catalog_offers_is_resolved() {
     let accepted = validate(&build(request()), &offered()).unwrap();
     assert_eq!(accepted.resolved.catalog_revision, 7);
     assert_eq!(accepted.resolved.version_code, "r1-abc");
-    assert_eq!(accepted.resolved.image_builder_sha256, Sha256Hex::of(b"ib").as_str());
+    assert_eq!(accepted.resolved.image_builder_sha256, Digest::of(b"ib").to_string());
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn what_the_api_validated_is_frozen_where_a_cache_of_it_is_there() {
 fn what_somebody_only_says_was_validated_counts_for_nothing() {
     let accepted = validate(&frozen("1"), &offered()).unwrap();
     assert_eq!(accepted.resolved.version_code, "r1-abc");
-    assert_eq!(accepted.resolved.image_builder_sha256, Sha256Hex::of(b"ib").as_str());
+    assert_eq!(accepted.resolved.image_builder_sha256, Digest::of(b"ib").to_string());
     assert!(matches!(validate(&frozen("g"), &offered()), Err(Refused::Validated(_))));
 }
 

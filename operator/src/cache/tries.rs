@@ -49,7 +49,7 @@ pub fn expected_job(
 pub fn job_name(name: &str, uid: &str, tree: &str, failures: u32) -> String {
     let mut hasher = asu_core::digest::FieldHasher::new("asu.dev/populate/v1");
     hasher.field(uid).field(tree).field(&failures.to_string());
-    let digest: String = hasher.finish().as_str().chars().take(8).collect();
+    let digest: String = hasher.finish().to_string().chars().take(8).collect();
     let readable: String = name.chars().take(40).collect();
     format!("ibc-{}-{digest}", readable.trim_matches('-'))
 }

@@ -1,7 +1,7 @@
 //! The spec with what its Distribution says, as parsed values.
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     plan::{PLAN_SCHEMA, PopulatePlan},
 };
 use asu_crds::{CachePlace, Distribution, ImageBuilderCache, Signatures};
@@ -50,7 +50,7 @@ pub fn validate(
     distribution: Option<&Distribution>,
     settings: &Settings,
 ) -> Result<Validated, BadCache> {
-    let sha256: Sha256Hex = cache.spec.sha256.parse().map_err(|_| BadCache::Digest)?;
+    let sha256: Digest = cache.spec.sha256.parse().map_err(|_| BadCache::Digest)?;
     let uid = cache.uid().ok_or(BadCache::NoUid)?;
     let name = cache.name_any();
     let tree = tree_id(&settings.pods.builder_image);
@@ -68,15 +68,15 @@ pub fn validate(
 
 /// Folder of a tree: another builder image means another tree.
 fn tree_id(builder_image: &str) -> String {
-    let digest = Sha256Hex::of(builder_image.as_bytes());
-    let short: String = digest.as_str().chars().take(12).collect();
+    let digest = Digest::of(builder_image.as_bytes());
+    let short: String = digest.to_string().chars().take(12).collect();
     format!("tree-{short}")
 }
 
 fn plan(
     cache: &ImageBuilderCache,
     uid: String,
-    sha256: Sha256Hex,
+    sha256: Digest,
     distribution: &Distribution,
     settings: &Settings,
 ) -> Option<PopulatePlan> {

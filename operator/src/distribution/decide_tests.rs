@@ -1,6 +1,6 @@
 use asu_core::{
     catalog::{ImageBuilder, Profile, Target},
-    digest::Sha256Hex,
+    digest::Digest,
 };
 
 use super::*;
@@ -31,7 +31,7 @@ fn target(code: &str) -> Target {
             titles: vec![],
             device_packages: vec![],
         }],
-        image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Sha256Hex::of(b"ib") },
+        image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Digest::of(b"ib") },
     }
 }
 
@@ -90,12 +90,12 @@ fn a_version_that_cannot_be_read_stays_as_it_was_and_is_reported() {
 fn replaced() -> VersionRead {
     let mut reading = read("24.10.1", "24.10", Some("r2"));
     let target = reading.read.as_mut().unwrap().ready.get_mut("a/b").unwrap();
-    target.image_builder.sha256 = Sha256Hex::of(b"new");
+    target.image_builder.sha256 = Digest::of(b"new");
     reading
 }
 
 fn cache(content: &[u8]) -> String {
-    cache_name("d", "24.10.1", "a/b", Sha256Hex::of(content).as_str())
+    cache_name("d", "24.10.1", "a/b", &Digest::of(content).to_string())
 }
 
 fn ready(all: &[String], wanted: &[String]) -> ReadyCaches {
@@ -180,7 +180,7 @@ fn a_snapshot_is_offered_and_is_never_the_latest() {
 fn a_pinned_cache_is_named_by_the_digest_that_is_offered() {
     let found = decided(vec![read("24.10.1", "24.10", Some("r2"))], None);
     let (name, cache) = found.pinned.iter().next().unwrap();
-    assert_eq!(*name, cache_name("d", "24.10.1", "a/b", Sha256Hex::of(b"ib").as_str()));
+    assert_eq!(*name, cache_name("d", "24.10.1", "a/b", &Digest::of(b"ib").to_string()));
     assert_eq!(cache.target_path, "releases/24.10.1/targets/a/b");
     assert!(cache.pinned);
 }

@@ -98,7 +98,7 @@ async fn archive_on(
         return Ok(ArchiveOutcome::AlreadyArchived);
     }
     insert_events(&mut tx, &facts.uid, &build.events).await?;
-    sqlx::query!("select pg_notify($1, $2)", BUILDS_CHANNEL, facts.request_hash.as_str())
+    sqlx::query!("select pg_notify($1, $2)", BUILDS_CHANNEL, facts.request_hash.to_string())
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
@@ -123,13 +123,13 @@ async fn claim(
            values ($1, $2, now() + interval '10 minutes')
            on conflict (build_key) do update set claimed_until = excluded.claimed_until
            returning deleting_since is not null as "deleting!""#,
-        built.build_key.as_str(),
+        built.build_key.to_string(),
         to_bigint(size(built))
     )
     .fetch_one(&mut *tx)
     .await?;
     if deleting {
-        return Err(StoreError::BeingDeleted(built.build_key.clone()));
+        return Err(StoreError::BeingDeleted(built.build_key));
     }
     tx.commit().await?;
     Ok(true)
@@ -163,7 +163,7 @@ async fn is_archived(tx: &mut PgConnection, facts: &BuildFacts) -> Result<bool, 
         .await?;
     match known {
         None => Ok(false),
-        Some(hash) if hash == facts.request_hash.as_str() => Ok(true),
+        Some(hash) if hash == facts.request_hash.to_string() => Ok(true),
         Some(_) => Err(StoreError::Conflict(format!(
             "build {} is archived with another request",
             facts.uid
@@ -172,7 +172,7 @@ async fn is_archived(tx: &mut PgConnection, facts: &BuildFacts) -> Result<bool, 
 }
 
 async fn insert_files(tx: &mut PgConnection, built: &Built) -> Result<(), StoreError> {
-    let key = built.build_key.as_str();
+    let key = built.build_key.to_string();
     sqlx::query!(
         "insert into file_sets (build_key, bytes) values ($1, $2) on conflict do nothing",
         key,
@@ -189,7 +189,7 @@ async fn insert_files(tx: &mut PgConnection, built: &Built) -> Result<(), StoreE
     .fetch_one(&mut *tx)
     .await?;
     if deleting {
-        return Err(StoreError::BeingDeleted(built.build_key.clone()));
+        return Err(StoreError::BeingDeleted(built.build_key));
     }
     insert_artifacts(tx, built).await?;
     sqlx::query!(
@@ -203,7 +203,7 @@ async fn insert_files(tx: &mut PgConnection, built: &Built) -> Result<(), StoreE
 }
 
 async fn insert_artifacts(tx: &mut PgConnection, built: &Built) -> Result<(), StoreError> {
-    let key = built.build_key.as_str();
+    let key = built.build_key.to_string();
     let names: Vec<String> = built.files.iter().map(|it| it.name.clone()).collect();
     let sizes: Vec<i64> = built.files.iter().map(|it| to_bigint(it.size)).collect();
     let digests: Vec<String> = built.files.iter().map(|it| it.sha256.to_string()).collect();
@@ -294,8 +294,8 @@ async fn insert_build(
                  $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)
          on conflict (uid) do nothing",
         facts.uid,
-        facts.request_hash.as_str(),
-        built.map(|built| built.build_key.as_str()),
+        facts.request_hash.to_string(),
+        built.map(|built| built.build_key.to_string()),
         text(&request.distribution),
         text(&request.version),
         text(&request.target),

@@ -1,7 +1,7 @@
 //! Reading archived builds.
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
     request::Request,
     result::{Built, StoredFile, is_plain_file_name},
@@ -107,12 +107,12 @@ impl PgStore {
     /// The build of that hash that ended last.
     pub async fn newest_by_hash(
         &self,
-        request_hash: &Sha256Hex,
+        request_hash: &Digest,
     ) -> Result<Option<BuildRecord>, StoreError> {
         self.bounded(async {
             build_row!(
                 "where b.request_hash = $1 order by b.archived_at desc, b.finished_at desc limit 1",
-                request_hash.as_str()
+                request_hash.to_string()
             )
             .fetch_optional(self.pool())
             .await?
@@ -126,12 +126,12 @@ impl PgStore {
     /// their packages in several orders.
     pub async fn newest_failures(
         &self,
-        request_hash: &Sha256Hex,
+        request_hash: &Digest,
     ) -> Result<Vec<BuildRecord>, StoreError> {
         self.bounded(async {
             build_row!(
                 "where b.request_hash = $1 and b.reason is not null order by b.archived_at desc limit 8",
-                request_hash.as_str()
+                request_hash.to_string()
             )
             .fetch_all(self.pool())
             .await?
@@ -158,7 +158,7 @@ impl PgStore {
     /// names bytes: a request that is built anew may get other ones under the same file name.
     pub async fn artifact(
         &self,
-        build_key: &Sha256Hex,
+        build_key: &Digest,
         name: &str,
     ) -> Result<Option<ArtifactRecord>, StoreError> {
         // Comes from a URL: what no file can be called is not worth a query.
@@ -175,7 +175,7 @@ impl PgStore {
                    where b.build_key = $1 and a.name = $2 and b.files_deleted_at is null
                    order by b.finished_at desc, b.archived_at desc
                    limit 1"#,
-                build_key.as_str(),
+                build_key.to_string(),
                 name
             )
             .fetch_optional(self.pool())

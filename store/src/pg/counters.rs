@@ -1,6 +1,6 @@
 //! What the API counts.
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as PgTime;
 
@@ -40,13 +40,13 @@ impl PgStore {
     }
 
     /// Files of these requests were sent; the operator moves that to the builds later.
-    pub async fn touch_served(&self, batch: &[(Sha256Hex, Timestamp)]) -> Result<(), StoreError> {
+    pub async fn touch_served(&self, batch: &[(Digest, Timestamp)]) -> Result<(), StoreError> {
         let counters: Vec<Counter> = batch
             .iter()
             .map(|(hash, at)| Counter {
                 at: *at,
                 kind: CounterKind::Served,
-                request_hash: Some(hash.clone()),
+                request_hash: Some(*hash),
                 count: 1,
             })
             .collect();

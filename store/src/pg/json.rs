@@ -1,6 +1,6 @@
 //! Text and JSON on the way into and out of columns.
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -62,8 +62,8 @@ impl Column<'_> {
     }
 
     /// Reads a digest.
-    pub(crate) fn digest(self, text: String) -> Result<Sha256Hex, StoreError> {
-        Sha256Hex::try_from(text).map_err(|error| self.bad(error))
+    pub(crate) fn digest(self, text: String) -> Result<Digest, StoreError> {
+        Digest::try_from(text).map_err(|error| self.bad(error))
     }
 }
 

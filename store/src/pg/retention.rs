@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     result::store_keys,
     retention::{Deletion, FileSet, Holdings, KeptBuild},
 };
@@ -43,7 +43,7 @@ impl PgStore {
     /// or their deletion was begun already.
     pub async fn claim_orphan(
         &self,
-        build_key: &Sha256Hex,
+        build_key: &Digest,
         now: Timestamp,
         epoch: i64,
     ) -> Result<bool, StoreError> {
@@ -53,7 +53,7 @@ impl PgStore {
             let done = sqlx::query!(
                 "insert into file_sets (build_key, bytes, deleting_since) values ($1, 0, $2)
                  on conflict do nothing",
-                build_key.as_str(),
+                build_key.to_string(),
                 PgTime::from(now) as _
             )
             .execute(&mut *tx)
@@ -77,7 +77,7 @@ impl PgStore {
 
     /// Deletions that were begun and not finished, with the objects to delete. Of orphans no object
     /// is known.
-    pub async fn unfinished_deletions(&self) -> Result<Vec<(Sha256Hex, Vec<String>)>, StoreError> {
+    pub async fn unfinished_deletions(&self) -> Result<Vec<(Digest, Vec<String>)>, StoreError> {
         self.bounded(async {
             let rows = sqlx::query!(
                 r#"select s.build_key,
@@ -96,7 +96,7 @@ impl PgStore {
     /// The objects are gone.
     pub async fn mark_files_deleted(
         &self,
-        build_key: &Sha256Hex,
+        build_key: &Digest,
         epoch: i64,
     ) -> Result<(), StoreError> {
         self.bounded(async {
@@ -104,7 +104,7 @@ impl PgStore {
             fence(&mut tx, epoch).await?;
             sqlx::query!(
                 "delete from file_sets where build_key = $1 and deleting_since is not null",
-                build_key.as_str()
+                build_key.to_string()
             )
             .execute(&mut *tx)
             .await?;
@@ -195,7 +195,7 @@ impl PgStore {
     }
 }
 
-fn build_key(text: String) -> Result<Sha256Hex, StoreError> {
+fn build_key(text: String) -> Result<Digest, StoreError> {
     let row = text.clone();
     Column { table: "file_sets", column: "build_key", row: &row }.digest(text)
 }
@@ -259,7 +259,7 @@ async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
 /// Whether no build that is kept longer uses the files, and none is about to. Waits for an archive
 /// that is being written with their key.
 async fn may_go(tx: &mut PgConnection, deletion: &Deletion) -> Result<bool, StoreError> {
-    let key = deletion.build_key.as_str();
+    let key = deletion.build_key.to_string();
     let found = sqlx::query_scalar!(
         "select build_key from file_sets
              where build_key = $1 and (claimed_until is null or claimed_until < now())
@@ -287,7 +287,7 @@ async fn begin(
     now: Timestamp,
     epoch: i64,
 ) -> Result<Option<Vec<String>>, StoreError> {
-    let key = deletion.build_key.as_str();
+    let key = deletion.build_key.to_string();
     let mut tx = store.pool().begin().await?;
     fence(&mut tx, epoch).await?;
     if !may_go(&mut tx, deletion).await? {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     failure::FailureReason,
     plan::{BuildLimits, BuildPlan, Marker, PLAN_SCHEMA, PopulatePlan, Workspace},
     request::{DefaultsDigest, RepositoriesMode, Request},
@@ -219,7 +219,7 @@ impl<'a> Suite<'a> {
             target_path: TARGET_PATH.into(),
             keys: Vec::new(),
             file: self.source.file.clone(),
-            sha256: self.source.sha256.clone(),
+            sha256: self.source.sha256,
             builder_image: IMAGE.into(),
             max_download_bytes: MAX_TREE.0,
             max_tree_bytes: MAX_TREE.0,
@@ -296,7 +296,7 @@ impl<'a> Suite<'a> {
             filesystem: None,
             rootfs_size_mb: ask.rootfs_size_mb,
             defaults: ask.script.then(|| DefaultsDigest {
-                sha256: Sha256Hex::of(SCRIPT.as_bytes()),
+                sha256: Digest::of(SCRIPT.as_bytes()),
                 length: u32::try_from(SCRIPT.len()).unwrap_or_default(),
             }),
             repositories: BTreeMap::new(),
@@ -316,10 +316,10 @@ impl<'a> Suite<'a> {
             schema: PLAN_SCHEMA,
             uid,
             attempt: 1,
-            request_hash: Sha256Hex::of(b"conformance"),
+            request_hash: Digest::of(b"conformance"),
             request: self.request(ask, ready),
             version_code: marker.revision.clone(),
-            image_builder: marker.sha256.clone(),
+            image_builder: marker.sha256,
             builder_image: IMAGE.into(),
             public_url: ready.public_url.clone(),
             package_base_url: base.clone(),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     plan::Workspace,
     result::{Built, StoredFile},
 };
@@ -125,12 +125,12 @@ impl Suite<'_> {
             .map(|(sum, name)| (name.to_owned(), sum.to_owned()))
             .collect();
         for file in &made.files {
-            let digest = Sha256Hex::of(&read(&run.published(&file.name))?);
+            let digest = Digest::of(&read(&run.published(&file.name))?);
             if digest != file.sha256 {
                 return expected("the published file's own hash", &file.name);
             }
             let listed = sums.get(&file.name).map(String::as_str);
-            if file.name != "sha256sums" && listed.is_some_and(|sum| sum != digest.as_str()) {
+            if file.name != "sha256sums" && listed.is_some_and(|sum| sum != digest.to_string()) {
                 return expected("the hash that sha256sums has", &file.name);
             }
         }

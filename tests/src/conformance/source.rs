@@ -9,7 +9,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -35,7 +35,7 @@ pub(super) struct Source {
     /// Plain name of the tarball.
     pub(super) file: String,
     /// Its digest.
-    pub(super) sha256: Sha256Hex,
+    pub(super) sha256: Digest,
 }
 
 impl Source {
@@ -100,13 +100,13 @@ async fn pack(tree: &Path, to: &Path) -> Result<String, Error> {
     Ok(file)
 }
 
-fn digest(path: &PathBuf) -> Result<Sha256Hex, Error> {
+fn digest(path: &PathBuf) -> Result<Digest, Error> {
     let mut file = fs::File::open(path).map_err(io(path.display()))?;
     let (mut hasher, mut chunk) = (Sha256::new(), vec![0; CHUNK]);
     loop {
         let read = file.read(&mut chunk).map_err(io(path.display()))?;
         if read == 0 {
-            return Ok(Sha256Hex::from_hasher(hasher));
+            return Ok(Digest::from_hasher(hasher));
         }
         hasher.update(chunk.get(..read).unwrap_or_default());
     }

@@ -1,7 +1,7 @@
 //! POST and GET of builds.
 
 use asu_core::{
-    digest::Sha256Hex, failure::FailureReason, request::Request, request_hash::request_hash,
+    digest::Digest, failure::FailureReason, request::Request, request_hash::request_hash,
     retention::Deletion,
 };
 use asu_crds::{BuildCondition, labels};
@@ -25,7 +25,7 @@ async fn a_post_creates_one_object_that_says_what_it_was_validated_with() {
     assert_eq!(answer.header("x-queue-position"), "0");
     assert_eq!(answer.header("cache-control"), "no-store");
     let hash = answer.hash();
-    assert_eq!(hash, request_hash(&request()).as_str());
+    assert_eq!(hash, request_hash(&request()).to_string());
     let object = world.object(&hash).await;
     assert_eq!(object.spec.request_hash, hash);
     assert_eq!(object.spec.request.to_request().unwrap(), request());
@@ -253,7 +253,7 @@ async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
     assert_eq!(api.post(&body()).await.status, 200);
     assert!(world.objects().await.is_empty());
     let deletion =
-        Deletion { build_key: Sha256Hex::of(b"key"), bytes: 0, keep_until: in_minutes(1_000_000) };
+        Deletion { build_key: Digest::of(b"key"), bytes: 0, keep_until: in_minutes(1_000_000) };
     let taken = world.owner.begin_files_deletion(&deletion, samples::now(), world.epoch).await;
     taken.unwrap().expect("nothing else refers to the files");
     wait("the image to be out of service", async || {
@@ -318,7 +318,7 @@ async fn an_object_with_the_name_but_another_hash_never_answers_for_a_request() 
     let mut foreign = asu_crds::examples::build();
     foreign.metadata.name = Some(asu_core::request_hash::object_name(&hash));
     world.builds().create(&PostParams::default(), &foreign).await.unwrap();
-    assert_eq!(api.state(hash.as_str()).await.status, 404);
+    assert_eq!(api.state(&hash.to_string()).await.status, 404);
     let refused = api.post(&body()).await;
     assert_eq!(refused.status, 500);
     assert_eq!(refused.json["detail"], "internal error");

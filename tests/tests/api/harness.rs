@@ -10,7 +10,7 @@ use asu_api::{
     config::Settings,
     run::{Running, start},
 };
-use asu_core::{digest::Sha256Hex, request::Request, request_hash::object_name};
+use asu_core::{digest::Digest, request::Request, request_hash::object_name};
 use asu_crds::{BuildCondition, FirmwareBuild};
 use asu_store::{
     PgStore,
@@ -237,7 +237,7 @@ impl World {
     }
 
     pub async fn object(&self, hash: &str) -> FirmwareBuild {
-        let hash: Sha256Hex = hash.parse().unwrap();
+        let hash: Digest = hash.parse().unwrap();
         self.builds().get(&object_name(&hash)).await.unwrap()
     }
 
@@ -284,7 +284,7 @@ impl World {
         ending: Ending,
         change: impl FnOnce(&mut NewArchive),
     ) -> NewArchive {
-        let hash: Sha256Hex = hash.parse().unwrap();
+        let hash: Digest = hash.parse().unwrap();
         if let Some(built) = ending.built() {
             self.put(
                 &format!("artifacts/{}/{}", built.build_key, samples::IMAGE),

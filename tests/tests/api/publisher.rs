@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use asu_core::{digest::Sha256Hex, retention::Space};
+use asu_core::{digest::Digest, retention::Space};
 use asu_crds::{Distribution, condition};
 use asu_operator::{
     run::{Backends, run},
@@ -53,8 +53,8 @@ fn files(versions: &[&str]) -> Files {
         let sums = format!(
             "{} *openwrt-imagebuilder-{version}-ath79-generic.Linux-x86_64.tar.zst\n\
              {} *profiles.json\n",
-            Sha256Hex::of(b"ib"),
-            Sha256Hex::of(&profiles)
+            Digest::of(b"ib"),
+            Digest::of(&profiles)
         );
         let targets = json!({"ath79/generic": "mips_24kc"}).to_string().into_bytes();
         files.insert(format!("{folder}/.targets.json"), targets);

@@ -1,7 +1,7 @@
 //! What the tests put into the database and the store.
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
     request::Request,
     result::{Built, StoredFile},
@@ -39,12 +39,12 @@ pub fn in_minutes(minutes: i64) -> Timestamp {
 }
 
 /// A build of `request` that ended a minute ago, fresh for an hour and kept for a day.
-pub fn archive(uid: &str, hash: &Sha256Hex, request: Request, ending: Ending) -> NewArchive {
+pub fn archive(uid: &str, hash: &Digest, request: Request, ending: Ending) -> NewArchive {
     let log = zstd_of(LOG);
     NewArchive {
         facts: BuildFacts {
             uid: uid.into(),
-            request_hash: hash.clone(),
+            request_hash: *hash,
             request,
             version_code: VERSION_CODE.into(),
             catalog_revision: 1,
@@ -73,8 +73,8 @@ pub fn archive(uid: &str, hash: &Sha256Hex, request: Request, ending: Ending) ->
 }
 
 /// Build key of [`success`].
-pub fn key() -> Sha256Hex {
-    Sha256Hex::of(b"key")
+pub fn key() -> Digest {
+    Digest::of(b"key")
 }
 
 pub fn success() -> Ending {
@@ -82,7 +82,7 @@ pub fn success() -> Ending {
 }
 
 /// A success with these bytes under this build key.
-pub fn success_of(key: &Sha256Hex, image: &[u8]) -> Ending {
+pub fn success_of(key: &Digest, image: &[u8]) -> Ending {
     let profile = json!({
         "metadata_version": 1, "arch_packages": "mips_24kc", "target": "ath79/generic",
         "version_code": VERSION_CODE, "version_number": "24.10.7",
@@ -94,12 +94,12 @@ pub fn success_of(key: &Sha256Hex, image: &[u8]) -> Ending {
         ],
     });
     Ending::Succeeded(Built {
-        build_key: key.clone(),
+        build_key: *key,
         shareable: true,
         files: vec![StoredFile {
             name: IMAGE.into(),
             size: image.len() as u64,
-            sha256: Sha256Hex::of(image),
+            sha256: Digest::of(image),
         }],
         manifest: [("luci".to_owned(), "1".to_owned())].into(),
         packages: vec!["luci".into(), "vim".into()],

@@ -1,7 +1,7 @@
 //! Finished images: their answers and their files.
 
 use asu_core::{
-    digest::Sha256Hex, failure::FailureReason, request::DefaultsDigest, request_hash::request_hash,
+    digest::Digest, failure::FailureReason, request::DefaultsDigest, request_hash::request_hash,
 };
 use serde_json::json;
 
@@ -26,7 +26,7 @@ async fn the_answer_of_an_image_has_what_every_client_reads() {
     assert_eq!((post.status, &post.json), (200, &get.json));
     assert_eq!(post.header("x-imagebuilder-status"), "done");
     assert_eq!(post.header("x-queue-position"), "0");
-    let digest = Sha256Hex::of(IMAGE_BYTES);
+    let digest = Digest::of(IMAGE_BYTES);
     for (key, value) in [
         ("status", json!(200)),
         ("detail", json!("done")),
@@ -74,7 +74,7 @@ async fn file(api: &Replica, headers: &[(&str, &str)]) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_comes_whole_in_part_or_not_again() {
     let (_world, api, _) = finished().await;
-    let etag = format!("\"{}\"", Sha256Hex::of(IMAGE_BYTES));
+    let etag = format!("\"{}\"", Digest::of(IMAGE_BYTES));
     let whole = file(&api, &[]).await;
     assert_eq!((whole.status, whole.bytes.as_slice()), (200, IMAGE_BYTES));
     for (name, value) in [
@@ -131,7 +131,7 @@ async fn only_files_with_a_row_have_an_address() {
         format!("/store/{key}/%2e%2e/{IMAGE}"),
         "/store/results/uid-1.json".into(),
         "/store/logs/uid-1.zst".into(),
-        format!("/store/{}/{IMAGE}", &key.as_str()[..63]),
+        format!("/store/{}/{IMAGE}", &key.to_string()[..63]),
         format!("/store/{key}/%00{IMAGE}"),
         format!("/store/{key}/%ff"),
     ] {
@@ -146,7 +146,7 @@ async fn a_private_image_is_never_kept_by_proxies_and_its_script_is_a_placeholde
     let world = World::new().await;
     let api = world.replica().await;
     let mut private = request();
-    private.defaults = Some(DefaultsDigest { sha256: Sha256Hex::of(b"hunter2"), length: 7 });
+    private.defaults = Some(DefaultsDigest { sha256: Digest::of(b"hunter2"), length: 7 });
     let hash = request_hash(&private).to_string();
     world.archive_with("uid-1", &hash, samples::success(), |it| it.facts.request = private).await;
     let answer = api.state(&hash).await;
@@ -175,7 +175,7 @@ async fn requests_and_files_are_counted() {
 async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_built_anew() {
     let (world, api, hash) = finished().await;
     let old = api.state(&hash).await.json;
-    let key = Sha256Hex::of(b"another key");
+    let key = Digest::of(b"another key");
     world
         .archive_with("uid-2", &hash, samples::success_of(&key, b"other image bytes"), |it| {
             it.facts.times.finished = samples::now();
@@ -192,7 +192,7 @@ async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_buil
         let (folder, digest) =
             (answer["bin_dir"].as_str().unwrap(), &answer["images"][0]["sha256"]);
         let file = api.get(&format!("/store/{folder}/{IMAGE}")).await;
-        assert_eq!((file.status, &json!(Sha256Hex::of(&file.bytes))), (200, digest));
+        assert_eq!((file.status, &json!(Digest::of(&file.bytes))), (200, digest));
         assert_eq!(file.header("etag"), format!("\"{}\"", digest.as_str().unwrap()));
     }
 }
@@ -204,7 +204,7 @@ async fn more_downloads_than_there_are_places_for_are_told_to_come_back() {
     let api = world.replica_with(world.client.clone(), &["--max-requests=16"]).await;
     api.ready().await;
     // More than sockets hold.
-    let (key, bytes) = (Sha256Hex::of(b"large"), vec![7; 24 << 20]);
+    let (key, bytes) = (Digest::of(b"large"), vec![7; 24 << 20]);
     let hash = request_hash(&request()).to_string();
     world.archive("uid-1", &hash, samples::success_of(&key, &bytes)).await;
     world.put(&format!("artifacts/{key}/{IMAGE}"), &bytes);

@@ -79,7 +79,7 @@ async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
         .await;
     let offered = &before.versions[0].ready[TARGET].image_builder;
     assert!(pinned.spec.pinned);
-    assert_eq!(pinned.spec.sha256, offered.sha256.as_str());
+    assert_eq!(pinned.spec.sha256, offered.sha256.to_string());
     assert_eq!(pinned.spec.file, offered.file);
     world.job(&format!("{}={}", labels::CACHE, pinned.name_any())).await;
 
@@ -185,7 +185,7 @@ async fn a_build_made_by_hand_is_not_believed_what_it_says_it_was_validated_with
     let accepted = world.status(&honest, "it is accepted", |it| it.resolved.is_some()).await;
     let offered = catalogued(&world).await.expect("a row").versions[0].ready[TARGET].clone();
     let resolved = accepted.resolved.unwrap();
-    assert_eq!(resolved.image_builder_sha256, offered.image_builder.sha256.as_str());
+    assert_eq!(resolved.image_builder_sha256, offered.image_builder.sha256.to_string());
     assert_eq!(resolved.version_code, offered.version_code);
     for (profile, rest, said) in [
         ("nobodys_router", json!({}), "nobodys_router"),
@@ -222,7 +222,7 @@ async fn a_build_made_by_hand_is_resolved_with_the_catalog_and_built() {
     let catalogued = catalogued(&world).await.expect("a row");
     let offered = &catalogued.versions[0].ready[TARGET];
     assert_eq!(resolved.version_code, offered.version_code);
-    assert_eq!(resolved.image_builder_sha256, offered.image_builder.sha256.as_str());
+    assert_eq!(resolved.image_builder_sha256, offered.image_builder.sha256.to_string());
     assert_eq!(resolved.catalog_revision, catalogued.revision);
     assert_eq!(resolved.profile, "acme_router-a");
     world.fill_cache(&resolved.cache_name).await;

@@ -1,7 +1,7 @@
 //! Builds with a first-boot script, and builds that nobody waits for any more.
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     failure::FailureReason,
     request_hash::{object_name, request_hash},
 };
@@ -19,7 +19,7 @@ use super::{objects::build, world::World};
 pub fn private() -> FirmwareBuild {
     let mut build = build("luci");
     build.spec.request.defaults = Some(DefaultsSpec {
-        sha256: Sha256Hex::of(b"uci set x=y").to_string(),
+        sha256: Digest::of(b"uci set x=y").to_string(),
         length: 11,
         secret_name: "defaults".into(),
     });

@@ -11,7 +11,7 @@ use std::{
 };
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     request::Request,
     result::{Built, StoredFile, store_keys},
     retention::Space,
@@ -39,7 +39,7 @@ fn request() -> Request {
 }
 
 /// A build that was archived, with a file of 400 bytes that is two hours old. Its answer is stale.
-async fn archived(world: &World, uid: &str, ended: Timestamp, keep_until: Timestamp) -> Sha256Hex {
+async fn archived(world: &World, uid: &str, ended: Timestamp, keep_until: Timestamp) -> Digest {
     archived_fresh(world, uid, ended, ended, keep_until).await
 }
 
@@ -50,13 +50,13 @@ async fn archived_fresh(
     ended: Timestamp,
     fresh_until: Timestamp,
     keep_until: Timestamp,
-) -> Sha256Hex {
-    let key = Sha256Hex::of(uid.as_bytes());
-    let file = StoredFile { name: "i.bin".into(), size: 400, sha256: Sha256Hex::of(b"i") };
+) -> Digest {
+    let key = Digest::of(uid.as_bytes());
+    let file = StoredFile { name: "i.bin".into(), size: 400, sha256: Digest::of(b"i") };
     put_old(world, &store_keys::artifact(&key, &file.name), 2);
     put_old(world, &store_keys::log(uid), 2);
     let built = Built {
-        build_key: key.clone(),
+        build_key: key,
         shareable: true,
         files: vec![file],
         manifest: [].into(),
@@ -68,7 +68,7 @@ async fn archived_fresh(
         BuildTimes { created: ended, queued: None, admitted: None, started: None, finished: ended };
     let facts = BuildFacts {
         uid: uid.into(),
-        request_hash: Sha256Hex::of(format!("request of {uid}").as_bytes()),
+        request_hash: Digest::of(format!("request of {uid}").as_bytes()),
         request: request(),
         version_code: "r1".into(),
         catalog_revision: 1,
@@ -100,7 +100,7 @@ fn there(world: &World, key: &str) -> bool {
     world.store.path().join(key).exists()
 }
 
-fn artifact(key: &Sha256Hex) -> String {
+fn artifact(key: &Digest) -> String {
     store_keys::artifact(key, "i.bin")
 }
 
@@ -127,7 +127,7 @@ async fn files_log_and_history_go_after_their_time_and_no_sooner() {
     put_old(&world, "uploads/killed.1/i.bin#1", 2);
     put_old(&world, "results/dead.1.json", 2);
     put_old(&world, "logs/young.zst", 0);
-    let orphan = Sha256Hex::of(b"orphan");
+    let orphan = Digest::of(b"orphan");
     put_old(&world, &artifact(&orphan), 2);
     let _operator = world.operator("a", &SHORT).await;
     until_gone(&world, &artifact(&over)).await;

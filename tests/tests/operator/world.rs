@@ -3,7 +3,7 @@
 use std::{fmt::Debug, future::Future, path::Path, sync::Arc, time::Duration};
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
     result::{BuildResult, Built, RESULT_SCHEMA, StoredFile, StoredLog, store_keys},
     retention::Space,
@@ -258,8 +258,8 @@ impl World {
 
     /// What `publish` leaves of a build that succeeded.
     pub fn commit(&self, build: &FirmwareBuild, key: &str) -> BuildResult {
-        let build_key = Sha256Hex::of(key.as_bytes());
-        let file = StoredFile { name: "i.bin".into(), size: 5, sha256: Sha256Hex::of(b"image") };
+        let build_key = Digest::of(key.as_bytes());
+        let file = StoredFile { name: "i.bin".into(), size: 5, sha256: Digest::of(b"image") };
         self.put(&store_keys::artifact(&build_key, &file.name), b"image");
         let result = BuildResult {
             built: Some(Built {

@@ -151,7 +151,7 @@ async fn a_request_that_was_built_anew_keeps_the_files_of_both_builds_apart() {
         store.archive(build, 0).await.unwrap();
         let file = &build.facts.ending.built().unwrap().files[0];
         let found = store.artifact(&hash(key), &file.name).await.unwrap().unwrap();
-        assert_eq!((found.sha256, found.request_hash), (file.sha256.clone(), hash("request")));
+        assert_eq!((found.sha256, found.request_hash), (file.sha256, hash("request")));
     }
     assert!(store.artifact(&hash("k1"), "openwrt-factory.bin").await.unwrap().is_some());
 }

@@ -2,7 +2,7 @@
 
 use asu_core::{
     catalog::{Branch, ImageBuilder, Offer, Profile, Target, Title, Version},
-    digest::Sha256Hex,
+    digest::Digest,
     failure::{Failure, FailureReason},
     request::{DefaultsDigest, Request},
     result::{Built, StoredFile},
@@ -18,8 +18,8 @@ pub fn at(hours: i64) -> Timestamp {
     Timestamp::from_microsecond(1_790_000_000_123_456).unwrap() + SignedDuration::from_hours(hours)
 }
 
-pub fn hash(text: &str) -> Sha256Hex {
-    Sha256Hex::of(text.as_bytes())
+pub fn hash(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
 }
 
 pub fn request() -> Request {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::server::{Reply, Server, client};
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use asu_upstream::{CatalogRead, Memory, ReadRequest, Trust, UsignPublicKey, read_catalog};
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::json;
@@ -51,9 +51,9 @@ fn put(server: &Server, target: &str, code: &str) {
     let profiles = profiles(target, code);
     let sums = format!(
         "{} *{}\n{} *profiles.json\n",
-        Sha256Hex::of(target.as_bytes()),
+        Digest::of(target.as_bytes()),
         image_builder(target),
-        Sha256Hex::of(&profiles),
+        Digest::of(&profiles),
     );
     put_sums(server, target, &sums);
     server.body(&path(target, "profiles.json"), profiles);
@@ -105,7 +105,7 @@ async fn a_version_is_read_whole() {
     assert_eq!(target.source_date_epoch, 1_700_000_000);
     assert_eq!(target.profiles[0].aliases, ["maker_box"]);
     assert_eq!(target.image_builder.file, image_builder(GOOD));
-    assert_eq!(target.image_builder.sha256, Sha256Hex::of(GOOD.as_bytes()));
+    assert_eq!(target.image_builder.sha256, Digest::of(GOOD.as_bytes()));
 }
 
 #[tokio::test]
@@ -143,8 +143,8 @@ fn put_another(server: &Server, file: &str, field: &str, said: &str) {
     let profiles = value.to_string().into_bytes();
     let sums = format!(
         "{} *{file}\n{} *profiles.json\n",
-        Sha256Hex::of(OTHER.as_bytes()),
-        Sha256Hex::of(&profiles),
+        Digest::of(OTHER.as_bytes()),
+        Digest::of(&profiles),
     );
     put_sums(server, OTHER, &sums);
     server.body(&path(OTHER, "profiles.json"), profiles);
@@ -237,7 +237,7 @@ async fn profiles_of_another_target_are_refused() {
         "{} *{}\n{} *profiles.json\n",
         "0".repeat(64),
         image_builder(OTHER),
-        Sha256Hex::of(&wrong)
+        Digest::of(&wrong)
     );
     put_sums(&server, OTHER, &sums);
     server.body(&path(OTHER, "profiles.json"), wrong);
@@ -376,7 +376,7 @@ async fn an_image_builder_is_looked_up_in_the_list_of_each_mirror() {
     let (lagging, current) = (start(), start());
     put_sums(&lagging, OTHER, &format!("{} *{}\n", "0".repeat(64), image_builder(OTHER)));
     let folder = format!("releases/24.10.7/targets/{OTHER}");
-    let digest = Sha256Hex::of(OTHER.as_bytes());
+    let digest = Digest::of(OTHER.as_bytes());
     let file = image_builder(OTHER);
     let check = async |mirrors: &[&Server], file: &str| {
         client(mirrors).check_listed(&folder, &trust(), file, &digest).await

@@ -1,7 +1,7 @@
 //! The client against a server that breaks its answers.
 
 use crate::server::{Reply, Server, client};
-use asu_core::digest::Sha256Hex;
+use asu_core::digest::Digest;
 use asu_upstream::{Fetched, UpstreamError};
 
 const LIMIT: u64 = 1 << 20;
@@ -125,7 +125,7 @@ async fn a_body_that_does_not_come_to_its_end_is_a_failed_download_whatever_ends
         let server = Server::start();
         server.set("file", reply);
         let error = client(&[&server])
-            .download_verified("file", &dest, &Sha256Hex::of(b"genuine"), LIMIT, |_, _| {})
+            .download_verified("file", &dest, &Digest::of(b"genuine"), LIMIT, |_, _| {})
             .await
             .unwrap_err();
         assert_eq!(error.reason(), "DownloadFailed", "{error}");
@@ -170,7 +170,7 @@ async fn a_download_is_written_hashed_and_reports_its_progress() {
     let dest = dir.path().join("file");
     let mut seen = Vec::new();
     let length = client(&[&server])
-        .download_verified("file", &dest, &Sha256Hex::of(&content), LIMIT, |bytes, all| {
+        .download_verified("file", &dest, &Digest::of(&content), LIMIT, |bytes, all| {
             seen.push((bytes, all));
         })
         .await
@@ -186,14 +186,14 @@ async fn another_digest_is_an_error_that_names_both_and_leaves_no_file() {
     let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
     server.body("file", "forged");
     let dest = dir.path().join("file");
-    let (expected, actual) = (Sha256Hex::of(b"genuine"), Sha256Hex::of(b"forged"));
+    let (expected, actual) = (Digest::of(b"genuine"), Digest::of(b"forged"));
     let error = client(&[&server])
         .download_verified("file", &dest, &expected, LIMIT, |_, _| {})
         .await
         .unwrap_err();
     assert_eq!(error.reason(), "BadChecksum");
     let text = error.to_string();
-    assert!(text.contains(expected.as_str()) && text.contains(actual.as_str()), "{text}");
+    assert!(text.contains(&expected.to_string()) && text.contains(&actual.to_string()), "{text}");
     assert!(!dest.exists());
 }
 
@@ -210,7 +210,7 @@ async fn a_stale_or_broken_mirror_does_not_spoil_a_download() {
         bad.set("file", reply);
         good.body("file", "genuine");
         client(&[&bad, &good])
-            .download_verified("file", &dest, &Sha256Hex::of(b"genuine"), LIMIT, |_, _| {})
+            .download_verified("file", &dest, &Digest::of(b"genuine"), LIMIT, |_, _| {})
             .await
             .unwrap();
         assert_eq!(std::fs::read(&dest).unwrap(), b"genuine");
@@ -223,7 +223,7 @@ async fn a_folder_that_is_missing_is_our_fault_not_the_mirrors() {
     server.body("file", "x");
     let dest = dir.path().join("missing/file");
     let error = client(&[&server])
-        .download_verified("file", &dest, &Sha256Hex::of(b"x"), LIMIT, |_, _| {})
+        .download_verified("file", &dest, &Digest::of(b"x"), LIMIT, |_, _| {})
         .await
         .unwrap_err();
     assert_eq!(error.reason(), "WriteFailed");

@@ -136,7 +136,7 @@ fn answer(
 ) -> std::io::Result<()> {
     match reply {
         Reply::Body(body) => {
-            let etag = format!("\"{}\"", asu_core::digest::Sha256Hex::of(&body));
+            let etag = format!("\"{}\"", asu_core::digest::Digest::of(&body));
             if headers.get("if-none-match") == Some(&etag) {
                 return head(stream, 304, &format!("etag: {etag}\r\n"));
             }

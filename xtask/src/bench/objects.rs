@@ -1,7 +1,7 @@
 //! What the benches put into the API server and the database.
 
 use asu_core::{
-    digest::Sha256Hex,
+    digest::Digest,
     request_hash::{object_name, request_hash},
     result::{Built, StoredFile},
 };
@@ -64,7 +64,7 @@ fn request(number: usize) -> RequestSpec {
 ///
 /// # Errors
 /// Never: the request is well formed.
-pub fn hash(number: usize) -> Result<Sha256Hex, Error> {
+pub fn hash(number: usize) -> Result<Digest, Error> {
     Ok(request_hash(&request(number).to_request().map_err(missing)?))
 }
 
@@ -105,14 +105,14 @@ pub fn record(number: usize) -> Result<NewArchive, Error> {
     let file = |name: &&str| StoredFile {
         name: format!("openwrt-24.10.7-0123456789ab-ath79-generic-device-squashfs-{name}"),
         size: 7,
-        sha256: Sha256Hex::of(name.as_bytes()),
+        sha256: Digest::of(name.as_bytes()),
     };
     let files: Vec<StoredFile> = names.iter().map(file).collect();
     let images: Vec<Value> =
         files.iter().map(|it| json!({"name": it.name, "type": "sysupgrade"})).collect();
     let packages: Vec<String> = request.packages.clone();
     let built = Built {
-        build_key: Sha256Hex::of(b"bench"),
+        build_key: Digest::of(b"bench"),
         shareable: true,
         files,
         manifest: packages.iter().map(|name| (name.clone(), "1.0-r1".to_owned())).collect(),

@@ -23,7 +23,7 @@ pub struct Failed<'a> {
     /// `failed`.
     imagebuilder_status: &'static str,
     /// Names the request.
-    request_hash: &'a str,
+    request_hash: String,
     /// When it was asked for.
     enqueued_at: String,
     /// The request in canonical form.
@@ -53,7 +53,7 @@ pub(super) async fn body<'a>(
         detail: format!("Error: {}", failure.detail),
         reason: failure.reason.as_str(),
         imagebuilder_status: "failed",
-        request_hash: facts.request_hash.as_str(),
+        request_hash: facts.request_hash.to_string(),
         enqueued_at: iso(facts.times.created),
         request: RequestInAnswer::from(&facts.request),
         stdout,

@@ -31,10 +31,10 @@ pub struct Finished<'a> {
     /// `done`.
     imagebuilder_status: &'static str,
     /// Names the request.
-    request_hash: &'a str,
+    request_hash: String,
     /// Folder of exactly these images below /store. Not the request hash: an answer must lead to its
     /// own files even after the same request was built anew.
-    bin_dir: &'a str,
+    bin_dir: String,
     /// Canonical profile.
     id: &'a str,
     /// target/subtarget.
@@ -86,8 +86,8 @@ pub(super) fn body(facts: &BuildFacts, built: &Built) -> Result<Value, ApiError>
         status: 200,
         detail: "done",
         imagebuilder_status: "done",
-        request_hash: facts.request_hash.as_str(),
-        bin_dir: built.build_key.as_str(),
+        request_hash: facts.request_hash.to_string(),
+        bin_dir: built.build_key.to_string(),
         id: &facts.request.profile,
         target: &facts.request.target,
         build_at: built_at(&body, facts),

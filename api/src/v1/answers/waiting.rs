@@ -10,7 +10,7 @@ use crate::{cluster::Entry, error::ApiError};
 
 /// A build that waits or runs.
 #[derive(Serialize, ToSchema)]
-pub struct Waiting<'a> {
+pub struct Waiting {
     /// 202.
     status: u16,
     /// `queued` or `started`.
@@ -25,18 +25,18 @@ pub struct Waiting<'a> {
     /// When it was asked for.
     enqueued_at: String,
     /// Names the request from now on.
-    request_hash: &'a str,
+    request_hash: String,
 }
 
-impl<'a> Waiting<'a> {
-    fn of(entry: &'a Entry, position: usize) -> Self {
+impl Waiting {
+    fn of(entry: &Entry, position: usize) -> Self {
         Self {
             status: 202,
             detail: if entry.admitted { "started" } else { "queued" },
             queue_position: (!entry.admitted).then_some(position),
             imagebuilder_status: entry.admitted.then(|| entry.stage.as_str()),
             enqueued_at: iso(entry.created),
-            request_hash: entry.hash.as_str(),
+            request_hash: entry.hash.to_string(),
         }
     }
 }
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(queued_body.get("imagebuilder_status"), None);
         for body in [started_body, queued_body] {
             assert_eq!(body["status"], 202);
-            assert_eq!(body["request_hash"], queued.hash.as_str());
+            assert_eq!(body["request_hash"], queued.hash.to_string());
             assert_eq!(body["enqueued_at"], "1970-01-01T00:00:00.000000Z");
         }
     }

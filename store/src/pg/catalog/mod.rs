@@ -5,7 +5,7 @@ mod versions;
 
 use asu_core::{
     catalog::{Offer, Version},
-    digest::Sha256Hex,
+    digest::Digest,
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -98,7 +98,7 @@ async fn current(tx: &mut PgConnection, name: &str) -> Result<Before, StoreError
 
 fn digest_of(value: &impl Serialize) -> Result<String, StoreError> {
     let bytes = serde_json::to_vec(value).map_err(|e| StoreError::Conflict(e.to_string()))?;
-    Ok(Sha256Hex::of(&bytes).to_string())
+    Ok(Digest::of(&bytes).to_string())
 }
 
 async fn put(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use asu_core::{
     catalog::{Target, Version},
-    digest::Sha256Hex,
+    digest::Digest,
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -73,7 +73,7 @@ struct TargetRow<'a> {
     source_date_epoch: i64,
     default_packages: &'a [String],
     image_builder: &'a str,
-    sha256: &'a Sha256Hex,
+    sha256: &'a Digest,
 }
 
 /// One row of `catalog_profiles`.
