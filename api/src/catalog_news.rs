@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use asu_core::digest::Digest;
+use asu_core::request_hash::RequestHash;
 use asu_store::listen::{CATALOG_CHANNEL, Hint};
 use futures::{StreamExt as _, stream::BoxStream};
 use tokio::sync::Notify;
@@ -16,7 +16,7 @@ pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, change
     while let Some(hint) = hints.next().await {
         match hint {
             Hint::Changed { channel, payload } if channel != CATALOG_CHANNEL => {
-                if let Ok(hash) = payload.parse::<Digest>() {
+                if let Ok(hash) = payload.parse::<RequestHash>() {
                     state.finished.forget(&hash);
                     state.cluster.watch.suspect_archived(&hash);
                 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use asu_core::digest::Digest;
+use asu_core::request_hash::RequestHash;
 use asu_store::{
     PgStore,
     model::{Counter, CounterKind},
@@ -19,7 +19,7 @@ const MAX_COUNTERS: usize = 10_000;
 /// Time between two writes.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
-type Key = (CounterKind, Option<Digest>);
+type Key = (CounterKind, Option<RequestHash>);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -27,11 +27,11 @@ pub struct Counters(Mutex<HashMap<Key, (Timestamp, u32)>>);
 
 impl Counters {
     /// Counts one.
-    pub fn add(&self, kind: CounterKind, hash: Option<&Digest>, at: Timestamp) {
+    pub fn add(&self, kind: CounterKind, hash: Option<&RequestHash>, at: Timestamp) {
         self.merge(kind, hash.copied(), at, 1);
     }
 
-    fn merge(&self, kind: CounterKind, hash: Option<Digest>, at: Timestamp, count: u32) {
+    fn merge(&self, kind: CounterKind, hash: Option<RequestHash>, at: Timestamp, count: u32) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (kind, hash);
         if held.len() >= MAX_COUNTERS && !held.contains_key(&key) {
@@ -86,7 +86,7 @@ mod tests {
             Counter { at: at(2), kind: CounterKind::Request, request_hash: None, count: 2 };
         assert_eq!(counters.drain(), [expected]);
         for n in 0..MAX_COUNTERS + 5 {
-            counters.add(CounterKind::Served, Some(&Digest::of(&n.to_be_bytes())), at(0));
+            counters.add(CounterKind::Served, Some(&RequestHash::of(&n.to_be_bytes())), at(0));
         }
         assert_eq!(counters.drain().len(), MAX_COUNTERS);
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use asu_core::{
     acceptance::Acceptance,
     answer::{Ask, Order},
-    digest::Digest,
     request::Request,
+    request_hash::RequestHash,
     request_hash::request_hash,
 };
 use asu_store::model::CounterKind;
@@ -50,7 +50,7 @@ pub async fn ask(
 }
 
 /// What is known of a request, or of the same with the profile that its alias means elsewhere.
-async fn find(state: &AppState, acceptance: &Acceptance) -> Result<(Digest, Found), ApiError> {
+async fn find(state: &AppState, acceptance: &Acceptance) -> Result<(RequestHash, Found), ApiError> {
     let ask = |request: &Request| Ask::Build(Order::of(request));
     let hash = request_hash(&acceptance.request);
     let found = look_up(state, &hash, ask(&acceptance.request)).await?;
@@ -67,7 +67,7 @@ async fn find(state: &AppState, acceptance: &Acceptance) -> Result<(Digest, Foun
 /// Creates a build in a task that goes on when its client hangs up.
 async fn create_in_task(
     state: &AppState,
-    hash: Digest,
+    hash: RequestHash,
     acceptance: Acceptance,
     script: Option<String>,
 ) -> Result<Known, ApiError> {
@@ -116,7 +116,7 @@ async fn attach(
 
 async fn create(
     state: &AppState,
-    hash: &Digest,
+    hash: &RequestHash,
     acceptance: Acceptance,
     script: Option<&str>,
 ) -> Result<Known, ApiError> {
@@ -160,7 +160,7 @@ async fn create_anew(
 
 async fn attach_created(
     state: &AppState,
-    hash: &Digest,
+    hash: &RequestHash,
     created: Created,
     script: Option<&str>,
 ) -> Result<Known, ApiError> {

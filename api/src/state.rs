@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use asu_core::digest::Digest;
+use asu_core::request_hash::RequestHash;
 use asu_store::{PgStore, artifacts::ArtifactStore};
 use http::HeaderMap;
 use jiff::Timestamp;
@@ -162,6 +162,6 @@ impl AppState {
 ///
 /// # Errors
 /// [`ApiError::UnknownHash`].
-pub fn parse_hash(text: &str) -> Result<Digest, ApiError> {
+pub fn parse_hash(text: &str) -> Result<RequestHash, ApiError> {
     text.parse().map_err(|_| ApiError::UnknownHash)
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use asu_core::digest::Digest;
+use asu_core::request_hash::RequestHash;
 use tokio::time::Instant;
 
 /// Time for which a hash stays unknown.
@@ -20,15 +20,15 @@ const MAX_HASHES: usize = 10_000;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Unknown(Mutex<HashMap<Digest, Instant>>);
+pub struct Unknown(Mutex<HashMap<RequestHash, Instant>>);
 
 impl Unknown {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestHash, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a look which began at `since` found nothing.
-    pub fn note(&self, hash: &Digest, since: Instant) {
+    pub fn note(&self, hash: &RequestHash, since: Instant) {
         let mut known = self.lock();
         if known.len() >= MAX_HASHES {
             known.retain(|_, since| since.elapsed() < FOR);
@@ -40,12 +40,12 @@ impl Unknown {
     }
 
     /// Whether nothing was known of it a moment ago.
-    pub fn contains(&self, hash: &Digest) -> bool {
+    pub fn contains(&self, hash: &RequestHash) -> bool {
         self.lock().get(hash).is_some_and(|since| since.elapsed() < FOR)
     }
 
     /// There is a build of it.
-    pub fn forget(&self, hash: &Digest) {
+    pub fn forget(&self, hash: &RequestHash) {
         self.lock().remove(hash);
     }
 }
@@ -54,8 +54,8 @@ impl Unknown {
 mod tests {
     use super::*;
 
-    fn hash(n: usize) -> Digest {
-        Digest::of(&n.to_be_bytes())
+    fn hash(n: usize) -> RequestHash {
+        RequestHash::of(&n.to_be_bytes())
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::tree::{Marked, config_name};
 use asu_core::{
-    build_key::{BuildKeyInput, build_key},
+    build_key::{BuildKey, BuildKeyInput, build_key},
     classify::Origins,
     digest::Digest,
     failure::{Failure, FailureReason},
@@ -107,7 +107,7 @@ impl Effective {
     }
 
     /// Key of the files that this makes from indexes of these digests.
-    pub fn build_key(&self, plan: &BuildPlan, indexes: &BTreeMap<String, Digest>) -> Digest {
+    pub fn build_key(&self, plan: &BuildPlan, indexes: &BTreeMap<String, Digest>) -> BuildKey {
         build_key(&BuildKeyInput {
             profile: &plan.request.profile,
             packages: &self.packages,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::digest::{Digest, FieldHasher};
+use crate::digest::{Digest, FieldHasher, digest_of};
 
 /// Everything that decides the bytes of an image. Observed by `publish`, never taken from what the
 /// untrusted part of a build says, but for the index digests.
@@ -35,8 +35,13 @@ pub struct BuildKeyInput<'a> {
     pub indexes: &'a BTreeMap<String, Digest>,
 }
 
+digest_of! {
+    /// Names the files of a build: [`build_key`] of what made them.
+    BuildKey
+}
+
 /// SHA-256 over a length-prefixed form of the whole input.
-pub fn build_key(input: &BuildKeyInput<'_>) -> Digest {
+pub fn build_key(input: &BuildKeyInput<'_>) -> BuildKey {
     let mut hasher = FieldHasher::new("asu.dev/build-key/v2");
     hasher
         .field(input.profile)
@@ -58,7 +63,7 @@ pub fn build_key(input: &BuildKeyInput<'_>) -> Digest {
     for (name, digest) in input.indexes {
         hasher.field(name).digest(digest);
     }
-    hasher.finish()
+    hasher.finish().into()
 }
 
 #[cfg(test)]
@@ -73,7 +78,7 @@ mod tests {
     static INDEXES: LazyLock<BTreeMap<String, Digest>> =
         LazyLock::new(|| BTreeMap::from([("base".to_owned(), Digest::of(b"base"))]));
 
-    fn key<'a>(change: impl FnOnce(&mut BuildKeyInput<'a>)) -> Digest {
+    fn key<'a>(change: impl FnOnce(&mut BuildKeyInput<'a>)) -> BuildKey {
         let mut input = BuildKeyInput {
             profile: "router",
             packages: PACKAGES.as_slice(),

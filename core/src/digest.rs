@@ -72,6 +72,60 @@ impl std::fmt::Debug for Digest {
     }
 }
 
+/// Makes a type of digests of one kind, so that none is taken for another.
+macro_rules! digest_of {
+    ($(#[$about:meta])* $name:ident) => {
+        $(#[$about])*
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            PartialOrd,
+            Ord,
+            Hash,
+            ::serde::Serialize,
+            ::serde::Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name($crate::digest::Digest);
+
+        impl $name {
+            /// That of these bytes, for tests.
+            pub fn of(bytes: &[u8]) -> Self {
+                Self($crate::digest::Digest::of(bytes))
+            }
+
+            /// The digest.
+            pub const fn digest(&self) -> &$crate::digest::Digest {
+                &self.0
+            }
+        }
+
+        impl From<$crate::digest::Digest> for $name {
+            fn from(digest: $crate::digest::Digest) -> Self {
+                Self(digest)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::digest::NotADigest;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+pub(crate) use digest_of;
+
 /// Hashes a sequence of fields so that no two different sequences give the same input: each field
 /// is preceded by its length, and each group by its number of fields.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     request::{Filesystem, Request},
+    request_hash::RequestHash,
 };
 
 /// Annotation of a pod that carries its plan.
@@ -106,7 +107,7 @@ pub struct BuildPlan {
     /// Number of this attempt, from 1. An infrastructure failure is stored under its attempt.
     pub attempt: u32,
     /// Hash of [`BuildPlan::request`].
-    pub request_hash: Digest,
+    pub request_hash: RequestHash,
     /// The canonical request; `packages` after the distribution's package changes.
     pub request: Request,
     /// Revision that the build was validated with; the tree's must be the same.

@@ -3,17 +3,22 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    digest::{Digest, FieldHasher},
+    digest::{FieldHasher, digest_of},
     request::Request,
 };
 
 /// Prefix of the name of a FirmwareBuild.
 pub const NAME_PREFIX: &str = "fwb-";
 
+digest_of! {
+    /// Names a request: [`request_hash`] of it.
+    RequestHash
+}
+
 /// SHA-256 over a length-prefixed form of every field that changes the image or what is asserted
 /// about it. The request must be in canonical form (see [`Request::canonical`]). Of the packages it is
 /// the set that counts, whatever order they were sent in.
-pub fn request_hash(request: &Request) -> Digest {
+pub fn request_hash(request: &Request) -> RequestHash {
     let mut hasher = FieldHasher::new("asu.dev/request/v1");
     let named = request.packages.iter().filter(|_| request.packages_versions.is_empty());
     let packages: BTreeSet<&str> = named.map(String::as_str).collect();
@@ -40,14 +45,14 @@ pub fn request_hash(request: &Request) -> Digest {
     hasher
         .field(request.repositories_mode.as_str())
         .list(request.repository_keys.iter().map(String::as_str));
-    hasher.finish()
+    hasher.finish().into()
 }
 
 /// Name of the FirmwareBuild of a request: `fwb-` and all 256 bits of the hash in lower-case
 /// base32 without padding, 56 characters. Nothing is cut off: a server that cut its hashes could
 /// be made to serve one request's image for another (CVE-2024-54143).
-pub fn object_name(hash: &Digest) -> String {
-    let digits = data_encoding::BASE32_NOPAD.encode(hash.bytes()).to_ascii_lowercase();
+pub fn object_name(hash: &RequestHash) -> String {
+    let digits = data_encoding::BASE32_NOPAD.encode(hash.digest().bytes()).to_ascii_lowercase();
     format!("{NAME_PREFIX}{digits}")
 }
 
@@ -56,6 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::digest::Digest;
     use crate::request::{DefaultsDigest, Filesystem, RepositoriesMode, tests::example};
 
     #[test]
@@ -108,7 +114,7 @@ mod tests {
     proptest! {
         #[test]
         fn names_are_valid_and_differ_when_hashes_differ(a in any::<[u8; 8]>(), b in any::<[u8; 8]>()) {
-            let (a, b) = (Digest::of(&a), Digest::of(&b));
+            let (a, b) = (RequestHash::of(&a), RequestHash::of(&b));
             let name = object_name(&a);
             prop_assert_eq!(name.len(), 56);
             prop_assert!(name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-'));

@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 pub use populate::{PopulateFailure, PopulateResult};
 
 use crate::{
+    build_key::BuildKey,
     digest::Digest,
     failure::{Failure, FailureReason},
+    request_hash::RequestHash,
 };
 
 /// Version of the result format.
@@ -26,10 +28,10 @@ pub const MAX_OUTCOME_BYTES: u64 = 1 << 20;
 
 /// Keys in the artifact store.
 pub mod store_keys {
-    use crate::digest::Digest;
+    use crate::build_key::BuildKey;
 
     /// Folder of a build's files.
-    pub fn artifact(build_key: &Digest, file: &str) -> String {
+    pub fn artifact(build_key: &BuildKey, file: &str) -> String {
         format!("artifacts/{build_key}/{file}")
     }
 
@@ -119,7 +121,7 @@ pub struct StoredLog {
 #[serde(rename_all = "camelCase")]
 pub struct Built {
     /// Folder of the files in the store.
-    pub build_key: Digest,
+    pub build_key: BuildKey,
     /// Whether other requests may share the files: no index changed while they were made.
     pub shareable: bool,
     /// Every file, sorted by name.
@@ -143,7 +145,7 @@ pub struct BuildResult {
     /// uid of the FirmwareBuild.
     pub uid: String,
     /// Hash of its request.
-    pub request_hash: Digest,
+    pub request_hash: RequestHash,
     /// Present when it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built: Option<Built>,
@@ -201,7 +203,7 @@ impl BuildResult {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(bytes: &[u8], uid: &str, request_hash: &Digest) -> Result<Self, BadResult> {
+    pub fn read(bytes: &[u8], uid: &str, request_hash: &RequestHash) -> Result<Self, BadResult> {
         let mut result: Self =
             serde_json::from_slice(bytes).map_err(|e| BadResult::Malformed(e.to_string()))?;
         // As `publish` wrote it, and once more: objects, events and answers show it.
@@ -251,7 +253,7 @@ mod tests {
         BuildResult {
             schema: RESULT_SCHEMA,
             uid: "u".into(),
-            request_hash: Digest::of(b"r"),
+            request_hash: RequestHash::of(b"r"),
             built: None,
             failure: Some(Failure::new(FailureReason::NoSpace, "full")),
             memory_unknown: false,
@@ -263,33 +265,36 @@ mod tests {
     #[test]
     fn a_result_reads_back() {
         let bytes = serde_json::to_vec(&failed()).unwrap();
-        assert_eq!(BuildResult::read(&bytes, "u", &Digest::of(b"r")), Ok(failed()));
+        assert_eq!(BuildResult::read(&bytes, "u", &RequestHash::of(b"r")), Ok(failed()));
     }
 
     #[test]
     fn what_a_result_says_is_plain_text_when_it_is_read() {
         let said = Failure { reason: FailureReason::NoSpace, detail: "\x1b]0;x\x07y".into() };
         let bytes = serde_json::to_vec(&BuildResult { failure: Some(said), ..failed() }).unwrap();
-        let result = BuildResult::read(&bytes, "u", &Digest::of(b"r")).unwrap();
+        let result = BuildResult::read(&bytes, "u", &RequestHash::of(b"r")).unwrap();
         assert_eq!(result.failure.unwrap().detail, " ]0;x y");
     }
 
     #[test]
     fn a_result_of_another_build_is_refused() {
         let bytes = serde_json::to_vec(&failed()).unwrap();
-        assert_eq!(BuildResult::read(&bytes, "v", &Digest::of(b"r")), Err(BadResult::Foreign));
+        assert_eq!(BuildResult::read(&bytes, "v", &RequestHash::of(b"r")), Err(BadResult::Foreign));
     }
 
     #[test]
     fn a_result_without_verdict_is_refused() {
         let bytes = serde_json::to_vec(&BuildResult { failure: None, ..failed() }).unwrap();
-        assert_eq!(BuildResult::read(&bytes, "u", &Digest::of(b"r")), Err(BadResult::Ambiguous));
+        assert_eq!(
+            BuildResult::read(&bytes, "u", &RequestHash::of(b"r")),
+            Err(BadResult::Ambiguous)
+        );
     }
 
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = BuildResult::read(&bytes, "u", &Digest::of(b"r"));
+            let _ = BuildResult::read(&bytes, "u", &RequestHash::of(b"r"));
         }
 
         #[test]

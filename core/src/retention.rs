@@ -6,6 +6,7 @@
 //! requests go until the store is below the high-water mark: their next request builds anew, which
 //! is better than building nothing at all. Only what is left above the pause mark stops admission.
 
+use crate::build_key::BuildKey;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
@@ -14,15 +15,13 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
-
 /// An archived build that still has a log or files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptBuild {
     /// uid of its FirmwareBuild.
     pub uid: String,
     /// Folder of its files; several builds may share one.
-    pub build_key: Option<Digest>,
+    pub build_key: Option<BuildKey>,
     /// When it ended.
     pub finished_at: Timestamp,
     /// Until then its answer is given again.
@@ -41,7 +40,7 @@ pub struct KeptBuild {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSet {
     /// Their folder.
-    pub build_key: Digest,
+    pub build_key: BuildKey,
     /// Sum of their sizes.
     pub bytes: u64,
 }
@@ -119,7 +118,7 @@ impl Default for RetentionPolicy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deletion {
     /// Its folder.
-    pub build_key: Digest,
+    pub build_key: BuildKey,
     /// Bytes that become free.
     pub bytes: u64,
     /// Latest `keep_until` of the builds it was decided on. A build that refers to the files by now
@@ -221,7 +220,7 @@ pub fn plan(
     }
 }
 
-fn uses(builds: &[KeptBuild]) -> BTreeMap<&Digest, Use> {
+fn uses(builds: &[KeptBuild]) -> BTreeMap<&BuildKey, Use> {
     let mut uses = BTreeMap::new();
     for build in builds {
         if let Some(key) = &build.build_key {
@@ -288,8 +287,8 @@ fn percent(of: u64, percent: u8) -> u64 {
 
 /// Folders below `artifacts/` that no row refers to. Callers leave out what was written lately: a
 /// build writes its files before its row exists.
-pub fn orphans(found: &BTreeSet<Digest>, holdings: &Holdings) -> Vec<Digest> {
-    let known: BTreeSet<&Digest> = holdings.sets.iter().map(|set| &set.build_key).collect();
+pub fn orphans(found: &BTreeSet<BuildKey>, holdings: &Holdings) -> Vec<BuildKey> {
+    let known: BTreeSet<&BuildKey> = holdings.sets.iter().map(|set| &set.build_key).collect();
     found.iter().filter(|key| !known.contains(key)).copied().collect()
 }
 

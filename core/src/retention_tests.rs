@@ -6,8 +6,8 @@ fn at(hours: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours)
 }
 
-fn key(n: u8) -> Digest {
-    Digest::of(&[n])
+fn key(n: u8) -> BuildKey {
+    BuildKey::of(&[n])
 }
 
 fn build(n: u8, fresh: i64, keep: i64, served: Option<i64>) -> KeptBuild {
@@ -29,7 +29,7 @@ fn holdings(builds: Vec<KeptBuild>, bytes: &[u64]) -> Holdings {
     Holdings { builds, sets }
 }
 
-fn keys(deletions: &[Deletion]) -> Vec<Digest> {
+fn keys(deletions: &[Deletion]) -> Vec<BuildKey> {
     deletions.iter().map(|it| it.build_key).collect()
 }
 
@@ -89,7 +89,7 @@ fn a_configured_capacity_bounds_what_the_volume_tells_and_stands_for_one_that_te
     assert_eq!(space(told, Some(0), 3), told);
 }
 
-fn full(builds: Vec<KeptBuild>, bytes: &[u64], now: i64) -> Vec<Digest> {
+fn full(builds: Vec<KeptBuild>, bytes: &[u64], now: i64) -> Vec<BuildKey> {
     let space = Space { used: 96, capacity: 100 };
     keys(&decide(&holdings(builds, bytes), Some(space), now).evicted)
 }

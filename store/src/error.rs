@@ -1,6 +1,6 @@
 //! What can go wrong with the database.
 
-use asu_core::digest::Digest;
+use asu_core::build_key::BuildKey;
 
 /// A failed call of a repository.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum StoreError {
     /// The files of this build key are being deleted. Archive again once they are gone and the
     /// build's objects have been checked anew.
     #[error("the files of build key {0} are being deleted")]
-    BeingDeleted(Digest),
+    BeingDeleted(BuildKey),
     /// Files that a committed result names are not in the artifact store. The result is worth
     /// nothing.
     #[error("files of the build are not in the store: {0}")]

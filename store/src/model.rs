@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use asu_core::{
-    catalog::Distribution, digest::Digest, failure::Failure, request::Request, result::Built,
+    catalog::Distribution, digest::Digest, failure::Failure, request::Request,
+    request_hash::RequestHash, result::Built,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -101,7 +102,7 @@ pub struct BuildFacts {
     /// uid of the FirmwareBuild: one row each.
     pub uid: String,
     /// Hash of `request`.
-    pub request_hash: Digest,
+    pub request_hash: RequestHash,
     /// The canonical request: of a first-boot script only digest and length.
     pub request: Request,
     /// Revision that it was validated with.
@@ -180,7 +181,7 @@ pub struct ArtifactRecord {
     /// Key in the artifact store.
     pub object_key: String,
     /// Request of the newest build that has it: its being served keeps the file for all of them.
-    pub request_hash: Digest,
+    pub request_hash: RequestHash,
     /// Whether any build that has it has a private first-boot script.
     pub private: bool,
     /// When the first of its builds ended, for `Last-Modified`.
@@ -249,7 +250,7 @@ pub struct Counter {
     /// What happened.
     pub kind: CounterKind,
     /// For which request; none for totals.
-    pub request_hash: Option<Digest>,
+    pub request_hash: Option<RequestHash>,
     /// How often.
     pub count: u32,
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use asu_core::{digest::Digest, offered::Basis, request::Request, request_hash::object_name};
+use asu_core::{
+    offered::Basis, request::Request, request_hash::RequestHash, request_hash::object_name,
+};
 use asu_crds::{BuildPriority, FirmwareBuild, FirmwareBuildSpec, RequestSpec, Validated, labels};
 use jiff::Timestamp;
 use kube::api::{DeleteParams, PostParams, Preconditions, PropagationPolicy};
@@ -20,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct NewBuild<'a> {
     /// Hash of the request.
-    pub hash: &'a Digest,
+    pub hash: &'a RequestHash,
     /// Canonical request.
     pub request: &'a Request,
     /// What it was validated with.
@@ -42,7 +44,7 @@ pub enum Created {
 
 impl Cluster {
     /// Waits until nobody else in this process creates the build of this hash.
-    pub async fn lock(&self, hash: &Digest) -> MutexGuard<'_, ()> {
+    pub async fn lock(&self, hash: &RequestHash) -> MutexGuard<'_, ()> {
         self.hash_locks.lock(hash).await
     }
 
@@ -51,7 +53,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When the API server does not answer.
-    pub async fn read(&self, hash: &Digest) -> Result<Option<Entry>, ApiError> {
+    pub async fn read(&self, hash: &RequestHash) -> Result<Option<Entry>, ApiError> {
         let _place = self.reads.acquire().await.map_err(|_| ApiError::Internal)?;
         match call("read a FirmwareBuild", self.seen.get(&object_name(hash))).await {
             Ok(build) => {

@@ -1,9 +1,9 @@
 //! What the API keeps of a FirmwareBuild: enough to answer for it, without its package list.
 
 use asu_core::{
-    digest::Digest,
     failure::FailureReason,
     queue_order::{Priority, Waiting, sequence},
+    request_hash::RequestHash,
     request_hash::object_name,
     stage::Stage,
 };
@@ -116,7 +116,7 @@ pub struct Entry {
     /// Its version, for deleting exactly this one.
     pub resource_version: String,
     /// Hash of its request, as its spec says.
-    pub hash: Digest,
+    pub hash: RequestHash,
     /// When it was created.
     pub created: Timestamp,
     /// Number in the order of creation.
@@ -146,7 +146,7 @@ impl Entry {
     /// its hash: the name of that one is made of the hash, and whoever copies the hash into another
     /// object must not hide it.
     pub fn of(build: &SeenBuild) -> Option<Self> {
-        let hash: Digest = build.spec.request_hash.parse().ok()?;
+        let hash: RequestHash = build.spec.request_hash.parse().ok()?;
         let name = build.metadata.name.clone().filter(|name| *name == object_name(&hash))?;
         let status = build.status.as_ref();
         let holds = |wanted: BuildCondition| {
@@ -205,7 +205,7 @@ pub(crate) mod tests {
             name: format!("fwb-{text}"),
             uid: format!("uid-{text}"),
             resource_version: "1".into(),
-            hash: Digest::of(text.as_bytes()),
+            hash: RequestHash::of(text.as_bytes()),
             created: Timestamp::from_second(created).unwrap(),
             sequence: u64::try_from(created).unwrap(),
             priority: Priority::Normal,
@@ -222,7 +222,7 @@ pub(crate) mod tests {
 
     /// An object as the API server sends it, with this change.
     fn object(change: impl FnOnce(&mut Value)) -> SeenBuild {
-        let hash = Digest::of(b"a");
+        let hash = RequestHash::of(b"a");
         let mut object = serde_json::to_value(asu_crds::examples::build()).unwrap();
         let metadata = json!({
             "name": object_name(&hash), "uid": "u", "resourceVersion": "1",

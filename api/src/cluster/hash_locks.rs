@@ -1,7 +1,7 @@
 //! Locks by request hash: one task at a time creates the build of a hash, so that a thousand equal
 //! requests cost the API server one call.
 
-use asu_core::digest::Digest;
+use asu_core::request_hash::RequestHash;
 use tokio::sync::{Mutex, MutexGuard};
 
 const LOCKS: usize = 256;
@@ -22,8 +22,8 @@ impl Default for HashLocks {
 
 impl HashLocks {
     /// Waits for the lock of a hash.
-    pub(super) async fn lock(&self, hash: &Digest) -> MutexGuard<'_, ()> {
-        let byte = hash.bytes().first().copied().map(usize::from);
+    pub(super) async fn lock(&self, hash: &RequestHash) -> MutexGuard<'_, ()> {
+        let byte = hash.digest().bytes().first().copied().map(usize::from);
         let lock = byte.and_then(|byte| self.locks.get(byte)).unwrap_or(&self.other);
         lock.lock().await
     }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use asu_core::{digest::Digest, queue_order::QueueOrder};
+use asu_core::{queue_order::QueueOrder, request_hash::RequestHash};
 use tokio::time::Instant;
 
 use super::{Entry, recent::Recent};
@@ -13,14 +13,14 @@ use super::{Entry, recent::Recent};
 /// What the watch has told, and what was created or read here since.
 #[derive(Default)]
 pub(super) struct Index {
-    builds: HashMap<Digest, Arc<Entry>>,
+    builds: HashMap<RequestHash, Arc<Entry>>,
     /// Those of them that wait.
     queue: QueueOrder,
     /// Filled while the objects are listed anew.
-    listing: Option<HashMap<Digest, Entry>>,
+    listing: Option<HashMap<RequestHash, Entry>>,
     pub(super) recent: Recent,
     /// Builds that are about to be created.
-    pub(super) reserved: HashSet<Digest>,
+    pub(super) reserved: HashSet<RequestHash>,
 }
 
 impl Index {
@@ -72,7 +72,7 @@ impl Index {
     }
 
     /// Marks the build of a hash as one that may have ended.
-    pub(super) fn suspect_archived(&mut self, hash: &Digest) {
+    pub(super) fn suspect_archived(&mut self, hash: &RequestHash) {
         if let Some(entry) = self.builds.get_mut(hash) {
             Arc::make_mut(entry).maybe_archived = true;
         }
@@ -80,7 +80,7 @@ impl Index {
     }
 
     /// The build of a hash, as far as known here.
-    pub(super) fn get(&self, hash: &Digest) -> Option<&Arc<Entry>> {
+    pub(super) fn get(&self, hash: &RequestHash) -> Option<&Arc<Entry>> {
         let seen = self.builds.get(hash);
         match seen {
             Some(entry) if !entry.archived => Some(entry),
@@ -105,7 +105,7 @@ impl Index {
         };
         let unseen = self.recent.iter(Instant::now()).filter(unseen).count();
         // What was created is counted as what it is.
-        let coming = |hash: &&Digest| self.get(hash).is_none_or(|it| it.archived);
+        let coming = |hash: &&RequestHash| self.get(hash).is_none_or(|it| it.archived);
         let coming = self.reserved.iter().filter(coming).count();
         self.queue.len().saturating_add(unseen).saturating_add(coming)
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use asu_core::digest::Digest;
+use asu_core::request_hash::RequestHash;
 use tokio::time::Instant;
 
 use super::Entry;
@@ -17,8 +17,8 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// Bounded in number and time.
 #[derive(Default)]
 pub(super) struct Recent {
-    entries: HashMap<Digest, (Instant, Arc<Entry>)>,
-    order: VecDeque<(Instant, Digest)>,
+    entries: HashMap<RequestHash, (Instant, Arc<Entry>)>,
+    order: VecDeque<(Instant, RequestHash)>,
 }
 
 impl Recent {
@@ -43,13 +43,13 @@ impl Recent {
     }
 
     /// The entry of a hash, while it is recent.
-    pub(super) fn get(&self, hash: &Digest, now: Instant) -> Option<&Arc<Entry>> {
+    pub(super) fn get(&self, hash: &RequestHash, now: Instant) -> Option<&Arc<Entry>> {
         let (put, entry) = self.entries.get(hash)?;
         (now.duration_since(*put) < REMEMBERED).then_some(entry)
     }
 
     /// Marks the entry of a hash as one that may have ended.
-    pub(super) fn suspect_archived(&mut self, hash: &Digest) {
+    pub(super) fn suspect_archived(&mut self, hash: &RequestHash) {
         if let Some((_, entry)) = self.entries.get_mut(hash) {
             Arc::make_mut(entry).maybe_archived = true;
         }
@@ -64,7 +64,7 @@ impl Recent {
     }
 
     /// Forgets the entry of a hash: the watch knows better.
-    pub(super) fn forget(&mut self, hash: &Digest, uid: &str) {
+    pub(super) fn forget(&mut self, hash: &RequestHash, uid: &str) {
         if self.entries.get(hash).is_some_and(|(_, entry)| entry.uid == uid) {
             self.entries.remove(hash);
         }

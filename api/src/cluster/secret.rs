@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use asu_core::{digest::Digest, plan::paths::DEFAULTS_KEY};
+use asu_core::{digest::Digest, plan::paths::DEFAULTS_KEY, request_hash::RequestHash};
 use asu_crds::{FirmwareBuild, labels};
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -17,7 +17,7 @@ use crate::error::ApiError;
 
 /// Name of a new build's Secret. The last part differs from build to build of one request: the
 /// Secret of a deleted object of the same name may not have been collected yet.
-pub(super) fn name(build: &str, hash: &Digest, now: Timestamp) -> String {
+pub(super) fn name(build: &str, hash: &RequestHash, now: Timestamp) -> String {
     let once = Digest::of(format!("{hash} {}", now.as_nanosecond()).as_bytes());
     let part: String = once.to_string().chars().take(8).collect();
     format!("{build}-defaults-{part}")
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn two_builds_of_one_request_never_share_a_secret() {
-        let hash = Digest::of(b"");
+        let hash = RequestHash::of(b"");
         let at = |second| Timestamp::from_second(second).unwrap();
         assert_ne!(name("fwb-a", &hash, at(0)), name("fwb-a", &hash, at(1)));
         assert!(name("fwb-a", &hash, at(0)).starts_with("fwb-a-defaults-"));

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use asu_core::{digest::Digest, queue_order::is_beyond};
+use asu_core::{queue_order::is_beyond, request_hash::RequestHash};
 use futures::{StreamExt as _, pin_mut};
 use jiff::Timestamp;
 use kube::Api;
@@ -45,7 +45,7 @@ pub struct Watch {
 /// dropped, or until the build is known.
 pub struct Reservation {
     watch: Arc<Watch>,
-    hash: Digest,
+    hash: RequestHash,
 }
 
 impl Drop for Reservation {
@@ -60,7 +60,11 @@ impl Watch {
     ///
     /// # Errors
     /// The number of builds that wait.
-    pub fn reserve(self: &Arc<Self>, hash: &Digest, most: usize) -> Result<Reservation, usize> {
+    pub fn reserve(
+        self: &Arc<Self>,
+        hash: &RequestHash,
+        most: usize,
+    ) -> Result<Reservation, usize> {
         let mut index = self.write();
         if let Some(waiting) = index.beyond(most) {
             return Err(waiting);
@@ -71,7 +75,7 @@ impl Watch {
 
     /// Number of builds that wait, when [`Self::reserve`] would refuse another. Never for a build that
     /// is about to be created: whoever asks for the same is answered for that.
-    pub fn is_full_for(&self, hash: &Digest, most: usize) -> Option<usize> {
+    pub fn is_full_for(&self, hash: &RequestHash, most: usize) -> Option<usize> {
         let index = self.read();
         index.beyond(most).filter(|_| !index.reserved.contains(hash))
     }
@@ -153,13 +157,13 @@ impl Watch {
     }
 
     /// Marks the build of a hash as one that may have ended, until there is news of it.
-    pub fn suspect_archived(&self, hash: &Digest) {
+    pub fn suspect_archived(&self, hash: &RequestHash) {
         self.unknown.forget(hash);
         self.write().suspect_archived(hash);
     }
 
     /// The build of a hash, as far as known here.
-    pub fn get(&self, hash: &Digest) -> Option<Arc<Entry>> {
+    pub fn get(&self, hash: &RequestHash) -> Option<Arc<Entry>> {
         self.read().get(hash).cloned()
     }
 
@@ -249,7 +253,7 @@ mod tests {
     #[test]
     fn places_are_given_to_no_more_builds_than_may_wait_and_come_back() {
         let watch = Arc::new(watch(&[entry("a", 0)]));
-        let hash = |text: &str| Digest::of(text.as_bytes());
+        let hash = |text: &str| RequestHash::of(text.as_bytes());
         let first = watch.reserve(&hash("b"), 2).unwrap();
         let second = watch.reserve(&hash("c"), 2).unwrap();
         assert_eq!(watch.reserve(&hash("d"), 2).err(), Some(3));

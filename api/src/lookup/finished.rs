@@ -3,7 +3,7 @@
 //!
 //! Look-ups fill it; news of the database clear entries. It holds no answers and no records.
 
-use asu_core::{answer::Ask, digest::Digest};
+use asu_core::{answer::Ask, request_hash::RequestHash};
 use jiff::{SignedDuration, Timestamp};
 use moka::{policy::EvictionPolicy, sync::Cache};
 
@@ -20,7 +20,7 @@ const MAX_BUILDS: u64 = 20_000;
 
 /// See the module.
 #[derive(Debug)]
-pub struct FinishedBuilds(Cache<Digest, Entry>);
+pub struct FinishedBuilds(Cache<RequestHash, Entry>);
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -43,7 +43,7 @@ impl FinishedBuilds {
     }
 
     /// The build that answers `ask` for a hash, while that is known without a query.
-    pub fn get(&self, hash: &Digest, ask: Ask, now: Timestamp) -> Option<FinishedBuild> {
+    pub fn get(&self, hash: &RequestHash, ask: Ask, now: Timestamp) -> Option<FinishedBuild> {
         let entry = self.0.get(hash)?;
         // A failure of another order is no answer.
         let fits =
@@ -69,7 +69,7 @@ impl FinishedBuilds {
     }
 
     /// Forgets the build of a hash.
-    pub fn forget(&self, hash: &Digest) {
+    pub fn forget(&self, hash: &RequestHash) {
         self.0.invalidate(hash);
     }
 }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn build() -> FinishedBuild {
-        FinishedBuild { hash: Digest::of(b"a"), uid: "uid".into(), order: None, record: None }
+        FinishedBuild { hash: RequestHash::of(b"a"), uid: "uid".into(), order: None, record: None }
     }
 
     fn order(names: &[&str]) -> Order {
@@ -152,7 +152,7 @@ mod tests {
     fn the_number_is_bounded_and_the_last_build_is_there() {
         let builds = FinishedBuilds::of(10);
         for n in 0..100_u8 {
-            let build = FinishedBuild { hash: Digest::of(&[n]), ..build() };
+            let build = FinishedBuild { hash: RequestHash::of(&[n]), ..build() };
             builds.put(&build, at(9), at(0));
             assert!(builds.get(&build.hash, wanted(), at(0)).is_some());
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asu_core::{answer::Order, digest::Digest};
+use asu_core::{answer::Order, request_hash::RequestHash};
 use asu_store::model::BuildRecord;
 
 use crate::cluster::Entry;
@@ -22,7 +22,7 @@ pub enum Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinishedBuild {
     /// Hash of its request.
-    pub hash: Digest,
+    pub hash: RequestHash,
     /// uid of its object. Its record never changes in what clients are told.
     pub uid: String,
     /// Of a failure that another order of the packages may not meet: the order that failed.

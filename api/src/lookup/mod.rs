@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use asu_core::{
     answer::{Answer, Ask, Conclusion, EndedBuild, Newest, answer},
-    digest::Digest,
+    request_hash::RequestHash,
 };
 use asu_store::model::{BuildRecord, Ending};
 use futures::FutureExt as _;
@@ -27,7 +27,7 @@ pub use single_flight::SingleFlight;
 ///
 /// # Errors
 /// When a dependency that has to be asked is away: never a wrong "no".
-pub async fn look_up(state: &AppState, hash: &Digest, ask: Ask) -> Result<Found, ApiError> {
+pub async fn look_up(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<Found, ApiError> {
     if let Some(found) = in_memory(state, hash, ask) {
         return Ok(found);
     }
@@ -49,14 +49,18 @@ pub async fn look_up(state: &AppState, hash: &Digest, ask: Ask) -> Result<Found,
 ///
 /// # Errors
 /// As [`look_up`].
-pub async fn look_up_again(state: &AppState, hash: &Digest, ask: Ask) -> Result<Found, ApiError> {
+pub async fn look_up_again(
+    state: &AppState,
+    hash: &RequestHash,
+    ask: Ask,
+) -> Result<Found, ApiError> {
     match in_memory(state, hash, ask) {
         Some(found) => Ok(found),
         None => look_further(state, hash, ask).await,
     }
 }
 
-fn in_memory(state: &AppState, hash: &Digest, ask: Ask) -> Option<Found> {
+fn in_memory(state: &AppState, hash: &RequestHash, ask: Ask) -> Option<Found> {
     let finished = || state.finished.get(hash, ask, state.now());
     match state.cluster.watch.get(hash).filter(|entry| !entry.archived) {
         Some(entry) if entry.maybe_archived => {
@@ -67,7 +71,7 @@ fn in_memory(state: &AppState, hash: &Digest, ask: Ask) -> Option<Found> {
     }
 }
 
-async fn look_further(state: &AppState, hash: &Digest, ask: Ask) -> Result<Found, ApiError> {
+async fn look_further(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<Found, ApiError> {
     let (now, began) = (state.now(), Instant::now());
     let object = state.cluster.watch.get(hash);
     if let Some(entry) = object.as_ref().filter(|entry| !entry.archived) {
@@ -99,7 +103,7 @@ async fn look_further(state: &AppState, hash: &Digest, ask: Ask) -> Result<Found
 }
 
 /// Notes that nothing is known of a hash, unless the watch showed a build of it meanwhile.
-fn note_unknown(state: &AppState, hash: &Digest, began: Instant) {
+fn note_unknown(state: &AppState, hash: &RequestHash, began: Instant) {
     let watch = &state.cluster.watch;
     watch.unknown.note(hash, began);
     if watch.get(hash).is_some() {
@@ -137,7 +141,7 @@ async fn ended_or_alive(state: &AppState, entry: &Arc<Entry>, ask: Ask, now: Tim
 }
 
 /// A stale answer may have been overtaken by a build that the watch has not shown yet.
-async fn newer(state: &AppState, hash: &Digest) -> Result<Option<Entry>, ApiError> {
+async fn newer(state: &AppState, hash: &RequestHash) -> Result<Option<Entry>, ApiError> {
     match state.cluster.read(hash).await {
         Ok(entry) => Ok(entry.filter(|entry| !entry.archived)),
         // What is stored can be served without the cluster.
@@ -156,7 +160,7 @@ struct History {
 /// The newest archived build, if it answers.
 async fn in_history(
     state: &AppState,
-    hash: &Digest,
+    hash: &RequestHash,
     ask: Ask,
     now: Timestamp,
 ) -> Result<Option<History>, ApiError> {
@@ -181,7 +185,7 @@ async fn in_history(
 /// The kept failure of this order of the packages, when another order failed since.
 async fn failed_before(
     state: &AppState,
-    hash: &Digest,
+    hash: &RequestHash,
     ask: Ask,
     now: Timestamp,
 ) -> Result<Option<History>, ApiError> {

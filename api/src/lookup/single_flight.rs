@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use asu_core::{answer::Ask, digest::Digest};
+use asu_core::{answer::Ask, request_hash::RequestHash};
 use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared, WeakShared},
@@ -20,7 +20,7 @@ use crate::error::ApiError;
 
 type Outcome = Result<Found, ApiError>;
 type Flight = BoxFuture<'static, Outcome>;
-type Key = (Digest, Ask);
+type Key = (RequestHash, Ask);
 type Running = HashMap<Key, WeakShared<Flight>>;
 
 /// See the module. Clones are of the same.
@@ -32,7 +32,7 @@ impl SingleFlight {
     /// waits for it.
     pub async fn join(
         &self,
-        hash: &Digest,
+        hash: &RequestHash,
         ask: Ask,
         look: impl FnOnce() -> Flight,
     ) -> Result<Found, ApiError> {
@@ -86,8 +86,8 @@ mod tests {
 
     use super::*;
 
-    fn hash() -> Digest {
-        Digest::of(b"a")
+    fn hash() -> RequestHash {
+        RequestHash::of(b"a")
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::SystemTime};
 
-use asu_core::{digest::Digest, result::is_plain_file_name};
+use asu_core::{build_key::BuildKey, result::is_plain_file_name};
 use asu_store::{
     artifacts::ArtifactError,
     model::{ArtifactRecord, CounterKind},
@@ -56,7 +56,7 @@ pub async fn file_get(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let build_key: Digest = bin_dir.parse().map_err(|_| NOT_FOUND)?;
+    let build_key: BuildKey = bin_dir.parse().map_err(|_| NOT_FOUND)?;
     if !is_plain_file_name(&file) {
         return Err(NOT_FOUND);
     }

@@ -80,21 +80,20 @@ fn exit_code(result: &BuildResult) -> u8 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use asu_core::{
-        digest::Digest,
-        result::{Built, RESULT_SCHEMA},
-    };
+    use asu_core::result::{Built, RESULT_SCHEMA};
 
     use super::*;
+    use asu_core::build_key::BuildKey;
+    use asu_core::request_hash::RequestHash;
 
     fn result(profile: &str) -> BuildResult {
         let profile = serde_json::json!({ "titles": profile });
         BuildResult {
             schema: RESULT_SCHEMA,
             uid: "u".into(),
-            request_hash: Digest::of(b"r"),
+            request_hash: RequestHash::of(b"r"),
             built: Some(Built {
-                build_key: Digest::of(b"k"),
+                build_key: BuildKey::of(b"k"),
                 shareable: true,
                 files: vec![],
                 manifest: BTreeMap::new(),
@@ -118,6 +117,6 @@ mod tests {
         assert_eq!(refused.reason(), Some(FailureReason::BadHandover));
         assert!(is_final && refused.built.is_none());
         let bytes = serde_json::to_vec(&refused).unwrap();
-        assert!(BuildResult::read(&bytes, "u", &Digest::of(b"r")).is_ok());
+        assert!(BuildResult::read(&bytes, "u", &RequestHash::of(b"r")).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use asu_core::{
+    build_key::BuildKey,
     digest::Digest,
     result::{
         StoredFile,
@@ -22,14 +23,14 @@ const TRIES: usize = 3;
 /// Where the files are now.
 pub(super) struct Settled {
     /// Their key.
-    pub(super) key: Digest,
+    pub(super) key: BuildKey,
     /// What is stored there, sorted by name.
     pub(super) files: Vec<StoredFile>,
     /// Whether it is not the key of what was built.
     pub(super) is_own: bool,
 }
 
-fn place(key: &Digest, file: &str) -> Key {
+fn place(key: &BuildKey, file: &str) -> Key {
     Key::from(store_keys::artifact(key, file))
 }
 
@@ -42,7 +43,7 @@ impl Publish<'_> {
     /// key meanwhile.
     pub(super) async fn settle(
         &self,
-        build_key: Digest,
+        build_key: BuildKey,
         mut files: Vec<StoredFile>,
         uploads: &Key,
     ) -> Result<Settled, PublishError> {
@@ -67,7 +68,7 @@ impl Publish<'_> {
     /// Puts the files under the build key, unless they may not be there.
     async fn put_shared(
         &self,
-        key: &Digest,
+        key: &BuildKey,
         made: &[StoredFile],
         uploads: &Key,
     ) -> Result<Option<Vec<StoredFile>>, PublishError> {
@@ -95,7 +96,7 @@ impl Publish<'_> {
     /// What lies under a key. Of files that we did not make only the names matter.
     async fn stored(
         &self,
-        key: &Digest,
+        key: &BuildKey,
         made: &[StoredFile],
     ) -> Result<Vec<StoredFile>, PublishError> {
         let prefix = Key::from(format!("artifacts/{key}"));
@@ -119,7 +120,7 @@ impl Publish<'_> {
     }
 
     /// Text of the stored sums; nothing when there are none, or more than sums can be.
-    async fn sums(&self, key: &Digest, stored: &[StoredFile]) -> Result<String, PublishError> {
+    async fn sums(&self, key: &BuildKey, stored: &[StoredFile]) -> Result<String, PublishError> {
         if !stored.iter().any(|file| file.name == SUMS && file.size <= MAX_ADOPTED) {
             return Ok(String::new());
         }
@@ -152,7 +153,7 @@ impl Publish<'_> {
     /// came first.
     async fn put_file(
         &self,
-        key: &Digest,
+        key: &BuildKey,
         file: &StoredFile,
         uploads: &Key,
     ) -> Result<bool, PublishError> {

@@ -14,6 +14,7 @@ use asu_core::{
     digest::Digest,
     plan::{BuildLimits, BuildPlan, Marker, PLAN_SCHEMA, PopulatePlan, Workspace},
     request::{DefaultsDigest, RepositoriesMode, Request},
+    request_hash::RequestHash,
     result::{BuildResult, PopulateResult},
 };
 use asu_tests::{
@@ -304,7 +305,7 @@ impl Pod {
             schema: PLAN_SCHEMA,
             uid: "uid-1".into(),
             attempt: 1,
-            request_hash: Digest::of(b"request"),
+            request_hash: RequestHash::of(b"request"),
             request,
             version_code: marker.revision,
             image_builder: marker.sha256,

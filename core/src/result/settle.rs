@@ -6,7 +6,8 @@
 //! answers promised its digest. So a build that came out otherwise gets a key of its own.
 
 use super::StoredFile;
-use crate::digest::{Digest, FieldHasher};
+use crate::build_key::BuildKey;
+use crate::digest::FieldHasher;
 
 /// The file with the digests of all others. It is stored last, and tells a whole set from one that a
 /// killed pod left.
@@ -64,15 +65,16 @@ fn is_listed(file: &StoredFile, sums: &str) -> bool {
 
 /// The key of one attempt's own for files that may not lie under `build_key`. Two attempts of a build
 /// may both run: of a node that is cut off nobody knows.
-pub fn own_key(build_key: &Digest, uid: &str, attempt: u32) -> Digest {
+pub fn own_key(build_key: &BuildKey, uid: &str, attempt: u32) -> BuildKey {
     let mut hasher = FieldHasher::new("asu.dev/own-build-key/v1");
-    hasher.digest(build_key).field(uid).field(&attempt.to_string());
-    hasher.finish()
+    hasher.digest(build_key.digest()).field(uid).field(&attempt.to_string());
+    hasher.finish().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
 
     fn file(name: &str, content: &str) -> StoredFile {
         let sha256 = Digest::of(content.as_bytes());
@@ -139,7 +141,7 @@ mod tests {
 
     #[test]
     fn each_build_has_another_key_of_its_own() {
-        let key = Digest::of(b"key");
+        let key = BuildKey::of(b"key");
         assert_ne!(own_key(&key, "a", 1), own_key(&key, "b", 1));
         assert_ne!(own_key(&key, "a", 1), own_key(&key, "a", 2));
         assert_ne!(own_key(&key, "a", 1), key);

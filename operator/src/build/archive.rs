@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use asu_core::{
-    digest::Digest,
     failure::{Failure, FailureReason},
     lifetime::{Ending as LifeEnding, LifetimePolicy},
     request::Request,
+    request_hash::RequestHash,
     result::{BuildResult, StoredLog, store_keys},
 };
 use asu_crds::{BuildSummary, FirmwareBuild};
@@ -23,7 +23,7 @@ pub struct Archived<'a> {
     /// Its canonical request.
     pub request: Request,
     /// Its hash.
-    pub hash: Digest,
+    pub hash: RequestHash,
     /// Its result, or why there is none.
     pub ending: Ending,
     /// Its log.

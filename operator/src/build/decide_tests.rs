@@ -1,6 +1,7 @@
 use asu_core::{
-    digest::Digest,
+    build_key::BuildKey,
     plan::Workspace,
+    request_hash::RequestHash,
     result::{BuildResult, Built, RESULT_SCHEMA},
 };
 use asu_crds::{
@@ -93,7 +94,7 @@ pub(super) fn job(attempt: u32, state: JobState, pod: Option<PodState>) -> JobFa
 
 pub(super) fn result(failure: Option<FailureReason>) -> Box<BuildResult> {
     let built = Built {
-        build_key: Digest::of(b"k"),
+        build_key: BuildKey::of(b"k"),
         shareable: true,
         files: vec![],
         manifest: [].into(),
@@ -104,7 +105,7 @@ pub(super) fn result(failure: Option<FailureReason>) -> Box<BuildResult> {
     Box::new(BuildResult {
         schema: RESULT_SCHEMA,
         uid: "u".into(),
-        request_hash: Digest::of(b"r"),
+        request_hash: RequestHash::of(b"r"),
         built: failure.is_none().then_some(built),
         failure: failure.map(|reason| Failure::new(reason, "said")),
         memory_unknown: false,

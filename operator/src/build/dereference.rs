@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use asu_core::{
-    digest::Digest,
     queue_order::is_beyond,
+    request_hash::RequestHash,
     result::{BuildResult, MAX_RESULT_BYTES, store_keys},
 };
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
@@ -213,7 +213,7 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
 pub async fn stored(
     context: &Context,
     uid: &str,
-    hash: &Digest,
+    hash: &RequestHash,
     attempt: u32,
 ) -> Result<Stored, ArtifactError> {
     let keys = [(store_keys::result(uid), true), (store_keys::attempt_result(uid, attempt), false)];

@@ -1,11 +1,11 @@
 //! The Job of one attempt, as an object: pure.
 
 use asu_core::{
-    digest::Digest,
     packages::apply_changes,
     plan::{BuildLimits, BuildPlan, PLAN_SCHEMA, Workspace, paths},
     quantity::Quantity,
     request::Request,
+    request_hash::RequestHash,
 };
 use asu_crds::{CachePlace, DistributionSpec, FirmwareBuild, Resolved, labels};
 use k8s_openapi::api::{
@@ -47,7 +47,7 @@ pub struct Attempt<'a> {
     /// Its canonical request.
     pub request: &'a Request,
     /// Hash of the request.
-    pub hash: &'a Digest,
+    pub hash: &'a RequestHash,
     /// What it was resolved to.
     pub resolved: &'a Resolved,
     /// Its Distribution.

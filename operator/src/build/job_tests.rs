@@ -1,3 +1,4 @@
+use asu_core::request_hash::RequestHash;
 use asu_crds::{DefaultsSpec, examples};
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ fn made(options: &[&str]) -> (BuildPlan, Value) {
     let attempt = Attempt {
         build: &build,
         request: &request,
-        hash: &Digest::of(b"r"),
+        hash: &RequestHash::of(b"r"),
         resolved: &Resolved { image_builder_sha256, ..Resolved::default() },
         distribution: &distribution.spec,
         place: &CachePlace { claim_name: "c".into(), sub_path: "t".into() },

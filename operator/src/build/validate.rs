@@ -2,11 +2,11 @@
 
 use asu_core::{
     catalog::Distribution,
-    digest::{Digest, NotADigest},
+    digest::NotADigest,
     offered::{Basis, Refusal},
     offered::{Frozen, settle, target},
     request::Request,
-    request_hash::{object_name, request_hash},
+    request_hash::{RequestHash, object_name, request_hash},
 };
 use asu_crds::{BadSpec, FirmwareBuild, Resolved, Validated, cache_name};
 use kube::ResourceExt;
@@ -17,7 +17,7 @@ pub struct Accepted {
     /// The canonical request.
     pub request: Request,
     /// Its hash.
-    pub hash: Digest,
+    pub hash: RequestHash,
     /// What it was resolved to.
     pub resolved: Resolved,
 }
@@ -30,7 +30,7 @@ pub enum Refused {
     Spec(#[from] BadSpec),
     /// The hash is not that of the request.
     #[error("spec.requestHash is not the hash of spec.request, which is {0}")]
-    Hash(Digest),
+    Hash(RequestHash),
     /// The name is not that of the hash.
     #[error("metadata.name must be {0}")]
     Name(String),
@@ -108,7 +108,7 @@ pub fn frozen_cache(build: &FirmwareBuild) -> Option<String> {
 ///
 /// # Errors
 /// Which of them does not.
-pub fn own(build: &FirmwareBuild) -> Result<(Request, Digest), Refused> {
+pub fn own(build: &FirmwareBuild) -> Result<(Request, RequestHash), Refused> {
     let request = build.spec.request.to_request()?;
     let hash = request_hash(&request);
     if build.spec.request_hash != hash.to_string() {

@@ -8,7 +8,7 @@ pub mod pause;
 use std::{sync::Arc, time::Duration};
 
 use asu_core::{
-    digest::Digest,
+    build_key::BuildKey,
     retention::{Deletion, RetentionPlan, RetentionPolicy, plan},
 };
 use asu_store::{StoreError, artifacts::ArtifactError};
@@ -133,7 +133,7 @@ async fn delete_files(
 /// Deletes the objects that are known, and whatever else lies beside them.
 async fn finish(
     context: &Context,
-    key: &Digest,
+    key: &BuildKey,
     objects: &[String],
     epoch: i64,
 ) -> Result<(), SweepError> {
@@ -147,7 +147,7 @@ async fn finish(
     Ok(context.database.mark_files_deleted(key, epoch).await?)
 }
 
-fn folder(key: &Digest) -> String {
+fn folder(key: &BuildKey) -> String {
     format!("artifacts/{key}")
 }
 
@@ -155,7 +155,7 @@ fn folder(key: &Digest) -> String {
 /// are there and writes them again, before its record exists.
 async fn is_older(
     context: &Context,
-    key: &Digest,
+    key: &BuildKey,
     now: Timestamp,
     age: SignedDuration,
 ) -> Result<bool, ArtifactError> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use asu_core::{
-    digest::Digest,
+    build_key::BuildKey,
     retention::{Holdings, orphans},
 };
 use asu_store::artifacts::ArtifactError;
@@ -48,11 +48,11 @@ pub(super) async fn sweep(
     Ok(())
 }
 
-async fn folders(context: &Context) -> Result<BTreeSet<Digest>, ArtifactError> {
+async fn folders(context: &Context) -> Result<BTreeSet<BuildKey>, ArtifactError> {
     let mut objects = context.artifacts.list_prefix("artifacts")?;
     let mut found = BTreeSet::new();
     while let Some(object) = objects.try_next().await? {
-        found.extend(object.key.split('/').nth(1).and_then(|key| key.parse::<Digest>().ok()));
+        found.extend(object.key.split('/').nth(1).and_then(|key| key.parse::<BuildKey>().ok()));
     }
     Ok(found)
 }

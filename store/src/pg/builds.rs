@@ -1,9 +1,10 @@
 //! Reading archived builds.
 
 use asu_core::{
-    digest::Digest,
+    build_key::BuildKey,
     failure::{Failure, FailureReason},
     request::Request,
+    request_hash::RequestHash,
     result::{Built, StoredFile, is_plain_file_name},
 };
 use jiff_sqlx::Timestamp as PgTime;
@@ -107,7 +108,7 @@ impl PgStore {
     /// The build of that hash that ended last.
     pub async fn newest_by_hash(
         &self,
-        request_hash: &Digest,
+        request_hash: &RequestHash,
     ) -> Result<Option<BuildRecord>, StoreError> {
         self.bounded(async {
             build_row!(
@@ -126,7 +127,7 @@ impl PgStore {
     /// their packages in several orders.
     pub async fn newest_failures(
         &self,
-        request_hash: &Digest,
+        request_hash: &RequestHash,
     ) -> Result<Vec<BuildRecord>, StoreError> {
         self.bounded(async {
             build_row!(
@@ -158,7 +159,7 @@ impl PgStore {
     /// names bytes: a request that is built anew may get other ones under the same file name.
     pub async fn artifact(
         &self,
-        build_key: &Digest,
+        build_key: &BuildKey,
         name: &str,
     ) -> Result<Option<ArtifactRecord>, StoreError> {
         // Comes from a URL: what no file can be called is not worth a query.
@@ -184,8 +185,8 @@ impl PgStore {
                 let column = Column { table: "artifacts", column: "sha256", row: &row.object_key };
                 Ok(ArtifactRecord {
                     size: from_bigint(row.size),
-                    sha256: column.digest(row.sha256)?,
-                    request_hash: column.named("request_hash").digest(row.request_hash)?,
+                    sha256: column.digest(&row.sha256)?,
+                    request_hash: column.named("request_hash").digest(&row.request_hash)?,
                     name: row.name,
                     private: row.private,
                     finished_at: row.finished_at.to_jiff(),
@@ -241,9 +242,7 @@ impl BuildRow {
     fn into_facts(mut self, column: Column<'_>) -> Result<BuildFacts, StoreError> {
         let request: Request = column.json(self.request.take())?;
         Ok(BuildFacts {
-            request_hash: column
-                .named("request_hash")
-                .digest(std::mem::take(&mut self.request_hash))?,
+            request_hash: column.named("request_hash").digest(&self.request_hash)?,
             request,
             version_code: std::mem::take(&mut self.version_code),
             catalog_revision: self.catalog_revision,
@@ -291,7 +290,7 @@ impl BuildRow {
         let answer: Answer = column.named("answer").json(self.answer.unwrap_or(Value::Null))?;
         let files: Vec<StoredFile> = column.named("files").json(self.files)?;
         Ok(Ending::Succeeded(Built {
-            build_key: column.named("build_key").digest(build_key)?,
+            build_key: column.named("build_key").digest(&build_key)?,
             shareable: answer.shareable,
             files,
             manifest: match self.manifest {

@@ -1,6 +1,6 @@
 //! What the API counts.
 
-use asu_core::digest::Digest;
+use asu_core::request_hash::RequestHash;
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as PgTime;
 
@@ -40,7 +40,7 @@ impl PgStore {
     }
 
     /// Files of these requests were sent; the operator moves that to the builds later.
-    pub async fn touch_served(&self, batch: &[(Digest, Timestamp)]) -> Result<(), StoreError> {
+    pub async fn touch_served(&self, batch: &[(RequestHash, Timestamp)]) -> Result<(), StoreError> {
         let counters: Vec<Counter> = batch
             .iter()
             .map(|(hash, at)| Counter {

@@ -1,6 +1,8 @@
 //! Text and JSON on the way into and out of columns.
 
-use asu_core::digest::Digest;
+use std::str::FromStr;
+
+use asu_core::digest::NotADigest;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -61,9 +63,9 @@ impl Column<'_> {
         serde_json::from_value(value).map_err(|error| self.bad(error))
     }
 
-    /// Reads a digest.
-    pub(crate) fn digest(self, text: String) -> Result<Digest, StoreError> {
-        Digest::try_from(text).map_err(|error| self.bad(error))
+    /// Reads a digest of any kind.
+    pub(crate) fn digest<T: FromStr<Err = NotADigest>>(self, text: &str) -> Result<T, StoreError> {
+        text.parse().map_err(|error| self.bad(error))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use asu_core::{
-    digest::Digest,
+    build_key::BuildKey,
     result::store_keys,
     retention::{Deletion, FileSet, Holdings, KeptBuild},
 };
@@ -43,7 +43,7 @@ impl PgStore {
     /// or their deletion was begun already.
     pub async fn claim_orphan(
         &self,
-        build_key: &Digest,
+        build_key: &BuildKey,
         now: Timestamp,
         epoch: i64,
     ) -> Result<bool, StoreError> {
@@ -77,7 +77,7 @@ impl PgStore {
 
     /// Deletions that were begun and not finished, with the objects to delete. Of orphans no object
     /// is known.
-    pub async fn unfinished_deletions(&self) -> Result<Vec<(Digest, Vec<String>)>, StoreError> {
+    pub async fn unfinished_deletions(&self) -> Result<Vec<(BuildKey, Vec<String>)>, StoreError> {
         self.bounded(async {
             let rows = sqlx::query!(
                 r#"select s.build_key,
@@ -88,7 +88,7 @@ impl PgStore {
             )
             .fetch_all(self.pool())
             .await?;
-            rows.into_iter().map(|row| Ok((build_key(row.build_key)?, row.objects))).collect()
+            rows.into_iter().map(|row| Ok((build_key(&row.build_key)?, row.objects))).collect()
         })
         .await
     }
@@ -96,7 +96,7 @@ impl PgStore {
     /// The objects are gone.
     pub async fn mark_files_deleted(
         &self,
-        build_key: &Digest,
+        build_key: &BuildKey,
         epoch: i64,
     ) -> Result<(), StoreError> {
         self.bounded(async {
@@ -195,9 +195,8 @@ impl PgStore {
     }
 }
 
-fn build_key(text: String) -> Result<Digest, StoreError> {
-    let row = text.clone();
-    Column { table: "file_sets", column: "build_key", row: &row }.digest(text)
+fn build_key(text: &str) -> Result<BuildKey, StoreError> {
+    Column { table: "file_sets", column: "build_key", row: text }.digest(text)
 }
 
 /// Everything that the attempts of a build may have left besides files. An object that was never
@@ -231,7 +230,7 @@ async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
         sets: sets
             .into_iter()
             .map(|row| {
-                Ok(FileSet { build_key: build_key(row.build_key)?, bytes: from_bigint(row.bytes) })
+                Ok(FileSet { build_key: build_key(&row.build_key)?, bytes: from_bigint(row.bytes) })
             })
             .collect::<Result<_, StoreError>>()?,
         builds: builds
@@ -240,6 +239,7 @@ async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
                 Ok(KeptBuild {
                     build_key: row
                         .build_key
+                        .as_deref()
                         .filter(|_| row.has_files)
                         .map(build_key)
                         .transpose()?,

@@ -10,6 +10,7 @@ use asu_core::{
     failure::FailureReason,
     plan::{BuildLimits, BuildPlan, Marker, PLAN_SCHEMA, PopulatePlan, Workspace},
     request::{DefaultsDigest, RepositoriesMode, Request},
+    request_hash::RequestHash,
 };
 
 use super::{
@@ -316,7 +317,7 @@ impl<'a> Suite<'a> {
             schema: PLAN_SCHEMA,
             uid,
             attempt: 1,
-            request_hash: Digest::of(b"conformance"),
+            request_hash: RequestHash::of(b"conformance"),
             request: self.request(ask, ready),
             version_code: marker.revision.clone(),
             image_builder: marker.sha256,

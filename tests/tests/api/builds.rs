@@ -1,7 +1,7 @@
 //! POST and GET of builds.
 
 use asu_core::{
-    digest::Digest, failure::FailureReason, request::Request, request_hash::request_hash,
+    build_key::BuildKey, failure::FailureReason, request::Request, request_hash::request_hash,
     retention::Deletion,
 };
 use asu_crds::{BuildCondition, labels};
@@ -253,7 +253,7 @@ async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
     assert_eq!(api.post(&body()).await.status, 200);
     assert!(world.objects().await.is_empty());
     let deletion =
-        Deletion { build_key: Digest::of(b"key"), bytes: 0, keep_until: in_minutes(1_000_000) };
+        Deletion { build_key: BuildKey::of(b"key"), bytes: 0, keep_until: in_minutes(1_000_000) };
     let taken = world.owner.begin_files_deletion(&deletion, samples::now(), world.epoch).await;
     taken.unwrap().expect("nothing else refers to the files");
     wait("the image to be out of service", async || {

@@ -10,7 +10,10 @@ use asu_api::{
     config::Settings,
     run::{Running, start},
 };
-use asu_core::{digest::Digest, request::Request, request_hash::object_name};
+use asu_core::{
+    request::Request,
+    request_hash::{RequestHash, object_name},
+};
 use asu_crds::{BuildCondition, FirmwareBuild};
 use asu_store::{
     PgStore,
@@ -237,7 +240,7 @@ impl World {
     }
 
     pub async fn object(&self, hash: &str) -> FirmwareBuild {
-        let hash: Digest = hash.parse().unwrap();
+        let hash: RequestHash = hash.parse().unwrap();
         self.builds().get(&object_name(&hash)).await.unwrap()
     }
 
@@ -284,7 +287,7 @@ impl World {
         ending: Ending,
         change: impl FnOnce(&mut NewArchive),
     ) -> NewArchive {
-        let hash: Digest = hash.parse().unwrap();
+        let hash: RequestHash = hash.parse().unwrap();
         if let Some(built) = ending.built() {
             self.put(
                 &format!("artifacts/{}/{}", built.build_key, samples::IMAGE),

@@ -1,9 +1,11 @@
 //! What the tests put into the database and the store.
 
 use asu_core::{
+    build_key::BuildKey,
     digest::Digest,
     failure::{Failure, FailureReason},
     request::Request,
+    request_hash::RequestHash,
     result::{Built, StoredFile},
 };
 use asu_store::model::{BuildFacts, BuildTimes, Ending, LogRecord, NewArchive};
@@ -39,7 +41,7 @@ pub fn in_minutes(minutes: i64) -> Timestamp {
 }
 
 /// A build of `request` that ended a minute ago, fresh for an hour and kept for a day.
-pub fn archive(uid: &str, hash: &Digest, request: Request, ending: Ending) -> NewArchive {
+pub fn archive(uid: &str, hash: &RequestHash, request: Request, ending: Ending) -> NewArchive {
     let log = zstd_of(LOG);
     NewArchive {
         facts: BuildFacts {
@@ -73,8 +75,8 @@ pub fn archive(uid: &str, hash: &Digest, request: Request, ending: Ending) -> Ne
 }
 
 /// Build key of [`success`].
-pub fn key() -> Digest {
-    Digest::of(b"key")
+pub fn key() -> BuildKey {
+    BuildKey::of(b"key")
 }
 
 pub fn success() -> Ending {
@@ -82,7 +84,7 @@ pub fn success() -> Ending {
 }
 
 /// A success with these bytes under this build key.
-pub fn success_of(key: &Digest, image: &[u8]) -> Ending {
+pub fn success_of(key: &BuildKey, image: &[u8]) -> Ending {
     let profile = json!({
         "metadata_version": 1, "arch_packages": "mips_24kc", "target": "ath79/generic",
         "version_code": VERSION_CODE, "version_number": "24.10.7",

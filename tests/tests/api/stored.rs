@@ -1,7 +1,8 @@
 //! Finished images: their answers and their files.
 
 use asu_core::{
-    digest::Digest, failure::FailureReason, request::DefaultsDigest, request_hash::request_hash,
+    build_key::BuildKey, digest::Digest, failure::FailureReason, request::DefaultsDigest,
+    request_hash::request_hash,
 };
 use serde_json::json;
 
@@ -175,7 +176,7 @@ async fn requests_and_files_are_counted() {
 async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_built_anew() {
     let (world, api, hash) = finished().await;
     let old = api.state(&hash).await.json;
-    let key = Digest::of(b"another key");
+    let key = BuildKey::of(b"another key");
     world
         .archive_with("uid-2", &hash, samples::success_of(&key, b"other image bytes"), |it| {
             it.facts.times.finished = samples::now();
@@ -204,7 +205,7 @@ async fn more_downloads_than_there_are_places_for_are_told_to_come_back() {
     let api = world.replica_with(world.client.clone(), &["--max-requests=16"]).await;
     api.ready().await;
     // More than sockets hold.
-    let (key, bytes) = (Digest::of(b"large"), vec![7; 24 << 20]);
+    let (key, bytes) = (BuildKey::of(b"large"), vec![7; 24 << 20]);
     let hash = request_hash(&request()).to_string();
     world.archive("uid-1", &hash, samples::success_of(&key, &bytes)).await;
     world.put(&format!("artifacts/{key}/{IMAGE}"), &bytes);

@@ -11,8 +11,10 @@ use std::{
 };
 
 use asu_core::{
+    build_key::BuildKey,
     digest::Digest,
     request::Request,
+    request_hash::RequestHash,
     result::{Built, StoredFile, store_keys},
     retention::Space,
 };
@@ -39,7 +41,7 @@ fn request() -> Request {
 }
 
 /// A build that was archived, with a file of 400 bytes that is two hours old. Its answer is stale.
-async fn archived(world: &World, uid: &str, ended: Timestamp, keep_until: Timestamp) -> Digest {
+async fn archived(world: &World, uid: &str, ended: Timestamp, keep_until: Timestamp) -> BuildKey {
     archived_fresh(world, uid, ended, ended, keep_until).await
 }
 
@@ -50,8 +52,8 @@ async fn archived_fresh(
     ended: Timestamp,
     fresh_until: Timestamp,
     keep_until: Timestamp,
-) -> Digest {
-    let key = Digest::of(uid.as_bytes());
+) -> BuildKey {
+    let key = BuildKey::of(uid.as_bytes());
     let file = StoredFile { name: "i.bin".into(), size: 400, sha256: Digest::of(b"i") };
     put_old(world, &store_keys::artifact(&key, &file.name), 2);
     put_old(world, &store_keys::log(uid), 2);
@@ -68,7 +70,7 @@ async fn archived_fresh(
         BuildTimes { created: ended, queued: None, admitted: None, started: None, finished: ended };
     let facts = BuildFacts {
         uid: uid.into(),
-        request_hash: Digest::of(format!("request of {uid}").as_bytes()),
+        request_hash: RequestHash::of(format!("request of {uid}").as_bytes()),
         request: request(),
         version_code: "r1".into(),
         catalog_revision: 1,
@@ -100,7 +102,7 @@ fn there(world: &World, key: &str) -> bool {
     world.store.path().join(key).exists()
 }
 
-fn artifact(key: &Digest) -> String {
+fn artifact(key: &BuildKey) -> String {
     store_keys::artifact(key, "i.bin")
 }
 
@@ -127,7 +129,7 @@ async fn files_log_and_history_go_after_their_time_and_no_sooner() {
     put_old(&world, "uploads/killed.1/i.bin#1", 2);
     put_old(&world, "results/dead.1.json", 2);
     put_old(&world, "logs/young.zst", 0);
-    let orphan = Digest::of(b"orphan");
+    let orphan = BuildKey::of(b"orphan");
     put_old(&world, &artifact(&orphan), 2);
     let _operator = world.operator("a", &SHORT).await;
     until_gone(&world, &artifact(&over)).await;

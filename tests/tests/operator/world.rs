@@ -3,6 +3,7 @@
 use std::{fmt::Debug, future::Future, path::Path, sync::Arc, time::Duration};
 
 use asu_core::{
+    build_key::BuildKey,
     digest::Digest,
     failure::{Failure, FailureReason},
     result::{BuildResult, Built, RESULT_SCHEMA, StoredFile, StoredLog, store_keys},
@@ -258,7 +259,7 @@ impl World {
 
     /// What `publish` leaves of a build that succeeded.
     pub fn commit(&self, build: &FirmwareBuild, key: &str) -> BuildResult {
-        let build_key = Digest::of(key.as_bytes());
+        let build_key = BuildKey::of(key.as_bytes());
         let file = StoredFile { name: "i.bin".into(), size: 5, sha256: Digest::of(b"image") };
         self.put(&store_keys::artifact(&build_key, &file.name), b"image");
         let result = BuildResult {

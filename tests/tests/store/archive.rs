@@ -1,5 +1,6 @@
 //! Finished builds: written once, read back whole.
 
+use asu_core::build_key::BuildKey;
 use asu_core::failure::{Failure, FailureReason};
 use asu_store::{
     StoreError,
@@ -131,7 +132,10 @@ async fn files_are_found_by_build_key_and_name_only() {
     store.archive(&failure("u2", 1), 0).await.unwrap();
     let found = store.artifact(&hash("k"), "openwrt-sysupgrade.bin").await.unwrap().unwrap();
     assert_eq!(found.size, 9);
-    assert_eq!(found.object_key, format!("artifacts/{}/openwrt-sysupgrade.bin", hash("k")));
+    assert_eq!(
+        found.object_key,
+        format!("artifacts/{}/openwrt-sysupgrade.bin", hash::<BuildKey>("k"))
+    );
     assert_eq!(found.sha256, build.facts.ending.built().unwrap().files[1].sha256);
     assert_eq!((found.private, found.finished_at), (false, at(0)));
     assert_eq!(found.request_hash, hash("request"));

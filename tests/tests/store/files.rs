@@ -1,5 +1,6 @@
 //! A build is archived with files that are there, whatever retention does at the same time.
 
+use asu_core::build_key::BuildKey;
 use std::{fs, path::Path};
 
 use asu_core::retention::{RetentionPolicy, plan};
@@ -34,7 +35,8 @@ async fn a_success_without_its_files_is_not_archived_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let build = success("u1", "k", 0);
     put(folder.path(), &build);
-    let image = folder.path().join(format!("artifacts/{}/openwrt-factory.bin", hash("k")));
+    let image =
+        folder.path().join(format!("artifacts/{}/openwrt-factory.bin", hash::<BuildKey>("k")));
     for change in [fs::write(&image, b"cut").is_ok(), fs::remove_file(&image).is_ok()] {
         assert!(change);
         let refused = store.archive_with(&build, &artifacts(&folder), 0).await;

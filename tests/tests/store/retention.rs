@@ -1,5 +1,6 @@
 //! Files go in steps that may break anywhere.
 
+use asu_core::build_key::BuildKey;
 use asu_core::retention::{Deletion, RetentionPolicy, plan};
 use asu_store::{PgStore, StoreError, model::ArchiveOutcome};
 use asu_tests::postgres::TestDatabase;
@@ -25,7 +26,7 @@ async fn shared_files_go_after_the_last_build_that_refers_to_them() {
     let [deletion] = decide(&store, 31).await.try_into().unwrap();
     assert_eq!((&deletion.build_key, deletion.bytes), (&hash("k"), 16));
     let objects = begin(&store, &deletion).await.unwrap();
-    let folder = format!("artifacts/{}", hash("k"));
+    let folder = format!("artifacts/{}", hash::<BuildKey>("k"));
     assert_eq!(
         objects,
         [format!("{folder}/openwrt-factory.bin"), format!("{folder}/openwrt-sysupgrade.bin")]

@@ -18,8 +18,9 @@ pub fn at(hours: i64) -> Timestamp {
     Timestamp::from_microsecond(1_790_000_000_123_456).unwrap() + SignedDuration::from_hours(hours)
 }
 
-pub fn hash(text: &str) -> Digest {
-    Digest::of(text.as_bytes())
+/// A digest of any kind.
+pub fn hash<T: From<Digest>>(text: &str) -> T {
+    Digest::of(text.as_bytes()).into()
 }
 
 pub fn request() -> Request {

@@ -1,8 +1,9 @@
 //! What the benches put into the API server and the database.
 
 use asu_core::{
+    build_key::BuildKey,
     digest::Digest,
-    request_hash::{object_name, request_hash},
+    request_hash::{RequestHash, object_name, request_hash},
     result::{Built, StoredFile},
 };
 use asu_crds::{
@@ -64,7 +65,7 @@ fn request(number: usize) -> RequestSpec {
 ///
 /// # Errors
 /// Never: the request is well formed.
-pub fn hash(number: usize) -> Result<Digest, Error> {
+pub fn hash(number: usize) -> Result<RequestHash, Error> {
     Ok(request_hash(&request(number).to_request().map_err(missing)?))
 }
 
@@ -112,7 +113,7 @@ pub fn record(number: usize) -> Result<NewArchive, Error> {
         files.iter().map(|it| json!({"name": it.name, "type": "sysupgrade"})).collect();
     let packages: Vec<String> = request.packages.clone();
     let built = Built {
-        build_key: Digest::of(b"bench"),
+        build_key: BuildKey::of(b"bench"),
         shareable: true,
         files,
         manifest: packages.iter().map(|name| (name.clone(), "1.0-r1".to_owned())).collect(),

@@ -59,7 +59,7 @@ async fn load_targets(tx: &mut PgConnection) -> Result<Targets, StoreError> {
             profiles: Vec::new(),
             image_builder: ImageBuilder {
                 file: row.image_builder,
-                sha256: column.digest(row.sha256)?,
+                sha256: column.digest(&row.sha256)?,
             },
             name: row.name.clone(),
         };
