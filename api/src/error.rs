@@ -1,8 +1,9 @@
 //! What goes wrong, as clients see it: always JSON with an integer `status` and a `detail` that is
 //! one readable string, because clients switch on the one and show the other.
 
+use asu_artifacts::ArtifactError;
 use asu_core::offered::Refusal;
-use asu_store::{StoreError, artifacts::ArtifactError};
+use asu_store::StoreError;
 use axum::{
     body::Body,
     response::{IntoResponse, Response},

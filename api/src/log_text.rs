@@ -4,11 +4,9 @@
 
 use std::io;
 
+use asu_artifacts::{ArtifactError, ArtifactStore};
 use asu_core::build_log::Ends;
-use asu_store::{
-    artifacts::{ArtifactError, ArtifactStore},
-    model::BuildRecord,
-};
+use asu_store::model::BuildRecord;
 use bytes::{Buf as _, Bytes};
 use futures::{StreamExt as _, stream::BoxStream};
 use tokio::sync::Semaphore;

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use asu_artifacts::{ArtifactError, ArtifactStore};
 use asu_store::{
     PgStore, PoolSettings, StoreError,
-    artifacts::{ArtifactError, ArtifactStore},
     listen::{BUILDS_CHANNEL, CATALOG_CHANNEL, listen},
     settings::NoDatabase,
 };

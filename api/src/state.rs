@@ -5,8 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use asu_artifacts::ArtifactStore;
 use asu_core::request_hash::RequestHash;
-use asu_store::{PgStore, artifacts::ArtifactStore};
+use asu_store::PgStore;
 use http::HeaderMap;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
+use asu_artifacts::{ArtifactError, ArtifactStore};
 use asu_core::retention::Space;
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache};
-use asu_store::{
-    PgStore, StoreError,
-    artifacts::{ArtifactError, ArtifactStore},
-};
+use asu_store::{PgStore, StoreError};
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};

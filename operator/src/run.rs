@@ -2,11 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use asu_store::{
-    PgStore, PoolSettings, StoreError,
-    artifacts::{ArtifactError, ArtifactStore},
-    settings::NoDatabase,
-};
+use asu_artifacts::{ArtifactError, ArtifactStore};
+use asu_store::{PgStore, PoolSettings, StoreError, settings::NoDatabase};
 use kube::Client;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};

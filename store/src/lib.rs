@@ -1,9 +1,8 @@
-//! The database and the artifact store.
+//! The database: history of builds, catalog, counters.
 //!
-//! Callers see the methods of [`PgStore`] and the values of [`model`], never SQL.
-//! [`artifacts::ArtifactStore`] holds the files. Nothing here reads a clock: times come in as arguments.
+//! Callers see the methods of [`PgStore`] and the values of [`model`], never SQL. Nothing here reads a
+//! clock: times come in as arguments.
 
-pub mod artifacts;
 pub mod error;
 pub mod listen;
 pub mod migrate;
@@ -11,7 +10,6 @@ pub mod model;
 mod pg;
 pub mod schema;
 pub mod settings;
-mod unfinished;
 
 pub use error::StoreError;
 pub use pg::{PgStore, PoolSettings};

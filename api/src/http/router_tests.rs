@@ -1,4 +1,5 @@
-use asu_store::{PgStore, PoolSettings, artifacts::ArtifactStore};
+use asu_artifacts::ArtifactStore;
+use asu_store::{PgStore, PoolSettings};
 use axum::{body::Body, routing::get};
 use clap::Parser as _;
 use futures::stream;

@@ -2,11 +2,9 @@
 
 use std::{ops::Range, time::SystemTime};
 
+use asu_artifacts::ArtifactError;
 use asu_core::{build_key::BuildKey, result::is_plain_file_name};
-use asu_store::{
-    artifacts::ArtifactError,
-    model::{ArtifactRecord, CounterKind},
-};
+use asu_store::model::{ArtifactRecord, CounterKind};
 use axum::{
     Extension,
     body::Body,

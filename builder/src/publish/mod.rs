@@ -17,7 +17,7 @@ use asu_core::{
     plan::{BuildPlan, PLAN_SCHEMA, paths as names},
     result::{BuildResult, MAX_OUTCOME_BYTES, Outcome, RESULT_SCHEMA},
 };
-use object_store::{ObjectStore, local::LocalFileSystem};
+use object_store::ObjectStore;
 
 use crate::{
     files::{FileError, read_json},
@@ -59,6 +59,9 @@ pub enum PublishError {
     /// The store refused.
     #[error("the store: {0}")]
     Store(#[from] object_store::Error),
+    /// Its folder cannot be opened.
+    #[error("artifact store: {0}")]
+    Volume(#[from] asu_artifacts::ArtifactError),
     /// The result cannot be written as JSON.
     #[error("the result: {0}")]
     Json(#[from] serde_json::Error),
@@ -94,11 +97,9 @@ pub async fn run(paths: &Paths, stop: Stop) -> Result<u8, PublishError> {
     if !asu_core::result::is_plain_file_name(&plan.uid) {
         return Err(PublishError::Uid);
     }
-    let store = LocalFileSystem::new_with_prefix(paths.store())?
-        .with_fsync(true)
-        .with_automatic_cleanup(true);
+    let store = asu_artifacts::open_volume(&paths.store())?;
     let work = Folder::open(&paths.work()).map_err(PublishError::Work)?;
-    let publish = Publish { paths, plan: &plan, work: &work, store: Arc::new(store) };
+    let publish = Publish { paths, plan: &plan, work: &work, store };
     let mut watch = Watch::new(&work, &plan);
     let ended = watch.wait(&stop).await;
     let storing = publish.store_what_is_left(ended, watch.take_log());

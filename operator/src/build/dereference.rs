@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use asu_artifacts::ArtifactError;
 use asu_core::{
     queue_order::is_beyond,
     request_hash::RequestHash,
     result::{BuildResult, MAX_RESULT_BYTES, store_keys},
 };
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
-use asu_store::{StoreError, artifacts::ArtifactError};
+use asu_store::StoreError;
 use jiff::SignedDuration;
 use k8s_openapi::api::{
     batch::v1::Job,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use asu_store::{StoreError, artifacts::ArtifactError};
+use asu_artifacts::ArtifactError;
+use asu_store::StoreError;
 
 use super::job::BadAttempt;
 use crate::runtime::reconcile;

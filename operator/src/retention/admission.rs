@@ -2,9 +2,9 @@
 //! says so where operators look: in metrics, in events on the Distributions, and through the queue in
 //! the condition `Admitted` of each build that waits.
 
+use asu_artifacts::ArtifactError;
 use asu_core::retention::{RetentionPolicy, Space, is_too_full, space};
 use asu_crds::BuildPhase;
-use asu_store::artifacts::ArtifactError;
 use kube::{Resource as _, ResourceExt as _};
 
 use super::pause::Said;

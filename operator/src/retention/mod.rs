@@ -7,11 +7,12 @@ pub mod pause;
 
 use std::{sync::Arc, time::Duration};
 
+use asu_artifacts::ArtifactError;
 use asu_core::{
     build_key::BuildKey,
     retention::{Deletion, RetentionPlan, RetentionPolicy, plan},
 };
-use asu_store::{StoreError, artifacts::ArtifactError};
+use asu_store::StoreError;
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 

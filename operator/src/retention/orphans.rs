@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use asu_artifacts::ArtifactError;
 use asu_core::{
     build_key::BuildKey,
     retention::{Holdings, orphans},
 };
-use asu_store::artifacts::ArtifactError;
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 use sqlx::PgConnection;
 
 use crate::{
-    artifacts::{ArtifactStore, Presence},
     error::StoreError,
     listen::BUILDS_CHANNEL,
     model::{ArchiveOutcome, BuildEvent, BuildFacts, Ending, NewArchive},
@@ -22,6 +21,7 @@ use crate::{
         to_bigint,
     },
 };
+use asu_artifacts::{ArtifactStore, Presence};
 
 /// What clients are told of a success besides files and manifest.
 #[derive(Serialize, Deserialize)]

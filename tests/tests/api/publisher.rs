@@ -3,13 +3,14 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use asu_artifacts::ArtifactStore;
 use asu_core::{digest::Digest, retention::Space};
 use asu_crds::{Distribution, condition};
 use asu_operator::{
     run::{Backends, run},
     settings::Settings,
 };
-use asu_store::{PgStore, artifacts::ArtifactStore};
+use asu_store::PgStore;
 use axum::{
     Router,
     extract::State,

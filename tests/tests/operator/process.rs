@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use asu_artifacts::ArtifactStore;
 use asu_core::retention::Space;
 use asu_operator::{
     run::{Backends, RunError, run},
     settings::Settings,
 };
-use asu_store::artifacts::ArtifactStore;
 use clap::Parser;
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;

@@ -3,10 +3,10 @@
 use asu_core::build_key::BuildKey;
 use std::{fs, path::Path};
 
+use asu_artifacts::ArtifactStore;
 use asu_core::retention::{RetentionPolicy, plan};
 use asu_store::{
     StoreError,
-    artifacts::ArtifactStore,
     model::{ArchiveOutcome, NewArchive},
 };
 use asu_tests::postgres::TestDatabase;

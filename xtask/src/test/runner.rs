@@ -17,8 +17,16 @@ use super::{Error, Level, circles};
 use crate::demo::{self, DemoArgs};
 
 /// The crates of the system.
-const CRATES: [&str; 7] =
-    ["asu-core", "asu-crds", "asu-store", "asu-upstream", "asu-builder", "asu-operator", "asu-api"];
+const CRATES: [&str; 8] = [
+    "asu-core",
+    "asu-crds",
+    "asu-artifacts",
+    "asu-store",
+    "asu-upstream",
+    "asu-builder",
+    "asu-operator",
+    "asu-api",
+];
 
 /// Name of the cluster of the cluster level.
 const CLUSTER: &str = "test";

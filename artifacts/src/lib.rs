@@ -1,5 +1,10 @@
-//! The artifact store as the operator and the API see it: they read, list and delete. Only
-//! `publish`, in build pods, writes.
+//! The artifact store: images, logs and results of builds, on a volume.
+//!
+//! The operator and the API read, list and delete through [`ArtifactStore`]. Only `publish`, in build
+//! pods, writes, to what [`open_volume`] gives. Which keys objects have is said by
+//! [`asu_core::result::store_keys`].
+
+mod unfinished;
 
 use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc};
 
@@ -88,6 +93,20 @@ impl fmt::Debug for ArtifactStore {
     }
 }
 
+/// Opens the store on a volume, for whoever writes to it. What is written is on the disk when the call
+/// returns.
+///
+/// # Errors
+/// [`ArtifactError::Folder`] without the folder.
+pub fn open_volume(folder: &std::path::Path) -> Result<Arc<dyn ObjectStore>, ArtifactError> {
+    let objects = LocalFileSystem::new_with_prefix(folder)
+        .map_err(|error| ArtifactError::Folder(error.to_string()))?
+        .with_fsync(true)
+        // An emptied folder of a build key goes with its last file.
+        .with_automatic_cleanup(true);
+    Ok(Arc::new(objects))
+}
+
 impl ArtifactStore {
     /// Opens the store of `url`: `file:///path` of an existing folder.
     ///
@@ -102,11 +121,7 @@ impl ArtifactStore {
     }
 
     fn volume(folder: PathBuf) -> Result<Self, ArtifactError> {
-        let objects = LocalFileSystem::new_with_prefix(&folder)
-            .map_err(|error| ArtifactError::Folder(error.to_string()))?
-            // An emptied folder of a build key goes with its last file.
-            .with_automatic_cleanup(true);
-        Ok(Self { objects: Arc::new(objects), volume: Some(folder) })
+        Ok(Self { objects: open_volume(&folder)?, volume: Some(folder) })
     }
 
     /// Facts of an object.
@@ -202,7 +217,7 @@ impl ArtifactStore {
     /// When the volume refuses.
     pub async fn remove_unfinished(&self, before: Timestamp) -> Result<usize, ArtifactError> {
         let Some(folder) = self.volume.clone() else { return Ok(0) };
-        let work = move || crate::unfinished::remove(&folder, before.into());
+        let work = move || unfinished::remove(&folder, before.into());
         let done = tokio::task::spawn_blocking(work).await;
         let done = done.map_err(|error| ArtifactError::Failed(error.to_string()))?;
         done.map_err(|error| ArtifactError::Failed(error.to_string()))
@@ -286,5 +301,4 @@ fn failed(key: &str) -> impl FnOnce(object_store::Error) -> ArtifactError + '_ {
 }
 
 #[cfg(test)]
-#[path = "artifacts_tests.rs"]
 mod tests;
