@@ -13,8 +13,8 @@ use tokio::sync::Semaphore;
 use crate::{
     budgets::{Budget, Budgets},
     error::{ApiError, DATABASE},
+    known::FinishedBuild,
     log_text::LogEnds,
-    lookup::FinishedBuild,
     v1,
 };
 

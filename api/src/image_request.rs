@@ -17,7 +17,8 @@ use crate::{
     budgets::Budget,
     cluster::{Created, Entry, NewBuild},
     error::{ApiError, CLUSTER},
-    lookup::{Found, Known, look_up, look_up_again, within_bound},
+    known::{Found, Known},
+    lookup::{look_up, look_up_again, within_bound},
     state::AppState,
 };
 

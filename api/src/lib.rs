@@ -16,6 +16,7 @@ pub mod error;
 pub mod followers;
 pub mod http;
 pub mod image_request;
+pub mod known;
 pub mod log_text;
 pub mod lookup;
 pub mod metrics;

@@ -23,8 +23,8 @@ use crate::{
     error::ApiError,
     followers::Followers,
     http::clients::{Client, Peer, Sending, Sent},
+    known::{FinishedBuilds, SingleFlight},
     log_text::LogEnds,
-    lookup::{FinishedBuilds, SingleFlight},
     metrics::Metrics,
 };
 

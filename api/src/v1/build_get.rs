@@ -9,7 +9,8 @@ use axum::{
 use super::{answers, respond::respond};
 use crate::{
     error::{ApiError, Error},
-    lookup::{Found, Known, look_up, within_bound},
+    known::{Found, Known},
+    lookup::{look_up, within_bound},
     state::{AppState, parse_hash},
 };
 

@@ -3,7 +3,7 @@
 use axum::response::Response;
 
 use super::answers;
-use crate::{answers::Dialect, error::ApiError, lookup::Known, state::AppState};
+use crate::{answers::Dialect, error::ApiError, known::Known, state::AppState};
 
 /// The answer about a build.
 ///

@@ -2,10 +2,6 @@
 //! the API server itself. It gives values of the domain; what clients are told of them is up to the
 //! module of each dialect.
 
-mod finished;
-mod found;
-mod single_flight;
-
 use std::sync::Arc;
 
 use asu_core::{
@@ -17,11 +13,13 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::{budgets::Budget, cluster::Entry, error::ApiError, state::AppState};
-
-pub use finished::FinishedBuilds;
-pub use found::{FinishedBuild, Found, Known};
-pub use single_flight::SingleFlight;
+use crate::{
+    budgets::Budget,
+    cluster::Entry,
+    error::ApiError,
+    known::{FinishedBuild, Found},
+    state::AppState,
+};
 
 /// Looks a hash up for a client that wants `ask`. Equal look-ups at a time share one.
 ///

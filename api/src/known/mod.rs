@@ -1,9 +1,16 @@
-//! What a look-up finds, in values that no kind of client decides.
+//! What is known of request hashes: the values that look-ups give, in memory for a while. Look-ups fill
+//! it; nothing here asks the database or the cluster.
+
+mod finished;
+mod single_flight;
 
 use std::sync::Arc;
 
 use asu_core::{answer::Order, request_hash::RequestHash};
 use asu_store::model::BuildRecord;
+
+pub use finished::FinishedBuilds;
+pub use single_flight::SingleFlight;
 
 use crate::cluster::Entry;
 
