@@ -119,7 +119,8 @@ pub fn config(tree: &Path) -> Result<String, FileError> {
 /// Root file systems that a `.config` enables.
 pub fn filesystems(config: &str) -> Vec<Filesystem> {
     Filesystem::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|&filesystem| {
             let line = format!("{}=y", config_name(filesystem));
             config.lines().any(|found| found.trim_end() == line)

@@ -14,7 +14,21 @@ pub enum Disposition {
 }
 
 /// Why a build failed. The name is the `reason` of conditions, events and history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+)]
 pub enum FailureReason {
     /// Scratch space ran out.
     NoSpace,
@@ -66,64 +80,16 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 23] = [
-        Self::NoSpace,
-        Self::IndexSignature,
-        Self::DownloadFailed,
-        Self::RepositoryFailed,
-        Self::ImageTooBig,
-        Self::PackageScript,
-        Self::PackageSelection,
-        Self::PackageVersion,
-        Self::RevisionMismatch,
-        Self::ProfileNotBuilt,
-        Self::BuildFailed,
-        Self::TimedOut,
-        Self::BadHandover,
-        Self::OutOfMemory,
-        Self::BuilderDied,
-        Self::PodFailed,
-        Self::DefaultsMissing,
-        Self::CacheFailed,
-        Self::TreeLost,
-        Self::Refused,
-        Self::QueueFull,
-        Self::Cancelled,
-        Self::Internal,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// CamelCase word for conditions and events.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NoSpace => "NoSpace",
-            Self::IndexSignature => "IndexSignature",
-            Self::DownloadFailed => "DownloadFailed",
-            Self::RepositoryFailed => "RepositoryFailed",
-            Self::ImageTooBig => "ImageTooBig",
-            Self::PackageScript => "PackageScript",
-            Self::PackageSelection => "PackageSelection",
-            Self::PackageVersion => "PackageVersion",
-            Self::RevisionMismatch => "RevisionMismatch",
-            Self::ProfileNotBuilt => "ProfileNotBuilt",
-            Self::BuildFailed => "BuildFailed",
-            Self::TimedOut => "TimedOut",
-            Self::BadHandover => "BadHandover",
-            Self::OutOfMemory => "OutOfMemory",
-            Self::BuilderDied => "BuilderDied",
-            Self::PodFailed => "PodFailed",
-            Self::DefaultsMissing => "DefaultsMissing",
-            Self::CacheFailed => "CacheFailed",
-            Self::TreeLost => "TreeLost",
-            Self::Refused => "Refused",
-            Self::QueueFull => "QueueFull",
-            Self::Cancelled => "Cancelled",
-            Self::Internal => "Internal",
-        }
+        self.into()
     }
 
     /// The reason of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+        word.parse().ok()
     }
 
     /// Who is at fault, and so whether it is retried and kept.
@@ -289,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_reason_reads_back_and_serialises_as_its_word() {
-        for reason in FailureReason::ALL {
+        for &reason in FailureReason::ALL {
             assert_eq!(FailureReason::parse(reason.as_str()), Some(reason));
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
             assert!(!reason.remedy().is_empty());
@@ -320,7 +286,7 @@ mod tests {
 
     /// The table of `docs/OPERATIONS.md`.
     fn table() -> String {
-        let rows = FailureReason::ALL.map(|reason| {
+        let rows = FailureReason::ALL.iter().map(|reason| {
             let fault = match reason.disposition() {
                 Disposition::Request => "request",
                 Disposition::Infrastructure => "infrastructure",
@@ -328,7 +294,8 @@ mod tests {
             };
             format!("| `{reason}` | {fault} | {} |\n", reason.remedy())
         });
-        "| reason | whose fault | what to do |\n| --- | --- | --- |\n".to_owned() + &rows.concat()
+        "| reason | whose fault | what to do |\n| --- | --- | --- |\n".to_owned()
+            + &rows.collect::<String>()
     }
 
     #[test]
@@ -339,7 +306,7 @@ mod tests {
 
     #[test]
     fn only_infrastructure_is_retried() {
-        for reason in FailureReason::ALL {
+        for &reason in FailureReason::ALL {
             if reason.is_retried() {
                 assert_eq!(reason.disposition(), Disposition::Infrastructure);
             }

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn only_a_failure_that_the_request_caused_is_fresh() {
-        for reason in FailureReason::ALL {
+        for &reason in FailureReason::ALL {
             let kept = match reason.disposition() {
                 Disposition::Request if reason == FailureReason::RepositoryFailed => {
                     SignedDuration::from_mins(5)

@@ -31,7 +31,22 @@ pub const MAX_REPOSITORY_KEY: usize = 2048;
 pub const MAX_REQUEST: usize = 160 << 10;
 
 /// Root file systems that a client may ask for (the set of today's public server).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are OpenWrt's own")]
 pub enum Filesystem {
@@ -47,41 +62,35 @@ pub enum Filesystem {
 
 impl Filesystem {
     /// Every file system, in the order in which errors list them.
-    pub const ALL: [Self; 8] = [
-        Self::Squashfs,
-        Self::Ext4,
-        Self::Ubifs,
-        Self::Erofs,
-        Self::Jffs2,
-        Self::Jffs2Nand,
-        Self::Targz,
-        Self::Cpiogz,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// OpenWrt's name of it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Squashfs => "squashfs",
-            Self::Ext4 => "ext4",
-            Self::Ubifs => "ubifs",
-            Self::Erofs => "erofs",
-            Self::Jffs2 => "jffs2",
-            Self::Jffs2Nand => "jffs2-nand",
-            Self::Targz => "targz",
-            Self::Cpiogz => "cpiogz",
-        }
+        self.into()
     }
 
     /// The file system of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|fs| fs.as_str() == name)
+        name.parse().ok()
     }
 }
 
 /// How a request's own repositories relate to those of the ImageBuilder.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
 )]
+#[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum RepositoriesMode {
     /// In addition to the ImageBuilder's.
@@ -94,10 +103,7 @@ pub enum RepositoriesMode {
 impl RepositoriesMode {
     /// The word clients use.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Append => "append",
-            Self::Replace => "replace",
-        }
+        self.into()
     }
 }
 

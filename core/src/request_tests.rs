@@ -24,7 +24,7 @@ pub(crate) fn example() -> Request {
 
 #[test]
 fn every_filesystem_name_parses_back() {
-    for fs in Filesystem::ALL {
+    for &fs in Filesystem::ALL {
         assert_eq!(Filesystem::parse(fs.as_str()), Some(fs));
         assert_eq!(serde_json::to_value(fs).unwrap(), fs.as_str());
     }

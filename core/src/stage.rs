@@ -5,8 +5,22 @@ use serde::{Deserialize, Serialize};
 /// A stage of a running build. Clients index fixed tables with these words (LuCI's
 /// `imagebuilder_status`), so no other word may ever be sent.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
 )]
+#[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Accepted, nothing started.
@@ -24,28 +38,16 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Init,
-        Self::ContainerSetup,
-        Self::ValidateRevision,
-        Self::ValidateManifest,
-        Self::BuildingImage,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The clients' word.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Init => "init",
-            Self::ContainerSetup => "container_setup",
-            Self::ValidateRevision => "validate_revision",
-            Self::ValidateManifest => "validate_manifest",
-            Self::BuildingImage => "building_image",
-        }
+        self.into()
     }
 
     /// The stage of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|stage| stage.as_str() == word)
+        word.parse().ok()
     }
 
     /// The line that `publish` prints on its standard output when a stage begins.
@@ -72,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_stage_line_reads_back_as_its_stage() {
-        for stage in Stage::ALL {
+        for &stage in Stage::ALL {
             assert_eq!(Stage::from_log_line(&stage.log_line()), Some(stage));
         }
         assert_eq!(Stage::from_log_line("asu-stage: rm -rf"), None);

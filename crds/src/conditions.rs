@@ -6,7 +6,7 @@ use k8s_openapi::{
 };
 
 /// Value of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum ConditionStatus {
     /// It holds.
     True,
@@ -19,11 +19,7 @@ pub enum ConditionStatus {
 impl ConditionStatus {
     /// The API's word.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
+        self.into()
     }
 }
 

@@ -307,7 +307,7 @@ impl BuildPhase {
 }
 
 /// Conditions of a FirmwareBuild.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum BuildCondition {
     /// The spec agrees with itself and with the catalog.
     Accepted,
@@ -330,16 +330,7 @@ pub enum BuildCondition {
 impl BuildCondition {
     /// Type of the condition.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "Accepted",
-            Self::CacheReady => "CacheReady",
-            Self::Admitted => "Admitted",
-            Self::Succeeded => "Succeeded",
-            Self::Archived => "Archived",
-            Self::Ready => "Ready",
-            Self::Reconciling => "Reconciling",
-            Self::Stalled => "Stalled",
-        }
+        self.into()
     }
 }
 

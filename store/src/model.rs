@@ -78,7 +78,7 @@ pub struct BuildEvent {
 }
 
 /// Kind of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 pub enum EventKind {
     /// As it should be.
     Normal,
@@ -89,10 +89,7 @@ pub enum EventKind {
 impl EventKind {
     /// The word of the database.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Normal => "Normal",
-            Self::Warning => "Warning",
-        }
+        self.into()
     }
 }
 
@@ -218,7 +215,8 @@ pub struct CatalogWrite {
 }
 
 /// What the API counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum CounterKind {
     /// A POST.
     Request,
@@ -233,12 +231,7 @@ pub enum CounterKind {
 impl CounterKind {
     /// The word of the database.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::CacheHit => "cache-hit",
-            Self::CacheMiss => "cache-miss",
-            Self::Served => "served",
-        }
+        self.into()
     }
 }
 

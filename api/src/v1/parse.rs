@@ -56,7 +56,8 @@ fn filesystem(fields: &mut Fields) -> Option<Filesystem> {
     let plain = word.len() <= 32
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if !plain {
-        let known = Filesystem::ALL.map(Filesystem::as_str).join(", ");
+        let known =
+            Filesystem::ALL.iter().map(|known| known.as_str()).collect::<Vec<_>>().join(", ");
         fields.problem("filesystem", &format!("must be one of {known}, or null"));
     }
     Filesystem::parse(&word)

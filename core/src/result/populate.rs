@@ -6,7 +6,18 @@ use super::RESULT_SCHEMA;
 use crate::{failure::plain_text, plan::Marker};
 
 /// Why a cache could not be filled. The name is the `reason` of its condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 pub enum PopulateFailure {
     /// The server did not answer.
     Unavailable,
@@ -38,39 +49,11 @@ pub enum PopulateFailure {
 
 impl PopulateFailure {
     /// Every reason.
-    pub const ALL: [Self; 13] = [
-        Self::Unavailable,
-        Self::DownloadFailed,
-        Self::NotFound,
-        Self::BadSignature,
-        Self::BadChecksum,
-        Self::BadArchive,
-        Self::HostileArchive,
-        Self::TooLarge,
-        Self::NoSpace,
-        Self::WarmUpFailed,
-        Self::TimedOut,
-        Self::OutOfMemory,
-        Self::Internal,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// CamelCase word for conditions and events.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unavailable => "Unavailable",
-            Self::DownloadFailed => "DownloadFailed",
-            Self::NotFound => "NotFound",
-            Self::BadSignature => "BadSignature",
-            Self::BadChecksum => "BadChecksum",
-            Self::BadArchive => "BadArchive",
-            Self::HostileArchive => "HostileArchive",
-            Self::TooLarge => "TooLarge",
-            Self::NoSpace => "NoSpace",
-            Self::WarmUpFailed => "WarmUpFailed",
-            Self::TimedOut => "TimedOut",
-            Self::OutOfMemory => "OutOfMemory",
-            Self::Internal => "Internal",
-        }
+        self.into()
     }
 }
 
