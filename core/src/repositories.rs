@@ -1,5 +1,7 @@
 //! Third-party repositories: what a URL may look like, and whether a distribution allows it.
 
+use url::{Host, Url};
+
 use crate::text::is_word;
 
 /// Longest repository URL, in bytes.
@@ -51,17 +53,10 @@ pub fn check_name(name: &str, distribution: &str) -> Result<(), BadRepositoryNam
     Ok(())
 }
 
-/// A repository URL taken apart: enough to compare it with an allow list without being fooled by
-/// user names, ports, or dot segments.
+/// The URL of a repository, in its one spelling: what is compared with an allow list is what a package
+/// manager asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RepositoryUrl {
-    /// `http` or `https`.
-    pub scheme: String,
-    /// Host in lower case, with its port when it is not the scheme's own.
-    pub authority: String,
-    /// Path, beginning with a slash.
-    pub path: String,
-}
+pub struct RepositoryUrl(Url);
 
 /// Why a repository URL is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,76 +81,70 @@ pub enum BadRepositoryUrl {
 }
 
 impl std::fmt::Display for RepositoryUrl {
-    /// The one spelling of this URL.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}://{}{}", self.scheme, self.authority, self.path.trim_end_matches('/'))
+        f.write_str(self.0.as_str().trim_end_matches('/'))
     }
 }
 
 impl RepositoryUrl {
-    /// Takes a URL apart.
+    /// Reads a URL. What a parser would repair or resolve is refused: the request must say what is
+    /// asked.
     ///
     /// # Errors
     /// Which rule it breaks.
-    pub fn parse(url: &str) -> Result<Self, BadRepositoryUrl> {
+    pub fn parse(text: &str) -> Result<Self, BadRepositoryUrl> {
         let printable = |b: u8| b.is_ascii_graphic() && !b"\"'`$\\<>(){}|^;*".contains(&b);
-        if url.len() > MAX_REPOSITORY_URL || !url.bytes().all(printable) {
+        if text.len() > MAX_REPOSITORY_URL || !text.bytes().all(printable) {
             return Err(BadRepositoryUrl::Characters);
         }
-        let (scheme, rest) = url.split_once("://").ok_or(BadRepositoryUrl::Scheme)?;
-        let scheme = scheme.to_ascii_lowercase();
-        let own_port = match scheme.as_str() {
-            "http" => 80,
-            "https" => 443,
-            _ => return Err(BadRepositoryUrl::Scheme),
-        };
-        let (authority, path) = match rest.split_once('/') {
-            Some((authority, path)) => (authority, format!("/{path}")),
-            None => (rest, "/".to_owned()),
-        };
-        let authority = self::authority(authority, own_port).ok_or(BadRepositoryUrl::Host)?;
+        let (_, rest) = text.split_once("://").ok_or(BadRepositoryUrl::Scheme)?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let lower = path.to_ascii_lowercase();
         let dotted = lower.split('/').any(|segment| segment == "." || segment == "..");
-        if dotted || lower.contains(['?', '#']) || lower.contains("%2e") || lower.contains("%2f") {
+        if dotted || rest.contains(['?', '#']) || lower.contains("%2e") || lower.contains("%2f") {
             return Err(BadRepositoryUrl::Path);
+        }
+        if authority.is_empty() || authority.ends_with(':') || authority.contains('@') {
+            return Err(BadRepositoryUrl::Host);
+        }
+        let url = Url::parse(text).map_err(|_| BadRepositoryUrl::Host)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(BadRepositoryUrl::Scheme);
+        }
+        if url.port() == Some(0) || !url.host().is_some_and(|host| is_host(&host)) {
+            return Err(BadRepositoryUrl::Host);
         }
         let last = path.rsplit('/').next();
         if let Some(index) = INDEXES.into_iter().find(|index| last == Some(index)) {
             return Err(BadRepositoryUrl::Index(index));
         }
-        Ok(Self { scheme, authority, path })
+        Ok(Self(url))
     }
 
     fn is_below(&self, prefix: &Self) -> bool {
-        let folder = prefix.path.trim_end_matches('/');
-        self.scheme == prefix.scheme
-            && self.authority == prefix.authority
-            && self
-                .path
-                .strip_prefix(folder)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0.scheme() == prefix.0.scheme() && self.below(prefix).is_some()
+    }
+
+    /// The rest of the path below `folder`, on the same host and port; the scheme is not compared.
+    pub(crate) fn below(&self, folder: &Self) -> Option<&str> {
+        let path = folder.0.path().trim_end_matches('/');
+        let rest = self.0.path().strip_prefix(path)?;
+        let below = rest.is_empty() || rest.starts_with('/');
+        (below && server(&self.0) == server(&folder.0)).then_some(rest)
     }
 }
 
-/// Host in lower case, with its port unless that is `own_port`; nothing when it is no host and port.
-fn authority(text: &str, own_port: u16) -> Option<String> {
-    let lower = text.to_ascii_lowercase();
-    let (host, port) = match lower.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => {
-            let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
-            (host, port.parse::<u16>().ok().filter(|port| digits && *port > 0)?)
-        }
-        _ => (lower.as_str(), own_port),
-    };
-    let named = host.split('.').all(|label| is_word(label, 63, "-"));
-    let numbered = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
-    if !named && !numbered {
-        return None;
+/// Host and port; no port when it is the scheme's own.
+fn server(url: &Url) -> (Option<&str>, Option<u16>) {
+    (url.host_str(), url.port())
+}
+
+/// Whether a name has labels that name servers know. Addresses are hosts as they are.
+fn is_host(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => name.split('.').all(|label| is_word(label, 63, "-")),
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
     }
-    Some(if port == own_port { host.to_owned() } else { format!("{host}:{port}") })
 }
 
 /// Whether `url` lies at or below one of the allowed prefixes: same scheme, host and port.
@@ -212,6 +201,7 @@ mod tests {
         }
         assert_eq!(spelled("http://[::1]:80/"), "http://[::1]");
         assert_eq!(spelled("https://h.example:80/X"), "https://h.example:80/X");
+        assert_eq!(spelled("http://0x7f.1/x"), "http://127.0.0.1/x");
     }
 
     #[test]

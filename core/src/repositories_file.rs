@@ -158,13 +158,7 @@ fn moved(line: &str, from: &str, to: &str) -> String {
 fn moved_url(word: &str, from: &str, to: &str) -> Option<String> {
     let url = RepositoryUrl::parse(word).ok()?;
     let from = RepositoryUrl::parse(from).ok()?;
-    if url.authority != from.authority {
-        return None;
-    }
-    let rest = url.path.strip_prefix(from.path.trim_end_matches('/'))?;
-    if !rest.is_empty() && !rest.starts_with('/') {
-        return None;
-    }
+    let rest = url.below(&from)?;
     Some(format!("{}{rest}", to.trim_end_matches('/')))
 }
 
