@@ -57,7 +57,7 @@ pub async fn write(held: &Counters, database: &PgStore) {
         return;
     }
     if let Err(error) = database.record_counters(&counters).await {
-        tracing::warn!(%error, "counters are held until the database is there");
+        tracing::warn!(%error, "cannot write counters, keeping them");
         for counter in counters {
             held.merge(counter.kind, counter.request_hash, counter.at, counter.count);
         }

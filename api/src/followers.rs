@@ -25,7 +25,11 @@ impl Followers {
     ) {
         let ended = stop.run_until_cancelled(AssertUnwindSafe(task).catch_unwind()).await;
         if let Some(ended) = ended {
-            tracing::error!(what, panicked = ended.is_err(), "a task ended that never should");
+            tracing::error!(
+                what,
+                panicked = ended.is_err(),
+                "a task ended that must last as long as the process"
+            );
             // Of several the first is told.
             let _ = self.broken.set(what);
             self.told.notify_waiters();

@@ -115,7 +115,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         _ = interrupt.recv() => None,
         what = running.broken() => Some(what),
     };
-    tracing::info!("ending");
+    tracing::info!("shutting down");
     running.stop().await;
     broken.map_or(Ok(()), |what| Err(RunError::Ended(what)))
 }
@@ -166,7 +166,7 @@ pub async fn start(settings: Settings, client: Client) -> Result<Running, RunErr
 async fn finish_creations(state: &AppState) {
     state.creating.close();
     if tokio::time::timeout(FINISH_WITHIN, state.creating.wait()).await.is_err() {
-        tracing::warn!(creations = state.creating.len(), "creations are given up");
+        tracing::warn!(creations = state.creating.len(), "gave up on creations in flight");
     }
 }
 

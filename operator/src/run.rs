@@ -156,7 +156,7 @@ impl Follower {
             stop,
         );
         let Some(leadership) = lease.await else { return Ok(()) };
-        tracing::info!(lease = %settings.lease.lease_name, "this process leads");
+        tracing::info!(lease = %settings.lease.lease_name, "became leader");
         self.metrics.leads(true);
         self.lead(leadership, stop).await
     }
@@ -277,8 +277,8 @@ async fn schema_fits(database: &PgStore) {
     loop {
         match database.schema_state().await {
             Ok(state) if state.fits() => return,
-            Ok(state) => tracing::warn!(?state, "it waits for a schema that fits"),
-            Err(error) => tracing::warn!(%error, "it waits for the database"),
+            Ok(state) => tracing::warn!(?state, "waiting for a database schema that fits"),
+            Err(error) => tracing::warn!(%error, "waiting for the database"),
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
@@ -291,14 +291,14 @@ async fn raise_epoch(context: Arc<Context>, epoch: watch::Sender<Option<i64>>) {
         match context.stop.run_until_cancelled(context.database.raise_epoch()).await {
             None => return,
             Some(Ok(raised)) => {
-                tracing::info!(epoch = raised, "earlier leaders are fenced");
+                tracing::info!(epoch = raised, "raised the epoch, earlier leaders are fenced");
                 epoch.send_replace(Some(raised));
                 // What failed for want of an epoch is tried at once.
                 context.triggers.everything(&context.stores);
                 return;
             }
             Some(Err(error)) if error.ends_leading() => {
-                tracing::error!(%error, "this process may not lead");
+                tracing::error!(%error, "the epoch cannot be raised, giving up leadership");
                 context.stop.cancel();
                 return;
             }

@@ -44,7 +44,7 @@ impl PgStore {
     /// # Errors
     /// [`StoreError::Unavailable`] while the database is away.
     pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
-        self.bounded(async {
+        self.bounded("schema_state", async {
             // Asked first, so that a database without migrations does not log an error.
             let exists = sqlx::query_scalar!(
                 r#"select to_regclass('schema_info') is not null as "exists!""#

@@ -15,6 +15,7 @@ use asu_crds::FirmwareBuild;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 pub use create::{Created, NewBuild};
 pub use entry::{Entry, SeenBuild};
@@ -64,7 +65,8 @@ async fn call<T>(
     what: &'static str,
     future: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Failed> {
-    match tokio::time::timeout(CALL, future).await {
+    let span = tracing::debug_span!("kubernetes", what);
+    match tokio::time::timeout(CALL, future).instrument(span).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(Failed::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Failed::NotFound),

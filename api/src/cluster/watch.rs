@@ -135,7 +135,7 @@ impl Watch {
             }
         };
         if tokio::time::timeout(SHOWN_WITHIN, wait).await.is_err() {
-            tracing::warn!(build = entry.name, "the watch does not show it yet");
+            tracing::warn!(build = entry.name, "the watch does not show a new build yet");
         }
     }
 

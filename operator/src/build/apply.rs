@@ -76,7 +76,7 @@ pub async fn delete_jobs(context: &Context, names: &[String]) -> Result<(), kube
 /// the text any more. What cannot be deleted now goes with the object at the latest.
 pub async fn forget_script(context: &Context, build: &FirmwareBuild) {
     if let Err(error) = delete_secret(context, build).await {
-        tracing::warn!(build = build.name_any(), %error, "its Secret is not deleted yet");
+        tracing::warn!(build = build.name_any(), %error, "cannot delete the Secret of a build yet");
     }
 }
 

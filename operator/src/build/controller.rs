@@ -229,7 +229,7 @@ impl Pass {
         if self.facts.status.attempt.is_none() {
             self.context.metrics.admitted();
         }
-        tracing::info!(build = self.build.name_any(), job, attempt = number, "its Job is created");
+        tracing::info!(build = self.build.name_any(), job, attempt = number, "created a Job");
         let action = self.running(&job, number, None, None).await?;
         let on = self.build.object_ref(&());
         let note = format!("attempt {number} runs as Job {job}");
@@ -263,7 +263,7 @@ impl Pass {
 }
 
 fn refused_job(error: &kube::Error) -> Failure {
-    tracing::error!(%error, "a Job is refused");
+    tracing::error!(%error, "the API server refuses a Job");
     Failure::new(FailureReason::Internal, "Kubernetes does not accept the Job of this build")
 }
 

@@ -165,7 +165,7 @@ impl Pass {
     /// Drops a committed result whose files are gone, so that the build is tried again. Its verdict
     /// is taken back first: without the result, it would stand for nothing.
     async fn drop_result(&mut self, what: &str) -> Result<Action, Fault> {
-        tracing::warn!(build = self.build.name_any(), what, "its result is worth nothing");
+        tracing::warn!(build = self.build.name_any(), what, "ignoring an invalid result");
         let detail = format!("Its files are gone from the store: {what}");
         let lost = Failure::new(FailureReason::Internal, detail);
         self.take_back(self.attempts(), &lost, None).await

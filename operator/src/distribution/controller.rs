@@ -154,7 +154,7 @@ async fn remove(object: &Distribution, context: &Context) -> Result<Action, Faul
         context.database.remove_distribution(&name, context.epoch()?).await?;
         context.catalogs.forget(&name);
         set_finalizer(object, context, false).await?;
-        tracing::info!(distribution = name, "its catalog is removed");
+        tracing::info!(distribution = name, "removed the catalog of a deleted Distribution");
     }
     Ok(Action::await_change())
 }

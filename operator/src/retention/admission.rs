@@ -72,7 +72,7 @@ async fn tell(
         ),
         _ => return,
     };
-    tracing::warn!(reason, note, "the store");
+    tracing::warn!(reason, note, "admission changes because of the store");
     // Builds that wait say it in their conditions, and are as many as the queue is long.
     for build in context.stores.builds.state() {
         let phase = build.status.as_ref().and_then(|status| status.phase);

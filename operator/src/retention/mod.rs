@@ -50,7 +50,7 @@ pub async fn run(context: Arc<Context>) {
                 context.stop.cancel();
                 return;
             }
-            Some(Err(error)) => tracing::warn!(%error, "retention is tried again"),
+            Some(Err(error)) => tracing::warn!(%error, "retention failed, retrying"),
         }
         let paused = context.admission.is_paused();
         let pause =
@@ -126,7 +126,7 @@ async fn delete_files(
     // A build that is kept longer has come to use them.
     let Some(objects) = begun else { return Ok(()) };
     finish(context, &deletion.build_key, &objects, epoch).await?;
-    tracing::info!(build_key = %deletion.build_key, bytes = deletion.bytes, "its files are deleted");
+    tracing::info!(build_key = %deletion.build_key, bytes = deletion.bytes, "deleted the files of a build key");
     context.metrics.deleted(deletion.bytes);
     Ok(())
 }

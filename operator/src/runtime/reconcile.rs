@@ -12,6 +12,8 @@ use kube::{
     },
 };
 
+use tracing::Instrument as _;
+
 use crate::context::Context;
 
 /// Reconciliations of one kind that run at a time.
@@ -49,8 +51,10 @@ pub async fn run<K, F, E>(
         let reconcile = reconcile.clone();
         async move {
             let started = std::time::Instant::now();
-            let uid = object.uid().unwrap_or_default();
-            let result = reconcile(object, context.clone()).await;
+            let (name, uid) = (object.name_any(), object.uid().unwrap_or_default());
+            // Each line of the log about an object has its name and uid.
+            let span = tracing::info_span!("reconcile", controller, name, uid);
+            let result = reconcile(object, context.clone()).instrument(span).await;
             let outcome = result.as_ref().map_or_else(Fault::reason, |_| "ok");
             context.metrics.reconciled(controller, outcome, started.elapsed());
             if result.is_ok() {
@@ -61,10 +65,11 @@ pub async fn run<K, F, E>(
         .boxed()
     };
     let on_error = |object: Arc<K>, error: &E, context: Arc<Context>| {
-        let pause = context.backoffs.failed(&object.uid().unwrap_or_default());
+        let uid = object.uid().unwrap_or_default();
+        let pause = context.backoffs.failed(&uid);
         let pause = error.longest_pause().map_or(pause, |longest| pause.min(longest));
         let name = object.name_any();
-        tracing::warn!(controller, name, reason = error.reason(), %error, ?pause, "it is tried again");
+        tracing::warn!(controller, name, uid, reason = error.reason(), %error, ?pause, "reconciliation failed, retrying");
         if error.is_fatal() {
             context.stop.cancel();
         }

@@ -13,6 +13,7 @@ use futures::{AsyncBufRead, AsyncBufReadExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{LogParams, Patch, PatchParams};
 use serde_json::json;
+use tracing::Instrument as _;
 
 /// Stages that are written; the ones before are part of other writes.
 const WRITTEN: [Stage; 2] = [Stage::ValidateManifest, Stage::BuildingImage];
@@ -24,13 +25,15 @@ pub fn follow(context: &Arc<Context>, build: &str, uid: &str, pod: &str, known: 
     let Some(stop) = context.followers.begin(uid, &context.stop) else { return };
     let (shared, build, uid, pod) =
         (context.clone(), build.to_owned(), uid.to_owned(), pod.to_owned());
-    context.tasks.spawn(async move {
+    let span = tracing::info_span!("stages", name = build, uid);
+    let task = async move {
         let following = read_stages(&shared, &build, &uid, &pod, known);
         if let Some(Err(error)) = stop.run_until_cancelled(following).await {
-            tracing::debug!(build, pod, %error, "its log cannot be followed");
+            tracing::debug!(build, pod, %error, "cannot follow the log of a pod");
         }
         shared.followers.end(&uid);
-    });
+    };
+    context.tasks.spawn(task.instrument(span));
 }
 
 async fn read_stages(

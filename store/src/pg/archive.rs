@@ -55,7 +55,7 @@ impl PgStore {
         files: &ArtifactStore,
         epoch: i64,
     ) -> Result<ArchiveOutcome, StoreError> {
-        self.bounded(archive_on(self, build, Some(files), epoch)).await
+        self.bounded("archive_with", archive_on(self, build, Some(files), epoch)).await
     }
 }
 

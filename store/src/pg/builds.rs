@@ -101,7 +101,7 @@ impl PgStore {
         build: &NewArchive,
         epoch: i64,
     ) -> Result<ArchiveOutcome, StoreError> {
-        self.bounded(archive(self, build, epoch)).await
+        self.bounded("archive", archive(self, build, epoch)).await
     }
 
     // By the clock of the leader: builds end by those of their nodes.
@@ -110,7 +110,7 @@ impl PgStore {
         &self,
         request_hash: &RequestHash,
     ) -> Result<Option<BuildRecord>, StoreError> {
-        self.bounded(async {
+        self.bounded("newest_by_hash", async {
             build_row!(
                 "where b.request_hash = $1 order by b.archived_at desc, b.finished_at desc limit 1",
                 request_hash.to_string()
@@ -129,7 +129,7 @@ impl PgStore {
         &self,
         request_hash: &RequestHash,
     ) -> Result<Vec<BuildRecord>, StoreError> {
-        self.bounded(async {
+        self.bounded("newest_failures", async {
             build_row!(
                 "where b.request_hash = $1 and b.reason is not null order by b.archived_at desc limit 8",
                 request_hash.to_string()
@@ -145,7 +145,7 @@ impl PgStore {
 
     /// The build of that uid.
     pub async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError> {
-        self.bounded(async {
+        self.bounded("build_by_uid", async {
             build_row!("where b.uid = $1", uid)
                 .fetch_optional(self.pool())
                 .await?
@@ -166,7 +166,7 @@ impl PgStore {
         if !is_plain_file_name(name) {
             return Ok(None);
         }
-        self.bounded(async {
+        self.bounded("artifact", async {
             let row = sqlx::query!(
                 r#"select a.name, a.size, a.sha256, a.object_key, b.request_hash,
                           bool_or(b.private) over () as "private!",
@@ -201,7 +201,7 @@ impl PgStore {
 
     /// History of a build, oldest first.
     pub async fn build_events(&self, uid: &str) -> Result<Vec<BuildEvent>, StoreError> {
-        self.bounded(async {
+        self.bounded("build_events", async {
             let rows = sqlx::query!(
                 r#"select at as "at: PgTime", kind, reason, message
                    from build_events where uid = $1 order by seq"#,

@@ -23,7 +23,7 @@ impl PgStore {
             counters.iter().map(|it| it.request_hash.as_ref().map(ToString::to_string)).collect();
         let counts: Vec<i32> =
             counters.iter().map(|it| i32::try_from(it.count).unwrap_or(i32::MAX)).collect();
-        self.bounded(async {
+        self.bounded("record_counters", async {
             sqlx::query!(
                 "insert into request_counters (at, kind, request_hash, count)
                  select * from unnest($1::timestamptz[], $2::text[], $3::text[], $4::int[])",

@@ -33,7 +33,7 @@ impl PgStore {
     /// # Errors
     /// [`StoreError::SchemaTooNew`]: nothing is written to such a database.
     pub async fn raise_epoch(&self) -> Result<i64, StoreError> {
-        self.bounded(async {
+        self.bounded("raise_epoch", async {
             match self.schema_state().await? {
                 SchemaState::TooNew(version) => Err(StoreError::SchemaTooNew(version)),
                 _ => Ok(sqlx::query_scalar!(
@@ -48,7 +48,7 @@ impl PgStore {
 
     /// The present one.
     pub async fn current_epoch(&self) -> Result<i64, StoreError> {
-        self.bounded(async {
+        self.bounded("current_epoch", async {
             Ok(sqlx::query_scalar!("select epoch from leader_epoch").fetch_one(self.pool()).await?)
         })
         .await

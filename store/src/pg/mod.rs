@@ -14,6 +14,7 @@ use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tracing::Instrument as _;
 
 use crate::error::StoreError;
 
@@ -85,16 +86,16 @@ impl PgStore {
         &self.pool
     }
 
-    /// Runs one call within its time.
+    /// Runs one call within its time, in a span that names the method.
     pub(crate) async fn bounded<T>(
         &self,
+        method: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        tokio::time::timeout(self.call_timeout, call).await.unwrap_or_else(|_| {
-            Err(StoreError::Unavailable(format!(
-                "no answer within {} s",
-                self.call_timeout.as_secs()
-            )))
+        let bounded = tokio::time::timeout(self.call_timeout, call);
+        bounded.instrument(tracing::debug_span!("sql", method)).await.unwrap_or_else(|_| {
+            let seconds = self.call_timeout.as_secs();
+            Err(StoreError::Unavailable(format!("{method}: no answer within {seconds} s")))
         })
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 impl PgStore {
     /// Everything that retention decides on.
     pub async fn retention_rows(&self) -> Result<Holdings, StoreError> {
-        self.bounded(holdings(self)).await
+        self.bounded("retention_rows", holdings(self)).await
     }
 
     /// Takes the files of a build key out of service. From then on no client is given them and no
@@ -35,7 +35,7 @@ impl PgStore {
         now: Timestamp,
         epoch: i64,
     ) -> Result<Option<Vec<String>>, StoreError> {
-        self.bounded(begin(self, deletion, now, epoch)).await
+        self.bounded("begin_files_deletion", begin(self, deletion, now, epoch)).await
     }
 
     /// Begins the deletion of files that no build is archived with: until
@@ -47,7 +47,7 @@ impl PgStore {
         now: Timestamp,
         epoch: i64,
     ) -> Result<bool, StoreError> {
-        self.bounded(async {
+        self.bounded("claim_orphan", async {
             let mut tx = self.pool().begin().await?;
             fence(&mut tx, epoch).await?;
             let done = sqlx::query!(
@@ -66,7 +66,7 @@ impl PgStore {
 
     /// Which of these builds have a row.
     pub async fn archived_uids(&self, uids: &[String]) -> Result<BTreeSet<String>, StoreError> {
-        self.bounded(async {
+        self.bounded("archived_uids", async {
             let rows = sqlx::query_scalar!("select uid from builds where uid = any($1)", uids)
                 .fetch_all(self.pool())
                 .await?;
@@ -78,7 +78,7 @@ impl PgStore {
     /// Deletions that were begun and not finished, with the objects to delete. Of orphans no object
     /// is known.
     pub async fn unfinished_deletions(&self) -> Result<Vec<(BuildKey, Vec<String>)>, StoreError> {
-        self.bounded(async {
+        self.bounded("unfinished_deletions", async {
             let rows = sqlx::query!(
                 r#"select s.build_key,
                           array_remove(array_agg(a.object_key order by a.name), null) as "objects!"
@@ -99,7 +99,7 @@ impl PgStore {
         build_key: &BuildKey,
         epoch: i64,
     ) -> Result<(), StoreError> {
-        self.bounded(async {
+        self.bounded("mark_files_deleted", async {
             let mut tx = self.pool().begin().await?;
             fence(&mut tx, epoch).await?;
             sqlx::query!(
@@ -115,7 +115,7 @@ impl PgStore {
 
     /// Objects of builds' logs and results, for uids that retention named.
     pub async fn log_objects(&self, uids: &[String]) -> Result<Vec<LogDeletion>, StoreError> {
-        self.bounded(async {
+        self.bounded("log_objects", async {
             let rows = sqlx::query!(
                 "select uid, attempt from builds
                  where uid = any($1) and log_deleted_at is null order by uid",
@@ -141,7 +141,7 @@ impl PgStore {
         now: Timestamp,
         epoch: i64,
     ) -> Result<(), StoreError> {
-        self.bounded(async {
+        self.bounded("mark_logs_deleted", async {
             let mut tx = self.pool().begin().await?;
             fence(&mut tx, epoch).await?;
             sqlx::query!(
@@ -165,13 +165,13 @@ impl PgStore {
         limit: u32,
         epoch: i64,
     ) -> Result<u64, StoreError> {
-        self.bounded(delete_expired(self, before, limit, epoch)).await
+        self.bounded("delete_expired", delete_expired(self, before, limit, epoch)).await
     }
 
     /// Moves what the API counted as served to the builds, see [`Holdings`]. Gives the number of
     /// builds that it changed.
     pub async fn fold_served(&self, epoch: i64) -> Result<u64, StoreError> {
-        self.bounded(async {
+        self.bounded("fold_served", async {
             let mut tx = self.pool().begin().await?;
             fence(&mut tx, epoch).await?;
             let done = sqlx::query!(

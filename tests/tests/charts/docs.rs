@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use asu_tests::root;
 use clap::{Arg, Args as _, Command, CommandFactory as _};
 
+use crate::settings::sources;
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
 }
@@ -46,22 +48,48 @@ fn every_metric_is_in_the_operations_manual() {
 
 #[test]
 fn every_file_and_folder_that_the_documents_name_exists() {
-    let crates =
-        ["api", "builder", "core", "crds", "operator", "store", "tests", "upstream", "xtask"];
+    let folders = [
+        "api",
+        "artifacts",
+        "builder",
+        "charts",
+        "core",
+        "crds",
+        "docs",
+        "operator",
+        "store",
+        "tests",
+        "upstream",
+        "xtask",
+    ];
     let mut named = 0;
-    for document in ["docs/ARCHITECTURE.md", "docs/GLOSSARY.md"] {
+    for document in ["docs/ARCHITECTURE.md", "docs/GLOSSARY.md", "docs/HOWTO.md", "docs/LOGGING.md"]
+    {
         let text = read(document);
         let plain =
             |part: &&str| part.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
         for path in text.split('`').skip(1).step_by(2).filter(plain) {
             let first = path.split('/').next().unwrap();
-            if path.contains('/') && crates.contains(&first) {
+            if path.contains('/') && folders.contains(&first) {
                 assert!(root().join(path).exists(), "{document} names {path}");
                 named += 1;
             }
         }
     }
     assert!(named > 30, "{named}");
+}
+
+#[test]
+fn every_span_of_the_programs_is_in_the_page_about_logs() {
+    let page = read("docs/LOGGING.md");
+    let folders = ["api/src", "operator/src", "store/src"];
+    let text = folders.map(|folder| sources(&root().join(folder))).concat();
+    let names: Vec<&str> =
+        text.split("_span!(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    for name in &names {
+        assert!(page.contains(&format!("| `{name}` |")), "{name} is in no table");
+    }
+    assert!(names.len() >= 5, "{names:?}");
 }
 
 /// The table of a program's settings in `docs/SETTINGS.md`.

@@ -18,7 +18,7 @@ fn source(path: &str) -> String {
 }
 
 /// The text of all sources in a folder.
-fn sources(folder: &Path) -> String {
+pub(crate) fn sources(folder: &Path) -> String {
     let mut all = String::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -31,7 +31,7 @@ impl PgStore {
         versions: &[Version],
         epoch: i64,
     ) -> Result<CatalogWrite, StoreError> {
-        self.bounded(put(self, name, offer, versions, epoch)).await
+        self.bounded("put_distribution", put(self, name, offer, versions, epoch)).await
     }
 
     /// Takes a distribution away. Its revision goes on where it was should it come back.
@@ -40,7 +40,7 @@ impl PgStore {
         name: &str,
         epoch: i64,
     ) -> Result<CatalogWrite, StoreError> {
-        self.bounded(async {
+        self.bounded("remove_distribution", async {
             let mut tx = self.pool().begin().await?;
             fence(&mut tx, epoch).await?;
             let before = current(&mut tx, name).await?;
@@ -60,12 +60,12 @@ impl PgStore {
 
     /// Everything, as of one moment.
     pub async fn load_catalog(&self) -> Result<Catalog, StoreError> {
-        self.bounded(read::load(self)).await
+        self.bounded("load_catalog", read::load(self)).await
     }
 
     /// [`Catalog::revision`] alone.
     pub async fn catalog_revision(&self) -> Result<i64, StoreError> {
-        self.bounded(async {
+        self.bounded("catalog_revision", async {
             Ok(sqlx::query_scalar!("select revision from catalog_state")
                 .fetch_one(self.pool())
                 .await?)
