@@ -151,7 +151,8 @@ mod tests {
 
     fn log(stored: &[u8]) -> LogText {
         // In small pieces, as a slow store gives them.
-        let pieces: Vec<_> = stored.chunks(7).map(|it| Ok(Bytes::copy_from_slice(it))).collect();
+        let pieces: Vec<_> =
+            stored.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         LogText::of(stream::iter(pieces).boxed()).unwrap()
     }
 

@@ -80,7 +80,8 @@ pub fn accept(asked: &Asked, distribution: &Distribution) -> Result<Acceptance, 
     offered::bounds(&request, &distribution.offer)?;
     let target = offered::target(&request, distribution);
     let revision = target.as_ref().map_or("", |target| target.version_code.as_str());
-    let branch_off = offered::branch(&request, distribution).and_then(|it| it.branch_off_rev);
+    let branch_off =
+        offered::branch(&request, distribution).and_then(|branch| branch.branch_off_rev);
     let changes = &distribution.offer.package_changes;
     let mut request = apply_changes(request, changes, revision, branch_off);
     let mut by_alias = None;

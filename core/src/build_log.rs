@@ -152,7 +152,7 @@ mod tests {
 
     fn ends(log: &[u8], most: usize, piece: usize) -> (String, String) {
         let mut ends = Ends::new(most);
-        log.chunks(piece).for_each(|it| ends.piece(it));
+        log.chunks(piece).for_each(|part| ends.piece(part));
         ends.finish()
     }
 
@@ -201,7 +201,7 @@ mod tests {
         fn for_people_a_log_has_no_marks_and_all_else(lines in lines(), piece in 1..9_usize) {
             let log = log(&lines);
             let mut unmark = Unmark::default();
-            let text: Vec<u8> = log.chunks(piece).flat_map(|it| unmark.piece(it)).collect();
+            let text: Vec<u8> = log.chunks(piece).flat_map(|part| unmark.piece(part)).collect();
             let marks = lines.iter().filter(|(stream, _)| *stream == Stream::Stderr).count();
             prop_assert_eq!(text.len(), log.len() - marks);
             prop_assert!(!text.starts_with(&[STDERR_MARK]));

@@ -244,7 +244,10 @@ impl Classifier {
                 remember(&mut self.conflicts, Some(name.clone()));
             }
             // apk's name for what was asked for, which is no package.
-            remember(&mut self.conflicts, Some(without_version(&other)).filter(|it| it != "world"));
+            remember(
+                &mut self.conflicts,
+                Some(without_version(&other)).filter(|name| name != "world"),
+            );
         }
     }
 

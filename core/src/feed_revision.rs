@@ -12,7 +12,8 @@ pub fn names_revision(version: &str) -> bool {
 /// Whether a version of `base-files` names the revision, for example `r33051-f5dae5ece4`. One may
 /// abbreviate the commit more than the other.
 pub fn is_of_revision(version: &str, revision: &str) -> bool {
-    let commit = revision.rsplit_once('-').map(|(_, commit)| commit).filter(|it| is_commit(it));
+    let commit =
+        revision.rsplit_once('-').map(|(_, commit)| commit).filter(|commit| is_commit(commit));
     match (commit_of_version(version), commit) {
         (Some(one), Some(other)) => one.starts_with(other) || other.starts_with(one),
         _ => false,

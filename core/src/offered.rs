@@ -47,7 +47,7 @@ pub enum Refusal {
     #[error(transparent)]
     Profile(#[from] NoProfile),
     /// The target has another revision.
-    #[error("the target has the revision {offered}, not {asked}")]
+    #[error("version_code: the target has the revision {offered}, not {asked}")]
     Revision {
         /// That of the target.
         offered: String,
@@ -184,7 +184,8 @@ pub fn branch<'a>(request: &Request, from: &'a Distribution) -> Option<&'a Branc
     let version = &request.version;
     let listed = branches.iter().find(|branch| branch.versions.contains(version));
     listed.or_else(|| {
-        let named = version::branch_of(version, |name| branches.iter().any(|it| it.name == name))?;
+        let named =
+            version::branch_of(version, |name| branches.iter().any(|branch| branch.name == name))?;
         branches.iter().find(|branch| branch.name == named)
     })
 }

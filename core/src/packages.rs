@@ -71,7 +71,8 @@ pub fn apply_changes(
     let mut ordered: Vec<&PackageChange> =
         changes.iter().filter(|change| change.revision <= number).collect();
     ordered.sort_by_key(|change| change.revision);
-    request.packages = request.packages.iter().filter_map(|it| renamed(it, &ordered)).collect();
+    request.packages =
+        request.packages.iter().filter_map(|package| renamed(package, &ordered)).collect();
     let mut versions = BTreeMap::new();
     for (name, version) in request.packages_versions {
         match renamed(&name, &ordered) {

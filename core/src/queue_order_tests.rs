@@ -122,7 +122,7 @@ proptest! {
         let now = at(now);
         let (last, first) = builds.split_last().unwrap();
         let (mut order, mut seen) = (order_of(first), std::collections::BTreeSet::new());
-        let places: Vec<_> = first.iter().map(|it| order.before(it, now)).collect();
+        let places: Vec<_> = first.iter().map(|build| order.before(build, now)).collect();
         prop_assert!(places.iter().all(|place| seen.insert(*place)));
         order.insert(last);
         let mine = rank(last, now).0;
@@ -157,7 +157,7 @@ proptest! {
     ) {
         let mut order = order_of(&builds);
         let changed: Vec<_> =
-            builds.iter().map(|it| Waiting { priority, ..it.clone() }).collect();
+            builds.iter().map(|build| Waiting { priority, ..build.clone() }).collect();
         for build in &changed {
             order.insert(build);
         }

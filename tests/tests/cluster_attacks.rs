@@ -31,7 +31,7 @@ impl Bystander {
         // Every digest is checked against the first answer while it is downloaded.
         let now = system.router.images(&self.answer).await.unwrap();
         let digests = |images: &[Image]| -> Vec<(String, String)> {
-            images.iter().map(|it| (it.name.clone(), it.sha256.clone())).collect()
+            images.iter().map(|image| (image.name.clone(), image.sha256.clone())).collect()
         };
         assert_eq!(digests(&now), digests(&self.images));
     }

@@ -101,7 +101,10 @@ async fn builder_image(system: &System) -> String {
         .until("a cache names its builder image", WITHIN, || async {
             let caches = system.caches().list(&ListParams::default()).await?;
             let image = caches.items.into_iter().find_map(|cache| {
-                cache.status.and_then(|status| status.builder_image).filter(|it| !it.is_empty())
+                cache
+                    .status
+                    .and_then(|status| status.builder_image)
+                    .filter(|image| !image.is_empty())
             });
             Ok(image.ok_or_else(|| "no cache has status.builderImage".to_owned()))
         })

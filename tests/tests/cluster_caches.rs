@@ -93,7 +93,8 @@ impl Broken {
         let caches = self.system.caches().list(&ListParams::default()).await.unwrap();
         let ready = |cache: &&ImageBuilderCache| {
             let status = cache.status.as_ref();
-            cache.spec.distribution == "openwrt" && status.is_some_and(|it| it.place.is_some())
+            cache.spec.distribution == "openwrt"
+                && status.is_some_and(|status| status.place.is_some())
         };
         caches.iter().find(ready).unwrap().name_any()
     }
@@ -242,7 +243,9 @@ async fn a_tarball_that_was_mended_upstream_makes_a_cache() {
     broken.after(1).await;
     let world = World::ensure(&cache_dir()).unwrap();
     let cache = broken.system.caches().get(&name("wrong-signature")).await.unwrap();
-    assert!(cache.finalizers().iter().any(|it| it == asu_crds::labels::VOLUME_FINALIZER));
+    assert!(
+        cache.finalizers().iter().any(|finalizer| finalizer == asu_crds::labels::VOLUME_FINALIZER)
+    );
     broken.remove().await;
     // The same object with what the server has now.
     let system = System::attach().await.unwrap();
@@ -273,7 +276,7 @@ async fn a_claim_that_is_deleted_is_made_anew_with_its_tree_and_a_build_waits_fo
     let caches = system.caches().list(&ListParams::default()).await.unwrap();
     let used = caches.into_iter().find(|cache| {
         let status = cache.status.as_ref();
-        cache.spec.target == "testarch/small" && status.is_some_and(|it| it.place.is_some())
+        cache.spec.target == "testarch/small" && status.is_some_and(|status| status.place.is_some())
     });
     let used = used.unwrap();
     let (name, claim) = (used.name_any(), used.status.unwrap().place.unwrap().claim_name);

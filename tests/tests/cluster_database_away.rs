@@ -17,7 +17,10 @@ use serde_json::json;
 
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref());
-    conditions.unwrap_or_default().iter().any(|it| it.type_ == "Ready" && it.status == "True")
+    conditions
+        .unwrap_or_default()
+        .iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// What a route answers that cannot do without the database.
@@ -104,8 +107,12 @@ async fn restarts(system: &System) -> Vec<(String, i32)> {
     let mut all: Vec<(String, i32)> = pods
         .iter()
         .map(|pod| {
-            let statuses = pod.status.as_ref().and_then(|it| it.container_statuses.as_deref());
-            (pod.name_any(), statuses.unwrap_or_default().iter().map(|it| it.restart_count).sum())
+            let statuses =
+                pod.status.as_ref().and_then(|status| status.container_statuses.as_deref());
+            (
+                pod.name_any(),
+                statuses.unwrap_or_default().iter().map(|status| status.restart_count).sum(),
+            )
         })
         .collect();
     all.sort();

@@ -105,7 +105,7 @@ async fn want_of_memory_is_named_tried_again_with_more_and_not_kept_as_an_answer
 async fn work_bytes(system: &System) -> u64 {
     let pod = system.pods_of(Workload::Operator).await.unwrap().remove(0);
     let container = pod.spec.unwrap().containers.remove(0);
-    let setting = container.env.unwrap().into_iter().find(|it| it.name == "ASU_BUILD_WORK_BYTES");
+    let setting = container.env.unwrap().into_iter().find(|env| env.name == "ASU_BUILD_WORK_BYTES");
     setting.unwrap().value.unwrap().parse().unwrap()
 }
 

@@ -161,10 +161,10 @@ async fn the_identity_of_a_cache_is_fixed_and_how_it_is_used_is_not() {
     let (_plane, client) = plane().await;
     let made = create(&client, &cache()).await.unwrap();
     let identity: [fn(&mut ImageBuilderCache); 4] = [
-        |it| it.spec.distribution = "other".into(),
-        |it| it.spec.version = "24.10.8".into(),
-        |it| it.spec.target = "ath79/nand".into(),
-        |it| it.spec.sha256 = "b".repeat(64),
+        |cache| cache.spec.distribution = "other".into(),
+        |cache| cache.spec.version = "24.10.8".into(),
+        |cache| cache.spec.target = "ath79/nand".into(),
+        |cache| cache.spec.sha256 = "b".repeat(64),
     ];
     for change in identity {
         assert_refused(&client, &made, change, "name the cache").await;
@@ -236,11 +236,11 @@ async fn every_list_and_text_of_a_distribution_is_bounded() {
 async fn every_text_of_a_cache_is_bounded() {
     let (_plane, client) = plane().await;
     let too_much: [fn(&mut ImageBuilderCache); 5] = [
-        |it| it.spec.sha256 = "a".repeat(65),
-        |it| it.spec.file = "../ib.tar.zst".into(),
-        |it| it.spec.file = "a".repeat(256),
-        |it| it.spec.target_path = "/etc".into(),
-        |it| it.spec.version = "1".repeat(65),
+        |cache| cache.spec.sha256 = "a".repeat(65),
+        |cache| cache.spec.file = "../ib.tar.zst".into(),
+        |cache| cache.spec.file = "a".repeat(256),
+        |cache| cache.spec.target_path = "/etc".into(),
+        |cache| cache.spec.version = "1".repeat(65),
     ];
     assert_too_much(&client, &cache(), &too_much).await;
 }

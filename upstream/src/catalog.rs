@@ -201,7 +201,9 @@ fn check_revision(
 ) -> Result<(), UpstreamError> {
     let said = profiles.version_code.as_str();
     let offered = request.offered.get(name).filter(|_| request.snapshot);
-    let Some(offered) = offered.filter(|_| !request.accepted.iter().any(|it| it == said)) else {
+    let Some(offered) =
+        offered.filter(|_| !request.accepted.iter().any(|accepted| accepted == said))
+    else {
         return Ok(());
     };
     match (revision_number(said), revision_number(offered)) {

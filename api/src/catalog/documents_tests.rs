@@ -78,7 +78,7 @@ fn the_overview_has_every_key_that_a_client_insists_on() {
 #[test]
 fn branches_is_a_list_in_the_order_of_the_catalog() {
     let branches = branches(&distribution());
-    let names: Vec<_> = branches.as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    let names: Vec<_> = branches.as_array().unwrap().iter().map(|branch| &branch["name"]).collect();
     assert_eq!(names, ["SNAPSHOT", "24.10"]);
     assert_eq!(branches[0].get("branch_off_rev"), None);
 }

@@ -168,7 +168,8 @@ impl Entry {
             priority: build.spec.priority.into(),
             deleting: build.metadata.deletion_timestamp.is_some(),
             accepted: holds(BuildCondition::Accepted),
-            turned_away: verdict.is_some_and(|it| it.reason == FailureReason::QueueFull.as_str()),
+            turned_away: verdict
+                .is_some_and(|verdict| verdict.reason == FailureReason::QueueFull.as_str()),
             admitted: holds(BuildCondition::Admitted),
             archived: holds(BuildCondition::Archived),
             maybe_archived: false,
@@ -241,15 +242,15 @@ pub(crate) mod tests {
     #[test]
     fn an_unknown_stage_is_shown_as_init_and_no_status_as_waiting() {
         assert!(Entry::of(&object(|_| {})).unwrap().waits());
-        let later = object(|it| put(it, "", "status", json!({"stage": "signing_images"})));
+        let later = object(|object| put(object, "", "status", json!({"stage": "signing_images"})));
         assert_eq!(Entry::of(&later).unwrap().stage, Stage::Init);
     }
 
     #[test]
     fn words_of_a_newer_version_hide_no_build() {
-        let newer = object(|it| {
+        let newer = object(|object| {
             put(
-                it,
+                object,
                 "",
                 "status",
                 json!({
@@ -262,10 +263,10 @@ pub(crate) mod tests {
                     ]
                 }),
             );
-            put(it, "/spec", "priority", json!("Urgent"));
-            put(it, "/spec", "retention", json!({"kind": "ForEver"}));
-            put(it, "/spec/request", "filesystem", json!("btrfs"));
-            put(it, "/spec/request", "imageKind", json!(["Iso"]));
+            put(object, "/spec", "priority", json!("Urgent"));
+            put(object, "/spec", "retention", json!({"kind": "ForEver"}));
+            put(object, "/spec/request", "filesystem", json!("btrfs"));
+            put(object, "/spec/request", "imageKind", json!(["Iso"]));
         });
         let entry = Entry::of(&newer).unwrap();
         assert_eq!(entry.priority, Priority::Normal);
@@ -283,13 +284,13 @@ pub(crate) mod tests {
 
     #[test]
     fn an_object_with_a_malformed_hash_answers_for_nothing() {
-        let bad = object(|it| put(it, "/spec", "requestHash", json!("x")));
+        let bad = object(|object| put(object, "/spec", "requestHash", json!("x")));
         assert_eq!(Entry::of(&bad), None);
     }
 
     #[test]
     fn an_object_that_copies_the_hash_of_another_answers_for_nothing() {
-        let copy = object(|it| put(it, "/metadata", "name", json!("mine")));
+        let copy = object(|object| put(object, "/metadata", "name", json!("mine")));
         assert_eq!(Entry::of(&copy), None);
     }
 }

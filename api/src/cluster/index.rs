@@ -66,7 +66,7 @@ impl Index {
     pub(super) fn remove(&mut self, entry: &Entry) {
         self.recent.forget(&entry.hash, &entry.uid);
         self.queue.remove(&entry.uid);
-        if self.builds.get(&entry.hash).is_some_and(|it| it.uid == entry.uid) {
+        if self.builds.get(&entry.hash).is_some_and(|build| build.uid == entry.uid) {
             self.builds.remove(&entry.hash);
         }
     }
@@ -94,18 +94,18 @@ impl Index {
 
     /// Whether the watch has told of this very object.
     pub(super) fn shows(&self, entry: &Entry) -> bool {
-        self.builds.get(&entry.hash).is_some_and(|it| it.uid == entry.uid)
+        self.builds.get(&entry.hash).is_some_and(|build| build.uid == entry.uid)
     }
 
     /// Number of builds that wait for their turn, those that are being created included.
     pub(super) fn waiting(&self) -> usize {
         let unseen = |entry: &&Arc<Entry>| {
             let seen = self.builds.get(&entry.hash);
-            entry.waits() && seen.is_none_or(|it| it.archived && it.uid != entry.uid)
+            entry.waits() && seen.is_none_or(|seen| seen.archived && seen.uid != entry.uid)
         };
         let unseen = self.recent.iter(Instant::now()).filter(unseen).count();
         // What was created is counted as what it is.
-        let coming = |hash: &&RequestHash| self.get(hash).is_none_or(|it| it.archived);
+        let coming = |hash: &&RequestHash| self.get(hash).is_none_or(|build| build.archived);
         let coming = self.reserved.iter().filter(coming).count();
         self.queue.len().saturating_add(unseen).saturating_add(coming)
     }

@@ -280,12 +280,12 @@ mod tests {
     fn what_is_beyond_the_bound_is_so_for_every_replica_until_it_is_accepted() {
         let all = ["a", "b", "c", "d"].map(|text| entry(text, 0));
         let mut sequence = 0;
-        let all = all.map(|it| {
+        let all = all.map(|build| {
             sequence += 1;
-            Entry { sequence, ..it }
+            Entry { sequence, ..build }
         });
         let watch = watch(&all);
-        let beyond = all.each_ref().map(|it| watch.beyond(it, 1));
+        let beyond = all.each_ref().map(|build| watch.beyond(build, 1));
         assert_eq!(beyond, [None, None, Some(2), Some(3)]);
         let [.., last] = all;
         assert_eq!(watch.beyond(&Entry { accepted: true, ..last.clone() }, 1), None);

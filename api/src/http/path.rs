@@ -44,7 +44,11 @@ mod tests {
             ("/store/a%2f%2fb", None),
         ] {
             let uri: Uri = Uri::builder().path_and_query(from).build().unwrap();
-            assert_eq!(normalised(&uri).map(|it| it.to_string()), to.map(String::from), "{from}");
+            assert_eq!(
+                normalised(&uri).map(|clean| clean.to_string()),
+                to.map(String::from),
+                "{from}"
+            );
         }
     }
 

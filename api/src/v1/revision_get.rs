@@ -49,7 +49,8 @@ pub async fn revision_get(
     let distribution = catalog.asked(query.distro.as_deref())?;
     let shown = |text: &str| text.chars().take(64).collect::<String>();
     let Some(found) = distribution.version(&version) else {
-        let is_branch = |name: &str| distribution.offer.branches.iter().any(|it| it.name == name);
+        let is_branch =
+            |name: &str| distribution.offer.branches.iter().any(|branch| branch.name == name);
         return Err(match branch_of(&version, is_branch) {
             None => ApiError::Refused(format!("Unsupported version: {}", shown(&version))),
             Some(_) => ApiError::NotFound("Failed to fetch revision: no such version"),

@@ -146,7 +146,8 @@ impl Feeds {
             self.is_unread(&url);
         }
         remember(&mut self.packages, group(&PACKAGE_FAILED, line, 1));
-        let package = group(&APK_FETCH, line, 1).filter(|it| it != "wget" && !it.contains("://"));
+        let package = group(&APK_FETCH, line, 1)
+            .filter(|package| package != "wget" && !package.contains("://"));
         remember(&mut self.packages, package.map(|name| without_version(&name)));
         self.nameless |= found(&APK_WGET, line);
     }

@@ -45,13 +45,8 @@ pub fn decide(
     let expected = expected_job(name, uid, valid, status);
     let blocked = blocked(valid, &observed.claims.wanted);
     // A builder image that comes back before its former tree is gone.
-    if let Some(prune) = observed.prunes.iter().find(|it| it.replaces.as_deref() == Some(tree)) {
-        let made = |job: &&JobSeen| job.tree.as_deref() == Some(tree) || job.name == expected;
-        let mut jobs: Vec<_> = observed.populates.iter().filter(made).map(named).collect();
-        if prune.state != JobState::Active && !prune.alive {
-            jobs.push(named(prune));
-        }
-        return Decision::Clearing { jobs };
+    if let Some(prune) = observed.prunes.iter().find(|job| job.replaces.as_deref() == Some(tree)) {
+        return cleared_for(tree, &expected, prune, observed);
     }
     if let Some(job) = observed.populates.iter().find(|job| job.name == expected) {
         // A pod that still has the claim fills what nobody will find.
@@ -84,6 +79,16 @@ pub fn decide(
     Decision::Populate { job: expected, replaces }
 }
 
+/// A tree is being removed that is wanted again: Jobs that made it are in the way of a new one.
+fn cleared_for(tree: &str, expected: &str, prune: &JobSeen, observed: &Observed) -> Decision {
+    let made = |job: &&JobSeen| job.tree.as_deref() == Some(tree) || job.name == expected;
+    let mut jobs: Vec<_> = observed.populates.iter().filter(made).map(named).collect();
+    if prune.state != JobState::Active && !prune.alive {
+        jobs.push(named(prune));
+    }
+    Decision::Clearing { jobs }
+}
+
 fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
     let usable = job.result.as_ref().filter(|result| result.schema == RESULT_SCHEMA);
     match (job.state, usable) {
@@ -98,8 +103,9 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
             Decision::Done { result: result.clone() }
         }
         (_, result) => {
-            let told = result.and_then(|it| Some((it.failure?.as_str(), it.detail.clone())));
-            let (reason, message) = told.unwrap_or_else(|| loss(job));
+            let failure =
+                result.and_then(|result| Some((result.failure?.as_str(), result.detail.clone())));
+            let (reason, message) = failure.unwrap_or_else(|| loss(job));
             failed(&job.name, failures, reason, message, now)
         }
     }
@@ -184,8 +190,9 @@ fn ready(current: &str, observed: &Observed, now: Timestamp) -> Decision {
 /// meanwhile, and the one that it replaced. Never one in use, or one that is being filled.
 fn leftovers<'a>(job: &'a JobSeen, current: &str, observed: &Observed) -> Vec<&'a str> {
     let is_filled = |tree: &str| {
-        let active = observed.populates.iter().filter(|it| it.state == JobState::Active);
-        active.into_iter().any(|it| it.tree.as_deref() == Some(tree))
+        let active =
+            observed.populates.iter().filter(|populate| populate.state == JobState::Active);
+        active.into_iter().any(|active| active.tree.as_deref() == Some(tree))
     };
     let both = [job.tree.as_deref(), job.replaces.as_deref()];
     both.into_iter().flatten().filter(|tree| *tree != current && !is_filled(tree)).collect()

@@ -204,11 +204,11 @@ async fn insert_files(tx: &mut PgConnection, built: &Built) -> Result<(), StoreE
 
 async fn insert_artifacts(tx: &mut PgConnection, built: &Built) -> Result<(), StoreError> {
     let key = built.build_key.to_string();
-    let names: Vec<String> = built.files.iter().map(|it| it.name.clone()).collect();
-    let sizes: Vec<i64> = built.files.iter().map(|it| to_bigint(it.size)).collect();
-    let digests: Vec<String> = built.files.iter().map(|it| it.sha256.to_string()).collect();
+    let names: Vec<String> = built.files.iter().map(|file| file.name.clone()).collect();
+    let sizes: Vec<i64> = built.files.iter().map(|file| to_bigint(file.size)).collect();
+    let digests: Vec<String> = built.files.iter().map(|file| file.sha256.to_string()).collect();
     let objects: Vec<String> =
-        built.files.iter().map(|it| store_keys::artifact(&built.build_key, &it.name)).collect();
+        built.files.iter().map(|file| store_keys::artifact(&built.build_key, &file.name)).collect();
     sqlx::query!(
         "insert into artifacts (build_key, name, size, sha256, object_key)
          select $1, * from unnest($2::text[], $3::bigint[], $4::text[], $5::text[])
@@ -336,9 +336,9 @@ async fn insert_events(
     events: &[BuildEvent],
 ) -> Result<(), StoreError> {
     let at: Vec<PgTime> = events.iter().map(|event| PgTime::from(event.at)).collect();
-    let kinds: Vec<String> = events.iter().map(|it| it.kind.as_str().into()).collect();
-    let reasons: Vec<String> = events.iter().map(|it| text(&it.reason)).collect();
-    let messages: Vec<String> = events.iter().map(|it| text(&it.message)).collect();
+    let kinds: Vec<String> = events.iter().map(|event| event.kind.as_str().into()).collect();
+    let reasons: Vec<String> = events.iter().map(|event| text(&event.reason)).collect();
+    let messages: Vec<String> = events.iter().map(|event| text(&event.message)).collect();
     sqlx::query!(
         "insert into build_events (uid, seq, at, kind, reason, message)
          select $1, seq, at, kind, reason, message

@@ -42,10 +42,11 @@ async fn positions(replica: &Replica, hashes: &[String]) -> Vec<usize> {
 }
 
 fn turned_away(build: &FirmwareBuild) -> bool {
-    let conditions = build.status.as_ref().map(|it| it.conditions.as_slice()).unwrap_or_default();
+    let conditions =
+        build.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     is_true(conditions, "Archived")
         && condition(conditions, "Succeeded")
-            .is_some_and(|it| it.reason == FailureReason::QueueFull.as_str())
+            .is_some_and(|condition| condition.reason == FailureReason::QueueFull.as_str())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +54,8 @@ async fn the_bound_on_waiting_builds_holds_over_replicas_and_after_a_restart() {
     let world = World::new().await;
     let (a, b) = (replica(&world).await, replica(&world).await);
     let answers = post([&a, &b], 300).await;
-    let (taken, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|it| it.status == 202);
+    let (taken, refused): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.status == 202);
     // Refused when more than so many wait.
     assert_eq!((taken.len(), refused.len()), (MAX_PENDING + 1, 300 - MAX_PENDING - 1));
     for answer in &refused {
@@ -66,11 +68,11 @@ async fn the_bound_on_waiting_builds_holds_over_replicas_and_after_a_restart() {
         .publisher()
         .operate("those beyond the bound to be turned away", async || {
             let objects = world.objects().await;
-            (objects.iter().filter(|it| turned_away(it)).count() == made - MAX_PENDING - 1)
+            (objects.iter().filter(|object| turned_away(object)).count() == made - MAX_PENDING - 1)
                 .then_some(())
         })
         .await;
-    let accepted: BTreeSet<String> = taken.iter().map(|it| it.hash()).collect();
+    let accepted: BTreeSet<String> = taken.iter().map(|answer| answer.hash()).collect();
     for build in world.objects().await {
         let (hash, away) = (&build.spec.request_hash, turned_away(&build));
         assert_ne!(accepted.contains(hash), away, "{hash}");
@@ -121,9 +123,13 @@ async fn places_in_the_queue_are_distinct_and_only_fall() {
     // The one in the middle goes: all behind it move up, and nobody else moves.
     let middle = told.iter().position(|place| *place == 50).unwrap();
     world.set_status(&hashes[middle], &[BuildCondition::Admitted], None).await;
-    let rest: Vec<String> = hashes.iter().filter(|it| **it != hashes[middle]).cloned().collect();
-    let expected: Vec<usize> =
-        told.iter().filter(|it| **it != 50).map(|it| it - usize::from(*it > 50)).collect();
+    let rest: Vec<String> =
+        hashes.iter().filter(|hash| **hash != hashes[middle]).cloned().collect();
+    let expected: Vec<usize> = told
+        .iter()
+        .filter(|told| **told != 50)
+        .map(|told| told - usize::from(*told > 50))
+        .collect();
     wait("those behind to move up", async || {
         (positions(&a, &rest).await == expected).then_some(())
     })

@@ -192,8 +192,8 @@ async fn a_build_on_its_way_has_no_log_even_when_an_older_one_has() {
     let none = log(&hash).await;
     assert_eq!((none.status, &none.json["detail"]), (404, &json!("this build has no log yet")));
     world
-        .archive_with("older", &hash, samples::success(), |it| {
-            it.facts.fresh_until = in_minutes(-1);
+        .archive_with("older", &hash, samples::success(), |archive| {
+            archive.facts.fresh_until = in_minutes(-1);
         })
         .await;
     assert_eq!(log(&hash).await.json["detail"], "this build has no log yet");
@@ -231,7 +231,9 @@ async fn a_stale_image_is_built_anew_and_served_until_its_time_is_over() {
     let hash = api.post(&body()).await.hash();
     let old = world.object(&hash).await.metadata.uid.unwrap();
     world
-        .archive_with(&old, &hash, samples::success(), |it| it.facts.fresh_until = in_minutes(-1))
+        .archive_with(&old, &hash, samples::success(), |archive| {
+            archive.facts.fresh_until = in_minutes(-1);
+        })
         .await;
     world.set_status(&hash, &[BuildCondition::Admitted, BuildCondition::Archived], None).await;
     world.release(&hash).await;
@@ -275,7 +277,9 @@ async fn by_an_alias_a_known_build_of_a_version_that_is_no_longer_offered_is_fou
         body
     };
     assert_eq!(api.post(&asked("alias_a")).await.status, 400);
-    world.archive_with("uid-1", &hash, samples::success(), |it| it.facts.request = former).await;
+    world
+        .archive_with("uid-1", &hash, samples::success(), |archive| archive.facts.request = former)
+        .await;
     for profile in ["dev_a", "alias_a"] {
         let answer = api.post(&asked(profile)).await;
         assert_eq!((answer.status, answer.hash()), (200, hash.clone()), "{}", answer.json);
@@ -302,9 +306,9 @@ async fn a_failure_of_the_request_is_given_again_and_one_of_the_infrastructure_i
     assert_eq!((log.status, log.bytes.as_slice()), (200, &b"line one\nthe build says why\n"[..]));
     assert!(log.header("content-type").starts_with("text/plain"));
     world
-        .archive_with("uid-2", &hash, samples::failure(FailureReason::NoSpace), |it| {
-            it.facts.fresh_until = samples::now();
-            it.facts.times.finished = samples::now();
+        .archive_with("uid-2", &hash, samples::failure(FailureReason::NoSpace), |archive| {
+            archive.facts.fresh_until = samples::now();
+            archive.facts.times.finished = samples::now();
         })
         .await;
     wait("the newer failure", async || (api.post(&body()).await.status == 202).then_some(())).await;

@@ -110,8 +110,8 @@ async fn a_build_that_ended_behind_a_stalled_watch_is_answered_from_history() {
     // Of an earlier build: says nothing about the one on its way.
     world.archive("earlier", &hash, samples::success()).await;
     assert_eq!(api.state(&hash).await.status, 202);
-    let ended = world.archive_with(&uid, &hash, samples::success(), |it| {
-        it.facts.times.finished = samples::now();
+    let ended = world.archive_with(&uid, &hash, samples::success(), |archive| {
+        archive.facts.times.finished = samples::now();
     });
     ended.await;
     wait("the stored image", async || (api.state(&hash).await.status == 200).then_some(())).await;

@@ -110,8 +110,8 @@ async fn one_client_cannot_take_all_downloads_and_finished_answers_do_not_wait_f
     let api = world.replica_with(world.client.clone(), &options).await;
     api.ready().await;
     let stored = request_hash(&request()).to_string();
-    let archive = world.archive_with("uid-1", &stored, samples::success(), |it| {
-        if let Ending::Succeeded(built) = &mut it.facts.ending {
+    let archive = world.archive_with("uid-1", &stored, samples::success(), |archive| {
+        if let Ending::Succeeded(built) = &mut archive.facts.ending {
             built.files[0].size = BIG;
         }
     });

@@ -46,9 +46,14 @@ async fn each_order_that_failed_is_answered_by_its_own_failure() {
     let hash = request_hash(&request()).to_string();
     world.archive("uid-1", &hash, samples::failure(FailureReason::PackageSelection)).await;
     world
-        .archive_with("uid-2", &hash, samples::failure(FailureReason::PackageSelection), |it| {
-            it.facts.request.packages.reverse();
-        })
+        .archive_with(
+            "uid-2",
+            &hash,
+            samples::failure(FailureReason::PackageSelection),
+            |archive| {
+                archive.facts.request.packages.reverse();
+            },
+        )
         .await;
     let turned = with("packages", json!(["luci", "vim"]));
     for _ in 0..2 {

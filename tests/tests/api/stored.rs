@@ -149,7 +149,9 @@ async fn a_private_image_is_never_kept_by_proxies_and_its_script_is_a_placeholde
     let mut private = request();
     private.defaults = Some(DefaultsDigest { sha256: Digest::of(b"hunter2"), length: 7 });
     let hash = request_hash(&private).to_string();
-    world.archive_with("uid-1", &hash, samples::success(), |it| it.facts.request = private).await;
+    world
+        .archive_with("uid-1", &hash, samples::success(), |archive| archive.facts.request = private)
+        .await;
     let answer = api.state(&hash).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json["request"]["defaults"], asu_api::v1::answers::PLACEHOLDER);
@@ -178,8 +180,8 @@ async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_buil
     let old = api.state(&hash).await.json;
     let key = BuildKey::of(b"another key");
     world
-        .archive_with("uid-2", &hash, samples::success_of(&key, b"other image bytes"), |it| {
-            it.facts.times.finished = samples::now();
+        .archive_with("uid-2", &hash, samples::success_of(&key, b"other image bytes"), |archive| {
+            archive.facts.times.finished = samples::now();
         })
         .await;
     world.put(&format!("artifacts/{key}/{IMAGE}"), b"other image bytes");
@@ -232,9 +234,9 @@ async fn a_log_holds_its_place_until_it_was_taken() {
     let (world, api, hash) = finished().await;
     let log = samples::zstd_of(&"a line of a long log\n".repeat(1_200_000));
     world
-        .archive_with("uid-2", &hash, samples::failure(FailureReason::BuildFailed), |it| {
-            it.facts.times.finished = samples::now();
-            it.facts.log.as_mut().unwrap().size = log.len() as u64;
+        .archive_with("uid-2", &hash, samples::failure(FailureReason::BuildFailed), |archive| {
+            archive.facts.times.finished = samples::now();
+            archive.facts.log.as_mut().unwrap().size = log.len() as u64;
         })
         .await;
     world.put("logs/uid-2.zst", &log);

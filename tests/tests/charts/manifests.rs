@@ -35,7 +35,7 @@ async fn the_manifest_of_distributions_is_the_other_chart() {
     let rendered = crate::render::text("asu-distributions", &json!({})).await.unwrap();
     let content = |text: &str| -> Vec<_> {
         let objects = documents(text).into_iter();
-        objects.map(|it| (name(&it).to_owned(), it["spec"].clone())).collect()
+        objects.map(|object| (name(&object).to_owned(), object["spec"].clone())).collect()
     };
     let committed = content(&read("manifests/distributions.yaml"));
     assert!(!committed.is_empty());

@@ -126,9 +126,9 @@ async fn a_password_may_have_any_character_for_it_is_part_of_no_connection_strin
     ] {
         let env = &object["spec"]["template"]["spec"]["containers"][0]["env"];
         let env = env.as_array().unwrap();
-        let password = env.iter().find(|it| it["name"] == "PGPASSWORD").unwrap();
+        let password = env.iter().find(|env| env["name"] == "PGPASSWORD").unwrap();
         assert!(password["valueFrom"]["secretKeyRef"].is_object());
-        let urls = env.iter().filter_map(|it| it["value"].as_str());
+        let urls = env.iter().filter_map(|env| env["value"].as_str());
         let urls: Vec<_> = urls.filter(|value| value.starts_with("postgres://")).collect();
         assert!(!urls.is_empty());
         for url in urls {

@@ -14,7 +14,7 @@ fn reason(status: &FirmwareBuildStatus) -> &str {
 /// Memory that the container `build` of a Job may use.
 fn memory(job: &Job) -> String {
     let containers = job.spec.clone().unwrap().template.spec.unwrap().containers;
-    let build = containers.into_iter().find(|it| it.name == "build").unwrap();
+    let build = containers.into_iter().find(|container| container.name == "build").unwrap();
     build.resources.unwrap().limits.unwrap()["memory"].0.clone()
 }
 

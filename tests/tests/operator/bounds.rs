@@ -17,7 +17,7 @@ use crate::{
 
 fn turned_away(status: &FirmwareBuildStatus) -> bool {
     let verdict = condition(&status.conditions, "Succeeded");
-    verdict.is_some_and(|it| it.reason == FailureReason::QueueFull.as_str())
+    verdict.is_some_and(|verdict| verdict.reason == FailureReason::QueueFull.as_str())
 }
 
 /// How many were accepted and how many turned away, once the operator has seen all.
@@ -70,7 +70,7 @@ async fn a_queued_build_that_is_deleted_is_recorded_and_let_go_with_one_write() 
     world.create(&cache()).await;
     let _operator = world.operator("a", &[]).await;
     let build = world.create(&build("luci")).await;
-    world.status(&build, "it waits", |it| it.resolved.is_some()).await;
+    world.status(&build, "it waits", |status| status.resolved.is_some()).await;
     world.delete(&build).await;
     let api = world.api::<FirmwareBuild>();
     // All that happened to it, from its creation on.

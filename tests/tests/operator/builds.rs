@@ -128,7 +128,7 @@ async fn an_operator_killed_between_result_and_archive_archives_once() {
     world.ready_cache().await;
     let build = world.create(&build("luci")).await;
     let job = world.job_of(&build).await;
-    world.status(&build, "it runs", |it| it.phase == Some(BuildPhase::Running)).await;
+    world.status(&build, "it runs", |status| status.phase == Some(BuildPhase::Running)).await;
     drop(operator);
     world.commit(&build, "k");
     // By hand, while no operator is there.
@@ -147,7 +147,7 @@ async fn a_live_build_that_is_deleted_is_archived_as_cancelled_with_its_log() {
     let build = world.create(&build("luci")).await;
     let job = world.job_of(&build).await;
     let pod = world.started_pod(&job).await;
-    world.status(&build, "it runs", |it| it.phase == Some(BuildPhase::Running)).await;
+    world.status(&build, "it runs", |status| status.phase == Some(BuildPhase::Running)).await;
     world.delete(&build).await;
     world
         .until("its Job is deleted", || async {
@@ -193,8 +193,9 @@ async fn without_a_database_a_build_ends_and_is_archived_afterwards() {
     world.postgres.server().stop().unwrap();
     world.succeed(&build).await;
     let status = world
-        .status(&build, "Archived=False", |it| {
-            condition(&it.conditions, "Archived").is_some_and(|it| it.status == "False")
+        .status(&build, "Archived=False", |status| {
+            condition(&status.conditions, "Archived")
+                .is_some_and(|condition| condition.status == "False")
         })
         .await;
     assert_eq!(reason(&status), "DatabaseUnavailable");
@@ -249,7 +250,7 @@ async fn no_more_builds_run_than_allowed_and_the_next_begins_when_one_ends() {
     let first = world.create(&build("one")).await;
     let job = world.job_of(&first).await;
     let second = world.create(&build("two")).await;
-    world.status(&second, "it waits", |it| reason(it) == "Queued").await;
+    world.status(&second, "it waits", |status| reason(status) == "Queued").await;
     // Waits have an end: a second Job would have come within moments.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.jobs(&format!("{}=build", labels::COMPONENT)).await.len(), 1);
@@ -281,11 +282,11 @@ async fn a_build_of_high_priority_overtakes_those_that_wait() {
     let first = world.create(&build("one")).await;
     world.job_of(&first).await;
     let usual = world.create(&build("two")).await;
-    world.status(&usual, "it waits", |it| reason(it) == "Queued").await;
+    world.status(&usual, "it waits", |status| reason(status) == "Queued").await;
     let mut urgent = build("three");
     urgent.spec.priority = BuildPriority::High;
     let urgent = world.create(&urgent).await;
-    world.status(&urgent, "it waits", |it| reason(it) == "Queued").await;
+    world.status(&urgent, "it waits", |status| reason(status) == "Queued").await;
     world.succeed(&first).await;
     world.job_of(&urgent).await;
     assert!(world.jobs_of(&usual).await.is_empty());

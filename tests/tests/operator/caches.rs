@@ -39,7 +39,7 @@ async fn a_failure_names_its_cause_and_is_tried_again() {
     world
         .until("another attempt", || async {
             let jobs = world.jobs(&populates(&name)).await;
-            jobs.into_iter().find(|it| it.uid() != job.uid())
+            jobs.into_iter().find(|other| other.uid() != job.uid())
         })
         .await;
 }

@@ -36,7 +36,7 @@ fn distribution(fixture: &Fixture, upstream: &Upstream) -> Distribution {
 
 async fn catalogued(world: &World) -> Option<Catalogued> {
     let catalog = world.pg_store().load_catalog().await.ok()?;
-    catalog.distributions.into_iter().find(|it| it.name == "fixture")
+    catalog.distributions.into_iter().find(|distribution| distribution.name == "fixture")
 }
 
 async fn status(
@@ -53,7 +53,9 @@ async fn status(
 }
 
 fn reason(status: &DistributionStatus) -> &str {
-    condition(&status.conditions, "Ready").map(|it| it.reason.as_str()).unwrap_or_default()
+    condition(&status.conditions, "Ready")
+        .map(|condition| condition.reason.as_str())
+        .unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +66,7 @@ async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
     let world = World::new().await;
     let _operator = world.operator("a", &["--catalog-interval=1s"]).await;
     world.create(&distribution(&fixture, &upstream)).await;
-    let good = status(&world, "the catalog", |it| reason(it) == "UpToDate").await;
+    let good = status(&world, "the catalog", |status| reason(status) == "UpToDate").await;
     assert!(good.counts.unwrap().profiles > 0);
     assert!(good.branches.is_empty() && good.last_successful_update.is_some());
     let before = catalogued(&world).await.expect("a row");
@@ -85,7 +87,7 @@ async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
 
     let faults = Faults { not_found: vec!["*/.targets.json".into()], ..Faults::default() };
     upstream.knobs().set(&faults).await.expect("a fault");
-    let bad = status(&world, "the problem", |it| reason(it) == "PartlyRead").await;
+    let bad = status(&world, "the problem", |status| reason(status) == "PartlyRead").await;
     assert_eq!(bad.branches[0].name, "fixture");
     assert_eq!(catalogued(&world).await, Some(before), "the last good catalog stays");
 
@@ -93,7 +95,7 @@ async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
     let api = world.api::<Distribution>();
     let touch = Patch::Merge(json!({"spec": {"title": "Fixture again"}}));
     api.patch("fixture", &PatchParams::default(), &touch).await.unwrap();
-    status(&world, "it recovers", |it| reason(it) == "UpToDate").await;
+    status(&world, "it recovers", |status| reason(status) == "UpToDate").await;
 
     api.delete("fixture", &DeleteParams::default()).await.unwrap();
     world
@@ -114,11 +116,11 @@ async fn a_signature_of_nobody_is_reported_and_nothing_is_offered() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.create(&distribution(&fixture, &upstream)).await;
-    let found = status(&world, "the problem", |it| !it.branches.is_empty()).await;
+    let found = status(&world, "the problem", |status| !status.branches.is_empty()).await;
     assert!(found.branches[0].problems[0].contains("sha256sums"), "{found:?}");
     let ready: usize = catalogued(&world)
         .await
-        .map(|it| it.versions.iter().map(|version| version.ready.len()).sum())
+        .map(|catalogued| catalogued.versions.iter().map(|version| version.ready.len()).sum())
         .unwrap_or_default();
     assert_eq!(ready, 0);
 }
@@ -133,12 +135,12 @@ async fn a_change_whose_first_reading_fails_is_read_again_long_before_the_interv
     let mut object = distribution(&fixture, &upstream);
     object.spec.pinned_caches.clear();
     world.create(&object).await;
-    status(&world, "the catalog", |it| reason(it) == "UpToDate").await;
+    status(&world, "the catalog", |status| reason(status) == "UpToDate").await;
     world.postgres.server().stop().unwrap();
     let change = Patch::Merge(json!({"spec": {"limits": {"maxRootfsSizeMb": 77}}}));
     let api = world.api::<Distribution>();
     api.patch("fixture", &PatchParams::default(), &change).await.unwrap();
-    status(&world, "the failure", |it| reason(it) == "DatabaseUnavailable").await;
+    status(&world, "the failure", |status| reason(status) == "DatabaseUnavailable").await;
     world.postgres.server().resume().await.unwrap();
     world
         .until("the change is offered", || async {
@@ -157,7 +159,7 @@ async fn with_catalog() -> (World, Fixture, (Upstream, Operator)) {
     let mut object = distribution(&fixture, &upstream);
     object.spec.pinned_caches.clear();
     world.create(&object).await;
-    status(&world, "the catalog", |it| reason(it) == "UpToDate").await;
+    status(&world, "the catalog", |status| reason(status) == "UpToDate").await;
     (world, fixture, (upstream, operator))
 }
 
@@ -182,7 +184,8 @@ async fn a_build_made_by_hand_is_not_believed_what_it_says_it_was_validated_with
         forged(serde_yaml::from_str(&rendered).expect("YAML of an object"))
     };
     let honest = world.create(&request("acme_router-a", json!({}))).await;
-    let accepted = world.status(&honest, "it is accepted", |it| it.resolved.is_some()).await;
+    let accepted =
+        world.status(&honest, "it is accepted", |status| status.resolved.is_some()).await;
     let offered = catalogued(&world).await.expect("a row").versions[0].ready[TARGET].clone();
     let resolved = accepted.resolved.unwrap();
     assert_eq!(resolved.image_builder_sha256, offered.image_builder.sha256.to_string());
@@ -217,7 +220,7 @@ async fn build_by_hand(world: &World, fixture: &Fixture, profile: &str) -> Firmw
 async fn a_build_made_by_hand_is_resolved_with_the_catalog_and_built() {
     let (world, fixture, _running) = with_catalog().await;
     let build = build_by_hand(&world, &fixture, "acme_router-a").await;
-    let accepted = world.status(&build, "it is accepted", |it| it.resolved.is_some()).await;
+    let accepted = world.status(&build, "it is accepted", |status| status.resolved.is_some()).await;
     let resolved = accepted.resolved.unwrap();
     let catalogued = catalogued(&world).await.expect("a row");
     let offered = &catalogued.versions[0].ready[TARGET];

@@ -72,12 +72,13 @@ async fn a_claim_that_is_lost_makes_the_cache_anew_and_builds_wait_without_a_pla
     let pending = world.create(&build("pending")).await;
     let job = world.job_of(&pending).await;
     claims.delete(&claim, &DeleteParams::default()).await.unwrap();
-    let lost = cache_status(&world, &name, "the loss is named", |it| it.place.is_none()).await;
+    let lost =
+        cache_status(&world, &name, "the loss is named", |status| status.place.is_none()).await;
     let ready = condition(&lost.conditions, "Ready").unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "ClaimLost"));
     // Its protection lasts while a pod uses it: nobody lets go here.
     let status = world
-        .status(&pending, "it waits for the cache", |it| reason(it) == "WaitingForCache")
+        .status(&pending, "it waits for the cache", |status| reason(status) == "WaitingForCache")
         .await;
     assert_eq!(condition(&status.conditions, "Admitted").unwrap().status, "False");
     let gone = world.api::<Job>().get_opt(&job.name_any()).await.unwrap();
@@ -86,7 +87,7 @@ async fn a_claim_that_is_lost_makes_the_cache_anew_and_builds_wait_without_a_pla
     let job = another_populate(&world, &name, &first).await;
     assert_ne!(claims.get(&claim).await.unwrap().uid(), old.uid());
     world.populated(&job).await;
-    let ready = cache_status(&world, &name, "it is ready", |it| it.place.is_some()).await;
+    let ready = cache_status(&world, &name, "it is ready", |status| status.place.is_some()).await;
     assert_eq!(ready.losses, Some(1));
     world.second_job_of(&pending).await;
     world.succeed_attempt(&pending, 2).await;
@@ -111,12 +112,12 @@ async fn a_claim_that_lost_its_volume_is_made_anew() {
     let old = world.api::<PersistentVolumeClaim>().get(&claim).await.unwrap();
     let lost = json!({ "status": { "phase": "Lost" } });
     world.patch_status::<PersistentVolumeClaim>(&claim, &lost).await;
-    cache_status(&world, &name, "the loss is named", |it| it.losses == Some(1)).await;
+    cache_status(&world, &name, "the loss is named", |status| status.losses == Some(1)).await;
     world
         .until("the claim is deleted", || async {
             let_go(&world, &claim).await;
             let now = world.api::<PersistentVolumeClaim>().get_opt(&claim).await.ok()?;
-            now.is_none_or(|now| now.uid() != old.uid()).then_some(())
+            now.is_none_or(|build| build.uid() != old.uid()).then_some(())
         })
         .await;
     another_populate(&world, &name, &first).await;
@@ -137,11 +138,11 @@ async fn a_shared_claim_that_goes_is_named_and_used_again_once_it_is_back() {
     let _next = world.operator("b", &[]).await;
     let job = another_populate(&world, &name, &first).await;
     world.populated(&job).await;
-    cache_status(&world, &name, "it is ready", |it| it.place.is_some()).await;
+    cache_status(&world, &name, "it is ready", |status| status.place.is_some()).await;
     claims.delete(SHARED_CLAIM, &DeleteParams::default()).await.unwrap();
     let_go(&world, SHARED_CLAIM).await;
-    let status = cache_status(&world, &name, "the claim is missed", |it| {
-        it.phase == Some(CachePhase::Failed) && it.place.is_none()
+    let status = cache_status(&world, &name, "the claim is missed", |status| {
+        status.phase == Some(CachePhase::Failed) && status.place.is_none()
     })
     .await;
     assert_eq!(said(&status), "ClaimLost");
@@ -160,13 +161,15 @@ async fn a_tree_that_a_pod_did_not_find_is_made_anew_and_the_build_tried_again()
     let job = world.job_of(&build).await;
     world.commit_attempt(&build, 1, FailureReason::TreeLost);
     world.fail(&job).await;
-    let lost = cache_status(&world, &name, "the cache is not ready", |it| it.place.is_none()).await;
+    let lost =
+        cache_status(&world, &name, "the cache is not ready", |status| status.place.is_none())
+            .await;
     let ready = condition(&lost.conditions, "Ready").unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "TreeLost"));
     assert!(ready.message.contains("said by publish"), "{}", ready.message);
     assert_eq!(lost.losses, Some(1));
     let again = another_populate(&world, &name, &first).await;
-    assert!(world.jobs_of(&build).await.iter().all(|it| it.uid() == job.uid()));
+    assert!(world.jobs_of(&build).await.iter().all(|jobs_of| jobs_of.uid() == job.uid()));
     world.populated(&again).await;
     world.second_job_of(&build).await;
     world.succeed_attempt(&build, 2).await;
@@ -184,16 +187,16 @@ async fn a_populate_job_that_is_suspended_or_deleted_is_named_and_healed() {
     let jobs = world.api::<Job>();
     let suspend = |on: bool| Patch::Merge(json!({ "spec": { "suspend": on } }));
     jobs.patch(&job.name_any(), &PatchParams::default(), &suspend(true)).await.unwrap();
-    cache_status(&world, &name, "it is suspended", |it| said(it) == "Suspended").await;
+    cache_status(&world, &name, "it is suspended", |status| said(status) == "Suspended").await;
     jobs.patch(&job.name_any(), &PatchParams::default(), &suspend(false)).await.unwrap();
-    cache_status(&world, &name, "it goes on", |it| said(it) != "Suspended").await;
+    cache_status(&world, &name, "it goes on", |status| said(status) != "Suspended").await;
     let pod = world.started_pod(&job).await;
     jobs.delete(&job.name_any(), &DeleteParams::background()).await.unwrap();
     // Its pod may still write.
-    cache_status(&world, &name, "its pod ends", |it| said(it) == "Clearing").await;
+    cache_status(&world, &name, "its pod ends", |status| said(status) == "Clearing").await;
     let now = DeleteParams::default().grace_period(0);
     world.api::<Pod>().delete(&pod.name_any(), &now).await.unwrap();
-    cache_status(&world, &name, "its Job is missed", |it| said(it) == "JobDeleted").await;
+    cache_status(&world, &name, "its Job is missed", |status| said(status) == "JobDeleted").await;
     another_populate(&world, &name, &[job]).await;
 }
 
@@ -212,7 +215,7 @@ async fn a_build_that_comes_while_a_cache_backs_off_waits_and_has_it_tried_at_on
     world.patch_status::<ImageBuilderCache>(&name, &status).await;
     let _operator = world.operator("a", &[]).await;
     let build: FirmwareBuild = world.create(&build("luci")).await;
-    world.status(&build, "it waits", |it| reason(it) == "WaitingForCache").await;
+    world.status(&build, "it waits", |status| reason(status) == "WaitingForCache").await;
     let job = world.job(&populates(&name)).await;
     world.populated(&job).await;
     world.job_of(&build).await;

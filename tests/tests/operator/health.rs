@@ -43,7 +43,7 @@ async fn metrics_count_what_was_built_and_what_failed_once() {
     world
         .until(&format!("{wanted:#?}"), || async {
             let (_, metrics) = text(port, "/metrics").await?;
-            let holds = |line: &&str| metrics.lines().any(|it| it == *line);
+            let holds = |line: &&str| metrics.lines().any(|metric| metric == *line);
             wanted.iter().all(holds).then_some(())
         })
         .await;

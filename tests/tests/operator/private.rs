@@ -100,8 +100,8 @@ async fn a_build_that_is_abandoned_goes_although_the_database_is_away() {
     world.postgres.server().stop().unwrap();
     world.succeed(&build).await;
     world
-        .status(&build, "its record is missing", |it| {
-            it.reason.as_deref() == Some("DatabaseUnavailable")
+        .status(&build, "its record is missing", |status| {
+            status.reason.as_deref() == Some("DatabaseUnavailable")
         })
         .await;
     world.delete(&build).await;
@@ -129,11 +129,15 @@ async fn a_pod_that_cannot_start_says_why_and_is_tried_again() {
     }]}});
     world.patch_status::<k8s_openapi::api::core::v1::Pod>(&pod.name_any(), &status).await;
     let told = world
-        .status(&build, "why it does not start", |it| it.reason.as_deref() == Some("NotStarted"))
+        .status(&build, "why it does not start", |status| {
+            status.reason.as_deref() == Some("NotStarted")
+        })
         .await;
     assert!(told.message.unwrap().starts_with("Unschedulable: 0/1 nodes are available, and"));
     let failed = world
-        .status(&build, "the failed attempt", |it| it.reason.as_deref() == Some("AttemptFailed"))
+        .status(&build, "the failed attempt", |status| {
+            status.reason.as_deref() == Some("AttemptFailed")
+        })
         .await;
     assert!(failed.message.unwrap().contains("did not start in time: Unschedulable"));
     let pods = world.api::<k8s_openapi::api::core::v1::Pod>();
@@ -141,8 +145,8 @@ async fn a_pod_that_cannot_start_says_why_and_is_tried_again() {
     let now = kube::api::DeleteParams::default().grace_period(0);
     let _ = pods.delete(&pod.name_any(), &now).await;
     let again = world
-        .status(&build, "the next attempt", |it| {
-            it.attempt == Some(2) && it.phase == Some(BuildPhase::Running)
+        .status(&build, "the next attempt", |status| {
+            status.attempt == Some(2) && status.phase == Some(BuildPhase::Running)
         })
         .await;
     assert_eq!(again.reason.as_deref(), Some("BuildingAgain"));

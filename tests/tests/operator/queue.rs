@@ -28,13 +28,13 @@ fn reason(status: &FirmwareBuildStatus) -> &str {
 }
 
 fn admitted(status: &FirmwareBuildStatus) -> &str {
-    condition(&status.conditions, "Admitted").map_or("", |it| it.status.as_str())
+    condition(&status.conditions, "Admitted").map_or("", |status| status.status.as_str())
 }
 
 /// It waits with that reason, and says that it has no place.
 async fn waits(world: &World, build: &FirmwareBuild, why: &str) {
     let what = format!("it is {why} without a place");
-    world.status(build, &what, |it| reason(it) == why && admitted(it) == "False").await;
+    world.status(build, &what, |status| reason(status) == why && admitted(status) == "False").await;
     assert!(world.jobs_of(build).await.iter().all(|job| job.status.is_some()));
 }
 
@@ -188,7 +188,7 @@ async fn a_build_whose_job_cannot_be_made_now_gives_its_place_back_and_gets_one_
     let _operator = world.operator("a", &[ONE]).await;
     world.ready_cache().await;
     let why = "its status says who forbids its Job";
-    let status = world.status(&refused, why, |it| reason(it) == "JobForbidden").await;
+    let status = world.status(&refused, why, |status| reason(status) == "JobForbidden").await;
     assert_eq!(admitted(&status), "False");
     assert!(status.message.unwrap().contains("forbidden"), "with Kubernetes' words");
     let other = world.create(&build("other")).await;

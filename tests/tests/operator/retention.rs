@@ -213,7 +213,7 @@ async fn a_pause_of_admission_is_told_in_events_of_the_distributions_and_so_is_i
     assert!(told("AdmissionPaused").await.contains("96 of 100 bytes"));
     // One that waits before the store fills up again hears of it, and of the end.
     let build = world.create(&build("luci")).await;
-    world.status(&build, "it is paused", |it| it.reason.as_deref() == Some("Paused")).await;
+    world.status(&build, "it is paused", |status| status.reason.as_deref() == Some("Paused")).await;
     percent.store(50, Ordering::Relaxed);
     told("AdmissionResumed").await;
     world.job_of(&build).await;
@@ -228,8 +228,9 @@ async fn builds_wait_while_the_store_is_nearly_full_and_go_on_afterwards() {
     let _operator = world.operator_with("a", &SHORT, fill).await;
     world.ready_cache().await;
     let build = world.create(&build("luci")).await;
-    let paused =
-        world.status(&build, "it is paused", |it| it.reason.as_deref() == Some("Paused")).await;
+    let paused = world
+        .status(&build, "it is paused", |status| status.reason.as_deref() == Some("Paused"))
+        .await;
     assert_eq!(paused.phase, Some(BuildPhase::Queued));
     percent.store(50, Ordering::Relaxed);
     world.job_of(&build).await;
@@ -244,7 +245,7 @@ async fn a_cache_that_nothing_uses_is_deleted() {
     world
         .until("the cache is being deleted, or gone", || async {
             let found = world.api::<ImageBuilderCache>().get_opt(&cache.name_any()).await.ok()?;
-            found.is_none_or(|it| it.metadata.deletion_timestamp.is_some()).then_some(())
+            found.is_none_or(|found| found.metadata.deletion_timestamp.is_some()).then_some(())
         })
         .await;
 }
@@ -256,7 +257,7 @@ async fn a_success_whose_files_are_gone_is_built_again() {
     world.ready_cache().await;
     let build = world.create(&build("luci")).await;
     let job = world.job_of(&build).await;
-    world.status(&build, "it runs", |it| it.phase == Some(BuildPhase::Running)).await;
+    world.status(&build, "it runs", |status| status.phase == Some(BuildPhase::Running)).await;
     drop(operator);
     let result = world.commit(&build, "k");
     let key = store_keys::artifact(&result.built.unwrap().build_key, "i.bin");

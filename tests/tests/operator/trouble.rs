@@ -16,7 +16,7 @@ fn reason(status: &FirmwareBuildStatus) -> &str {
 }
 
 fn admitted(status: &FirmwareBuildStatus) -> &str {
-    condition(&status.conditions, "Admitted").map_or("", |it| it.status.as_str())
+    condition(&status.conditions, "Admitted").map_or("", |status| status.status.as_str())
 }
 
 /// An event with that reason and a note that has all these words.
@@ -26,7 +26,7 @@ async fn event(world: &World, on: &FirmwareBuild, reason: &str, words: &[&str]) 
             let events = world.api::<Event>().list(&ListParams::default()).await.ok()?;
             let found = events.items.into_iter().any(|event| {
                 let note = event.note.unwrap_or_default();
-                event.regarding.and_then(|it| it.uid) == on.uid()
+                event.regarding.and_then(|regarding| regarding.uid) == on.uid()
                     && event.reason.as_deref() == Some(reason)
                     && words.iter().all(|word| note.contains(word))
             });
@@ -55,7 +55,8 @@ async fn a_suspended_build_is_named_has_no_place_and_goes_on_when_it_is_resumed(
     let held = world.create(&build("held")).await;
     let job = world.job_of(&held).await;
     suspend(&world, &job, true).await;
-    let status = world.status(&held, "it is suspended", |it| reason(it) == "Suspended").await;
+    let status =
+        world.status(&held, "it is suspended", |status| reason(status) == "Suspended").await;
     assert_eq!((status.phase, admitted(&status)), (Some(BuildPhase::Queued), "False"));
     event(&world, &held, "Suspended", &["suspended"]).await;
     let other = world.create(&build("other")).await;
@@ -67,7 +68,7 @@ async fn a_suspended_build_is_named_has_no_place_and_goes_on_when_it_is_resumed(
     let started = json!({ "status": { "startTime": now } });
     suspend(&world, &job, false).await;
     world.patch_status::<Job>(&job.name_any(), &started).await;
-    let status = world.status(&held, "it goes on", |it| admitted(it) == "True").await;
+    let status = world.status(&held, "it goes on", |status| admitted(status) == "True").await;
     assert_eq!((status.attempt, status.stage.as_deref()), (Some(1), Some("container_setup")));
     world.succeed(&held).await;
     assert_eq!(world.archived(&held).await.attempt, Some(1));
@@ -87,7 +88,8 @@ async fn evictions_are_attempts_and_the_last_one_is_why_the_build_failed() {
                 jobs.into_iter().find(|job| job.name_any().ends_with(&end))
             })
             .await;
-        let told = world.status(&build, "its attempt", |it| it.attempt == Some(attempt)).await;
+        let told =
+            world.status(&build, "its attempt", |status| status.attempt == Some(attempt)).await;
         assert_eq!(admitted(&told), "True");
         let pod = world.started_pod(&job).await;
         let evicted = json!([{"type": "DisruptionTarget", "status": "True",
@@ -98,7 +100,9 @@ async fn evictions_are_attempts_and_the_last_one_is_why_the_build_failed() {
             "phase": "Running", "conditions": evicted, "containerStatuses": running
         }});
         world.patch_status::<Pod>(&pod.name_any(), &status).await;
-        let told = world.status(&build, "that it is evicted", |it| reason(it) == "Disrupted").await;
+        let told = world
+            .status(&build, "that it is evicted", |status| reason(status) == "Disrupted")
+            .await;
         assert!(told.message.unwrap().contains("evicting"));
         // The pod is gone before the Job says so: nobody is left to ask.
         world.fail_for(&job, "PodFailurePolicy", "Pod p has condition DisruptionTarget").await;
@@ -122,7 +126,7 @@ async fn a_job_that_is_deleted_by_hand_is_named_and_followed_by_another_attempt(
     let job = world.job_of(&build).await;
     let pod = world.started_pod(&job).await;
     world.api::<Job>().delete(&job.name_any(), &DeleteParams::background()).await.unwrap();
-    world.status(&build, "its Job is gone", |it| reason(it) == "JobDeleted").await;
+    world.status(&build, "its Job is gone", |status| reason(status) == "JobDeleted").await;
     event(&world, &build, "JobDeleted", &["deleted"]).await;
     assert_eq!(world.jobs_of(&build).await.len(), 0, "its pod still runs");
     end(&world, &pod).await;
@@ -137,13 +141,13 @@ async fn a_job_without_a_pod_is_not_said_to_run() {
     world.ready_cache().await;
     let build = world.create(&build("luci")).await;
     let job = world.job_of(&build).await;
-    world.status(&build, "it has no pod", |it| reason(it) == "NoPod").await;
+    world.status(&build, "it has no pod", |status| reason(status) == "NoPod").await;
     let pod = world.started_pod(&job).await;
     let status = json!({"status": {"phase": "Pending", "conditions": [{
         "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"
     }]}});
     world.patch_status::<Pod>(&pod.name_any(), &status).await;
-    let status = world.status(&build, "why", |it| reason(it) == "NotStarted").await;
+    let status = world.status(&build, "why", |status| reason(status) == "NotStarted").await;
     let ready = condition(&status.conditions, "Ready").unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "NotStarted"));
     event(&world, &build, "NotStarted", &["Unschedulable"]).await;

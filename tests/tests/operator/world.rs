@@ -354,7 +354,7 @@ impl World {
     }
 
     pub async fn archived(&self, build: &FirmwareBuild) -> FirmwareBuildStatus {
-        self.status(build, "it is archived", |it| is_true(&it.conditions, "Archived")).await
+        self.status(build, "it is archived", |status| is_true(&status.conditions, "Archived")).await
     }
 
     pub async fn delete(&self, build: &FirmwareBuild) {

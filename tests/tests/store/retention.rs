@@ -100,7 +100,7 @@ async fn logs_and_results_of_every_attempt_are_named_until_they_are_gone() {
     assert_eq!(uids, ["u1"]);
     let [logs] = store.log_objects(&uids).await.unwrap().try_into().unwrap();
     for key in ["logs/u1.zst", "results/u1.json", "logs/u1.1.zst", "results/u1.2.json"] {
-        assert!(logs.object_keys.iter().any(|it| it == key), "{key}");
+        assert!(logs.object_keys.iter().any(|object_key| object_key == key), "{key}");
     }
     store.mark_logs_deleted(&uids, at(12), 0).await.unwrap();
     assert_eq!(store.log_objects(&uids).await.unwrap(), []);
