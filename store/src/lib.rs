@@ -1,8 +1,9 @@
 //! Postgres repositories and the artifact store.
 //!
-//! Callers see the traits of [`repository`] and the values of [`model`], never SQL. [`PgStore`]
-//! implements them; [`artifacts::ArtifactStore`] holds the files. Nothing here reads a clock: times
-//! come in as arguments.
+//! Used by the operator and the API. They call the traits of [`repository`] with the values of
+//! [`model`] and contain no SQL. [`PgStore`] implements the traits, [`artifacts::ArtifactStore`]
+//! accesses the files. Callers pass the present time as an argument; only the claim on files that
+//! are being archived uses the clock of the database.
 
 pub mod artifacts;
 pub mod error;

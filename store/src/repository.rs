@@ -1,6 +1,6 @@
-//! What the processes ask of the database. Every write of the operator carries the epoch that it
-//! raised on becoming leader, and is refused with [`StoreError::Fenced`] once another has raised
-//! it.
+//! The interface of the operator and the API to the database, implemented by [`crate::PgStore`].
+//! Every write of the operator passes the epoch that it raised when it became leader. The write
+//! fails with [`StoreError::Fenced`] once another leader has raised the epoch again.
 
 use std::collections::BTreeSet;
 
@@ -25,47 +25,49 @@ use crate::{
 /// Archived builds.
 #[async_trait]
 pub trait BuildRepository: Send + Sync {
-    /// Writes a finished build with its files, manifest and history in one transaction, and tells
-    /// listeners. A second call with the same uid changes nothing.
+    /// Writes a finished build with its files, manifest and history in one transaction, and
+    /// notifies listeners. A second call with the same uid changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the uid is known with another request, or the build key with
-    /// other files; [`StoreError::BeingDeleted`] while retention deletes files of this build key.
+    /// [`StoreError::Conflict`] when the uid is archived with another request, or the build key
+    /// with other files; [`StoreError::BeingDeleted`] while retention deletes the files of this
+    /// build key.
     async fn archive(&self, build: &NewArchive, epoch: i64) -> Result<ArchiveOutcome, StoreError>;
 
-    /// The build of that hash that ended last.
+    /// The build with this request hash that was archived last.
     async fn newest_by_hash(
         &self,
         request_hash: &Sha256Hex,
     ) -> Result<Option<BuildRecord>, StoreError>;
 
-    /// The builds of that hash that failed last, newest first: a few, as requests of one hash may name
-    /// their packages in several orders.
+    /// The latest failed builds with this request hash, newest first. Several, because requests with
+    /// the same hash may name their packages in different orders; at most eight.
     async fn newest_failures(
         &self,
         request_hash: &Sha256Hex,
     ) -> Result<Vec<BuildRecord>, StoreError>;
 
-    /// The build of that uid.
+    /// The build with this uid.
     async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError>;
 
-    /// The file of that name under a build key, while a build still has it. Only the build key
-    /// names bytes: a request that is built anew may get other ones under the same file name.
+    /// The file with this name and build key, while a build still keeps it. The build key is needed
+    /// to identify the content: another build of the same request may make a different file with
+    /// the same name.
     async fn artifact(
         &self,
         build_key: &Sha256Hex,
         name: &str,
     ) -> Result<Option<ArtifactRecord>, StoreError>;
 
-    /// History of a build, oldest first.
+    /// The events of a build, oldest first.
     async fn events(&self, uid: &str) -> Result<Vec<BuildEvent>, StoreError>;
 }
 
-/// Archiving of builds whose files are in an artifact store.
+/// Archiving with a check of the artifact store.
 #[async_trait]
 pub trait ArchiveRepository: Send + Sync {
-    /// [`BuildRepository::archive`], if every file of a success is in `files` with its size. They
-    /// are looked at while retention is kept from deleting them.
+    /// [`BuildRepository::archive`], if the artifact store `files` has every file of a successful
+    /// build with the right size. Retention cannot delete the files during this check.
     ///
     /// # Errors
     /// Those of [`BuildRepository::archive`], and [`StoreError::FilesMissing`].
@@ -77,18 +79,19 @@ pub trait ArchiveRepository: Send + Sync {
     ) -> Result<ArchiveOutcome, StoreError>;
 }
 
-/// Deletion of files whose time is over, in steps that may break anywhere: `begin`, delete the
-/// objects, `finish`.
+/// Deletion of expired files, logs and rows. Files are deleted in three steps:
+/// `begin_files_deletion`, deletion of the objects by the caller, `mark_files_deleted`. After an
+/// interruption at any point, [`RetentionRepository::unfinished_deletions`] returns what is left.
 #[async_trait]
 pub trait RetentionRepository: Send + Sync {
-    /// Everything that retention decides on.
+    /// All builds and file sets that retention has to decide about.
     async fn retention_rows(&self) -> Result<Holdings, StoreError>;
 
-    /// Takes the files of a build key out of service. From then on no client is given them and no
-    /// build with this key can be archived until [`Self::mark_files_deleted`].
+    /// Marks the files of a build key as being deleted. From then on clients cannot download them,
+    /// and no build with this key can be archived until [`Self::mark_files_deleted`].
     ///
-    /// Gives the keys of the objects to delete; nothing when a build that is kept longer has come
-    /// to refer to them since the decision.
+    /// Returns the object keys to delete. `None` when the files must stay: since the decision a
+    /// build that is kept longer was archived with them, or is about to be.
     async fn begin_files_deletion(
         &self,
         deletion: &Deletion,
@@ -96,9 +99,9 @@ pub trait RetentionRepository: Send + Sync {
         epoch: i64,
     ) -> Result<Option<Vec<String>>, StoreError>;
 
-    /// Begins the deletion of files that no build is archived with: until
-    /// [`Self::mark_files_deleted`] none can be. Gives false when one has been since they were found,
-    /// or their deletion was begun already.
+    /// Begins the deletion of orphans: files in the store whose build key has no archived build. No
+    /// build with this key can be archived until [`Self::mark_files_deleted`]. Returns false when a
+    /// build was archived with the key meanwhile, or when the deletion has begun already.
     async fn claim_orphan(
         &self,
         build_key: &Sha256Hex,
@@ -106,21 +109,21 @@ pub trait RetentionRepository: Send + Sync {
         epoch: i64,
     ) -> Result<bool, StoreError>;
 
-    /// Which of these builds have a row.
+    /// The uids, of those given, that are archived.
     async fn archived_uids(&self, uids: &[String]) -> Result<BTreeSet<String>, StoreError>;
 
-    /// Deletions that were begun and not finished, with the objects to delete. Of orphans no object
-    /// is known.
+    /// Deletions that have begun but are not finished: build key and object keys. The object keys of
+    /// orphans are not known: their list is empty.
     async fn unfinished_deletions(&self) -> Result<Vec<(Sha256Hex, Vec<String>)>, StoreError>;
 
-    /// The objects are gone.
+    /// Finishes the deletion of a build key after its objects were deleted.
     async fn mark_files_deleted(&self, build_key: &Sha256Hex, epoch: i64)
     -> Result<(), StoreError>;
 
-    /// Objects of builds' logs and results, for uids that retention named.
+    /// Object keys of logs and results of these builds, for those whose log is not deleted yet.
     async fn log_objects(&self, uids: &[String]) -> Result<Vec<LogDeletion>, StoreError>;
 
-    /// Logs and results of these builds are gone.
+    /// Records that the logs and results of these builds were deleted.
     async fn mark_logs_deleted(
         &self,
         uids: &[String],
@@ -128,8 +131,8 @@ pub trait RetentionRepository: Send + Sync {
         epoch: i64,
     ) -> Result<(), StoreError>;
 
-    /// Deletes at most `limit` history rows of builds that are kept until before `before` and have
-    /// neither files nor log left. Gives their number.
+    /// Deletes at most `limit` rows of builds whose `keep_until` is before `before` and that have
+    /// neither files nor log left. Returns the number of deleted rows.
     async fn delete_expired(
         &self,
         before: Timestamp,
@@ -137,17 +140,17 @@ pub trait RetentionRepository: Send + Sync {
         epoch: i64,
     ) -> Result<u64, StoreError>;
 
-    /// Moves what the API counted as served to the builds, see [`Holdings`]. Gives the number of
-    /// builds that it changed.
+    /// Moves the download times that the API counted to the builds' `last_served`, which retention
+    /// uses (see [`Holdings`]). Returns the number of changed builds.
     async fn fold_served(&self, epoch: i64) -> Result<u64, StoreError>;
 }
 
-/// The catalog.
+/// The catalog of all distributions.
 #[async_trait]
 pub trait CatalogRepository: Send + Sync {
-    /// Replaces one distribution in one transaction, and tells listeners. What is the same as
-    /// before is not written; without any change the revision stays. Versions, targets and
-    /// profiles that are not given disappear.
+    /// Replaces one distribution in one transaction, and notifies listeners. Unchanged versions are
+    /// not written; without any change the revision stays the same. Versions, targets and profiles
+    /// that are not given are deleted.
     async fn put_distribution(
         &self,
         name: &str,
@@ -156,39 +159,41 @@ pub trait CatalogRepository: Send + Sync {
         epoch: i64,
     ) -> Result<CatalogWrite, StoreError>;
 
-    /// Takes a distribution away. Its revision goes on where it was should it come back.
+    /// Removes a distribution. Its revision number is kept, so that it continues from there when
+    /// the distribution is added again.
     async fn remove_distribution(&self, name: &str, epoch: i64)
     -> Result<CatalogWrite, StoreError>;
 
-    /// Everything, as of one moment.
+    /// The whole catalog, read in one snapshot.
     async fn load(&self) -> Result<Catalog, StoreError>;
 
-    /// [`Catalog::revision`] alone.
+    /// [`Catalog::revision`], without reading the catalog.
     async fn revision(&self) -> Result<i64, StoreError>;
 }
 
-/// The epoch that fences the operator's writes.
+/// The epoch, which fences the writes of former leaders.
 #[async_trait]
 pub trait EpochRepository: Send + Sync {
-    /// Raises it by one and gives the new one: every earlier leader is fenced from now on.
+    /// Raises the epoch by one and returns the new one. Every earlier leader is fenced from now on.
     ///
     /// # Errors
-    /// [`StoreError::SchemaTooNew`]: nothing is written to such a database.
+    /// [`StoreError::SchemaTooNew`], without writing anything.
     async fn raise(&self) -> Result<i64, StoreError>;
 
-    /// The present one.
+    /// The present epoch.
     async fn current(&self) -> Result<i64, StoreError>;
 
-    /// Whether the database's schema fits this program.
+    /// Whether this program supports the schema of the database.
     async fn schema(&self) -> Result<SchemaState, StoreError>;
 }
 
-/// What the API counts: the only rows it writes.
+/// The counters of the API: the only rows that the API writes.
 #[async_trait]
 pub trait CounterRepository: Send + Sync {
-    /// Adds counters.
+    /// Inserts counters; those with a count of zero are skipped.
     async fn record(&self, counters: &[Counter]) -> Result<(), StoreError>;
 
-    /// Files of these requests were sent; the operator moves that to the builds later.
+    /// Counts downloads of files, by request hash. The operator moves the times to the builds later,
+    /// see [`RetentionRepository::fold_served`].
     async fn touch_served(&self, batch: &[(Sha256Hex, Timestamp)]) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! The one place where points in time become Postgres `timestamptz` and back.
+//! Conversion between `jiff` times and Postgres `timestamptz`, for the queries of this crate.
 
 use jiff::Timestamp;
 use sqlx::{
@@ -10,17 +10,17 @@ use sqlx::{
     },
 };
 
-/// 2000-01-01T00:00:00Z in microseconds since 1970: the zero of Postgres.
+/// 2000-01-01T00:00:00Z, from which Postgres counts, in microseconds since 1970.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
-/// Fixed type numbers (`pg_type.dat`): asking for them by name would cost a query a connection.
+/// Fixed type OIDs (`pg_type.dat`). A look-up by name would cost one query per connection.
 const TIMESTAMPTZ: Oid = Oid(1184);
 const TIMESTAMPTZ_ARRAY: Oid = Oid(1185);
 
-/// A point in time as Postgres keeps it: whole microseconds.
+/// A time in the precision of Postgres: whole microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PgTime(pub(crate) Timestamp);
 
-/// An optional time, for binding.
+/// Converts an optional time to a query parameter.
 pub(crate) fn optional(time: Option<Timestamp>) -> Option<PgTime> {
     time.map(PgTime)
 }

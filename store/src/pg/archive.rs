@@ -1,4 +1,5 @@
-//! Writing a finished build.
+//! Writes a finished build to the database, in one transaction. Called by the operator; an archived
+//! build is never changed here.
 
 use asu_core::{
     failure::{Disposition, Failure},
@@ -25,7 +26,7 @@ use crate::{
     time::{PgTime, optional},
 };
 
-/// What clients are told of a success besides files and manifest.
+/// The column `answer`: what the API answers for a successful build besides its files and manifest.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Answer {
     pub(super) shareable: bool,
@@ -65,10 +66,11 @@ pub(super) async fn archive(
     archive_on(store, build, None, epoch).await
 }
 
-/// Files that are looked at at a time: on a network volume each look is a round trip.
-const LOOKS: usize = 16;
+/// Number of files that are checked concurrently: on a network volume each check is a round trip.
+const CONCURRENT_CHECKS: usize = 16;
 
-/// `files` is where the files of a success must be; absent when the caller answers for them.
+/// Checks that `files` has the files of a successful build, then archives it. Without `files` the
+/// check is skipped.
 async fn archive_on(
     store: &PgStore,
     build: &NewArchive,
@@ -80,8 +82,8 @@ async fn archive_on(
         if !claim(store, build, built, epoch).await? {
             return Ok(ArchiveOutcome::AlreadyArchived);
         }
-        // Outside the transactions: a slow store must not hold the epoch's row.
-        are_there(files, built).await?;
+        // Outside the transactions: a slow store must not hold the lock on the epoch's row.
+        check_files(files, built).await?;
     }
     let mut tx = store.pool().begin().await?;
     fence(&mut tx, epoch).await?;
@@ -92,7 +94,7 @@ async fn archive_on(
         insert_files(&mut tx, built).await?;
     }
     if !insert_build(&mut tx, build, epoch).await? && is_archived(&mut tx, facts).await? {
-        // Another call of the same leader was faster.
+        // Another call of the same leader has archived it meanwhile.
         return Ok(ArchiveOutcome::AlreadyArchived);
     }
     insert_events(&mut tx, &facts.uid, &build.events).await?;
@@ -103,8 +105,8 @@ async fn archive_on(
     Ok(ArchiveOutcome::Archived)
 }
 
-/// Keeps retention from deleting the files of a build key until the archive that follows is over, by
-/// the clock of the database. Gives `false` when the build is archived already.
+/// Claims the files of a build key for ten minutes, by the clock of the database: retention cannot
+/// delete them before the build is archived. Returns `false` when it is archived already.
 async fn claim(
     store: &PgStore,
     new: &NewArchive,
@@ -133,23 +135,23 @@ async fn claim(
     Ok(true)
 }
 
-async fn are_there(store: &ArtifactStore, built: &Built) -> Result<(), StoreError> {
-    let looks: Vec<_> =
-        built.files.iter().map(|file| is_there(store, built, file).boxed()).collect();
-    stream::iter(looks).buffer_unordered(LOOKS).try_collect().await
+async fn check_files(store: &ArtifactStore, built: &Built) -> Result<(), StoreError> {
+    let checks: Vec<_> =
+        built.files.iter().map(|file| check_file(store, built, file).boxed()).collect();
+    stream::iter(checks).buffer_unordered(CONCURRENT_CHECKS).try_collect().await
 }
 
-async fn is_there(
+async fn check_file(
     store: &ArtifactStore,
     built: &Built,
     file: &StoredFile,
 ) -> Result<(), StoreError> {
     let key = store_keys::artifact(&built.build_key, &file.name);
-    let (name, said) = (&file.name, file.size);
-    let problem = match store.presence(&key, said).await {
+    let (name, expected) = (&file.name, file.size);
+    let problem = match store.presence(&key, expected).await {
         Ok(Presence::Present) => return Ok(()),
         Ok(Presence::Missing) => format!("{name} is not there"),
-        Ok(Presence::OtherSize(size)) => format!("{name} has {size} bytes instead of {said}"),
+        Ok(Presence::OtherSize(size)) => format!("{name} has {size} bytes instead of {expected}"),
         Err(error) => return Err(StoreError::Unavailable(error.to_string())),
     };
     Err(StoreError::FilesMissing(problem))
@@ -178,7 +180,8 @@ async fn insert_files(tx: &mut PgConnection, built: &Built) -> Result<(), StoreE
     )
     .execute(&mut *tx)
     .await?;
-    // Held until the end of the transaction: retention cannot begin to delete these files.
+    // The share lock lasts until the end of the transaction: retention cannot begin to delete
+    // these files before.
     let deleting = sqlx::query_scalar!(
         r#"select deleting_since is not null as "deleting!"
            from file_sets where build_key = $1 for share"#,
@@ -202,11 +205,11 @@ async fn insert_files(tx: &mut PgConnection, built: &Built) -> Result<(), StoreE
 
 async fn insert_artifacts(tx: &mut PgConnection, built: &Built) -> Result<(), StoreError> {
     let key = built.build_key.as_str();
-    let names: Vec<String> = built.files.iter().map(|it| it.name.clone()).collect();
-    let sizes: Vec<i64> = built.files.iter().map(|it| to_bigint(it.size)).collect();
-    let digests: Vec<String> = built.files.iter().map(|it| it.sha256.to_string()).collect();
+    let names: Vec<String> = built.files.iter().map(|file| file.name.clone()).collect();
+    let sizes: Vec<i64> = built.files.iter().map(|file| to_bigint(file.size)).collect();
+    let digests: Vec<String> = built.files.iter().map(|file| file.sha256.to_string()).collect();
     let objects: Vec<String> =
-        built.files.iter().map(|it| store_keys::artifact(&built.build_key, &it.name)).collect();
+        built.files.iter().map(|file| store_keys::artifact(&built.build_key, &file.name)).collect();
     sqlx::query!(
         "insert into artifacts (build_key, name, size, sha256, object_key)
          select $1, * from unnest($2::text[], $3::bigint[], $4::text[], $5::text[])
@@ -219,7 +222,7 @@ async fn insert_artifacts(tx: &mut PgConnection, built: &Built) -> Result<(), St
     )
     .execute(&mut *tx)
     .await?;
-    // An earlier build with this key must have left the very same files.
+    // An earlier build with this key must have exactly the same files.
     let same = sqlx::query_scalar!(
         r#"select not exists (
                (select name, size, sha256 from artifacts where build_key = $1)
@@ -275,7 +278,7 @@ async fn insert_build(
     let built = facts.ending.built();
     let failure: Option<&Failure> = facts.ending.failure();
     let log = facts.log.as_ref();
-    // As text: as a value it would pass through jsonb.
+    // Bound as text: a JSON value would be converted to jsonb, which reorders keys.
     let answer = built
         .map(|built| to_json(&Answer::of(built)))
         .transpose()?
@@ -334,9 +337,9 @@ async fn insert_events(
     events: &[BuildEvent],
 ) -> Result<(), StoreError> {
     let at: Vec<PgTime> = events.iter().map(|event| PgTime(event.at)).collect();
-    let kinds: Vec<String> = events.iter().map(|it| it.kind.as_str().into()).collect();
-    let reasons: Vec<String> = events.iter().map(|it| text(&it.reason)).collect();
-    let messages: Vec<String> = events.iter().map(|it| text(&it.message)).collect();
+    let kinds: Vec<String> = events.iter().map(|event| event.kind.as_str().into()).collect();
+    let reasons: Vec<String> = events.iter().map(|event| text(&event.reason)).collect();
+    let messages: Vec<String> = events.iter().map(|event| text(&event.message)).collect();
     sqlx::query!(
         "insert into build_events (uid, seq, at, kind, reason, message)
          select $1, seq, at, kind, reason, message

@@ -1,4 +1,4 @@
-//! Reading archived builds.
+//! Reads archived builds. Called by the API for look-ups and downloads, and by the operator.
 
 use asu_core::{
     digest::Sha256Hex,
@@ -57,7 +57,7 @@ struct BuildRow {
     files: Value,
 }
 
-/// One row of `builds`, chosen by the last part of the statement.
+/// Query for rows of `builds`; `$filter` is the end of the statement, from `where` on.
 macro_rules! build_row {
     ($filter:tt, $argument:expr) => {
         sqlx::query_as!(
@@ -96,7 +96,8 @@ impl BuildRepository for PgStore {
         self.bounded(archive(self, build, epoch)).await
     }
 
-    // By the clock of the leader: builds end by those of their nodes.
+    // Ordered by `archived_at`, the clock of the leader: `finished_at` comes from the clocks of the
+    // nodes, which may differ.
     async fn newest_by_hash(
         &self,
         request_hash: &Sha256Hex,
@@ -148,7 +149,7 @@ impl BuildRepository for PgStore {
         build_key: &Sha256Hex,
         name: &str,
     ) -> Result<Option<ArtifactRecord>, StoreError> {
-        // Comes from a URL: what no file can be called is not worth a query.
+        // The name comes from a URL. An impossible file name needs no query.
         if !is_plain_file_name(name) {
             return Ok(None);
         }
@@ -267,7 +268,7 @@ impl BuildRow {
         let Some(build_key) = self.build_key else {
             let word = self.reason.unwrap_or_default();
             let reason = FailureReason::parse(&word).unwrap_or_else(|| {
-                // A newer program may know more reasons: no answer may hang on that.
+                // Written by a newer release, which knows more reasons. Reading must not fail.
                 tracing::warn!(uid = column.row, reason = word, "unknown reason in history");
                 FailureReason::Internal
             });

@@ -1,4 +1,4 @@
-//! What the API counts.
+//! Writes the counters of the API.
 
 use asu_core::digest::Sha256Hex;
 use async_trait::async_trait;
@@ -15,16 +15,21 @@ use crate::{
 #[async_trait]
 impl CounterRepository for PgStore {
     async fn record(&self, counters: &[Counter]) -> Result<(), StoreError> {
-        let counters: Vec<&Counter> = counters.iter().filter(|it| it.count > 0).collect();
+        let counters: Vec<&Counter> = counters.iter().filter(|counter| counter.count > 0).collect();
         if counters.is_empty() {
             return Ok(());
         }
-        let at: Vec<PgTime> = counters.iter().map(|it| PgTime(it.at)).collect();
-        let kinds: Vec<String> = counters.iter().map(|it| it.kind.as_str().into()).collect();
-        let hashes: Vec<Option<String>> =
-            counters.iter().map(|it| it.request_hash.as_ref().map(ToString::to_string)).collect();
-        let counts: Vec<i32> =
-            counters.iter().map(|it| i32::try_from(it.count).unwrap_or(i32::MAX)).collect();
+        let at: Vec<PgTime> = counters.iter().map(|counter| PgTime(counter.at)).collect();
+        let kinds: Vec<String> =
+            counters.iter().map(|counter| counter.kind.as_str().into()).collect();
+        let hashes: Vec<Option<String>> = counters
+            .iter()
+            .map(|counter| counter.request_hash.as_ref().map(ToString::to_string))
+            .collect();
+        let counts: Vec<i32> = counters
+            .iter()
+            .map(|counter| i32::try_from(counter.count).unwrap_or(i32::MAX))
+            .collect();
         self.bounded(async {
             sqlx::query!(
                 "insert into request_counters (at, kind, request_hash, count)

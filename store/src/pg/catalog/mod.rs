@@ -1,4 +1,5 @@
-//! The catalog.
+//! Writes and reads the catalog. The operator writes one distribution at a time; the API and the
+//! operator read the whole catalog.
 
 mod read;
 mod versions;
@@ -19,7 +20,7 @@ use crate::{
     repository::CatalogRepository,
 };
 
-/// Stands for a distribution that was removed.
+/// Value of the column `digest` for a removed distribution.
 const REMOVED: &str = "removed";
 
 #[async_trait]
@@ -71,10 +72,10 @@ impl CatalogRepository for PgStore {
     }
 }
 
-/// What is known of a distribution before a write.
+/// Revision and digest of a distribution before a write.
 struct Before {
     revision: i64,
-    /// Empty when it is new.
+    /// Empty for a new distribution.
     digest: String,
 }
 
@@ -140,7 +141,8 @@ async fn write_distribution(
     .await?)
 }
 
-/// Raises the revision of the whole catalog and tells listeners, who hear it on commit.
+/// Raises the revision of the whole catalog and notifies listeners. Postgres sends the notification
+/// on commit.
 async fn announce(tx: &mut PgConnection) -> Result<(), StoreError> {
     let revision =
         sqlx::query_scalar!("update catalog_state set revision = revision + 1 returning revision")
