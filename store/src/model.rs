@@ -108,7 +108,7 @@ pub struct BuildFacts {
     pub version_code: String,
     /// Catalog revision when the build was accepted.
     pub catalog_revision: i64,
-    /// Number of its last attempt; attempts are counted from 1.
+    /// Number of its last attempt, counted from 1; 0 when no Job was created.
     pub attempt: u32,
     /// Its files or its failure.
     pub ending: Ending,

@@ -1,6 +1,7 @@
-//! usign (and signify) public keys and signatures: ed25519.
+//! usign (and signify) public keys and ed25519 signatures, for `sha256sums` and the keys of a
+//! Distribution.
 //!
-//! Two lines of text: `untrusted comment: …` and base64. Layouts (usign's `main.c`, OpenBSD's
+//! A file has two lines: `untrusted comment: …` and base64. Layouts (usign's `main.c`, OpenBSD's
 //! signify): a public key is `Ed`, 8 bytes key id, 32 bytes key; a signature is `Ed`, 8 bytes key
 //! id, 64 bytes ed25519 signature of the raw file.
 
@@ -8,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, StreamVerifier, VerifyingKey};
 
-/// Largest key or signature file, in bytes. Real ones have about 150.
+/// Maximum size of a key or signature file in bytes. Real ones have about 150.
 const MAX_FILE: usize = 4096;
 
 const ALGORITHM: &[u8] = b"Ed";
@@ -18,7 +19,7 @@ const SIGNATURE_LENGTH: usize = 74;
 /// Why a key or a signature was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// The file is not text of the known form.
+    /// The file does not have the format of usign.
     #[error("not a usign {what}: {problem}")]
     Format {
         /// `public key` or `signature`.
@@ -34,7 +35,7 @@ pub enum SignatureError {
         /// Key ids of the trusted keys.
         trusted: Vec<KeyId>,
     },
-    /// The signature does not fit the content.
+    /// The signature is not valid for the content.
     #[error("the signature of key {signed_by} does not fit the content")]
     Mismatch {
         /// Key id of the signature.
@@ -42,12 +43,12 @@ pub enum SignatureError {
     },
 }
 
-/// Eight bytes that name a key. They only choose the key; they prove nothing.
+/// Eight bytes that identify a key. They only select the key and are not part of the verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; 8]);
 
 impl std::fmt::Display for KeyId {
-    /// 16 hexadecimal digits, as keys are named in an ImageBuilder's `keys/`.
+    /// 16 hexadecimal digits, like the file names in an ImageBuilder's `keys/`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&hex::encode(self.0))
     }
@@ -61,7 +62,7 @@ pub struct UsignPublicKey {
 }
 
 impl UsignPublicKey {
-    /// Reads a key file, or its base64 line alone.
+    /// Parses a key file, or only its base64 line.
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
         let (id, key) = decode::<32>("public key", text, KEY_LENGTH)?;
         let key = VerifyingKey::from_bytes(&key)
@@ -72,7 +73,7 @@ impl UsignPublicKey {
         Ok(Self { id, key })
     }
 
-    /// The id that signatures name it by.
+    /// The key id that signatures contain.
     pub fn id(&self) -> KeyId {
         self.id
     }
@@ -86,18 +87,19 @@ impl std::str::FromStr for UsignPublicKey {
     }
 }
 
-/// A signature that is checked while its content comes, so that nobody need hold what nobody signed.
+/// Verifies a signature while the content is received, so that unverified content need not be kept in
+/// memory.
 pub struct Verification {
     signed_by: KeyId,
     candidates: Vec<StreamVerifier>,
 }
 
 impl Verification {
-    /// Begins with a signature file. Two keys of one id are both tried, so that nobody shuts a key out
-    /// by making another of its id.
+    /// Begins the verification with a signature file. All keys with the signature's key id are tried,
+    /// so that a second key with the same id does not disable the first.
     ///
     /// # Errors
-    /// A file of another form, or a signature of a key that is not among `keys`.
+    /// A malformed signature file, or a signature by a key that is not in `keys`.
     pub fn begin(keys: &[UsignPublicKey], signature: &str) -> Result<Self, SignatureError> {
         let (signed_by, bytes) = decode::<64>("signature", signature, SIGNATURE_LENGTH)?;
         let signature = Signature::from_bytes(&bytes);
@@ -110,14 +112,14 @@ impl Verification {
         Ok(Self { signed_by, candidates })
     }
 
-    /// Takes the next piece of the content.
+    /// Adds the next chunk of the content.
     pub fn update(&mut self, piece: &[u8]) {
         for candidate in &mut self.candidates {
             candidate.update(piece);
         }
     }
 
-    /// Which key signed the content.
+    /// The id of the key that signed the content.
     ///
     /// # Errors
     /// [`SignatureError::Mismatch`].
@@ -132,7 +134,7 @@ impl Verification {
     }
 }
 
-/// The key id and the `N` bytes behind it.
+/// Decodes the file of `length` bytes: the key id and the `N` bytes after it.
 fn decode<const N: usize>(
     what: &'static str,
     text: &str,
@@ -157,7 +159,7 @@ fn decode<const N: usize>(
     }
 }
 
-/// The one line that is neither empty nor the comment.
+/// The only line that is neither empty nor the comment.
 fn base64_line<'a>(what: &'static str, text: &'a str) -> Result<&'a str, SignatureError> {
     if text.len() > MAX_FILE {
         return Err(format_error(what, "it is too long"));
