@@ -1,41 +1,42 @@
-//! The key under which the files of a build are stored: what was really built, from what.
+//! The build key: the folder of a build's files in the artifact store, a hash of all inputs of the
+//! build. Computed by `publish`.
 
 use std::collections::BTreeMap;
 
 use crate::digest::{FieldHasher, Sha256Hex};
 
-/// Everything that decides the bytes of an image. Observed by `publish`, never taken from what the
-/// untrusted part of a build says, but for the index digests.
+/// Everything that determines the content of an image. `publish` determines these values itself. Only
+/// the index digests come from the untrusted container `build`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildKeyInput<'a> {
     /// Canonical profile.
     pub profile: &'a str,
-    /// The PACKAGES argument, in the order given to make.
+    /// make's argument PACKAGES, in order.
     pub packages: &'a [String],
-    /// Bytes of the repositories file that make saw.
+    /// Content of the repositories file that make used.
     pub repositories_file: &'a str,
-    /// Keys that were added to those of the tree, by file name.
+    /// Repository keys that were added to those of the tree, by file name.
     pub keys: &'a BTreeMap<String, String>,
-    /// Digest of the private first-boot script, the only file of the overlay.
+    /// Digest of the private first-boot script, the only file of make's FILES folder.
     pub defaults: Option<&'a Sha256Hex>,
     /// Size of the root partition in MiB.
     pub rootfs_size_mb: Option<u32>,
     /// Lines of `.config` that differ from the tree's.
     pub config_edits: &'a [String],
-    /// EXTRA_IMAGE_NAME.
+    /// make's argument EXTRA_IMAGE_NAME.
     pub extra_image_name: &'a str,
     /// Digest of the ImageBuilder's tarball.
     pub image_builder: &'a Sha256Hex,
     /// Digest (or reference) of the builder image.
     pub builder_image: &'a str,
-    /// Digest of the key that the tree made for itself and signs images with. Another tree of the same
-    /// tarball has another one, and makes other bytes.
+    /// Digest of the key that the tree generated to sign images. Another tree from the same tarball
+    /// has another key, and makes different files.
     pub tree_key: Option<&'a Sha256Hex>,
     /// Digests of the package indexes that the build read, by name.
     pub indexes: &'a BTreeMap<String, Sha256Hex>,
 }
 
-/// SHA-256 over a length-prefixed form of the whole input.
+/// SHA-256 over all fields of the input, each with its length as a prefix.
 pub fn build_key(input: &BuildKeyInput<'_>) -> Sha256Hex {
     let mut hasher = FieldHasher::new("asu.dev/build-key/v2");
     hasher
