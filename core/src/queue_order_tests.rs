@@ -21,7 +21,7 @@ fn priorities() -> impl Strategy<Value = Priority> {
     prop_oneof![Just(Priority::Low), Just(Priority::Normal), Just(Priority::High)]
 }
 
-/// Builds as they are created: dozens in one second, over some hours.
+/// Builds in the order of creation, over some hours; several may be created in the same second.
 fn crowds() -> impl Strategy<Value = Vec<Waiting>> {
     proptest::collection::vec((priorities(), prop_oneof![0_i64..2, 0_i64..2000]), 1..40).prop_map(
         |each| {
@@ -44,7 +44,7 @@ fn order_of(builds: &[Waiting]) -> QueueOrder {
     order
 }
 
-/// What waiting builds are sorted by.
+/// The expected sort key of waiting builds.
 fn rank(build: &Waiting, now: Timestamp) -> (Reverse<i64>, u64, Timestamp, &str) {
     let class = class(build.priority, build.since, now);
     (Reverse(class), build.sequence, build.since, &build.uid)
@@ -122,7 +122,7 @@ proptest! {
         let now = at(now);
         let (last, first) = builds.split_last().unwrap();
         let (mut order, mut seen) = (order_of(first), std::collections::BTreeSet::new());
-        let places: Vec<_> = first.iter().map(|it| order.before(it, now)).collect();
+        let places: Vec<_> = first.iter().map(|build| order.before(build, now)).collect();
         prop_assert!(places.iter().all(|place| seen.insert(*place)));
         order.insert(last);
         let mine = rank(last, now).0;
@@ -157,7 +157,7 @@ proptest! {
     ) {
         let mut order = order_of(&builds);
         let changed: Vec<_> =
-            builds.iter().map(|it| Waiting { priority, ..it.clone() }).collect();
+            builds.iter().map(|build| Waiting { priority, ..build.clone() }).collect();
         for build in &changed {
             order.insert(build);
         }

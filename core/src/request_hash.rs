@@ -1,4 +1,5 @@
-//! The request hash, and the object name that is made from all of it.
+//! The request hash, and the name of the FirmwareBuild that is derived from it. Used by the API and the
+//! operator.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +11,8 @@ use crate::{
 /// Prefix of the name of a FirmwareBuild.
 pub const NAME_PREFIX: &str = "fwb-";
 
-/// SHA-256 over a length-prefixed form of every field that changes the image or what is asserted
-/// about it. The request must be in canonical form (see [`Request::canonical`]). Of the packages it is
-/// the set that counts, whatever order they were sent in.
+/// SHA-256 over all fields of the request, each with its length as a prefix. The request must be in
+/// canonical form (see [`Request::canonical`]). The order of the packages does not change the hash.
 pub fn request_hash(request: &Request) -> Sha256Hex {
     let mut hasher = FieldHasher::new("asu.dev/request/v1");
     let named = request.packages.iter().filter(|_| request.packages_versions.is_empty());
@@ -43,9 +43,9 @@ pub fn request_hash(request: &Request) -> Sha256Hex {
     hasher.finish()
 }
 
-/// Name of the FirmwareBuild of a request: `fwb-` and all 256 bits of the hash in lower-case
-/// base32 without padding, 56 characters. Nothing is cut off: a server that cut its hashes could
-/// be made to serve one request's image for another (CVE-2024-54143).
+/// Name of the FirmwareBuild of a request: `fwb-` and all 256 bits of the hash in lower-case base32
+/// without padding; 56 characters. The hash must not be truncated: with truncated hashes an attacker
+/// could create a collision and get another image served for a request (CVE-2024-54143).
 pub fn object_name(hash: &Sha256Hex) -> String {
     let digits = data_encoding::BASE32_NOPAD.encode(&hash.to_bytes()).to_ascii_lowercase();
     format!("{NAME_PREFIX}{digits}")

@@ -50,7 +50,8 @@ fn versions_win_over_plain_names() {
 fn names_with_versions_keep_the_order_that_was_sent() {
     let mut request = example();
     request.packages = ["vim", "luci", "vim", "nano"].map(String::from).into();
-    request.packages_versions = ["luci", "nano", "vim"].map(|it| (it.into(), "1".into())).into();
+    request.packages_versions =
+        ["luci", "nano", "vim"].map(|name| (name.into(), "1".into())).into();
     assert_eq!(request.canonical().packages, ["vim", "luci", "nano"]);
 }
 
@@ -58,7 +59,7 @@ fn names_with_versions_keep_the_order_that_was_sent() {
 fn names_with_versions_and_without_an_order_are_sorted() {
     let mut request = example();
     request.packages.clear();
-    request.packages_versions = ["vim", "luci"].map(|it| (it.into(), "1".into())).into();
+    request.packages_versions = ["vim", "luci"].map(|name| (name.into(), "1".into())).into();
     assert_eq!(request.canonical().packages, ["luci", "vim"]);
 }
 

@@ -30,7 +30,7 @@ fn holdings(builds: Vec<KeptBuild>, bytes: &[u64]) -> Holdings {
 }
 
 fn keys(deletions: &[Deletion]) -> Vec<Sha256Hex> {
-    deletions.iter().map(|it| it.build_key.clone()).collect()
+    deletions.iter().map(|deletion| deletion.build_key.clone()).collect()
 }
 
 fn decide(holdings: &Holdings, space: Option<Space>, now: i64) -> RetentionPlan {
@@ -209,10 +209,10 @@ proptest! {
     ) {
         let plan = decide(&holdings(builds, &bytes), Some(Space { used, capacity: 100 }), now);
         let all: Vec<_> = plan.expired.iter().chain(&plan.evicted).collect();
-        let distinct: BTreeSet<_> = all.iter().map(|it| &it.build_key).collect();
+        let distinct: BTreeSet<_> = all.iter().map(|deletion| &deletion.build_key).collect();
         prop_assert_eq!(all.len(), distinct.len());
-        let without_last: u64 = plan.expired.iter().map(|it| it.bytes).sum::<u64>()
-            + plan.evicted.iter().rev().skip(1).map(|it| it.bytes).sum::<u64>();
+        let without_last: u64 = plan.expired.iter().map(|deletion| deletion.bytes).sum::<u64>()
+            + plan.evicted.iter().rev().skip(1).map(|deletion| deletion.bytes).sum::<u64>();
         if !plan.evicted.is_empty() {
             prop_assert!(used.saturating_sub(without_last) > 75);
         }

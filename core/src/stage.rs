@@ -1,18 +1,19 @@
-//! Stages of a build, in the vocabulary that clients know.
+//! Stages of a running build, as the API answers them. `publish` prints the present stage, the operator
+//! copies it to the FirmwareBuild.
 
 use serde::{Deserialize, Serialize};
 
-/// A stage of a running build. Clients index fixed tables with these words (LuCI's
-/// `imagebuilder_status`), so no other word may ever be sent.
+/// A stage of a running build. Clients look these words up in fixed tables (LuCI's
+/// `imagebuilder_status`), so the API must not send any other word.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Accepted, nothing started.
+    /// The build is waiting; no pod has started.
     #[default]
     Init,
-    /// The pod is being started, its workspace laid out.
+    /// The pod is starting and creates its workspace.
     ContainerSetup,
     /// The ImageBuilder's revision is compared with the request.
     ValidateRevision,
@@ -32,7 +33,7 @@ impl Stage {
         Self::BuildingImage,
     ];
 
-    /// The clients' word.
+    /// The word in answers of the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Init => "init",
@@ -43,7 +44,7 @@ impl Stage {
         }
     }
 
-    /// The stage of that word.
+    /// The stage with this word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.as_str() == word)
     }
@@ -53,17 +54,17 @@ impl Stage {
         format!("{STAGE_LINE_PREFIX}{}", self.as_str())
     }
 
-    /// Reads a line of `publish`'s output; other lines give nothing.
+    /// Parses a line of `publish`'s standard output. `None` for other lines.
     pub fn from_log_line(line: &str) -> Option<Self> {
         line.trim_end().strip_prefix(STAGE_LINE_PREFIX).and_then(Self::parse)
     }
 }
 
-/// The line that `publish` prints when the result is in the store: its pod's end is noticed a second
-/// or two later.
+/// The line that `publish` prints when the result is in the store. The operator reads it a second or
+/// two before it sees the end of the pod.
 pub const COMMITTED_LINE: &str = "asu-result: committed";
 
-/// What a stage line begins with.
+/// Prefix of a stage line.
 pub const STAGE_LINE_PREFIX: &str = "asu-stage: ";
 
 #[cfg(test)]
