@@ -113,7 +113,8 @@ pub async fn push(tag: &str, progress: &Progress) -> Result<(), Error> {
 fn is_loopback(tag: &str) -> bool {
     let host = tag.split('/').next().unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|it| it.is_loopback())
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Gives back the mount that the storage makes of its folder onto itself. The system refuses while it is in use.

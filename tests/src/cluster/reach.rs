@@ -59,7 +59,8 @@ impl Reach {
 
     /// Where the relay connects to.
     fn destination(&self) -> String {
-        self.target.map_or_else(|| format!("{}:{}", self.host, self.port), |it| it.to_string())
+        self.target
+            .map_or_else(|| format!("{}:{}", self.host, self.port), |address| address.to_string())
     }
 }
 
@@ -101,7 +102,7 @@ impl fmt::Display for Reach {
 /// Adds hosts to those that a cluster has; one that is there already is led to its new target.
 pub(super) fn merge(known: &mut Vec<Reach>, more: &[Reach]) {
     for reach in more {
-        known.retain(|it| (&it.host, it.port) != (&reach.host, reach.port));
+        known.retain(|other| (&other.host, other.port) != (&reach.host, reach.port));
         known.push(reach.clone());
     }
     known.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));

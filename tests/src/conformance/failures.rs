@@ -74,7 +74,8 @@ impl Suite<'_> {
 
     pub(super) async fn index_signature(&mut self) -> Checked {
         self.only_fixture()?;
-        let pattern = ["Packages.sig", "packages.adb"].map(|it| format!("*/base/{it}")).to_vec();
+        let pattern =
+            ["Packages.sig", "packages.adb"].map(|file| format!("*/base/{file}")).to_vec();
         let faults = Faults { wrong_signature: pattern, ..Faults::default() };
         self.fails_under(faults, FailureReason::IndexSignature).await
     }
@@ -87,7 +88,7 @@ impl Suite<'_> {
 
     pub(super) async fn gone(&mut self) -> Checked {
         self.only_fixture()?;
-        let pattern = ["_", "-"].map(|it| format!("*/{PACKAGE}{it}[0-9]*")).to_vec();
+        let pattern = ["_", "-"].map(|separator| format!("*/{PACKAGE}{separator}[0-9]*")).to_vec();
         let gone = Faults { not_found: pattern.clone(), ..Faults::default() };
         self.fails_under(gone, FailureReason::DownloadFailed).await?;
         let corrupt = Faults { corrupt: pattern, ..Faults::default() };

@@ -180,7 +180,7 @@ impl Suite<'_> {
         }
         let set = root.set_ids().map_err(|error| Not::Expected(error.to_string()))?;
         let folder = set.iter().find(|path| {
-            let mode = fs::metadata(path).map(|it| it.mode());
+            let mode = fs::metadata(path).map(|metadata| metadata.mode());
             path.is_dir() && mode.is_ok_and(|mode| mode & SETGID != 0)
         });
         match folder {

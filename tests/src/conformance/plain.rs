@@ -66,7 +66,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 pub(super) fn tells_size(detail: &str) -> bool {
     [" > ", "bytes too many", "bytes more than", "has more than"]
         .iter()
-        .any(|it| detail.contains(it))
+        .any(|words| detail.contains(words))
 }
 
 /// A folder of links to every program of this machine but one.

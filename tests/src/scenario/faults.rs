@@ -132,7 +132,7 @@ impl System {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), NAMESPACE);
         self.until("an operator leads", WITHIN, || async {
             let lease = leases.get_opt(&format!("{RELEASE}-operator")).await?;
-            let holder = lease.and_then(|it| it.spec).and_then(|spec| spec.holder_identity);
+            let holder = lease.and_then(|lease| lease.spec).and_then(|spec| spec.holder_identity);
             let Some(holder) = holder else { return Ok(Err("nobody holds the Lease".to_owned())) };
             let pods = self.pods_of(Workload::Operator).await?;
             let found = pods.into_iter().find(|pod| holder.starts_with(&pod.name_any()));
@@ -204,7 +204,10 @@ impl System {
         let volumes: Api<PersistentVolume> = Api::all(self.client.clone());
         let volume = volumes.get(&bound.ok_or_else(missing)?).await?;
         let spec = volume.spec.ok_or_else(missing)?;
-        let host = spec.host_path.map(|it| it.path).or_else(|| spec.local.map(|it| it.path));
+        let host = spec
+            .host_path
+            .map(|volume| volume.path)
+            .or_else(|| spec.local.map(|volume| volume.path));
         host.map(PathBuf::from).ok_or_else(missing)
     }
 }

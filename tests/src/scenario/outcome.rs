@@ -86,7 +86,11 @@ impl System {
             .await?;
         // The record is written first, and clients may ask for it at once.
         let has_ended = |build: &FirmwareBuild| {
-            build.status.as_ref().and_then(|it| it.phase).is_some_and(BuildPhase::is_terminal)
+            build
+                .status
+                .as_ref()
+                .and_then(|status| status.phase)
+                .is_some_and(BuildPhase::is_terminal)
         };
         let build = self.until_build("the object says its end", &answer, within, has_ended).await?;
         Ok(Ended { answer, build })
@@ -225,7 +229,9 @@ fn all_containers_run(pod: &Pod) -> bool {
     let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_deref());
     statuses.is_some_and(|all| {
         !all.is_empty()
-            && all.iter().all(|it| it.state.as_ref().is_some_and(|state| state.running.is_some()))
+            && all.iter().all(|container| {
+                container.state.as_ref().is_some_and(|state| state.running.is_some())
+            })
     })
 }
 

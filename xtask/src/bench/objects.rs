@@ -109,7 +109,7 @@ pub fn record(number: usize) -> Result<NewArchive, Error> {
     };
     let files: Vec<StoredFile> = names.iter().map(file).collect();
     let images: Vec<Value> =
-        files.iter().map(|it| json!({"name": it.name, "type": "sysupgrade"})).collect();
+        files.iter().map(|file| json!({"name": file.name, "type": "sysupgrade"})).collect();
     let packages: Vec<String> = request.packages.clone();
     let built = Built {
         build_key: Sha256Hex::of(b"bench"),

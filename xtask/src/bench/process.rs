@@ -151,7 +151,7 @@ fn usage(status: &str, stat: &str) -> Option<Usage> {
     // After the name, which may hold anything: state is the third field, utime the 14th.
     let (_, fields) = stat.rsplit_once(')')?;
     let ticks: Vec<u64> =
-        fields.split_whitespace().skip(11).take(2).filter_map(|it| it.parse().ok()).collect();
+        fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse().ok()).collect();
     // A hundred of them are a second, on every Linux that programs see.
     let cpu = Duration::from_millis(ticks.iter().sum::<u64>().saturating_mul(10));
     Some(Usage { kib: kib("VmRSS:")?, peak_kib: kib("VmHWM:")?, cpu })

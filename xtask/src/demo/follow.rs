@@ -79,7 +79,7 @@ fn phase<T: serde::Serialize>(phase: Option<&T>) -> Option<String> {
 }
 
 fn joined(words: [Option<String>; 3]) -> String {
-    let words: Vec<String> = words.into_iter().flatten().filter(|it| !it.is_empty()).collect();
+    let words: Vec<String> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
     if words.is_empty() { "created".to_owned() } else { words.join(", ") }
 }
 

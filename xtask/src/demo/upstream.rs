@@ -121,7 +121,7 @@ fn urls(distribution: &Distribution, request: &Value) -> Vec<String> {
         .chain(
             repositories
                 .into_iter()
-                .flat_map(|it| it.values())
+                .flat_map(|repositories| repositories.values())
                 .filter_map(|url| Some(url.as_str()?.to_owned())),
         )
         .collect()
@@ -158,7 +158,7 @@ mod tests {
         let request: Value = serde_json::from_str(super::super::OPENWRT_REQUEST).unwrap();
         let version = request.get("version").and_then(Value::as_str).unwrap();
         let offered =
-            object.spec.branches.iter().any(|it| it.versions.iter().any(|v| v == version));
+            object.spec.branches.iter().any(|branch| branch.versions.iter().any(|v| v == version));
         assert!(offered, "{version}");
     }
 

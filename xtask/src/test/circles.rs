@@ -88,7 +88,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(file: &'a Module, modules: &'a BTreeSet<Module>) -> Self {
         // A program's root is a file of its own beside the library's.
-        let here = if file.len() == 1 && file.first().is_some_and(|it| it == "main") {
+        let here = if file.len() == 1 && file.first().is_some_and(|name| name == "main") {
             Module::new()
         } else {
             file.clone()
@@ -174,7 +174,8 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let parts: Vec<String> = path.segments.iter().map(|it| it.ident.to_string()).collect();
+        let parts: Vec<String> =
+            path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         if parts.len() > 1 {
             self.path(&parts);
         }

@@ -225,7 +225,7 @@ mod tests {
         let tests = built("normal,build,dev", &["--workspace"]);
         let twice: Vec<_> = built("normal,build", &["--package", "xtask"])
             .into_iter()
-            .filter(|it| !tests.contains(it))
+            .filter(|unit| !tests.contains(unit))
             .collect();
         assert!(twice.is_empty(), "give xtask their features in its Cargo.toml: {twice:#?}");
     }
