@@ -53,7 +53,7 @@ pub enum FailureReason {
     DefaultsMissing,
     /// The ImageBuilder could not be prepared.
     CacheFailed,
-    /// The ImageBuilder's tree, or its marker, was not on its volume.
+    /// The tree or its marker is missing on the cache's volume.
     TreeLost,
     /// The FirmwareBuild's own fields contradict each other or the catalog.
     Refused,
@@ -93,7 +93,7 @@ impl FailureReason {
         Self::Internal,
     ];
 
-    /// CamelCase word for conditions and events.
+    /// The CamelCase word for conditions, events and the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoSpace => "NoSpace",

@@ -22,12 +22,12 @@ pub mod paths {
     pub const PLAN: &str = "/asu/plan/plan.json";
     /// Mount of the cache's volume, with [`TREE`] and [`MARKER`]; read-only in builds.
     pub const IMAGE_BUILDER: &str = "/asu/imagebuilder";
-    /// Name of the unpacked tree below [`IMAGE_BUILDER`]. Warm-up and builds use the same path,
-    /// because the tree contains absolute paths.
+    /// Name of the unpacked tree below [`IMAGE_BUILDER`]. The warm-up and all builds use it at this
+    /// path.
     pub const TREE: &str = "tree";
     /// Name of the marker below [`IMAGE_BUILDER`].
     pub const MARKER: &str = "marker.json";
-    /// Folder that `build` and `publish` share.
+    /// Work folder: a volume that `build` and `publish` share.
     pub const WORK: &str = "/asu/work";
     /// Lock file below [`WORK`], held by `build` from its start to its end.
     pub const LOCK: &str = "build.lock";
@@ -100,7 +100,7 @@ pub enum Workspace {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildPlan {
-    /// [`PLAN_SCHEMA`].
+    /// Version of the format: [`PLAN_SCHEMA`].
     pub schema: u32,
     /// uid of the FirmwareBuild; part of the object keys of result and log.
     pub uid: String,
@@ -139,7 +139,7 @@ impl BuildPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PopulatePlan {
-    /// [`PLAN_SCHEMA`].
+    /// Version of the format: [`PLAN_SCHEMA`].
     pub schema: u32,
     /// uid of the ImageBuilderCache.
     pub uid: String,
@@ -184,7 +184,7 @@ pub enum PackageManager {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marker {
-    /// [`PLAN_SCHEMA`].
+    /// Version of the format: [`PLAN_SCHEMA`].
     pub schema: u32,
     /// Digest of the tarball that the tree was unpacked from.
     pub sha256: Sha256Hex,

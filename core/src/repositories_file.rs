@@ -301,7 +301,7 @@ mod tests {
             told("imagebuilder", "https://m.example/x", opkg, replace),
             taken("imagebuilder")
         );
-        // The tree's own feeds are gone, or it is the very same one.
+        // The tree's feeds are replaced, or the tree has the same name with the same URL.
         assert_eq!(told("other", "https://m.example/x", opkg, replace), None);
         assert_eq!(told("other", "https://e.example/o", opkg, append), None);
         assert_eq!(told("mine", "https://m.example/x", opkg, append), None);

@@ -172,10 +172,10 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A key that `openssl ecparam -name prime256v1 -genkey` made, as apk repositories have.
+    /// A key like those of apk repositories, created with `openssl ecparam -name prime256v1 -genkey`.
     pub(crate) const EC_KEY: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEV6f4BwP98BDEDkuG43CuTqdGP2rH\nrRhxmhFwra1esT92MZcHPQNaFqraEiP2LEyQB26w+HUYfa9g4OoR8u5JXg==\n-----END PUBLIC KEY-----\n";
 
-    /// A usign key of this key id.
+    /// A usign key with this key id.
     pub(crate) fn usign_key(id: u8, key: u8) -> String {
         BASE64.encode(&[USIGN_ALGORITHM, &[id; 8], &[key; 32]].concat())
     }

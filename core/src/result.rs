@@ -59,7 +59,7 @@ pub mod store_keys {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
-    /// [`RESULT_SCHEMA`].
+    /// Version of the format: [`RESULT_SCHEMA`].
     pub schema: u32,
     /// The failure; absent when the build succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,7 +141,7 @@ pub struct Built {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildResult {
-    /// [`RESULT_SCHEMA`].
+    /// Version of the format: [`RESULT_SCHEMA`].
     pub schema: u32,
     /// uid of the FirmwareBuild.
     pub uid: String,

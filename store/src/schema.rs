@@ -40,7 +40,7 @@ impl SchemaState {
 }
 
 impl PgStore {
-    /// Compares the schema with this program.
+    /// Reads the schema's version and compares it with [`SCHEMA_VERSION`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] while the database cannot be reached.

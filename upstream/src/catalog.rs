@@ -1,4 +1,4 @@
-//! Reads what one version offers into the catalog's values.
+//! Reads the targets and profiles of one version from the download server, as values of the catalog.
 //!
 //! For each wanted target the signed `sha256sums` contains the digests of the ImageBuilder and of
 //! `profiles.json`. A target that cannot be read is reported individually; reading the version fails

@@ -56,12 +56,12 @@ impl Default for ClientOptions {
     }
 }
 
-/// What lets a server answer that a document has not changed.
+/// Validators of a response, for a conditional request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validator {
-    /// `ETag` of the last answer.
+    /// `ETag` of the last response.
     pub etag: Option<String>,
-    /// `Last-Modified` of the last answer.
+    /// `Last-Modified` of the last response.
     pub last_modified: Option<String>,
 }
 

@@ -80,7 +80,7 @@ impl PopulateFailure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PopulateResult {
-    /// [`RESULT_SCHEMA`].
+    /// Version of the format: [`RESULT_SCHEMA`].
     pub schema: u32,
     /// The failure; absent when the tree is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]

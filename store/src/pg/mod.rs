@@ -18,7 +18,7 @@ use sqlx::{
 
 use crate::error::StoreError;
 
-/// Bounds of the connection pool.
+/// Limits of the connection pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
     /// Maximum number of connections.
