@@ -7,15 +7,15 @@ use super::Error;
 /// A level of tests. Each level uses more real parts of the system than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Level {
-    /// Checks of format, lints, generated files and licences.
+    /// Format, lints, generated files, licences.
     Checks,
-    /// Tests without other programs.
+    /// Pure code.
     Unit,
-    /// Tests with a real Postgres, the ImageBuilder fixture, and Helm.
+    /// A real Postgres, the real ImageBuilder fixture, Helm.
     Service,
-    /// Tests with a real etcd and API server.
+    /// A real etcd and kube-apiserver.
     ControlPlane,
-    /// Tests on a local cluster with the installed chart.
+    /// The local cluster with the chart installed.
     Cluster,
 }
 
