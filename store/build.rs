@@ -1,4 +1,5 @@
-//! Migrations are embedded by a macro that cargo does not know to follow.
+//! Tells cargo to rebuild when a migration changes: cargo does not track files that the macro
+//! `sqlx::migrate!` embeds.
 
 fn main() {
     println!("cargo::rerun-if-changed=migrations");

@@ -23,63 +23,63 @@ use rustix::fs::StatVfs;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use url::Url;
 
-/// Bytes that a stream from a volume gives at a time: large enough that the hand-over to a thread,
-/// once a piece, hardly counts, and small enough that hundreds of slow readers fit into a pod.
+/// Chunk size in bytes of a stream from a volume. Each chunk is read in a blocking thread: larger
+/// chunks need fewer switches, smaller ones let hundreds of slow readers fit into a pod's memory.
 const PIECE: usize = 64 * 1024;
 
 /// A failed call of the artifact store.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
-    /// The URL names no kind of store that there is.
+    /// The URL is malformed or its scheme is not supported.
     #[error("the store URL must be file:///an/absolute/path")]
     Url,
-    /// The folder of a volume is not there.
+    /// The folder of the volume does not exist or cannot be opened.
     #[error("the store's folder cannot be opened: {0}")]
     Folder(String),
-    /// A key that no object can have.
+    /// The text is not a valid object key, for example because it contains `..`.
     #[error("{0:?} is not a key")]
     Key(String),
-    /// The object is larger than the caller reads.
+    /// The object is larger than the caller's limit.
     #[error("{key} has {size} bytes, at most {max} are read")]
     TooLarge {
-        /// Key.
+        /// Key of the object.
         key: String,
-        /// Its size.
+        /// Its size in bytes.
         size: u64,
-        /// Most bytes the caller wants.
+        /// The caller's limit in bytes.
         max: u64,
     },
-    /// There is no such object.
+    /// No object has this key.
     #[error("{0} is not in the store")]
     NotFound(String),
-    /// The store did not answer as it must.
+    /// Any other failure of the store, with its message.
     #[error("the store failed: {0}")]
     Failed(String),
 }
 
-/// One object.
+/// Metadata of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectInfo {
-    /// Key.
+    /// Key: a path relative to the store, with slashes.
     pub key: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// When it was last written.
     pub modified: Timestamp,
 }
 
-/// Whether an object is there as it should be.
+/// Whether an object exists with the expected size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// With the expected size.
+    /// It exists with the expected size.
     Present,
-    /// Not at all.
+    /// It does not exist.
     Missing,
-    /// With this size.
+    /// It exists, but has this size in bytes.
     OtherSize(u64),
 }
 
-/// A store of objects: a folder on a volume.
+/// The artifact store: a folder on a volume. Clones share it.
 #[derive(Clone)]
 pub struct ArtifactStore {
     objects: Arc<dyn ObjectStore>,
@@ -88,7 +88,7 @@ pub struct ArtifactStore {
 
 impl fmt::Debug for ArtifactStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the store itself: an S3 client carries credentials.
+        // Without the field `objects`: the client of a remote store holds credentials.
         f.debug_struct("ArtifactStore").field("volume", &self.volume).finish_non_exhaustive()
     }
 }
@@ -108,10 +108,11 @@ pub fn open_volume(folder: &std::path::Path) -> Result<Arc<dyn ObjectStore>, Art
 }
 
 impl ArtifactStore {
-    /// Opens the store of `url`: `file:///path` of an existing folder.
+    /// Opens the store at `url`, which is `file:///path` of an existing folder.
     ///
     /// # Errors
-    /// [`ArtifactError::Url`] for any other URL, [`ArtifactError::Folder`] without the folder.
+    /// [`ArtifactError::Url`] for any other URL, [`ArtifactError::Folder`] when the folder cannot be
+    /// opened.
     pub fn open(url: &str) -> Result<Self, ArtifactError> {
         let url = Url::parse(url).map_err(|_| ArtifactError::Url)?;
         match url.scheme() {
@@ -124,19 +125,19 @@ impl ArtifactStore {
         Ok(Self { objects: open_volume(&folder)?, volume: Some(folder) })
     }
 
-    /// Facts of an object.
+    /// Metadata of the object.
     ///
     /// # Errors
-    /// [`ArtifactError::NotFound`] and the others.
+    /// [`ArtifactError::NotFound`], [`ArtifactError::Key`] and [`ArtifactError::Failed`].
     pub async fn head(&self, key: &str) -> Result<ObjectInfo, ArtifactError> {
         let meta = self.objects.head(&path(key)?).await.map_err(failed(key))?;
         info(&meta)
     }
 
-    /// Whether the object is there with `size` bytes.
+    /// Whether the object exists with `size` bytes.
     ///
     /// # Errors
-    /// Only when the store cannot tell.
+    /// [`ArtifactError::Key`] and [`ArtifactError::Failed`]; a missing object is not an error.
     pub async fn presence(&self, key: &str, size: u64) -> Result<Presence, ArtifactError> {
         match self.head(key).await {
             Ok(found) if found.size == size => Ok(Presence::Present),
@@ -146,10 +147,10 @@ impl ArtifactStore {
         }
     }
 
-    /// The whole object, `None` when it is not there. Never reads more than `max` bytes.
+    /// The content of the object, `None` when it does not exist. Reads at most `max` bytes.
     ///
     /// # Errors
-    /// [`ArtifactError::TooLarge`] and the others.
+    /// [`ArtifactError::TooLarge`], [`ArtifactError::Key`] and [`ArtifactError::Failed`].
     pub async fn get_bounded(&self, key: &str, max: u64) -> Result<Option<Bytes>, ArtifactError> {
         let found = match self.objects.get(&path(key)?).await {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
@@ -166,8 +167,9 @@ impl ArtifactStore {
     /// Streams the bytes of `range`, which the caller has checked against the object's size.
     ///
     /// # Errors
-    /// [`ArtifactError::NotFound`] and the others, before the first byte. A later error ends the
-    /// stream with it, so that a reader never takes a part for the whole.
+    /// [`ArtifactError::NotFound`], [`ArtifactError::Key`] and [`ArtifactError::Failed`], before the
+    /// first byte. A later failure is the last item of the stream, so that a reader can tell an
+    /// incomplete body from a complete one.
     pub async fn read_range(
         &self,
         key: &str,
@@ -186,10 +188,10 @@ impl ArtifactStore {
         into_stream(found, range).await
     }
 
-    /// Objects whose key begins with the folder `prefix`, in no order.
+    /// Objects in the folder `prefix` and its subfolders, in no particular order.
     ///
     /// # Errors
-    /// In the stream, when the store cannot be listed.
+    /// [`ArtifactError::Key`]. A store that cannot be listed is an error item of the stream.
     pub fn list_prefix(
         &self,
         prefix: &str,
@@ -199,10 +201,10 @@ impl ArtifactStore {
         Ok(found.map(move |meta| meta.map_err(failed(&shown)).and_then(|meta| info(&meta))).boxed())
     }
 
-    /// Deletes an object; one that is not there is no error.
+    /// Deletes the object. A missing object is not an error.
     ///
     /// # Errors
-    /// When the store refuses.
+    /// When the store refuses to delete it.
     pub async fn delete(&self, key: &str) -> Result<(), ArtifactError> {
         match self.objects.delete(&path(key)?).await {
             Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -210,11 +212,11 @@ impl ArtifactStore {
         }
     }
 
-    /// Removes what writers that are gone began and did not touch since `before`. Gives the number of
-    /// files.
+    /// Removes partial files that killed writers left and that were last modified before `before`.
+    /// Returns the number of removed files.
     ///
     /// # Errors
-    /// When the volume refuses.
+    /// When a file or folder of the volume cannot be read or removed.
     pub async fn remove_unfinished(&self, before: Timestamp) -> Result<usize, ArtifactError> {
         let Some(folder) = self.volume.clone() else { return Ok(0) };
         let work = move || unfinished::remove(&folder, before.into());
@@ -223,10 +225,10 @@ impl ArtifactStore {
         done.map_err(|error| ArtifactError::Failed(error.to_string()))
     }
 
-    /// How full the volume is; nothing for a store without bounds.
+    /// Used space and capacity of the volume; `None` for a store without a known capacity.
     ///
     /// # Errors
-    /// When the volume does not tell.
+    /// When the system call `statvfs` fails.
     pub fn space(&self) -> Result<Option<Space>, ArtifactError> {
         let Some(folder) = &self.volume else {
             return Ok(None);
@@ -237,18 +239,19 @@ impl ArtifactStore {
     }
 }
 
-/// As `df` counts: blocks that only root may use are neither in use nor a part of the capacity, or
-/// a volume that keeps many of them back would look full while it is empty. Network file systems
-/// without a bound tell nothing, or some power of two that nobody can fill.
+/// Used space and capacity as `df` counts them: blocks reserved for root are neither used nor part
+/// of the capacity. Otherwise an empty volume with many reserved blocks would look full.
+/// `None` for network file systems without a limit: they report zero or a very large capacity.
 fn space_of(stat: &StatVfs) -> Option<Space> {
-    const BOUNDLESS: u64 = 1 << 58;
+    const UNLIMITED: u64 = 1 << 58;
     let used = stat.f_blocks.saturating_sub(stat.f_bfree);
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
     let capacity = bytes(used.saturating_add(stat.f_bavail));
-    (1..BOUNDLESS).contains(&capacity).then(|| Space { used: bytes(used), capacity })
+    (1..UNLIMITED).contains(&capacity).then(|| Space { used: bytes(used), capacity })
 }
 
-/// Streams a result. The crate's own stream of a file reads 8 KiB at a time.
+/// Streams the bytes of `range`. A file is read here in chunks of [`PIECE`], because the stream of
+/// `object_store` reads only 8 KiB at a time.
 async fn into_stream(
     found: GetResult,
     range: Range<u64>,

@@ -1,25 +1,26 @@
-//! Files of a volume that a writer began and never finished.
+//! Removes partial files that killed writers left on a volume. Called by the artifact store.
 //!
-//! The crate `object_store` writes to `NAME#NUMBER` beside the object and renames that at the end. A
-//! writer that is killed leaves it, and the crate neither lists nor deletes such names.
+//! The crate `object_store` writes to `NAME#NUMBER` next to the object and renames that file at the
+//! end. A writer that is killed leaves the partial file, and the crate neither lists nor deletes
+//! such names.
 
 use std::{fs, io, path::Path, time::SystemTime};
 
-/// Removes those below `folder` that nobody touched since `before`, with folders that are empty
-/// then. Gives their number.
+/// Removes partial files below `folder` that were last modified before `before`, and the folders
+/// that become empty. Returns the number of removed files.
 ///
 /// # Errors
-/// What could not be read or removed; what is gone meanwhile is no error.
+/// When a file or folder cannot be read or removed. One that disappears meanwhile is not an error.
 pub(crate) fn remove(folder: &Path, before: SystemTime) -> io::Result<usize> {
     let mut removed = 0;
     for entry in present(fs::read_dir(folder))?.into_iter().flatten() {
         let entry = entry?;
-        // A store holds many files: only those with such a name are looked at more closely.
+        // A store holds many files, so metadata is read only of files with a partial file's name.
         let Some(kind) = present(entry.file_type())? else { continue };
         if kind.is_dir() {
             let inside = remove(&entry.path(), before)?;
             if inside > 0 {
-                // One that is still in use is not empty.
+                // Fails for a folder that is not empty, which is intended.
                 let _ = fs::remove_dir(entry.path());
             }
             removed += inside;
@@ -83,7 +84,7 @@ mod tests {
         }
     }
 
-    /// What the crate does is what this module is for.
+    /// Checks the behaviour of `object_store` that this module relies on.
     #[tokio::test]
     async fn a_writer_that_is_killed_leaves_a_file_that_the_crate_does_not_list() {
         use futures::TryStreamExt as _;

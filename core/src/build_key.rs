@@ -1,20 +1,21 @@
-//! The key under which the files of a build are stored: what was really built, from what.
+//! The build key: the folder of a build's files in the artifact store, a hash of all inputs of the
+//! build. Computed by `publish`.
 
 use std::collections::BTreeMap;
 
 use crate::digest::{Digest, FieldHasher, digest_of};
 
-/// Everything that decides the bytes of an image. Observed by `publish`, never taken from what the
-/// untrusted part of a build says, but for the index digests.
+/// Everything that determines the content of an image. `publish` determines these values itself. Only
+/// the index digests come from the untrusted container `build`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildKeyInput<'a> {
     /// Canonical profile.
     pub profile: &'a str,
-    /// The PACKAGES argument, in the order given to make.
+    /// make's argument PACKAGES, in order.
     pub packages: &'a [String],
-    /// Bytes of the repositories file that make saw.
+    /// Content of the repositories file that make used.
     pub repositories_file: &'a str,
-    /// Keys that were added to those of the tree, by file name.
+    /// Repository keys that were added to those of the tree, by file name.
     pub keys: &'a BTreeMap<String, String>,
     /// Digest of the private first-boot script, the only file of the overlay.
     pub defaults: Option<&'a Digest>,
@@ -22,7 +23,7 @@ pub struct BuildKeyInput<'a> {
     pub rootfs_size_mb: Option<u32>,
     /// Lines of `.config` that differ from the tree's.
     pub config_edits: &'a [String],
-    /// EXTRA_IMAGE_NAME.
+    /// make's argument EXTRA_IMAGE_NAME.
     pub extra_image_name: &'a str,
     /// Digest of the ImageBuilder's tarball.
     pub image_builder: &'a Digest,

@@ -1,11 +1,11 @@
-//! How a build's log tells standard error from standard output.
+//! Marks that distinguish standard error from standard output in a build's log.
 //!
-//! One log keeps both streams in the order in which they came. A line of standard error begins with
-//! [`STDERR_MARK`]; no other line does, whatever the build prints. `builder` writes such logs, the API
-//! takes the marks away for people, and takes one stream for clients that show them apart. A log
-//! without marks is one of standard output alone.
+//! One log contains both streams in the order of their lines. A line of standard error begins with
+//! [`STDERR_MARK`]; no line of standard output does, whatever the build prints. The builder writes
+//! such logs. The API removes the marks for people, and separates the streams for clients that show
+//! them separately. A log without marks contains only standard output.
 
-/// First byte of a line of standard error: STX, which no tool of an ImageBuilder prints.
+/// First byte of a line of standard error: STX, which the tools of an ImageBuilder do not print.
 pub const STDERR_MARK: u8 = 0x02;
 
 /// A stream of a command's output.
@@ -17,8 +17,8 @@ pub enum Stream {
     Stderr,
 }
 
-/// A line as the log keeps it, in two parts: what the log puts before it, and the line without what
-/// would be taken for a mark.
+/// A line as it is written to the log, in two parts: the mark of its stream, and the line without
+/// leading bytes that would look like a mark.
 pub fn marked(stream: Stream, line: &[u8]) -> (&'static [u8], &[u8]) {
     let own = line.iter().position(|&byte| byte != STDERR_MARK).unwrap_or(line.len());
     let text = line.get(own..).unwrap_or_default();
@@ -28,7 +28,7 @@ pub fn marked(stream: Stream, line: &[u8]) -> (&'static [u8], &[u8]) {
     }
 }
 
-/// Takes the marks of a log away while it is read in pieces.
+/// Removes the marks of a log that is read in chunks.
 #[derive(Clone, Debug)]
 pub struct Unmark {
     at_line_start: bool,
@@ -41,7 +41,7 @@ impl Default for Unmark {
 }
 
 impl Unmark {
-    /// The next piece without its marks.
+    /// The next chunk without its marks.
     pub fn piece(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut text = Vec::with_capacity(piece.len());
         for line in piece.split_inclusive(|&byte| byte == b'\n') {
@@ -53,7 +53,7 @@ impl Unmark {
     }
 }
 
-/// The ends of both streams of a log that is read in pieces.
+/// Collects the last part of each stream of a log that is read in chunks.
 #[derive(Clone, Debug)]
 pub struct Ends {
     most: usize,
@@ -70,7 +70,7 @@ struct End {
 }
 
 impl Ends {
-    /// At most `most` bytes of each stream.
+    /// Keeps at most the last `most` bytes of each stream.
     pub fn new(most: usize) -> Self {
         Self {
             most,
@@ -81,7 +81,7 @@ impl Ends {
         }
     }
 
-    /// Takes the next piece of the log in.
+    /// Adds the next chunk of the log.
     pub fn piece(&mut self, piece: &[u8]) {
         for line in piece.split_inclusive(|&byte| byte == b'\n') {
             let mut line = line;
@@ -103,7 +103,7 @@ impl Ends {
         }
     }
 
-    /// Standard output and standard error, each from the beginning of a line.
+    /// Standard output and standard error, each cut to begin with a whole line.
     pub fn finish(self) -> (String, String) {
         (self.stdout.text(self.most), self.stderr.text(self.most))
     }
@@ -112,7 +112,7 @@ impl Ends {
 impl End {
     fn extend(&mut self, bytes: &[u8], most: usize) {
         self.bytes.extend_from_slice(bytes);
-        // Twice as much is held, so that not every line moves all others.
+        // Cut only at twice the size, so that not every line moves the whole buffer.
         if self.bytes.len() > most.saturating_mul(2) {
             self.cut(most);
         }

@@ -1,33 +1,35 @@
-//! Which ImageBuilder trees go, and when one that could not be had is tried again.
+//! Decides which caches of ImageBuilders are evicted, and how long to wait before a failed one is
+//! populated again. Called by the operator's cache controller, which deletes and creates them.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// One cache as eviction sees it.
+/// The facts of a cache that eviction depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheUse {
-    /// Name of its object.
+    /// Name of the ImageBuilderCache.
     pub name: String,
-    /// Kept whatever happens.
+    /// Whether it is exempt from eviction.
     pub pinned: bool,
-    /// Builds that refer to it and have not ended, counted from the builds themselves.
+    /// Number of unfinished builds that refer to it, counted from the builds themselves.
     pub users: usize,
-    /// When a build last began with it; when it became ready or was created, if none ever did.
+    /// When the last build with it began; without any, when it became ready or was created.
     pub last_used: Timestamp,
-    /// Bytes of its tree.
+    /// Size of its tree in bytes; 0 while it is not populated.
     pub bytes: u64,
 }
 
-/// Bounds of eviction.
+/// Limits of eviction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CachePolicy {
-    /// A cache that nothing used for so long goes.
+    /// A cache that was not used for this time is evicted.
     pub max_idle: SignedDuration,
-    /// Bytes of all trees above which the least recently used go; no bound when absent.
+    /// Maximum total size of all trees in bytes; above it the least recently used are evicted. `None`
+    /// means no limit.
     pub max_bytes: Option<u64>,
-    /// A cache used since then stays even above `max_bytes`, so that none is fetched and dropped
-    /// in turns.
+    /// A cache that was used within this time is not evicted because of `max_bytes`. This prevents
+    /// populating and evicting the same caches in turn.
     pub min_idle: SignedDuration,
 }
 
@@ -41,7 +43,7 @@ impl Default for CachePolicy {
     }
 }
 
-/// Names of the caches to delete, least recently used first. Never one that is pinned or used.
+/// Names of the caches to delete, least recently used first. Pinned and used ones are never included.
 pub fn evict(caches: &[CacheUse], policy: &CachePolicy, now: Timestamp) -> Vec<String> {
     let mut total: u64 = caches.iter().map(|cache| cache.bytes).fold(0, u64::saturating_add);
     let mut candidates: Vec<&CacheUse> =
@@ -61,7 +63,7 @@ pub fn evict(caches: &[CacheUse], policy: &CachePolicy, now: Timestamp) -> Vec<S
     gone
 }
 
-/// Pause after that many failures in a row: 10 s, doubled each time, 10 min at most.
+/// Pause after this many consecutive failures: 10 s, doubled each time, at most 10 min.
 pub fn retry_after(failures: u32) -> SignedDuration {
     let doublings = failures.saturating_sub(1).min(6);
     SignedDuration::from_secs((10_i64 << doublings).min(600))

@@ -1,9 +1,10 @@
-//! Reads the output of an ImageBuilder line by line and says why it failed.
+//! Reads the output of an ImageBuilder line by line and determines the failure reason. Called by the
+//! builder; must not depend on anything but the text.
 //!
-//! The texts are those of opkg (to 24.10) and of apk (from 25.12). Infrastructure faults are
-//! looked for first: a feed that could not be read makes every package "unknown", and a full disk
-//! makes opkg say that it cannot install a package. Exit codes of inner commands are never read but
-//! for that of a kill: apk's are numbers of errors.
+//! Knows the messages of opkg (to 24.10) and of apk (from 25.12). Infrastructure failures take
+//! precedence, because they cause misleading messages: with an unreadable feed every package is
+//! "unknown", and with a full disk opkg reports that it cannot install a package. Exit codes of inner
+//! commands are ignored, except that of a kill: apk's exit code is the number of errors.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +15,8 @@ use regex::Regex;
 
 use crate::failure::{Failure, FailureReason};
 
-/// A regular expression. One that does not compile would switch a rule off, so each has a test.
+/// Declares a regular expression and a test that it compiles. One that does not compile would never
+/// match.
 macro_rules! pattern {
     ($name:ident, $text:literal) => {
         static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
@@ -40,12 +42,13 @@ use feeds::Feeds;
 use killed::Killed;
 use too_big::TooBig;
 
-/// Most names of one kind that are remembered; a log names more only when everything is broken.
+/// Maximum number of names of one kind that are kept; more are of no use in a message.
 const MAX_NAMES: usize = 100;
-/// Longest part of a line that is looked at, in bytes.
+/// Number of bytes at the beginning of a line that are read.
 const MAX_LINE: usize = 4096;
 
-/// What the lines so far have shown. Feed it every line, also those that the kept log drops.
+/// What was found in the lines so far. Must get every line of the output, including those that are cut
+/// from the stored log.
 #[derive(Clone, Debug, Default)]
 pub struct Classifier {
     disk: Disk,
@@ -57,11 +60,11 @@ pub struct Classifier {
     conflicts: BTreeSet<String>,
     unknown_profile: bool,
     read_only: bool,
-    /// The next line lists packages in conflict (opkg), or belongs to this package (apk).
+    /// What the next line belongs to: a list of conflicting packages (opkg), or a package (apk).
     context: Context,
 }
 
-/// What became of disks and network volumes; the later, the worse.
+/// State of disks and network volumes, in the order of severity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Disk {
     #[default]
@@ -82,7 +85,7 @@ pattern!(
     NO_SPACE,
     r"No space left on device|Disk quota exceeded|verify_pkg_installable: Only have \d+kb available|wget returned 3\.|FATAL ERROR: Failed to write to output filesystem"
 );
-// What Linux says of a disk, a network volume or a FUSE mount that fails (errno 5, 116, 107).
+// Linux's messages for a failing disk, network volume or FUSE mount (EIO, ESTALE, ENOTCONN).
 pattern!(
     VOLUME,
     r"Input/output error|Stale file handle|Stale NFS file handle|Transport endpoint is not connected"
@@ -114,8 +117,8 @@ pattern!(APK_BLOCK, r"^  ([A-Za-z0-9_.+~-]+):$");
 pattern!(APK_CONFLICT, r"^\s+(?:conflicts|breaks): ([A-Za-z0-9_.+~-]+)\[");
 pattern!(NO_PROFILE, r#"^Profile ".*" does not exist!"#);
 
-// A word that every line of interest has: a chatty package prints a hundred thousand lines that have
-// none, and each of them would be held against every pattern.
+// Matches every line that another pattern can match. A package may print a hundred thousand other
+// lines; this one check saves matching each of them against all patterns.
 pattern!(
     INTERESTING,
     r"space|Input/output|Stale |Transport|Only have|quota|to write|ermission|Read-only|ownload|ignature|WARNING|ERROR|Checksum|big|partition|script|annot |no such package|onflict|breaks: |clashes|already provided|does not exist|illed|SIGKILL|signal 9|(?:rror|tatus|code|returned) (?:137|-9)|memory|bad_alloc|opkg_update:|^  [^ ]+:$"
@@ -138,12 +141,12 @@ fn remember(names: &mut BTreeSet<String>, name: Option<String>) {
 
 pattern!(VERSIONED, r"^(.+?)-\d[^-]*(?:-r\d+)?(?:\.\S*)?$");
 
-/// `name-1.0-r1` without the version; a name without one stays.
+/// Removes the version from `name-1.0-r1`. A name without a version is returned unchanged.
 fn without_version(text: &str) -> String {
     group(&VERSIONED, text, 1).unwrap_or_else(|| text.to_owned())
 }
 
-/// File name of a script without what the package manager appends to the package's name.
+/// The package of a script, from the script's file name.
 fn script_owner(file: &str) -> String {
     let name = [".postinst", ".preinst", ".post-install", ".pre-install"]
         .iter()
@@ -160,18 +163,19 @@ fn list(names: &BTreeSet<String>) -> String {
 }
 
 impl Classifier {
-    /// One that knows who brought which feed. Without, all are the Distribution's.
+    /// A classifier that distinguishes the Distribution's feeds from the request's repositories. With
+    /// [`Self::default`] all feeds count as the Distribution's.
     pub fn of(origins: Origins) -> Self {
         Self { feeds: Feeds::of(Arc::new(origins)), ..Self::default() }
     }
 
-    /// One of the same build that has seen nothing.
+    /// A new classifier with the same origins, for another run of the same build.
     #[must_use]
     pub fn renewed(&self) -> Self {
         Self { feeds: self.feeds.renewed(), ..Self::default() }
     }
 
-    /// Reads a whole text.
+    /// A classifier that has read all lines of `text`.
     pub fn read(text: &str) -> Self {
         let mut classifier = Self::default();
         for line in text.lines() {
@@ -180,7 +184,7 @@ impl Classifier {
         classifier
     }
 
-    /// Takes one line in.
+    /// Reads one line.
     pub fn line(&mut self, line: &str) {
         let mut end = line.len().min(MAX_LINE);
         while !line.is_char_boundary(end) {
@@ -251,42 +255,42 @@ impl Classifier {
         }
     }
 
-    /// Whether something could not be written because it is read-only: the build may be tried
-    /// again on a copy of the tree.
+    /// Whether a file could not be written because it is read-only. The caller may then repeat the
+    /// build with a copy of the tree.
     pub fn is_read_only(&self) -> bool {
         self.read_only
     }
 
-    /// Packages that could not be had, of which the lines do not say from where. The caller may
-    /// know it from the feeds' indexes, and [`place`](Self::place) them.
+    /// Packages that could not be downloaded and whose feed is not in the output. The caller may find
+    /// the feed in the indexes, and pass it to [`place`](Self::place).
     pub fn unplaced(&self) -> Vec<String> {
         self.feeds.unplaced()
     }
 
-    /// Whether an image was too big, and the output does not say how large it may be.
+    /// Whether an image was too big and the output does not contain the size limit.
     pub fn lacks_image_size(&self) -> bool {
         matches!(self.too_big, Some(TooBig::By { limit: None, .. }))
     }
 
-    /// Says how many bytes an image of the device may have.
+    /// Sets the maximum size of the device's image in bytes, for the message of the failure.
     pub fn limit_image_size(&mut self, bytes: u64) {
         if let Some(TooBig::By { limit, .. }) = &mut self.too_big {
             *limit = Some(bytes);
         }
     }
 
-    /// Says that of all feeds only this repository of the request has a package.
+    /// Records that this repository of the request is the only feed with this package.
     pub fn place(&mut self, package: String, repository: String) {
         self.feeds.place(package, repository);
     }
 
-    /// Why a build failed whose downloads did not end within its time.
+    /// The failure of a build whose downloads from these URLs did not end within its time limit.
     pub fn stalled(&self, urls: &[String]) -> Failure {
         self.feeds.stalled(urls)
     }
 
-    /// What spoils a build even when make says that it succeeded: a disk that failed, or a feed. An
-    /// index that was not read makes a different image than the one that was asked for.
+    /// A failure that invalidates a build even when make succeeded: a failed disk or feed. With an
+    /// unread index the image would have other packages than requested.
     pub fn spoiled(&self) -> Option<Failure> {
         self.disk().or_else(|| self.feeds.failure())
     }
@@ -302,7 +306,8 @@ impl Classifier {
         Some(Failure::new(reason, detail))
     }
 
-    /// What was killed may have left anything behind: that is looked at before what it left.
+    /// The failure when a step of the build was killed. It takes precedence over messages that may be
+    /// consequences of the kill.
     fn killed(&self) -> Option<Failure> {
         match self.killed {
             Killed::Nothing | Killed::Child => None,
@@ -326,7 +331,7 @@ impl Classifier {
         )
     }
 
-    /// Why the build failed, given that it failed. Nothing that is known gives `BuildFailed`.
+    /// The failure of a build that failed. `BuildFailed` when no line was recognised.
     pub fn failure(&self) -> Failure {
         let first = self.disk().or_else(|| self.killed()).or_else(|| self.feeds.failure());
         if let Some(failure) = first {
@@ -364,7 +369,7 @@ impl Classifier {
     }
 }
 
-/// The sentence of today's public server.
+/// The message for missing and conflicting packages, in the words of the public server (`asu`).
 fn selection(missing: &BTreeSet<String>, conflicts: &BTreeSet<String>) -> String {
     let mut parts = vec!["Impossible package selection:".to_owned()];
     if !missing.is_empty() {

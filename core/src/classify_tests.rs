@@ -1,4 +1,4 @@
-//! Texts as both package managers print them, and the reason that each must give.
+//! Messages of both package managers, and the failure reason of each.
 
 use proptest::prelude::*;
 
@@ -41,7 +41,8 @@ fn conflicts_are_not_missing() {
     );
 }
 
-/// In these words apk says that what was asked for is not to be had, of which `world` is the list.
+/// apk's message for a requested package that is not available. `world` is the list of requested
+/// packages.
 #[test]
 fn the_list_of_what_was_asked_for_is_no_package_in_conflict() {
     let apk = "ERROR: unable to select packages:\n  vim-9.1-r1:\n    breaks: world[vim<9]\n";
@@ -123,14 +124,15 @@ fn an_image_too_big_shows_both_sizes() {
 
 #[test]
 fn a_vendor_s_tool_says_by_how_much_and_the_device_s_definition_the_limit() {
-    let mut it = Classifier::read("[mktplinkfw] *** error: images are too big by 8123 bytes\n");
+    let mut classifier =
+        Classifier::read("[mktplinkfw] *** error: images are too big by 8123 bytes\n");
     let words = "Selected packages exceed device storage: 8123 bytes";
-    assert_eq!(it.failure().detail, format!("{words} too many"));
-    assert!(it.lacks_image_size());
-    it.limit_image_size(8_126_464);
-    assert!(!it.lacks_image_size());
+    assert_eq!(classifier.failure().detail, format!("{words} too many"));
+    assert!(classifier.lacks_image_size());
+    classifier.limit_image_size(8_126_464);
+    assert!(!classifier.lacks_image_size());
     let both = "more than the 8126464 bytes that an image may have";
-    assert_eq!(it.failure().detail, format!("{words} {both}"));
+    assert_eq!(classifier.failure().detail, format!("{words} {both}"));
 }
 
 #[test]
@@ -150,7 +152,7 @@ fn a_failing_script_names_its_package() {
     let apk =
         "postinst script ./lib/apk/db/bad-one-1.0-r1.post-install has failed with exit code 3\n";
     assert_eq!(detail(apk), "A script of the package failed: bad-one");
-    // Versions with a tilde, and apk 3 that appends a digest to the version.
+    // A version with a tilde, and the digest that apk 3 appends to the version.
     let apk = "postinst script ./lib/apk/db/x-2024.10.20~ef3ab8bc-r1.0123abcd.post-install has failed with exit code 3\n";
     assert_eq!(detail(apk), "A script of the package failed: x");
 }
@@ -173,7 +175,7 @@ fn a_good_log_has_no_infrastructure_fault() {
     assert_eq!(Classifier::read(text).spoiled(), None);
 }
 
-/// Texts of everybody who waits for a child, and of shells.
+/// Messages of programs that waited for a killed child, and of shells.
 #[test]
 fn whatever_signal_9_ended_is_not_the_requests_fault() {
     for text in [
@@ -185,7 +187,7 @@ fn whatever_signal_9_ended_is_not_the_requests_fault() {
         "postinst script ./lib/apk/db/hog-1.0-r1.post-install has failed with exit code 137\n",
         " * xsystem: gunzip: Child killed by signal 9.\n * opkg_install_cmd: Cannot install package vim.\n",
         "xargs: touch: terminated by signal 9\nmake: *** [Makefile:12: image] Error 2\n",
-        // The script goes on and fails with a code of its own.
+        // The script continues after the kill and fails with another exit code.
         "./usr/lib/opkg/info/hog.postinst: line 2: 77 Killed tail /dev/zero\npostinst script ./usr/lib/opkg/info/hog.postinst has failed with exit code 1\n",
         "Killed\n * pkg_run_script: package \"hog\" postinst script returned status 1.\n",
         "Killed\nmake: *** [Makefile:12: image] Error 1\n",
@@ -196,7 +198,7 @@ fn whatever_signal_9_ended_is_not_the_requests_fault() {
     assert_eq!(detail(text), "A process of the build was killed by signal 9, in a script of hog");
 }
 
-/// A shell tells of each child that ends so, also of one that its script ended itself.
+/// A shell prints `Killed` for every killed child, also for one that its script killed on purpose.
 #[test]
 fn a_killed_child_of_a_script_explains_no_failure_that_has_a_reason() {
     let noise = "./x.postinst: line 3: 77 Killed sleep 60\n";

@@ -1,15 +1,16 @@
-//! Why a build failed: a closed set, with what it means for retries and for the client.
+//! Failure reasons of builds: a closed set, with the consequences for retries and for stored answers.
+//! Used by the builder, the operator and the API.
 
 use serde::{Deserialize, Serialize};
 
-/// What a failed build may lead to.
+/// Who caused a failure, which decides whether it is retried and stored as an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Disposition {
-    /// The request itself is at fault: the answer is kept and given again.
+    /// The request caused it: the answer is stored and served again.
     Request,
-    /// The infrastructure is at fault: retried, and never kept as an answer.
+    /// The infrastructure caused it: the build is retried, and the failure is never a stored answer.
     Infrastructure,
-    /// Somebody ended it.
+    /// A person cancelled or deleted the build.
     Cancelled,
 }
 
@@ -32,49 +33,49 @@ pub enum Disposition {
 pub enum FailureReason {
     /// Scratch space ran out.
     NoSpace,
-    /// A package index did not carry a good signature.
+    /// A package index has no valid signature by a trusted key.
     IndexSignature,
     /// An index or a package could not be downloaded.
     DownloadFailed,
-    /// A repository that the request brought could not be read, or is not signed by a trusted key.
+    /// A repository of the request could not be read, or is not signed by a trusted key.
     RepositoryFailed,
-    /// The image does not fit the device.
+    /// The image is larger than the device's storage.
     ImageTooBig,
     /// A package's own script failed.
     PackageScript,
     /// A package is missing or conflicts with another.
     PackageSelection,
-    /// A package has another version than the request insists on.
+    /// A package has another version than the request requires.
     PackageVersion,
-    /// The ImageBuilder has another revision than the request insists on.
+    /// The ImageBuilder has another revision than the request requires.
     RevisionMismatch,
     /// The ImageBuilder does not know the profile, or built no image for it.
     ProfileNotBuilt,
-    /// make failed for a reason that none of the others describes.
+    /// make failed for any other reason.
     BuildFailed,
-    /// The build took longer than it may.
+    /// The build exceeded its time limit.
     TimedOut,
-    /// What the build left behind broke the rules of the hand-over.
+    /// The outcome or the files of the container `build` break the rules that `publish` checks.
     BadHandover,
-    /// The kernel killed a process of the build for want of memory.
+    /// The kernel killed a process of the build because memory ran out.
     OutOfMemory,
     /// The build was killed (signal 9), or ended without leaving an outcome.
     BuilderDied,
     /// The pod was evicted, its node was lost, or it could not be started.
     PodFailed,
-    /// The first-boot script's Secret never came or does not match its digest.
+    /// The first-boot script's Secret does not exist or does not match its digest.
     DefaultsMissing,
-    /// The ImageBuilder could not be had.
+    /// The ImageBuilder could not be prepared.
     CacheFailed,
-    /// The ImageBuilder's tree, or its marker, was not on its volume.
+    /// The tree or its marker is missing on the cache's volume.
     TreeLost,
     /// The FirmwareBuild's own fields contradict each other or the catalog.
     Refused,
-    /// It came when too many builds waited.
+    /// It was created when too many builds waited.
     QueueFull,
     /// Cancelled or deleted before it ended.
     Cancelled,
-    /// A fault of this system.
+    /// An error of this system.
     Internal,
 }
 
@@ -82,17 +83,17 @@ impl FailureReason {
     /// Every reason, for tables and tests.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// CamelCase word for conditions and events.
+    /// The CamelCase word for conditions, events and the database.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The reason of that word.
+    /// The reason with this word.
     pub fn parse(word: &str) -> Option<Self> {
         word.parse().ok()
     }
 
-    /// Who is at fault, and so whether it is retried and kept.
+    /// Who caused it, which decides whether it is retried and stored.
     pub fn disposition(self) -> Disposition {
         match self {
             Self::RepositoryFailed
@@ -121,8 +122,8 @@ impl FailureReason {
         }
     }
 
-    /// Whether the same packages in another order may lead to something else: a package manager takes
-    /// the first provider that it meets, and with it other packages and scripts.
+    /// Whether the same packages in another order may give another result: a package manager installs
+    /// the first provider that it finds, which may bring other packages and scripts.
     pub fn hangs_on_order(self) -> bool {
         matches!(
             self,
@@ -141,7 +142,7 @@ impl FailureReason {
         self.disposition() == Disposition::Infrastructure && !ended
     }
 
-    /// One sentence on what it means, and what to do.
+    /// What it means and what to do, for `docs/OPERATIONS.md` and for clients.
     pub fn remedy(self) -> &'static str {
         match self {
             Self::NoSpace => {
@@ -201,25 +202,25 @@ impl std::fmt::Display for FailureReason {
     }
 }
 
-/// A failure with the sentence that a client is shown.
+/// A failure with the message that clients see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// The closed word.
+    /// The reason, from a closed set.
     pub reason: FailureReason,
-    /// Stable text: names of packages or sizes, never times, paths or first-boot scripts.
+    /// Message with names of packages or sizes. Never contains times, paths or first-boot scripts.
     pub detail: String,
 }
 
 impl Failure {
-    /// A failure with its sentence, cut to what conditions and answers carry, and without characters
-    /// that would do something to a terminal or a page.
+    /// A failure with a message, which is cut to [`MAX_DETAIL`] and freed from characters that control
+    /// a terminal or a page (see [`plain_text`]).
     pub fn new(reason: FailureReason, detail: impl AsRef<str>) -> Self {
         Self { reason, detail: plain_text(detail.as_ref(), MAX_DETAIL) }
     }
 
-    /// What a build says of its own end, as far as a build may: packages' scripts run as its user.
-    /// Reasons that others decide on are none that it can have.
+    /// A failure that the container `build` reported. It is untrusted, because scripts of packages run
+    /// as the same user: reasons that only the operator or the cluster can determine are replaced.
     pub fn said_by_build(reason: FailureReason, detail: &str) -> Self {
         use FailureReason as R;
         match reason {
@@ -227,16 +228,16 @@ impl Failure {
                 R::BadHandover,
                 format!("The build says of itself what only others can: {reason}"),
             ),
-            // A fault of `build` itself. Faults of this system are told by its trusted programs.
+            // An error of the program `build` itself. `Internal` is reserved for trusted programs.
             R::Internal => Self::new(R::BuilderDied, detail),
             _ => Self::new(reason, detail),
         }
     }
 }
 
-/// Text of strangers for conditions, events and answers: at most `most` characters, and a blank in the
-/// place of each control character (terminals obey them) and of each that changes the direction of
-/// text or cannot be seen.
+/// Makes untrusted text safe for conditions, events and answers: cut to `most` characters, with a
+/// space in place of control characters (which terminals interpret), invisible characters, and
+/// characters that change the direction of text.
 pub fn plain_text(text: &str, most: usize) -> String {
     let plain = |c: char| {
         let unseen = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -246,7 +247,7 @@ pub fn plain_text(text: &str, most: usize) -> String {
     text.chars().take(most).map(plain).collect()
 }
 
-/// Longest sentence of a failure, in characters.
+/// Maximum length of a failure's message in characters.
 pub const MAX_DETAIL: usize = 800;
 
 #[cfg(test)]
@@ -278,13 +279,13 @@ mod tests {
         }
         let internal = Failure::said_by_build(FailureReason::Internal, "x");
         assert_eq!(internal, Failure::new(FailureReason::BuilderDied, "x"));
-        // The last is what it says when its pod is told to end.
+        // `build` reports `PodFailed` when its pod is being terminated.
         for reason in [FailureReason::PackageScript, FailureReason::PodFailed] {
             assert_eq!(Failure::said_by_build(reason, "x"), Failure::new(reason, "x"));
         }
     }
 
-    /// The table of `docs/OPERATIONS.md`.
+    /// The table that `docs/OPERATIONS.md` must contain.
     fn table() -> String {
         let rows = FailureReason::ALL.iter().map(|reason| {
             let fault = match reason.disposition() {

@@ -1,16 +1,17 @@
-//! Of which revision the packages of a target are: the version of `base-files` names the commit, as
-//! `1704~f5dae5ece4` from 24.10 on and as `1568-r24106-10cc5fcd00` before.
+//! Compares a feed with a revision. The version of the package `base-files` contains the commit that a
+//! feed was built from: `1704~f5dae5ece4` since 24.10, `1568-r24106-10cc5fcd00` before. Feeds of
+//! another revision than the ImageBuilder's do not fit it.
 
-/// Fewest digits of a commit that tell one from another.
+/// Minimum number of digits that identify a commit.
 const MIN_COMMIT: usize = 7;
 
-/// Whether a version of `base-files` names a revision.
+/// Whether a version of `base-files` contains a commit.
 pub fn names_revision(version: &str) -> bool {
     commit_of_version(version).is_some()
 }
 
-/// Whether a version of `base-files` names the revision, for example `r33051-f5dae5ece4`. One may
-/// abbreviate the commit more than the other.
+/// Whether a version of `base-files` has the commit of the revision, for example `r33051-f5dae5ece4`.
+/// The two may abbreviate the commit to different lengths.
 pub fn is_of_revision(version: &str, revision: &str) -> bool {
     let commit =
         revision.rsplit_once('-').map(|(_, commit)| commit).filter(|commit| is_commit(commit));

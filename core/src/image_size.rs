@@ -1,9 +1,10 @@
-//! How large an image of a device may be: `IMAGE_SIZE` of its definition in the files of an
-//! ImageBuilder (`target/linux/<board>/image/`). `make info` does not tell it, and vendors' image tools
-//! only say by how much an image exceeds it.
+//! Reads the maximum image size of a device: `IMAGE_SIZE` in its definition, in the files of an
+//! ImageBuilder (`target/linux/<board>/image/`). `make info` does not print it, and vendors' image
+//! tools only print by how much an image exceeds it. Called by the builder for its failure message.
 //!
-//! Read without make, so only what is written out: a device's own value, else that of the definitions
-//! that it includes (`$(Device/…)`, `$(call Device/…)`), else that of `Device/Default`.
+//! The files are parsed without make, so only literal values are found: the device's own value, else
+//! that of the definitions that it includes (`$(Device/…)`, `$(call Device/…)`), else that of
+//! `Device/Default`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ const MAX_DEPTH: usize = 16;
 /// Maximum number of definitions; the largest board has some 600.
 const MAX_DEFINITIONS: usize = 10_000;
 
-/// What a line of a definition says about the size.
+/// A line of a definition that determines the size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Line {
     Size(Size),
@@ -23,7 +24,7 @@ enum Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Size {
     Bytes(u64),
-    /// Only make knows it.
+    /// An expression that only make can evaluate.
     Computed,
 }
 
@@ -34,7 +35,7 @@ pub struct Devices {
 }
 
 impl Devices {
-    /// Takes the definitions of a file in. A device that is defined again is what the later file says.
+    /// Adds the definitions of a file. A later definition of the same device replaces an earlier one.
     pub fn read(&mut self, text: &str) {
         let mut open: Option<(String, Vec<Line>)> = None;
         for line in text.lines().map(str::trim) {
@@ -47,12 +48,12 @@ impl Devices {
                     self.definitions.insert(name, lines);
                 }
             } else if let Some((_, lines)) = &mut open {
-                lines.extend(said(line));
+                lines.extend(parse_line(line));
             }
         }
     }
 
-    /// Maximum size of an image of the device in bytes; nothing when no file states it in plain digits.
+    /// Maximum size of an image of the device in bytes. `None` when no file has it as a literal value.
     pub fn image_size(&self, profile: &str) -> Option<u64> {
         let own = self.size(&format!("Device/{profile}"), 0);
         match own.or_else(|| self.size("Device/Default", 0))? {
@@ -61,7 +62,7 @@ impl Devices {
         }
     }
 
-    /// The last value counts, as it does for make.
+    /// The size of a definition: its last value, as in make.
     fn size(&self, definition: &str, depth: usize) -> Option<Size> {
         if depth > MAX_DEPTH {
             return None;
@@ -77,7 +78,7 @@ fn is_device(name: &str) -> bool {
     name.starts_with("Device/") || name.starts_with("DeviceCommon/")
 }
 
-fn said(line: &str) -> Option<Line> {
+fn parse_line(line: &str) -> Option<Line> {
     if let Some(value) = line.strip_prefix("IMAGE_SIZE") {
         let value = value.trim_start();
         let value = value.strip_prefix(":=").or_else(|| value.strip_prefix('='))?;
@@ -89,7 +90,7 @@ fn said(line: &str) -> Option<Line> {
     is_device(name).then(|| Line::Include(name.to_owned()))
 }
 
-/// `7936k`, `16m`, `8388608` or `0x800000`, as OpenWrt's `check-size` reads them.
+/// Parses `7936k`, `16m`, `8388608` or `0x800000`, like OpenWrt's `check-size`.
 fn bytes(value: &str) -> Option<u64> {
     let (digits, unit) = match value.strip_suffix(['k', 'K']) {
         Some(digits) => (digits, 1024),

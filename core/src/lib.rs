@@ -1,8 +1,8 @@
-//! The domain of an Attended Sysupgrade Server as pure functions over plain values.
+//! The rules of an Attended Sysupgrade Server as pure functions over plain values.
 //!
-//! Nothing here reads a clock, draws randomness, or does I/O: times come in as arguments, answers
-//! go out as values. Callers are the API (validation, look-up table), the operator (decisions),
-//! and the builder (effective plan, classification, build key).
+//! Called by the API (validation, look-up table), the operator (decisions), and the builder (package
+//! list, classification, build key). Nothing here reads a clock, uses random numbers, or does I/O:
+//! callers pass the present time and act on the returned values.
 
 pub mod acceptance;
 pub mod answer;

@@ -1,7 +1,8 @@
-//! How long the answer of a build counts, and how long it is kept.
+//! Decides how long a finished build is fresh and how long it is kept. Called by the operator when it
+//! archives a build.
 //!
-//! *Fresh*: the answer is given again without another look. *Kept*: the answer and its files are
-//! still there, so that a client that polls late or downloads slowly finds them.
+//! *Fresh*: the stored answer is served without another build. *Kept*: the answer and its files still
+//! exist, so that a client that polls late or downloads slowly finds them.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,27 +12,27 @@ use crate::{
     request::Request,
 };
 
-/// Durations by kind of request. The defaults of `fresh` are those of today's public server, except
-/// that snapshots never count as versioned.
+/// Durations by kind of build. The defaults of the `…_fresh` fields are those of the public server
+/// (`asu`), except that snapshots always have `moving_fresh`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LifetimePolicy {
-    /// Freshness of a release whose package versions the client named.
+    /// Freshness of an image of a release, when the request has package versions.
     pub release_fresh: SignedDuration,
-    /// Freshness of snapshots, and of requests that take whatever versions the feeds have.
+    /// Freshness of an image of a snapshot, or of a request without package versions.
     pub moving_fresh: SignedDuration,
-    /// Freshness of a build with a private first-boot script.
+    /// Freshness of a build with a private first-boot script; for failures it is a maximum.
     pub private_fresh: SignedDuration,
     /// Freshness of a failure that the request caused.
     pub failure_fresh: SignedDuration,
-    /// Freshness of a failure of a repository that the request brought: it may be back any moment,
-    /// and must not cost a pod for each time that somebody asks.
+    /// Freshness of a failure of the request's own repository. Short, because the repository may work
+    /// again soon; not zero, so that repeated requests do not start a pod each time.
     pub repository_fresh: SignedDuration,
-    /// How long an image is kept.
+    /// How long a successful build is kept.
     pub success_keep: SignedDuration,
-    /// How long a failure and its log are kept.
+    /// How long a failed build and its log are kept.
     pub failure_keep: SignedDuration,
-    /// How long anything of a build with a private first-boot script is kept.
+    /// How long a build with a private first-boot script is kept, whether it succeeded or failed.
     pub private_keep: SignedDuration,
 }
 
@@ -50,22 +51,22 @@ impl Default for LifetimePolicy {
     }
 }
 
-/// How a build ended, as far as its lifetime depends on it.
+/// How a build ended, reduced to what its lifetime depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// There is an image.
+    /// It made images.
     Succeeded,
-    /// There is none, because of this.
+    /// It made none, for this reason.
     Failed(FailureReason),
 }
 
-/// Two points in time; `keep_until` is never before `fresh_until`.
+/// The lifetime of a finished build. `keep_until` is never before `fresh_until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifetime {
-    /// Until then the answer is given again.
+    /// The stored answer is served until this time.
     pub fresh_until: Timestamp,
-    /// Until then the answer and the files are there.
+    /// The answer and the files are kept until this time.
     pub keep_until: Timestamp,
 }
 
@@ -87,12 +88,11 @@ impl LifetimePolicy {
     fn fresh(&self, request: &Request, snapshot: bool, ending: Ending) -> SignedDuration {
         let private = request.defaults.is_some();
         match ending {
-            // A repeated request attaches to a failure that the first one caused; whatever the
-            // infrastructure or a person ended is tried anew at once.
+            // Not caused by the request: the next request starts another build at once.
             Ending::Failed(reason) if reason.disposition() != Disposition::Request => {
                 SignedDuration::ZERO
             }
-            // A client may know a rebuilt version before this system does.
+            // The client may have seen a rebuilt snapshot before the catalog did.
             Ending::Failed(FailureReason::RevisionMismatch) if snapshot => SignedDuration::ZERO,
             Ending::Failed(reason) => {
                 let fresh = if reason == FailureReason::RepositoryFailed {
@@ -119,7 +119,7 @@ impl LifetimePolicy {
     }
 }
 
-/// `time + span`, at the end of time when that is later; a negative span counts as none.
+/// `time + span`, or the maximum timestamp if that overflows. A negative span counts as zero.
 fn after(time: Timestamp, span: SignedDuration) -> Timestamp {
     time.checked_add(span.max(SignedDuration::ZERO)).unwrap_or(Timestamp::MAX)
 }
@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// A client may have read the new revision of a version that is rebuilt under the same name.
+    /// The client may have seen a rebuilt snapshot before the catalog did.
     #[test]
     fn a_wrong_revision_of_a_rebuilt_version_is_looked_at_anew_each_time() {
         let wrong = Ending::Failed(FailureReason::RevisionMismatch);

@@ -1,41 +1,42 @@
-//! Reads what `make info` prints.
+//! Parses the output of `make info`. Called by `populate` in the warm-up of a tree; the tree's output
+//! is untrusted, so every name is checked before it can be passed to make.
 
 use std::collections::BTreeMap;
 
 use crate::request;
 
-/// Most profiles that are read; the largest target has about 400.
+/// Maximum number of profiles; the largest target has about 400.
 pub const MAX_PROFILES: usize = 5000;
 
-/// Most profiles that are named as left out.
+/// Maximum number of messages about profiles that are left out.
 const MAX_LEFT_OUT: usize = 20;
 
-/// Facts of an ImageBuilder as it states them itself.
+/// The content of the output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MakeInfo {
     /// `target/subtarget`.
     pub target: String,
     /// Revision, for example `r29197-ab4c7d6af7`.
     pub revision: String,
-    /// Packages of every device, in the order printed.
+    /// Default packages of all devices, in the order of the output.
     pub default_packages: Vec<String>,
-    /// Packages of each profile, by id.
+    /// Packages of each profile, by profile id.
     pub profiles: BTreeMap<String, Vec<String>>,
-    /// Names of profiles, or of their packages, that could not be passed to make: their profiles are
-    /// left out, and hide no other.
+    /// Messages about profiles that are left out: their name, or that of a package, is not safe to
+    /// pass to make. The other profiles can be used.
     pub left_out: Vec<String>,
 }
 
 /// The text is not that of `make info`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadInfo {
-    /// A line that must be there is not.
+    /// A required line is missing.
     #[error("'make info' printed no {0}")]
     Missing(&'static str),
-    /// More than any ImageBuilder has.
+    /// There are more profiles than [`MAX_PROFILES`].
     #[error("'make info' printed more than {MAX_PROFILES} profiles")]
     TooMany,
-    /// A name that could not be passed to make.
+    /// A name is not safe to pass to make.
     #[error("'make info' printed {0:?}, which is not a name")]
     Name(String),
 }
@@ -75,10 +76,10 @@ fn packages(list: &str) -> Result<Vec<String>, BadInfo> {
         .collect()
 }
 
-/// Takes the output apart: lines of facts, then a block for each profile.
+/// Parses the output: lines about the target, then a block for each profile.
 ///
 /// # Errors
-/// What is missing or malformed.
+/// When a line is missing or malformed.
 pub fn parse(text: &str) -> Result<MakeInfo, BadInfo> {
     let mut info = MakeInfo::default();
     let mut in_profiles = false;

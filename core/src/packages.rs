@@ -1,4 +1,5 @@
-//! Which packages make is given, and whether what it installed is what was asked for.
+//! The package list for make, package changes, and the comparison of the installed packages with the
+//! request. Called by the builder and, for package changes, by the validation of requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +10,9 @@ use crate::{
     request::Request,
 };
 
-/// The PACKAGES argument, in order. With `diff_packages` the request is the absolute set: every
-/// default and profile package that it does not name is removed, in sorted order, before the
-/// requested ones (reference: `v1-api.md` §4.6).
+/// make's argument PACKAGES, in order. With `diff_packages` the request lists all packages of the image:
+/// every default and profile package that it does not contain is removed, in sorted order, before the
+/// requested packages (reference: `v1-api.md` §4.6).
 pub fn effective(request: &Request, defaults: &[String], profile: &[String]) -> Vec<String> {
     let requested = request.requested_packages();
     let mut list: Vec<String> = Vec::new();
@@ -34,28 +35,29 @@ pub fn effective(request: &Request, defaults: &[String], profile: &[String]) -> 
     list
 }
 
-/// Text for EXTRA_IMAGE_NAME: the first 12 digits of a hash over the sorted packages, so that
-/// files of different package sets have different names.
+/// Value of make's argument EXTRA_IMAGE_NAME: the first 12 digits of a hash over the sorted packages,
+/// so that files of different package sets have different names.
 pub fn image_name_part(packages: &[String]) -> String {
     let sorted: BTreeSet<&str> = packages.iter().map(String::as_str).collect();
     let joined = sorted.into_iter().collect::<Vec<_>>().join(" ");
     Digest::of(joined.as_bytes()).to_string().chars().take(12).collect()
 }
 
-/// Number of a revision such as `r29197-ab4c7d6af7` or `r29197+2-ab4c7d6af7`.
+/// The number of a revision: 29197 of `r29197-ab4c7d6af7` or `r29197+2-ab4c7d6af7`.
 pub fn revision_number(revision: &str) -> Option<u32> {
     let digits: String =
         revision.strip_prefix('r')?.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
 }
 
-/// The request after the changes that hold at `revision`: renamed packages under their new name,
-/// dropped ones left out, in `packages` and in `packages_versions` alike. A removal (`-name`) is
-/// renamed too, and stays when its package was dropped. A branch goes on counting after the revision
-/// at which it left development, `branch_off`, and has none of the changes that came there since.
+/// Applies the package changes up to `revision` to the request: in `packages` and `packages_versions`,
+/// renamed packages get their new name and dropped ones are left out. A removal (`-name`) is renamed
+/// too, and stays when its package was dropped. `branch_off` is the revision at which a branch left
+/// development. Revision numbers of the branch continue from there, but later changes of development
+/// do not apply to it.
 ///
-/// The version that was asked of a renamed package is asked of it under its new name. Where a request
-/// names both, what it says of the new name counts.
+/// The requested version of a renamed package applies to its new name. If the request has versions for
+/// both names, that of the new name is used.
 #[must_use]
 pub fn apply_changes(
     mut request: Request,
@@ -63,7 +65,7 @@ pub fn apply_changes(
     revision: &str,
     branch_off: Option<u32>,
 ) -> Request {
-    // The revision of a version that cannot be read is at least that of its branch.
+    // Without a readable revision, the version is at least as new as the start of its branch.
     let Some(number) = revision_number(revision).or(branch_off) else {
         return request;
     };
@@ -104,8 +106,8 @@ fn renamed(package: &str, changes: &[&PackageChange]) -> Option<String> {
     Some(if removal { format!("-{name}") } else { name })
 }
 
-/// Reads the lines of `make manifest`: `name - version`, or `name version` in some early apk trees.
-/// Other lines are skipped.
+/// Parses the output of `make manifest`: `name - version` lines, or `name version` in some early apk
+/// trees. Other lines are skipped.
 pub fn parse_manifest(text: &str) -> BTreeMap<String, String> {
     let dashed = text.contains(" - ");
     text.lines()
@@ -121,7 +123,7 @@ pub fn parse_manifest(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Compares the manifest with the versions that the request insists on.
+/// Compares the manifest with the package versions of the request.
 ///
 /// # Errors
 /// [`FailureReason::PackageVersion`] with the first difference.

@@ -1,6 +1,6 @@
-//! What a pod is told to do. The operator writes a plan as JSON into the annotation
-//! [`PLAN_ANNOTATION`] of the pod; the downward API shows it to the containers as a file, so that
-//! it appears in no process list and no container can change it.
+//! The plan of a pod: the instructions for the builder. The operator writes it as JSON into the pod's
+//! annotation [`PLAN_ANNOTATION`]. The containers read it as a file of the downward API, so it is not
+//! in any process list, and no container can change it. It must not contain a first-boot script.
 
 use std::collections::BTreeMap;
 
@@ -12,64 +12,65 @@ use crate::{
     request_hash::RequestHash,
 };
 
-/// Annotation of a pod that carries its plan.
+/// Name of the annotation that contains the plan.
 pub const PLAN_ANNOTATION: &str = "asu.dev/plan";
 /// Version of the plan format.
 pub const PLAN_SCHEMA: u32 = 1;
 
-/// Where a pod finds what it works with.
+/// Paths in the containers of a pod.
 pub mod paths {
-    /// Plan file, from the downward API.
+    /// The plan, a file of the downward API.
     pub const PLAN: &str = "/asu/plan/plan.json";
-    /// The cache's folder: holds [`TREE`] and [`MARKER`], read-only in builds.
+    /// Mount of the cache's volume, with [`TREE`] and [`MARKER`]; read-only in builds.
     pub const IMAGE_BUILDER: &str = "/asu/imagebuilder";
-    /// Name of the unpacked tree below the cache's folder. It is warmed up and used at this path.
+    /// Name of the unpacked tree below [`IMAGE_BUILDER`]. The warm-up and all builds use it at this
+    /// path.
     pub const TREE: &str = "tree";
-    /// Name of the marker below the cache's folder.
+    /// Name of the marker below [`IMAGE_BUILDER`].
     pub const MARKER: &str = "marker.json";
-    /// Folder that `build` and `publish` share.
+    /// Work folder: a volume that `build` and `publish` share.
     pub const WORK: &str = "/asu/work";
-    /// Lock that `build` holds from its first act to its end, below [`WORK`].
+    /// Lock file below [`WORK`], held by `build` from its start to its end.
     pub const LOCK: &str = "build.lock";
-    /// Outcome of `build`, put there by rename, below [`WORK`].
+    /// Outcome of `build` below [`WORK`], written by rename.
     pub const OUTCOME: &str = "outcome.json";
-    /// Current stage word, put there by rename, below [`WORK`].
+    /// Present stage below [`WORK`], written by rename.
     pub const STAGE: &str = "stage";
-    /// Output of every command that `build` ran, below [`WORK`].
+    /// Output of all commands of `build`, below [`WORK`].
     pub const LOG: &str = "build.log";
     /// Folder with the finished files, below [`WORK`].
     pub const OUTPUT: &str = "out";
-    /// The artifact store, in `publish` alone.
+    /// Mount of the artifact store, only in `publish`.
     pub const STORE: &str = "/asu/store";
-    /// Folder of the private first-boot script, in `build` alone.
+    /// Folder of the private first-boot script, only in `build`.
     pub const DEFAULTS: &str = "/asu/defaults";
-    /// File name of the script in its Secret and its folder.
+    /// Key of the script in its Secret, and its file name in [`DEFAULTS`].
     pub const DEFAULTS_KEY: &str = "defaults";
 }
 
 /// A third-party repository of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRepository {
-    /// Its name.
+    /// Name, unique in the request.
     pub name: String,
-    /// Its URL.
+    /// URL of the folder with the package index.
     pub url: String,
 }
 
-/// Bounds of one build.
+/// Limits of one build.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildLimits {
-    /// Longest time from the first act of `build` to its outcome, in seconds.
+    /// Time limit from the start of `build` to its outcome, in seconds.
     pub seconds: u64,
-    /// Most bytes below the work folder. Kept below the volume's own limit, whose crossing would
-    /// evict the pod and lose the log.
+    /// Maximum size of the work folder in bytes. Lower than the volume's own limit: exceeding that
+    /// would evict the pod and lose the log.
     pub work_bytes: u64,
-    /// Most bytes of the log that are kept; the end of a longer one is dropped with a note.
+    /// Maximum size of the stored log in bytes. The end of a longer log is replaced by a note.
     pub log_bytes: u64,
-    /// Most files a build may hand over.
+    /// Maximum number of files in the output folder.
     pub output_files: u32,
-    /// Most bytes a build may hand over.
+    /// Maximum total size of these files in bytes.
     pub output_bytes: u64,
 }
 
@@ -85,74 +86,74 @@ impl Default for BuildLimits {
     }
 }
 
-/// How a build gets a tree that it may write to.
+/// How a build gets a writable tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Workspace {
-    /// Links to the read-only tree, with private copies of what an ImageBuilder writes.
+    /// A link farm: links to the read-only tree, and copies of the files that an ImageBuilder writes.
     #[default]
     LinkFarm,
-    /// A whole copy of the tree.
+    /// A full copy of the tree.
     Copy,
 }
 
-/// What a build pod does.
+/// The plan of a build pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildPlan {
-    /// [`PLAN_SCHEMA`].
+    /// Version of the format: [`PLAN_SCHEMA`].
     pub schema: u32,
-    /// uid of the FirmwareBuild: names the result and the log.
+    /// uid of the FirmwareBuild; part of the object keys of result and log.
     pub uid: String,
-    /// Number of this attempt, from 1. An infrastructure failure is stored under its attempt.
+    /// Number of this attempt, from 1. Results of infrastructure failures are stored by attempt.
     pub attempt: u32,
     /// Hash of [`BuildPlan::request`].
     pub request_hash: RequestHash,
     /// The canonical request; `packages` after the distribution's package changes.
     pub request: Request,
-    /// Revision that the build was validated with; the tree's must be the same.
+    /// Revision that the build was accepted with; the tree must have the same.
     pub version_code: String,
     /// Digest of the ImageBuilder's tarball.
     pub image_builder: Digest,
     /// Digest (or reference) of the image that this pod runs.
     pub builder_image: String,
-    /// Base that the tree's repositories name (the distribution's `publicURL`).
+    /// Base URL of the feeds in the tree's repositories file (the distribution's `publicURL`).
     pub public_url: String,
-    /// Base that packages are fetched from instead.
+    /// Base URL that replaces [`BuildPlan::public_url`] for downloads of packages.
     pub package_base_url: String,
-    /// See [`Workspace`].
+    /// How the build gets a writable tree.
     #[serde(default)]
     pub workspace: Workspace,
-    /// Bounds.
+    /// Limits of the build.
     pub limits: BuildLimits,
 }
 
 impl BuildPlan {
-    /// Third-party repositories, by name.
+    /// The request's repositories, sorted by name.
     pub fn repositories(&self) -> Vec<PlanRepository> {
         let pairs = self.request.repositories.iter();
         pairs.map(|(name, url)| PlanRepository { name: name.clone(), url: url.clone() }).collect()
     }
 }
 
-/// What a populate pod does.
+/// The plan of a populate pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PopulatePlan {
-    /// [`PLAN_SCHEMA`].
+    /// Version of the format: [`PLAN_SCHEMA`].
     pub schema: u32,
     /// uid of the ImageBuilderCache.
     pub uid: String,
-    /// Version, for messages.
+    /// Name of the version, for messages.
     pub version: String,
     /// `target/subtarget`, for messages.
     pub target: String,
-    /// Mirrors, tried in order.
+    /// Base URLs of the mirrors, tried in order.
     pub fetch_urls: Vec<String>,
     /// Folder of the target below a mirror, for example `releases/24.10.7/targets/ath79/generic`.
     pub target_path: String,
-    /// usign public keys of which one must have signed `sha256sums`; none means that the
-    /// Distribution says so explicitly.
+    /// usign public keys, one of which must have signed `sha256sums`. Empty when the Distribution
+    /// explicitly disables the check.
     pub keys: Vec<String>,
     /// Plain file name of the tarball.
     pub file: String,
@@ -160,13 +161,13 @@ pub struct PopulatePlan {
     pub sha256: Digest,
     /// Digest (or reference) of the image that this pod runs.
     pub builder_image: String,
-    /// Most bytes of the tarball.
+    /// Maximum size of the tarball in bytes.
     pub max_download_bytes: u64,
-    /// Most bytes of the unpacked tree.
+    /// Maximum size of the unpacked tree in bytes.
     pub max_tree_bytes: u64,
-    /// Most entries of the tarball.
+    /// Maximum number of entries of the tarball.
     pub max_entries: u64,
-    /// Longest time, in seconds.
+    /// Time limit in seconds.
     pub seconds: u64,
 }
 
@@ -174,36 +175,37 @@ pub struct PopulatePlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PackageManager {
-    /// Up to 24.10.
+    /// opkg, up to 24.10.
     Opkg,
-    /// From 25.12.
+    /// apk, from 25.12.
     Apk,
 }
 
-/// What the marker of a warmed-up tree says. A tree without one is never used.
+/// Content of the marker file, which `populate` writes last. A tree without a marker is never used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marker {
-    /// [`PLAN_SCHEMA`].
+    /// Version of the format: [`PLAN_SCHEMA`].
     pub schema: u32,
     /// Digest of the tarball it was unpacked from.
     pub sha256: Digest,
     /// Builder image it was warmed up in.
     pub builder_image: String,
-    /// Read from the tree, not from its version.
+    /// Package generation, detected from the tree's files, not from its version.
     pub package_manager: PackageManager,
     /// `Current Revision` of `make info`.
     pub revision: String,
     /// `Default Packages` of `make info`.
     pub default_packages: Vec<String>,
-    /// Packages of each profile, by id.
+    /// Packages of each profile, by profile id.
     pub profiles: BTreeMap<String, Vec<String>>,
     /// Root file systems that the tree's configuration enables.
     pub filesystems: Vec<Filesystem>,
-    /// Whether the goals behind `manifest` and `image` can be run one by one.
+    /// Whether the make goals behind `manifest` and `image` can be run separately, so that packages
+    /// are resolved only once.
     pub single_resolution: bool,
-    /// Bytes of the unpacked tree.
+    /// Size of the unpacked tree in bytes.
     pub bytes: u64,
-    /// Entries of the unpacked tree.
+    /// Number of entries of the unpacked tree.
     pub entries: u64,
 }

@@ -1,17 +1,18 @@
-//! Amounts of CPU, memory and storage as Kubernetes writes them.
+//! Parses and prints quantities of CPU, memory and storage in the format of Kubernetes. Used for the
+//! resource settings of pods.
 //!
 //! Source of the format: the API reference of Kubernetes, `resource.Quantity`: a decimal number and
-//! a suffix of `m`, none, `k M G T P E`, or `Ki Mi Gi Ti Pi Ei`.
+//! one of the suffixes `m`, none, `k M G T P E`, or `Ki Mi Gi Ti Pi Ei`. Exponents are not supported.
 
 use std::{fmt, str::FromStr};
 
-/// An amount in thousandths, which is what Kubernetes counts CPUs in.
+/// A quantity, stored in thousandths (Kubernetes counts CPUs in thousandths).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity {
     milli: u128,
 }
 
-/// A text that is no quantity.
+/// The text is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no quantity of Kubernetes, such as 500m, 2 or 1Gi")]
 pub struct BadQuantity(String);
@@ -33,22 +34,22 @@ const SUFFIXES: [(&str, u128); 13] = [
 ];
 
 impl Quantity {
-    /// Of a number of bytes, or of whole units.
+    /// From whole units: bytes, or CPUs.
     pub fn of(units: u64) -> Self {
         Self { milli: u128::from(units) * 1000 }
     }
 
-    /// Of thousandths of a unit.
+    /// From thousandths of a unit.
     pub fn of_milli(milli: u64) -> Self {
         Self { milli: u128::from(milli) }
     }
 
-    /// Whole units, rounded up: bytes of memory or storage.
+    /// In whole units, rounded up, for bytes of memory or storage.
     pub fn units(self) -> u64 {
         u64::try_from(self.milli.div_ceil(1000)).unwrap_or(u64::MAX)
     }
 
-    /// Thousandths: of a CPU.
+    /// In thousandths of a unit, for CPUs.
     pub fn milli(self) -> u64 {
         u64::try_from(self.milli).unwrap_or(u64::MAX)
     }
@@ -72,9 +73,9 @@ impl FromStr for Quantity {
     }
 }
 
-/// A decimal number times a factor, rounded up as Kubernetes does.
+/// Parses a decimal number and multiplies it by the factor. Rounds up, like Kubernetes.
 fn decimal(text: &str, factor: u128) -> Option<u128> {
-    /// Digits that are read on each side of the point, so that nothing overflows.
+    /// Maximum number of digits on each side of the point, which prevents an overflow.
     const DIGITS: usize = 12;
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |text: &str| text.len() <= DIGITS && text.bytes().all(|c| c.is_ascii_digit());
@@ -89,7 +90,7 @@ fn decimal(text: &str, factor: u128) -> Option<u128> {
 }
 
 impl fmt::Display for Quantity {
-    /// In the largest unit that is exact, in powers of two from 1 KiB on.
+    /// Prints the largest binary unit without a fraction, or plain units, or thousandths.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.milli.is_multiple_of(1000) {
             return write!(f, "{}m", self.milli);

@@ -1,15 +1,16 @@
-//! Which builds may start. The operator keeps an explicit queue: a build has no Job before it is
-//! admitted, so that waiting costs one small object.
+//! The queue of builds and their places: decides which builds may start. Used by the operator, which
+//! holds it in memory. A build has no Job before it is admitted, so a waiting build costs only its
+//! FirmwareBuild.
 //!
-//! Three laws hold after every event, and [`Admission`] is their only keeper:
+//! [`Admission`] maintains three invariants after every event:
 //!
-//! 1. **No place without a Job.** A place belongs to a build of which a Job is under way or a pod may
-//!    still run, or that creates its Job in the pass in which it asked. Whatever becomes of it
-//!    otherwise gives the place away at once.
-//! 2. **No idle place.** While a build that can start waits, no place is free, unless admission is
-//!    paused: whoever is first in line is called until each free place is taken.
-//! 3. **Nobody blocks.** Only builds that can start stand in line. One that cannot leaves it, and comes
-//!    back where its age puts it.
+//! 1. **No place without a Job.** A build has a place only while it has a Job or one of its pods may
+//!    still run, or while it creates its Job in the reconciliation in which it asked for the place. In
+//!    every other case its place becomes free at once.
+//! 2. **No idle place.** While a build that can start is waiting, no place is free, unless admission is
+//!    paused: the first builds in the queue are reconciled until all free places are taken.
+//! 3. **No build blocks others.** Only builds that can start are in the queue. One that cannot leaves
+//!    the queue, and returns later to the position of its age.
 
 use std::collections::BTreeSet;
 
@@ -17,21 +18,21 @@ use jiff::Timestamp;
 
 use crate::queue_order::{QueueOrder, Waiting};
 
-/// Whether a build may start.
+/// Answer to a build that asks for a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// It has a place: its Job is to be created in this very pass.
+    /// It has a place. Its Job must be created in this reconciliation.
     Admitted,
-    /// It stands in line, and will be called.
+    /// It waits in the queue, and [`Admission::called`] will return it later.
     Waits,
-    /// It stands in line while no build is admitted at all.
+    /// It waits in the queue while admission is paused.
     Paused,
 }
 
 /// The queue and the places.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// Most builds that run at a time.
+    /// Number of places: the maximum number of builds with a Job.
     limit: usize,
     paused: bool,
     waiting: QueueOrder,
@@ -39,16 +40,16 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// With so many places. Nobody waits, nothing runs, and nothing starts before [`Self::pause`]
-    /// allows it.
+    /// An empty queue with `limit` places. It is paused: nothing is admitted before [`Self::pause`]
+    /// resumes admission.
     pub fn new(limit: usize) -> Self {
         Self { limit, paused: true, waiting: QueueOrder::default(), places: BTreeSet::new() }
     }
 
-    /// A build that can start in this pass and has no Job asks for a place. One that is admitted
-    /// creates its Job in this pass, or leaves.
+    /// Asks for a place for a build that can start now and has no Job. If it is admitted, the caller
+    /// creates its Job in this reconciliation, or calls [`Self::leave`].
     pub fn ask(&mut self, build: &Waiting, now: Timestamp) -> Turn {
-        // A place that an earlier Job had went with that.
+        // The place of an earlier Job of this build is free again.
         self.places.remove(&build.uid);
         self.waiting.insert(build);
         if self.called(now).contains(&&*build.uid) {
@@ -58,15 +59,15 @@ impl Admission {
         if self.paused { Turn::Paused } else { Turn::Waits }
     }
 
-    /// A build that could start, as far as is known, stands in line without asking: it is called
-    /// like the others, and asks then.
+    /// Puts a build that can probably start into the queue, without asking for a place. It asks when
+    /// [`Self::called`] returns it.
     pub fn stand(&mut self, build: &Waiting) {
         if !self.places.contains(&build.uid) {
             self.waiting.insert(build);
         }
     }
 
-    /// A Job of a build is under way: it has a place, even above the limit.
+    /// Records that a build has a Job. It gets a place even if the limit is exceeded.
     pub fn runs(&mut self, uid: &str) {
         self.waiting.remove(uid);
         if !self.places.contains(uid) {
@@ -74,33 +75,35 @@ impl Admission {
         }
     }
 
-    /// A build ended, is gone, or cannot start now. Says whether it was there.
+    /// Removes a build that ended, was deleted, or cannot start now. Returns whether it waited or had
+    /// a place.
     pub fn leave(&mut self, uid: &str) -> bool {
         self.waiting.remove(uid) | self.places.remove(uid)
     }
 
-    /// Stops or resumes admission.
+    /// Pauses (`true`) or resumes (`false`) admission.
     pub fn pause(&mut self, paused: bool) {
         self.paused = paused;
     }
 
-    /// Whether nothing is admitted.
+    /// Whether admission is paused.
     pub fn is_paused(&self) -> bool {
         self.paused
     }
 
-    /// Number of builds in line.
+    /// Number of builds in the queue.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Number of places that are taken.
+    /// Number of taken places.
     pub fn running(&self) -> usize {
         self.places.len()
     }
 
-    /// Those for whom places are free, first in line first. Each of them asks, or leaves, and then
-    /// others are called.
+    /// uids of the first builds in the queue, as many as there are free places, in order. The caller
+    /// reconciles each of them, so that it calls [`Self::ask`] or [`Self::leave`]; then this may return
+    /// others.
     pub fn called(&self, now: Timestamp) -> Vec<&str> {
         let free = self.limit.saturating_sub(self.places.len());
         if self.paused { Vec::new() } else { self.waiting.first(free, now) }

@@ -1,4 +1,4 @@
-//! The laws of the queue, over random sequences of what may happen to builds.
+//! Property tests of the queue's invariants, with random sequences of events.
 
 use proptest::prelude::*;
 
@@ -13,14 +13,14 @@ fn build(uid: &str, priority: Priority, since: i64) -> Waiting {
     Waiting { uid: uid.to_owned(), priority, since: at(since), sequence: 0 }
 }
 
-/// An open queue with places for so many.
+/// A queue with this number of places that is not paused.
 fn queue(running: usize) -> Admission {
     let mut queue = Admission::new(running);
     queue.pause(false);
     queue
 }
 
-/// Who is called of those that stand in an open queue.
+/// uids that `called` returns when these builds are in the queue.
 fn called(running: usize, builds: &[Waiting], now: i64) -> Vec<String> {
     let mut queue = queue(running);
     for build in builds {
@@ -66,7 +66,7 @@ fn a_build_whose_attempt_is_over_gets_back_in_line_by_its_age() {
     let young = build("young", Priority::Normal, 9);
     assert_eq!(queue.ask(&young, at(10)), Turn::Admitted);
     queue.stand(&build("old", Priority::Normal, 0));
-    // Its Job is over, and it asks for another.
+    // Its Job has ended, and it asks for a place again.
     assert_eq!(queue.ask(&young, at(10)), Turn::Waits);
     assert_eq!(queue.called(at(10)), ["old"]);
 }
@@ -88,31 +88,32 @@ proptest! {
     }
 }
 
-/// Number of builds in the world below.
+/// Number of builds in the model below.
 const BUILDS: usize = 6;
 
-/// What happens. Numbers are builds.
+/// An event of the model. The numbers are builds.
 #[derive(Clone, Debug)]
 enum Event {
-    /// It can start from now on, and something wakes it.
+    /// It can start from now on, and is reconciled.
     CanStart(usize),
-    /// It cannot any more (its cache is gone, it pauses between attempts), and something wakes it.
+    /// It cannot start any more (its cache was deleted, it waits for its next attempt), and is
+    /// reconciled.
     CannotStart(usize),
-    /// It cannot any more, and nothing tells (its Secret is gone).
+    /// It cannot start any more, but is not reconciled (its Secret was deleted).
     CannotStartUnseen(usize),
-    /// From now on the API server refuses its Job, or takes it again.
+    /// From now on the API server refuses its Job (`true`), or accepts it again.
     Refused(usize, bool),
-    /// Its Job is over, or was deleted or suspended by hand.
+    /// Its Job ended, or was deleted or suspended by hand.
     JobEnds(usize),
-    /// Somebody resumes a Job of it.
+    /// Its Job was resumed by hand.
     JobAppears(usize),
-    /// A pass for whatever reason.
+    /// It is reconciled for any other reason.
     Woken(usize),
-    /// It is deleted or cancelled, and gone.
+    /// It was deleted or cancelled.
     Gone(usize),
-    /// The store fills up or empties.
+    /// The artifact store is too full (`true`), or has space again.
     Pause(bool),
-    /// Another process leads, which knows what the objects say.
+    /// Another operator becomes the leader and reads all objects.
     OtherLeader,
 }
 
@@ -132,7 +133,7 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Builds, and a line that is told of them as the operator tells it.
+/// The model: builds, and a queue that is updated as the operator updates it.
 struct Cluster {
     queue: Admission,
     paused: bool,
@@ -157,7 +158,7 @@ impl Cluster {
         build(&at.to_string(), Priority::Normal, i64::try_from(at).unwrap())
     }
 
-    /// One pass over a build, as the operator's controller makes it.
+    /// One reconciliation of a build, as in the operator's controller.
     fn pass(&mut self, of: usize) {
         let uid = of.to_string();
         if self.jobs.contains(&of) {
@@ -173,7 +174,7 @@ impl Cluster {
         }
     }
 
-    /// Passes of all that are called, until nobody is.
+    /// Reconciles the builds that the queue calls, until it calls none.
     fn settle(&mut self) {
         for _ in 0..=2 * BUILDS {
             let called = self.queue.called(at(0));
@@ -204,7 +205,7 @@ impl Cluster {
             Event::Refused(of, true) => {
                 self.refused.insert(of);
             }
-            // It is tried again after a pause.
+            // The operator retries after a pause.
             Event::Refused(of, false) => {
                 self.refused.remove(&of);
                 self.pass(of);
@@ -232,7 +233,7 @@ impl Cluster {
         self.settle();
     }
 
-    /// What a new leader tells the line, and the passes that follow.
+    /// What a new leader does: it fills the queue, and then reconciles all builds.
     fn lead(&mut self) {
         self.queue = Admission::new(self.queue.limit);
         self.queue.pause(self.paused);
@@ -286,7 +287,7 @@ proptest! {
             let before = cluster.jobs.clone();
             cluster.happen(event);
             let begun = cluster.jobs.difference(&before).count();
-            // A Job that somebody resumes by hand is not admitted.
+            // A Job that was resumed by hand was not admitted.
             let by_hand = usize::from(matches!(event, Event::JobAppears(_)));
             prop_assert!(begun <= by_hand || cluster.jobs.len() <= limit, "after {:?}", event);
         }

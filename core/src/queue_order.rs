@@ -1,8 +1,8 @@
-//! The one order in which waiting builds start, and the place of each of them: the operator admits by
-//! it, and the API tells it.
+//! The order in which waiting builds start, and the position of each build. The operator admits builds
+//! in this order, and the API answers positions.
 //!
-//! A place only falls while a build waits, unless a build of a higher class comes, an older one is
-//! raised into its class, or one that had begun gets back in line.
+//! The position of a waiting build only decreases, unless a build of a higher class is created, an
+//! older build is raised into its class, or a build whose Job ended returns to the queue.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
@@ -10,44 +10,46 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::ranked::RankedSet;
 
-/// Class of a build in the queue.
+/// Class of a build in the queue; a higher class starts first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// When nothing else waits.
+    /// For builds that should wait for all others.
     Low,
-    /// What people ask for.
+    /// For requests of people.
     #[default]
     Normal,
-    /// Before everything else.
+    /// For builds that should start before all others.
     High,
 }
 
-/// A build that could start.
+/// A build that can start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// uid of its FirmwareBuild.
     pub uid: String,
-    /// Its class.
+    /// Class, before it is raised by waiting.
     pub priority: Priority,
-    /// When it was created. Time in the queue counts from there, across restarts.
+    /// Creation of the FirmwareBuild. Its waiting time counts from here, also across restarts.
     pub since: Timestamp,
     /// Number in the order of creation, see [`sequence`].
     pub sequence: u64,
 }
 
-/// Waiting this long raises a build by one class, so that the lowest runs one day.
+/// Each time a build has waited this long, its class is raised by one, so that builds with the lowest
+/// priority start eventually.
 pub const AGEING: SignedDuration = SignedDuration::from_mins(30);
 
-/// Number of a build in the order of creation. Times of creation are whole seconds, in which dozens
-/// may come; versions of objects grow with every write. `noted` is what the operator wrote down when
-/// it first saw the build. Before that nobody but its creator wrote the object, so that its present
-/// version is that of its creation.
+/// Number of a build in the order of creation. Creation times are whole seconds, in which dozens of
+/// builds may be created; therefore the resource version at creation is used, which grows with every
+/// write. `noted` is the value that the operator recorded when it first saw the build. Before that
+/// only its creator wrote the object, so the present resource version, `version`, is that of its
+/// creation.
 pub fn sequence(noted: Option<i64>, version: Option<&str>) -> u64 {
     let noted = noted.and_then(|noted| u64::try_from(noted).ok());
     noted.or_else(|| version?.parse().ok()).unwrap_or_default()
 }
 
-/// Whether a build that nobody accepted yet comes too late: more than `most` that are older wait.
+/// Whether the queue is full for a build that is not accepted yet: more than `most` older builds wait.
 pub fn is_beyond(earlier: usize, most: usize) -> bool {
     earlier > most
 }
@@ -58,8 +60,8 @@ fn class(priority: Priority, since: Timestamp, now: Timestamp) -> i64 {
     (priority as i64).saturating_add(raised).min(Priority::High as i64)
 }
 
-/// Builds of this priority are of that class, or of a higher one, when they were created by then.
-/// Nothing when none ever is.
+/// Builds with this priority are in `class`, or a higher one, if they were created until the returned
+/// time. `None` when no build with this priority can be in it.
 fn raised_since(priority: Priority, class: i64, now: Timestamp) -> Option<Timestamp> {
     if class > Priority::High as i64 {
         return None;
@@ -71,15 +73,15 @@ fn raised_since(priority: Priority, class: i64, now: Timestamp) -> Option<Timest
     now.checked_sub(AGEING.checked_mul(raises)?).ok()
 }
 
-/// What the order of creation depends on.
+/// Sort key for the order of creation: sequence, creation time, uid.
 type Age = (u64, Timestamp, Arc<str>);
 
-/// Builds that wait, kept in the order in which they start: class, raised by age, then the order of
-/// creation. Neither the next one nor a place costs a look at all of them.
+/// Waiting builds in the order in which they start: by class, raised by waiting time, then by creation.
+/// Finding the next build or a position takes logarithmic time.
 ///
-/// Each class is a set of its own in the order of creation, in which age raises only a part at the
-/// front: times of creation grow with the sequence, but for the second in which a request is on its
-/// way.
+/// The builds of each priority are one set in the order of creation. Builds that are raised by their
+/// waiting time are at the front of the set, because creation times grow with the sequence, except for
+/// the second that a request may take.
 #[derive(Clone, Debug, Default)]
 pub struct QueueOrder {
     classes: [RankedSet<Age>; 3],
@@ -87,8 +89,8 @@ pub struct QueueOrder {
 }
 
 impl QueueOrder {
-    /// Puts a build in, or what is known of it by now in place of what was. It keeps its number in
-    /// the order of creation, should somebody have written the object before the operator.
+    /// Inserts a build, or replaces its facts. A build that is already known keeps its lower sequence,
+    /// in case another client wrote the object before the operator recorded the sequence.
     pub fn insert(&mut self, build: &Waiting) {
         let facts = (build.priority, self.sequence(build), build.since);
         if self.known.get(&*build.uid) == Some(&facts) {
@@ -100,7 +102,7 @@ impl QueueOrder {
         self.known.insert(uid, facts);
     }
 
-    /// Takes a build out. Gives whether it was there.
+    /// Removes a build. Returns whether it was in the queue.
     pub fn remove(&mut self, uid: &str) -> bool {
         let Some((uid, (priority, sequence, since))) = self.known.remove_entry(uid) else {
             return false;
@@ -122,7 +124,7 @@ impl QueueOrder {
         [(Priority::Low, low), (Priority::Normal, normal), (Priority::High, high)]
     }
 
-    /// The number of a build, whether it waits or not, in the order of creation.
+    /// The sequence of a build, which need not be in the queue.
     pub fn sequence(&self, build: &Waiting) -> u64 {
         self.known.get(&*build.uid).map_or(build.sequence, |known| known.1.min(build.sequence))
     }
@@ -131,17 +133,17 @@ impl QueueOrder {
         (self.sequence(build), build.since, &build.uid)
     }
 
-    /// Number of builds that wait.
+    /// Number of waiting builds.
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Whether nobody waits.
+    /// Whether no build waits.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 
-    /// uids of the `count` builds that start first, as things stand, in their order.
+    /// uids of the first `count` builds in the present order.
     pub fn first(&self, count: usize, now: Timestamp) -> Vec<&str> {
         let mut first = Vec::new();
         for class in (Priority::Low as i64..=Priority::High as i64).rev() {
@@ -156,7 +158,8 @@ impl QueueOrder {
         first
     }
 
-    /// How many start before this build, whether it waits or not, as things stand.
+    /// The position of a build, which need not be in the queue: how many builds start before it in the
+    /// present order.
     pub fn before(&self, build: &Waiting, now: Timestamp) -> usize {
         let (class, mine) = (class(build.priority, build.since, now), self.age(build));
         let ahead = self.each().map(|(priority, ages)| {
@@ -166,19 +169,19 @@ impl QueueOrder {
         ahead.into_iter().sum()
     }
 
-    /// How many that wait are older than this build, whatever their class.
+    /// Number of waiting builds of any class that were created before this build.
     pub fn earlier(&self, build: &Waiting) -> usize {
         let mine = self.age(build);
         self.each().map(|(_, ages)| older(ages, mine)).into_iter().sum()
     }
 }
 
-/// How many of these are older than that.
+/// Number of keys that are lower than `than`.
 fn older(ages: &RankedSet<Age>, than: (u64, Timestamp, &str)) -> usize {
     ages.partition_point(|(sequence, since, uid)| (*sequence, *since, &**uid) < than)
 }
 
-/// Builds of one priority that are of one class by now.
+/// The builds of one priority that are now in one class: an index range of their set.
 struct Run<'a> {
     ages: &'a RankedSet<Age>,
     left: Range<usize>,

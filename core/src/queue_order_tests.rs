@@ -21,7 +21,7 @@ fn priorities() -> impl Strategy<Value = Priority> {
     prop_oneof![Just(Priority::Low), Just(Priority::Normal), Just(Priority::High)]
 }
 
-/// Builds as they are created: dozens in one second, over some hours.
+/// Builds in the order of creation, over some hours; several may be created in the same second.
 fn crowds() -> impl Strategy<Value = Vec<Waiting>> {
     proptest::collection::vec((priorities(), prop_oneof![0_i64..2, 0_i64..2000]), 1..40).prop_map(
         |each| {
@@ -44,7 +44,7 @@ fn order_of(builds: &[Waiting]) -> QueueOrder {
     order
 }
 
-/// What waiting builds are sorted by.
+/// The expected sort key of waiting builds.
 fn rank(build: &Waiting, now: Timestamp) -> (Reverse<i64>, u64, Timestamp, &str) {
     let class = class(build.priority, build.since, now);
     (Reverse(class), build.sequence, build.since, &build.uid)

@@ -1,12 +1,12 @@
-//! A sorted set that knows the index of an entry and the entry of an index without a look at all
-//! others.
+//! A sorted set that finds the index of an entry, and the entry at an index, in logarithmic time. Used
+//! by the order of the queue.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 type Tree<K> = Option<Box<Node<K>>>;
 
-/// A treap: sorted by key from left to right, and by weight from the top down. Weights are hashes of
-/// the keys, so that the tree is flat whatever the order in which keys come.
+/// A treap: a search tree by key that is also a heap by weight. The weights are hashes of the keys, so
+/// that the tree is balanced for every order of insertions.
 #[derive(Clone, Debug)]
 pub struct RankedSet<K>(Tree<K>);
 
@@ -27,7 +27,7 @@ impl<K> Default for RankedSet<K> {
 }
 
 impl<K: Ord + Hash> RankedSet<K> {
-    /// Puts a key in. Gives whether it was not there.
+    /// Inserts a key. Returns whether it is new.
     pub fn insert(&mut self, key: K) -> bool {
         let (before, rest) = split(self.0.take(), &|other| *other < key);
         let (same, after) = split(rest, &|other| *other <= key);
@@ -37,7 +37,7 @@ impl<K: Ord + Hash> RankedSet<K> {
         is_new
     }
 
-    /// Takes a key out. Gives whether it was there.
+    /// Removes a key. Returns whether it was in the set.
     pub fn remove(&mut self, key: &K) -> bool {
         let (before, rest) = split(self.0.take(), &|other| other < key);
         let (same, after) = split(rest, &|other| other <= key);
@@ -52,12 +52,12 @@ impl<K> RankedSet<K> {
         len(self.0.as_deref())
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Number of keys at the front that `is_before` holds for; it must hold for none behind them.
+    /// Number of keys at the front for which `is_before` is true. It must be false for all later keys.
     pub fn partition_point(&self, is_before: impl Fn(&K) -> bool) -> usize {
         let (mut point, mut next) = (0_usize, self.0.as_deref());
         while let Some(node) = next {
@@ -71,7 +71,7 @@ impl<K> RankedSet<K> {
         point
     }
 
-    /// The key that so many are before.
+    /// The key at this index in sorted order.
     pub fn get(&self, index: usize) -> Option<&K> {
         let (mut index, mut next) = (index, self.0.as_deref());
         while let Some(node) = next {
@@ -108,7 +108,7 @@ fn len<K>(tree: Option<&Node<K>>) -> usize {
     tree.map_or(0, |node| node.len)
 }
 
-/// Parts a tree into the keys at the front that `is_before` holds for, and the others.
+/// Splits a tree into the keys at the front for which `is_before` is true, and the others.
 fn split<K>(tree: Tree<K>, is_before: &impl Fn(&K) -> bool) -> (Tree<K>, Tree<K>) {
     let Some(mut node) = tree else { return (None, None) };
     if is_before(&node.key) {
@@ -124,7 +124,7 @@ fn split<K>(tree: Tree<K>, is_before: &impl Fn(&K) -> bool) -> (Tree<K>, Tree<K>
     }
 }
 
-/// Joins two trees, all keys of the first of which are before those of the second.
+/// Joins two trees. All keys of the first must be lower than those of the second.
 fn merge<K>(first: Tree<K>, second: Tree<K>) -> Tree<K> {
     match (first, second) {
         (tree, None) | (None, tree) => tree,

@@ -1,4 +1,5 @@
-//! The file that tells opkg or apk where packages are, rewritten for one build.
+//! Rewrites the repositories file of opkg or apk for one build. Called by the builder; works on the
+//! text and reads no file.
 
 use std::collections::BTreeMap;
 
@@ -6,27 +7,27 @@ use crate::{
     classify::Origins, plan::PackageManager, repositories::RepositoryUrl, request::RepositoriesMode,
 };
 
-/// The line of the ImageBuilder's own package folder (opkg).
+/// opkg's line for the ImageBuilder's own package folder.
 const LOCAL_FEED: &str = "src imagebuilder file:packages";
-/// The line that switches signature checks on (opkg).
+/// opkg's line that enables signature checks.
 const CHECK_SIGNATURE: &str = "option check_signature";
 
-/// What a build does to the file.
+/// Parameters of [`rewrite`].
 #[derive(Clone, Debug)]
 pub struct Rewrite<'a> {
-    /// Generation of the file.
+    /// Package manager that reads the file.
     pub package_manager: PackageManager,
-    /// Base that the file's URLs begin with.
+    /// Base URL of the file's feeds.
     pub public_url: &'a str,
-    /// Base to fetch from instead.
+    /// Base URL that replaces `public_url`.
     pub package_base_url: &'a str,
-    /// Third-party repositories by name.
+    /// The request's repositories: name to URL.
     pub repositories: &'a BTreeMap<String, String>,
-    /// How they relate to the file's own.
+    /// Whether they are added to the file's remote feeds or replace them.
     pub mode: RepositoriesMode,
 }
 
-/// File name of it in a tree.
+/// Name of the repositories file in a tree.
 pub fn file_name(package_manager: PackageManager) -> &'static str {
     match package_manager {
         PackageManager::Opkg => "repositories.conf",
@@ -34,9 +35,9 @@ pub fn file_name(package_manager: PackageManager) -> &'static str {
     }
 }
 
-/// The file as the build sees it: URLs below `public_url` point to `package_base_url` (scheme, host
-/// and prefix), the request's repositories are added or stand alone, and what is local or an option
-/// stays. Comments and blank lines are left out.
+/// The file for the build: URLs below `public_url` are moved to `package_base_url` (scheme, host and
+/// path prefix), the request's repositories are added to the remote feeds or replace them, and local
+/// feeds and options are kept. Comments and blank lines are removed.
 pub fn rewrite(original: &str, rewrite: &Rewrite<'_>) -> String {
     let replaced = !rewrite.repositories.is_empty() && rewrite.mode == RepositoriesMode::Replace;
     let mut lines: Vec<String> = original
@@ -65,9 +66,9 @@ pub fn rewrite(original: &str, rewrite: &Rewrite<'_>) -> String {
         .collect()
 }
 
-/// A name of the request's repositories that a feed of the tree has already, with another URL. opkg
-/// takes the first of them and skips the other with a warning, so that packages would be missing, or
-/// come from elsewhere, in an image that is called a success. apk knows no names.
+/// The name of a repository of the request that a feed of the tree also has, with another URL. opkg
+/// uses the first of the two and skips the other with a warning, so that make could succeed with
+/// missing packages or packages from the wrong feed. apk's repositories have no names.
 pub fn taken_name<'a>(original: &str, rewrite: &Rewrite<'a>) -> Option<&'a str> {
     if rewrite.package_manager == PackageManager::Apk {
         return None;
@@ -91,8 +92,7 @@ pub fn taken_name<'a>(original: &str, rewrite: &Rewrite<'a>) -> Option<&'a str> 
     })
 }
 
-/// Names of the remote feeds of a rewritten file, in order: the names of their indexes (opkg), or
-/// their URLs (apk).
+/// The remote feeds of a rewritten file, in order: their names (opkg) or their lines (apk).
 pub fn remote_feeds(file: &str, package_manager: PackageManager) -> Vec<String> {
     remote_lines(file, package_manager)
         .filter_map(|line| match package_manager {
@@ -102,17 +102,17 @@ pub fn remote_feeds(file: &str, package_manager: PackageManager) -> Vec<String> 
         .collect()
 }
 
-/// The lines of remote feeds, in order.
+/// The lines of the remote feeds, in order.
 pub fn remote_lines(file: &str, package_manager: PackageManager) -> impl Iterator<Item = &str> {
     file.lines().filter(move |line| !is_local(line, package_manager))
 }
 
-/// URL of the feed of a line.
+/// The URL in a feed's line.
 pub fn url_of(line: &str) -> Option<&str> {
     line.split_whitespace().find(|word| word.contains("://"))
 }
 
-/// Who brought which remote feed of a rewritten file.
+/// The origin of each remote feed of a rewritten file: the request or the Distribution.
 pub fn origins(file: &str, rewrite: &Rewrite<'_>) -> Origins {
     let own = rewrite.repositories.iter();
     let own: Vec<(String, String)> = own
@@ -120,7 +120,8 @@ pub fn origins(file: &str, rewrite: &Rewrite<'_>) -> Origins {
         .collect();
     let remote = remote_lines(file, rewrite.package_manager);
     let urls = remote.filter_map(url_of);
-    // A line of ours is the Distribution's when the tree has the same feed as well.
+    // When the tree has the same feed as the request, the file has two lines with this URL, and the
+    // feed counts as the Distribution's.
     let mut left: Vec<&str> = own.iter().map(|(_, url)| url.as_str()).collect();
     let others = urls.filter(|url| match left.iter().position(|own| own == url) {
         Some(at) => {
@@ -146,8 +147,8 @@ fn is_local(line: &str, package_manager: PackageManager) -> bool {
     }
 }
 
-/// Replaces the base of the line's URL when it lies below `from`. The scheme of `from` is not
-/// compared: a tree may name the same server by http.
+/// Replaces the base `from` of the line's URL by `to`. The schemes are not compared, because a tree may
+/// use http for the same server.
 fn moved(line: &str, from: &str, to: &str) -> String {
     line.split(' ')
         .map(|word| moved_url(word, from, to).unwrap_or_else(|| word.to_owned()))
@@ -294,7 +295,7 @@ mod tests {
             told("imagebuilder", "https://m.example/x", opkg, replace),
             taken("imagebuilder")
         );
-        // The tree's own feeds are gone, or it is the very same one.
+        // The tree's feeds are replaced, or the tree has the same name with the same URL.
         assert_eq!(told("other", "https://m.example/x", opkg, replace), None);
         assert_eq!(told("other", "https://e.example/o", opkg, append), None);
         assert_eq!(told("mine", "https://m.example/x", opkg, append), None);

@@ -1,5 +1,6 @@
-//! Public keys of third-party repositories: usign keys for opkg, PEM keys for apk. Both are read
-//! whole, so that what passes is a key, and two spellings of one key are one.
+//! Parses public keys of a request's repositories: usign keys for opkg, PEM keys for apk. Used when a
+//! request is validated, and by the builder. Keys are decoded completely, so that only valid keys pass,
+//! and two spellings of the same key are equal.
 
 use data_encoding::BASE64;
 
@@ -7,32 +8,32 @@ use crate::usign::{COMMENT, Usign};
 
 const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 const END: &str = "-----END PUBLIC KEY-----";
-/// Digits of one line of a PEM text.
+/// Number of base64 digits in a line of a PEM text.
 const PEM_LINE: usize = 64;
 
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
-/// Curves, and the length of a coordinate on each: prime256v1, secp384r1, secp521r1.
+/// OIDs of curves, and the length in bytes of a coordinate: prime256v1, secp384r1, secp521r1.
 const CURVES: [(&[u8], usize); 3] = [
     (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07], 32),
     (&[0x2b, 0x81, 0x04, 0x00, 0x22], 48),
     (&[0x2b, 0x81, 0x04, 0x00, 0x23], 66),
 ];
 
-/// A key.
+/// A valid public key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RepositoryKey {
-    /// For opkg.
+    /// A usign key, for opkg.
     Usign {
-        /// Name of its file in `keys/`: the key id, as its owner wrote it.
+        /// Name of its file in `keys/`: the key id in hexadecimal digits.
         fingerprint: String,
-        /// The base64 line.
+        /// The base64 line of the key file.
         line: String,
     },
-    /// For apk.
+    /// A PEM key, for apk.
     Pem {
-        /// The whole text, in lines of 64 digits.
+        /// The whole PEM text, with base64 lines of 64 digits.
         text: String,
     },
 }
@@ -40,19 +41,19 @@ pub enum RepositoryKey {
 /// The text is not a public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRepositoryKey {
-    /// Neither of the two forms.
+    /// The text has neither of the two formats.
     #[error("it is neither a usign public key nor a PEM text that begins with '{BEGIN}'")]
     Form,
-    /// PEM whose content is no key that apk can use.
+    /// The text is PEM, but does not contain a key that apk supports.
     #[error("its PEM text holds no EC, RSA or Ed25519 public key")]
     Pem,
 }
 
 impl RepositoryKey {
-    /// Reads a key as clients send it: a file with or without its comment, or the base64 line alone.
+    /// Parses a key as sent by clients: a key file with or without its comment, or the base64 line.
     ///
     /// # Errors
-    /// When it is none.
+    /// When the text is not a key.
     pub fn parse(text: &str) -> Result<Self, BadRepositoryKey> {
         let lines: Vec<&str> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -64,7 +65,7 @@ impl RepositoryKey {
         Ok(Self::Usign { fingerprint: key.key_id.to_string(), line: key.line.to_owned() })
     }
 
-    /// The one spelling of this key.
+    /// The canonical spelling of this key, as in canonical requests.
     pub fn spelled(&self) -> &str {
         match self {
             Self::Usign { line, .. } => line,
@@ -72,7 +73,7 @@ impl RepositoryKey {
         }
     }
 
-    /// Content of its file in `keys/`.
+    /// Content of the key's file in `keys/`.
     pub fn file(&self) -> String {
         match self {
             Self::Usign { fingerprint, line } => format!("{COMMENT} {fingerprint}\n{line}\n"),
@@ -98,7 +99,8 @@ fn pem_text(der: &[u8]) -> String {
     format!("{BEGIN}\n{body}{digits}\n{END}\n")
 }
 
-/// Whether these bytes are one `SubjectPublicKeyInfo` (RFC 5280) and nothing more.
+/// Checks that the bytes are one `SubjectPublicKeyInfo` (RFC 5280) with a supported key, and nothing
+/// else. `None` when they are not.
 fn is_public_key(der: &[u8]) -> Option<()> {
     let info = only(0x30, der)?;
     let (algorithm, rest) = element(0x30, info)?;
@@ -116,7 +118,7 @@ fn is_public_key(der: &[u8]) -> Option<()> {
         }
         RSA => {
             let (modulus, exponent) = element(0x02, only(0x30, key)?)?;
-            // Below 1,024 bits nobody signs anything.
+            // At least 1,024 bits.
             modulus.len() >= 128 && !only(0x02, exponent)?.is_empty()
         }
         ED25519 => key.len() == 32,
@@ -125,13 +127,13 @@ fn is_public_key(der: &[u8]) -> Option<()> {
     good.then_some(())
 }
 
-/// The content of the one element that `bytes` is.
+/// The content of the DER element with this tag, if `bytes` contains nothing else.
 fn only(tag: u8, bytes: &[u8]) -> Option<&[u8]> {
     let (content, rest) = element(tag, bytes)?;
     rest.is_empty().then_some(content)
 }
 
-/// The content of the DER element of this tag that `bytes` begins with, and what follows it.
+/// The content of the DER element with this tag at the start of `bytes`, and the bytes after it.
 fn element(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&found, rest) = bytes.split_first()?;
     let (&short, rest) = rest.split_first()?;
@@ -156,10 +158,10 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A key that `openssl ecparam -name prime256v1 -genkey` made, as apk repositories have.
+    /// A key like those of apk repositories, created with `openssl ecparam -name prime256v1 -genkey`.
     pub(crate) const EC_KEY: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEV6f4BwP98BDEDkuG43CuTqdGP2rH\nrRhxmhFwra1esT92MZcHPQNaFqraEiP2LEyQB26w+HUYfa9g4OoR8u5JXg==\n-----END PUBLIC KEY-----\n";
 
-    /// A usign key of this key id.
+    /// A usign key with this key id.
     pub(crate) fn usign_key(id: u8, key: u8) -> String {
         BASE64.encode(&[b"Ed".as_slice(), &[id; 8], &[key; 32]].concat())
     }

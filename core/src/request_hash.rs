@@ -1,4 +1,5 @@
-//! The request hash, and the object name that is made from all of it.
+//! The request hash, and the name of the FirmwareBuild that is derived from it. Used by the API and the
+//! operator.
 
 use std::collections::BTreeSet;
 

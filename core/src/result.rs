@@ -1,6 +1,6 @@
-//! What pods leave behind: the outcome that `build` hands to `publish`, the result that `publish`
-//! commits to the store, and the result of `populate`. All are read back as hostile data: bounded
-//! and checked.
+//! The files that pods write at their end: the outcome of `build` (read by `publish`), the result that
+//! `publish` commits to the store (read by the operator), and the result of `populate`. All of them are
+//! untrusted: readers must limit their size and check their content.
 
 mod populate;
 pub mod settle;
@@ -21,12 +21,12 @@ use crate::{
 
 /// Version of the result format.
 pub const RESULT_SCHEMA: u32 = 1;
-/// Largest result file that is read, in bytes.
+/// Maximum size of a result file in bytes; a larger one is refused.
 pub const MAX_RESULT_BYTES: u64 = 1 << 20;
-/// Largest outcome file that is read, in bytes.
+/// Maximum size of an outcome file in bytes; a larger one is refused.
 pub const MAX_OUTCOME_BYTES: u64 = 1 << 20;
 
-/// Keys in the artifact store.
+/// Object keys in the artifact store.
 pub mod store_keys {
     use crate::build_key::BuildKey;
 
@@ -35,59 +35,60 @@ pub mod store_keys {
         format!("artifacts/{build_key}/{file}")
     }
 
-    /// The log of a build that ended for good, compressed with zstd.
+    /// Key of the log of a finished build, which is compressed with zstd.
     pub fn log(uid: &str) -> String {
         format!("logs/{uid}.zst")
     }
 
-    /// The log of an attempt that an infrastructure failure ended.
+    /// Key of the log of an attempt that ended with an infrastructure failure.
     pub fn attempt_log(uid: &str, attempt: u32) -> String {
         format!("logs/{uid}.{attempt}.zst")
     }
 
-    /// The result of a build that ended for good: its presence is the commit.
+    /// Key of the result of a finished build. Its existence commits the build.
     pub fn result(uid: &str) -> String {
         format!("results/{uid}.json")
     }
 
-    /// The result of an attempt that an infrastructure failure ended.
+    /// Key of the result of an attempt that ended with an infrastructure failure.
     pub fn attempt_result(uid: &str, attempt: u32) -> String {
         format!("results/{uid}.{attempt}.json")
     }
 }
 
-/// What `build` says about its own end. Hostile: package scripts run as the same user.
+/// The outcome that the container `build` reports. Untrusted, because scripts of packages run as the
+/// same user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
-    /// [`RESULT_SCHEMA`].
+    /// Version of the format: [`RESULT_SCHEMA`].
     pub schema: u32,
-    /// Absent when the build succeeded.
+    /// The failure; absent when the build succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// Whether the workspace was a copy.
+    /// Whether the workspace was a full copy of the tree.
     #[serde(default)]
     pub workspace_copied: bool,
-    /// Whether `build` could not see if the kernel killed anything for want of memory.
+    /// Whether `build` could not find out if the kernel killed a process because memory ran out.
     #[serde(default)]
     pub memory_unknown: bool,
-    /// Package name to version, ABI suffixes removed.
+    /// Installed packages: name without ABI suffix to version.
     #[serde(default)]
     pub manifest: BTreeMap<String, String>,
-    /// Digests of the package indexes that were read, by URL or file name; with those of the end
-    /// when they changed meanwhile.
+    /// Digests of the package indexes that were read, by URL or file name. When indexes changed
+    /// during the build, their digests at its end are included.
     #[serde(default)]
     pub indexes: BTreeMap<String, Digest>,
     /// Whether an index changed between start and end.
     #[serde(default)]
     pub indexes_changed: bool,
-    /// Bytes of the repositories file that make saw, as text.
+    /// Content of the repositories file that make used.
     #[serde(default)]
     pub repositories_file: String,
-    /// The commands, as clients are shown them.
+    /// The commands of the build, as shown to clients.
     #[serde(default)]
     pub commands: Vec<Vec<String>>,
-    /// Milliseconds that each step took, by its name.
+    /// Duration of each step in milliseconds, by the step's name.
     #[serde(default)]
     pub millis: BTreeMap<String, u64>,
 }
@@ -96,9 +97,9 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredFile {
-    /// Plain file name.
+    /// Plain file name, see [`is_plain_file_name`].
     pub name: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Digest.
     pub sha256: Digest,
@@ -108,15 +109,15 @@ pub struct StoredFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredLog {
-    /// Bytes as stored (compressed).
+    /// Size of the object in bytes (compressed).
     pub size: u64,
     /// Bytes before compression.
     pub text_bytes: u64,
-    /// Whether the end was dropped.
+    /// Whether the end of the log was dropped because it was too large.
     pub truncated: bool,
 }
 
-/// What was built.
+/// The content of a successful build's result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Built {
@@ -124,23 +125,25 @@ pub struct Built {
     pub build_key: BuildKey,
     /// Whether other requests may share the files: no index changed while they were made.
     pub shareable: bool,
-    /// Every file, sorted by name.
+    /// All files, sorted by name.
     pub files: Vec<StoredFile>,
-    /// Package name to version.
+    /// Installed packages: name to version.
     pub manifest: BTreeMap<String, String>,
-    /// The PACKAGES argument, in order.
+    /// make's argument PACKAGES, in order.
     pub packages: Vec<String>,
-    /// The commands, as clients are shown them.
+    /// The commands of the build, as shown to clients.
     pub commands: Vec<Vec<String>>,
-    /// `profiles.json` of the build without `profiles`, overlaid with the profile's own keys.
+    /// The build's `profiles.json`: its top-level keys without `profiles`, merged with the keys of the
+    /// profile, which take precedence.
     pub profile: Map<String, Value>,
 }
 
-/// `results/<uid>.json`: written last, its presence is the commit of a build.
+/// The result of a build or of an attempt, see [`store_keys::result`]. `publish` writes it last: its
+/// existence is the commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildResult {
-    /// [`RESULT_SCHEMA`].
+    /// Version of the format: [`RESULT_SCHEMA`].
     pub schema: u32,
     /// uid of the FirmwareBuild.
     pub uid: String,
@@ -149,48 +152,49 @@ pub struct BuildResult {
     /// Present when it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built: Option<Built>,
-    /// Present when it failed.
+    /// Present when the build failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// Whether `build` could not see if the kernel killed anything for want of memory: then the
-    /// end of its container says it.
+    /// Whether `build` could not find out if the kernel killed a process because memory ran out. The
+    /// operator then decides by the termination state of the container.
     #[serde(default)]
     pub memory_unknown: bool,
-    /// The log, when there is one.
+    /// The stored log, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<StoredLog>,
-    /// Milliseconds that each step took, by its name.
+    /// Duration of each step in milliseconds, by the step's name.
     #[serde(default)]
     pub millis: BTreeMap<String, u64>,
 }
 
-/// A result that may not be used.
+/// Why a result was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadResult {
-    /// Not the JSON of a result.
+    /// The content is not the JSON of a result.
     #[error("the result is malformed: {0}")]
     Malformed(String),
-    /// Another format.
+    /// The result has another version of the format.
     #[error("the result has format {0}, this program reads {RESULT_SCHEMA}")]
     Schema(u32),
-    /// It belongs to another build.
+    /// The result has the uid or request hash of another build.
     #[error("the result belongs to another build")]
     Foreign,
-    /// Neither or both of `built` and `failure`.
+    /// The result has neither or both of `built` and `failure`.
     #[error("the result must say either what was built or why it failed")]
     Ambiguous,
-    /// A file name that is not plain.
+    /// A file name is not plain.
     #[error("the result names a file {0:?}, which is not a plain name")]
     FileName(String),
-    /// More than a result may have.
+    /// The result has more files or packages than allowed.
     #[error("the result has too many {0}")]
     TooMany(&'static str),
 }
 
-/// Longest file name of an artifact. Clients build URLs in buffers of 256 bytes.
+/// Maximum length of an artifact's file name in bytes. Clients build URLs in buffers of 256 bytes.
 pub const MAX_FILE_NAME: usize = 160;
 
-/// Whether `name` is a plain file name: `[A-Za-z0-9._+~-]`, not hidden.
+/// Whether `name` is a plain file name: 1 to [`MAX_FILE_NAME`] characters of `[A-Za-z0-9._+~-]`, not
+/// starting with a dot or a dash.
 pub fn is_plain_file_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= MAX_FILE_NAME
@@ -199,14 +203,14 @@ pub fn is_plain_file_name(name: &str) -> bool {
 }
 
 impl BuildResult {
-    /// Reads and checks a result of the build `uid` with `request_hash`.
+    /// Parses and checks the result of the build `uid` with `request_hash`.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn read(bytes: &[u8], uid: &str, request_hash: &RequestHash) -> Result<Self, BadResult> {
         let mut result: Self =
             serde_json::from_slice(bytes).map_err(|e| BadResult::Malformed(e.to_string()))?;
-        // As `publish` wrote it, and once more: objects, events and answers show it.
+        // Cleans the text again, because objects, events and answers contain it.
         result.failure = result.failure.map(|said| Failure::new(said.reason, said.detail));
         if result.schema != RESULT_SCHEMA {
             return Err(BadResult::Schema(result.schema));
@@ -222,7 +226,7 @@ impl BuildResult {
         Ok(result)
     }
 
-    /// Why it failed.
+    /// The failure reason; `None` when the build succeeded.
     pub fn reason(&self) -> Option<FailureReason> {
         self.failure.as_ref().map(|failure| failure.reason)
     }

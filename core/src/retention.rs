@@ -1,10 +1,10 @@
-//! Which files of archived builds go: those whose last build is no longer kept, and, when the store
-//! fills up, those that are cheapest to lose.
+//! Decides which files of archived builds are deleted: expired ones and, when the store fills up, the
+//! least useful ones. Called by the operator, which deletes them.
 //!
-//! Eviction has two steps. Above the high-water mark, file sets that answer no request any more go
-//! until the low-water mark is reached. When they are not enough, public sets that still answer
-//! requests go until the store is below the high-water mark: their next request builds anew, which
-//! is better than building nothing at all. Only what is left above the pause mark stops admission.
+//! Eviction has two steps. Above the high-water mark, stale file sets are evicted until the low-water
+//! mark is reached. If that is not enough, fresh public sets are evicted until the store is below the
+//! high-water mark: the next request for them starts a build, which is better than no builds at all.
+//! Only a store that is still above the pause mark stops admission.
 
 use crate::build_key::BuildKey;
 use std::{
@@ -24,15 +24,15 @@ pub struct KeptBuild {
     pub build_key: Option<BuildKey>,
     /// When it ended.
     pub finished_at: Timestamp,
-    /// Until then its answer is given again.
+    /// Its stored answer is served until this time.
     pub fresh_until: Timestamp,
-    /// Until then its files are there.
+    /// Its answer and files are kept until this time.
     pub keep_until: Timestamp,
     /// When one of its files was last sent.
     pub last_served: Option<Timestamp>,
     /// Whether its log and result are still in the store.
     pub has_log: bool,
-    /// Whether it has a private first-boot script. Nobody else can ask for its image again.
+    /// Whether it has a private first-boot script. Such files are never evicted while they are fresh.
     pub private: bool,
 }
 
@@ -45,59 +45,59 @@ pub struct FileSet {
     pub bytes: u64,
 }
 
-/// Everything that retention decides on.
+/// All builds and file sets that retention decides about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holdings {
     /// Builds that still have a log or files.
     pub builds: Vec<KeptBuild>,
-    /// File sets that are still there.
+    /// File sets whose deletion has not begun.
     pub sets: Vec<FileSet>,
 }
 
-/// How full the store is.
+/// Used space and capacity of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes in use.
+    /// Used bytes.
     pub used: u64,
-    /// Bytes in all.
+    /// Total number of bytes.
     pub capacity: u64,
 }
 
-/// How full a store is to be taken: as its volume tells, within the capacity that was configured. Of
-/// a volume that tells nothing, what the database knows of its files counts. `None`: nobody knows the
-/// capacity.
-pub fn space(told: Option<Space>, configured: Option<u64>, recorded: u64) -> Option<Space> {
+/// Used space and capacity for the decisions: those that the volume reported, with at most the
+/// configured capacity. If the volume reports nothing, the used space is the `recorded` size of the
+/// files in the database. `None` when the capacity is unknown.
+pub fn space(reported: Option<Space>, configured: Option<u64>, recorded: u64) -> Option<Space> {
     let capacity = configured.filter(|capacity| *capacity > 0);
-    match (told, capacity) {
-        (told, None) => told,
-        (Some(told), Some(capacity)) => {
-            Some(Space { used: told.used, capacity: capacity.min(told.capacity) })
+    match (reported, capacity) {
+        (reported, None) => reported,
+        (Some(reported), Some(capacity)) => {
+            Some(Space { used: reported.used, capacity: capacity.min(reported.capacity) })
         }
         (None, Some(capacity)) => Some(Space { used: recorded, capacity }),
     }
 }
 
-/// Whether no build may start.
+/// Whether the store is above the pause mark, so that no build may be admitted.
 pub fn is_too_full(space: Space, policy: &RetentionPolicy) -> bool {
     space.used >= percent(space.capacity, policy.pause_percent)
 }
 
-/// Bounds of retention.
+/// Settings of retention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RetentionPolicy {
-    /// Time between `keep_until` and the deletion, so that a download that began in time ends.
+    /// Time between `keep_until` and the deletion, so that running downloads can end.
     pub grace: SignedDuration,
-    /// Percentage of the store from which files go before their time.
+    /// High-water mark: eviction begins at this percentage of used space.
     pub high_water_percent: u8,
-    /// Percentage of the store down to which they go.
+    /// Low-water mark: eviction of stale files ends at this percentage.
     pub low_water_percent: u8,
-    /// Percentage of the store from which no build is admitted.
+    /// Pause mark: no build is admitted from this percentage on.
     pub pause_percent: u8,
-    /// Age below which files that still answer requests are never evicted: whoever asked for them
-    /// is about to fetch them.
+    /// Fresh files of builds that ended within this time are never evicted, because the requester is
+    /// about to download them.
     pub minimum_age: SignedDuration,
-    /// Files that were sent within this time are never evicted: the download may still run.
+    /// Files that were sent within this time are never evicted, because a download may still run.
     pub download: SignedDuration,
 }
 
@@ -121,23 +121,23 @@ pub struct Deletion {
     pub build_key: BuildKey,
     /// Bytes that become free.
     pub bytes: u64,
-    /// Latest `keep_until` of the builds it was decided on. A build that refers to the files by now
-    /// and is kept longer makes the decision void.
+    /// Latest `keep_until` of the builds that were considered. The files are not deleted if a build
+    /// that is kept longer has been archived with them meanwhile.
     pub keep_until: Timestamp,
 }
 
-/// What to delete.
+/// Result of [`plan`]: what to delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RetentionPlan {
-    /// File sets whose time is over.
+    /// File sets that are no longer kept.
     pub expired: Vec<Deletion>,
-    /// File sets that make room: what answers no request any more, then what is the last resort.
+    /// File sets to evict: first stale ones, then fresh ones as a last resort.
     pub evicted: Vec<Deletion>,
-    /// Builds whose log and result are no longer kept.
+    /// uids of the builds whose log and result are no longer kept.
     pub logs: Vec<String>,
 }
 
-/// What the builds that share one file set say together.
+/// The combined facts of all builds that share a file set: the latest of each time.
 #[derive(Clone, Copy)]
 struct Use {
     fresh_until: Timestamp,
@@ -171,7 +171,7 @@ impl Use {
         self.last_served.max(self.finished_at)
     }
 
-    /// Whether its answer is not given again.
+    /// Whether no stored answer with these files is served any more.
     fn is_stale(&self, now: Timestamp) -> bool {
         self.fresh_until <= now
     }
@@ -180,18 +180,19 @@ impl Use {
         within(self.last_served, policy.download, now)
     }
 
-    /// Whether it may go although its answer is given again.
+    /// Whether the files may be evicted although they are fresh.
     fn is_last_resort(&self, policy: &RetentionPolicy, now: Timestamp) -> bool {
         !self.private && !within(self.finished_at, policy.minimum_age, now)
     }
 }
 
-/// Whether a moment is less than `span` ago.
+/// Whether `moment` is less than `span` ago.
 fn within(moment: Timestamp, span: SignedDuration, now: Timestamp) -> bool {
     moment.checked_add(span).is_ok_and(|end| end > now)
 }
 
-/// Decides on everything that is held. `space` is absent for a store without a known capacity.
+/// Decides what to delete. `space` is absent for a store without a known capacity; then nothing is
+/// evicted.
 pub fn plan(
     holdings: &Holdings,
     space: Option<Space>,
@@ -205,7 +206,7 @@ pub fn plan(
         .sets
         .iter()
         .map(|set| (set, uses.get(&set.build_key).copied().unwrap_or(Use::NONE)))
-        .partition(|(_, it)| over(it.keep_until));
+        .partition(|(_, usage)| over(usage.keep_until));
     let expired: Vec<Deletion> = expired.into_iter().map(deletion).collect();
     let freed = expired.iter().map(|deletion| deletion.bytes).sum();
     RetentionPlan {
@@ -257,13 +258,13 @@ fn evict(
     let low = percent(space.capacity, policy.low_water_percent);
     let mut evicted = give_up(stale, &mut used, |used| used > low);
     fresh.retain(|(_, usage)| usage.is_last_resort(policy, now));
-    // Those that were never sent come first: nobody fetched them.
+    // Files that were never sent are evicted first.
     fresh.sort_by_key(|(set, usage)| (usage.last_served, usage.finished_at, Reverse(set.bytes)));
     evicted.extend(give_up(fresh, &mut used, |used| used >= high));
     evicted
 }
 
-/// Gives up one set after the other for as long as too much is `used`.
+/// Selects sets in order while `is_too_much(used)` is true, and subtracts their size from `used`.
 fn give_up(
     sets: Vec<(&FileSet, Use)>,
     used: &mut u64,

@@ -1,9 +1,10 @@
-//! Stages of a build, in the vocabulary that clients know.
+//! Stages of a running build, as the API answers them. `publish` prints the present stage, the operator
+//! copies it to the FirmwareBuild.
 
 use serde::{Deserialize, Serialize};
 
-/// A stage of a running build. Clients index fixed tables with these words (LuCI's
-/// `imagebuilder_status`), so no other word may ever be sent.
+/// A stage of a running build. Clients look these words up in fixed tables (LuCI's
+/// `imagebuilder_status`), so the API must not send any other word.
 #[derive(
     Clone,
     Copy,
@@ -23,10 +24,10 @@ use serde::{Deserialize, Serialize};
 #[strum(serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Accepted, nothing started.
+    /// The build is waiting; no pod has started.
     #[default]
     Init,
-    /// The pod is being started, its workspace laid out.
+    /// The pod is starting and creates its workspace.
     ContainerSetup,
     /// The ImageBuilder's revision is compared with the request.
     ValidateRevision,
@@ -40,12 +41,12 @@ impl Stage {
     /// All stages, in order.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// The clients' word.
+    /// The word in answers of the API.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// The stage of that word.
+    /// The stage with this word.
     pub fn parse(word: &str) -> Option<Self> {
         word.parse().ok()
     }
@@ -55,17 +56,17 @@ impl Stage {
         format!("{STAGE_LINE_PREFIX}{}", self.as_str())
     }
 
-    /// Reads a line of `publish`'s output; other lines give nothing.
+    /// Parses a line of `publish`'s standard output. `None` for other lines.
     pub fn from_log_line(line: &str) -> Option<Self> {
         line.trim_end().strip_prefix(STAGE_LINE_PREFIX).and_then(Self::parse)
     }
 }
 
-/// The line that `publish` prints when the result is in the store: its pod's end is noticed a second
-/// or two later.
+/// The line that `publish` prints when the result is in the store. The operator reads it a second or
+/// two before it sees the end of the pod.
 pub const COMMITTED_LINE: &str = "asu-result: committed";
 
-/// What a stage line begins with.
+/// Prefix of a stage line.
 pub const STAGE_LINE_PREFIX: &str = "asu-stage: ";
 
 #[cfg(test)]

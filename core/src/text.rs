@@ -1,6 +1,6 @@
-//! Words of which names, versions and hosts are made.
+//! Character check for names, versions and hosts in requests.
 
-/// Whether `text` has one to `max` characters: ASCII letters and digits, `_`, and those of `extra`.
+/// Whether `text` has 1 to `max` characters, all of them ASCII letters, digits, `_`, or in `extra`.
 pub(crate) fn is_word(text: &str, max: usize, extra: &str) -> bool {
     !text.is_empty()
         && text.len() <= max

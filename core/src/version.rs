@@ -1,14 +1,14 @@
-//! Versions: which branch one belongs to, and which of two is newer.
+//! The branch of a version, and the order of versions from newest to oldest.
 
 use std::{cmp::Ordering, cmp::Reverse};
 
-/// The development version.
+/// Name of the development version.
 pub const SNAPSHOT: &str = "SNAPSHOT";
 const SNAPSHOT_SUFFIX: &str = "-SNAPSHOT";
 
-/// The branch of a version: the version itself when it is a branch; else what is before
-/// `-SNAPSHOT`; else what is before the last dot. `24.10.0-rc6` belongs to `24.10`. Nothing when
-/// the result is no branch (rule of today's public server, reference: `v1-api.md` §2.4).
+/// The branch of a version: the version itself if it is a branch, else the part before `-SNAPSHOT`,
+/// else the part before the last dot: `24.10.0-rc6` belongs to `24.10`. `None` when this is not a
+/// branch. The public server (`asu`) has the same rule (reference: `v1-api.md` §2.4).
 pub fn branch_of(version: &str, is_branch: impl Fn(&str) -> bool) -> Option<&str> {
     if is_branch(version) {
         return Some(version);
@@ -20,17 +20,17 @@ pub fn branch_of(version: &str, is_branch: impl Fn(&str) -> bool) -> Option<&str
     is_branch(branch).then_some(branch)
 }
 
-/// What decides the order. Compared field by field, the greater is the newer.
+/// Sort key of a version: compared field by field; the greater key is the newer version.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Age<'v> {
     development: bool,
-    /// Numbers of the branch; empty for names that are no numbers, which come last.
+    /// Numbers of the branch; empty for names without numbers, which are the oldest.
     branch: Vec<u64>,
-    /// A release or candidate, rather than the branch's snapshot.
+    /// True for releases and release candidates, false for the branch's snapshot.
     released: bool,
-    /// Numbers below the branch.
+    /// Numbers after those of the branch.
     patch: Vec<u64>,
-    /// A release is newer than its candidates.
+    /// True for releases, which are newer than their candidates.
     last: bool,
     candidate: u64,
     name: &'v str,
@@ -69,8 +69,8 @@ fn age(name: &str) -> Age<'_> {
     age
 }
 
-/// Orders versions newest first: `SNAPSHOT`, then branch by branch its releases, each before its
-/// candidates, then the branch's own snapshot. Numbers count as numbers: `23.05.10` is newer than
+/// Compares versions, newest first: `SNAPSHOT`, then for each branch its releases, each before its
+/// candidates, then the branch's snapshot. Numbers are compared as numbers: `23.05.10` is newer than
 /// `23.05.9`.
 pub fn newest_first(a: &str, b: &str) -> Ordering {
     Reverse(age(a)).cmp(&Reverse(age(b)))

@@ -1,5 +1,6 @@
-//! Hints that something changed. A hint may be lost: whoever listens also compares revisions on
-//! every [`Hint::Check`].
+//! Change notifications of the database (`LISTEN`). The API uses them to refresh what it holds in
+//! memory. Notifications can be lost, so the caller must also compare revisions on every
+//! [`Hint::Check`].
 
 use std::time::Duration;
 
@@ -14,27 +15,27 @@ pub const CATALOG_CHANNEL: &str = "asu_catalog";
 /// Channel of archived builds and deleted files; the payload is the request hash.
 pub const BUILDS_CHANNEL: &str = "asu_builds";
 
-/// Time between two checks.
+/// Interval of [`Hint::Check`].
 const CHECK_EVERY: Duration = Duration::from_secs(30);
-/// Longest pause between two attempts to connect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Maximum pause between two attempts to connect.
+const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 /// A hint that the database may have something new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// Just connected, or some time has passed: anything may have changed.
+    /// The connection is new, or 30 seconds have passed: anything may have changed.
     Check,
-    /// Somebody said that this changed.
+    /// A notification arrived.
     Changed {
         /// [`CATALOG_CHANNEL`] or [`BUILDS_CHANNEL`].
         channel: String,
-        /// What the channel carries.
+        /// Revision or request hash, see the channel.
         payload: String,
     },
 }
 
-/// Listens for ever: connects again after every loss. `direct_url` must not lead through a
-/// transaction pooler, which does not pass notifications on.
+/// An endless stream of hints that reconnects after every lost connection. `direct_url` must not
+/// lead through a transaction pooler, which does not forward notifications.
 pub fn listen(
     direct_url: String,
     channels: impl IntoIterator<Item = &'static str>,
@@ -79,7 +80,7 @@ impl Listening {
                         payload: notification.payload().to_owned(),
                     };
                 }
-                // The connection was lost and is there again: what was said meanwhile is lost.
+                // The connection was lost and has been restored: notifications may be missing.
                 Ok(None) => return Hint::Check,
                 Err(error) => {
                     tracing::warn!(%error, "lost the connection for notifications");
@@ -98,7 +99,7 @@ impl Listening {
                 true
             }
             Err(error) => {
-                self.pause = (self.pause * 2).clamp(Duration::from_millis(500), LONGEST_PAUSE);
+                self.pause = (self.pause * 2).clamp(Duration::from_millis(500), MAX_PAUSE);
                 tracing::warn!(%error, "cannot listen for notifications yet");
                 false
             }

@@ -1,4 +1,5 @@
-//! Brings the schema up to date: run by the owner of the database, before anything else.
+//! Applies the migrations of the schema and grants rights to the API's role. The operator's command
+//! `migrate` calls it, as the owner of the database, before the other processes use the schema.
 
 use std::{fmt, time::Duration};
 
@@ -9,24 +10,25 @@ use sqlx::{
 
 use crate::error::StoreError;
 
-/// Every migration, embedded. A newer release may have added some before it was rolled back: whether
-/// this one can work with them is for [`crate::schema`] to say.
+/// All migrations, embedded in the program. Unknown ones in the database are accepted here: a newer
+/// release may have applied them before a rollback. [`crate::schema`] decides whether this release
+/// supports such a schema.
 fn migrator() -> Migrator {
     let mut migrator = sqlx::migrate!();
     migrator.set_ignore_missing(true);
     migrator
 }
 
-/// Role that the API logs in as.
+/// Database role that the API logs in with.
 pub const API_ROLE: &str = "asu_api";
 
-/// What a migration does besides migrating.
+/// Options of [`migrate`].
 #[derive(Clone)]
 pub struct MigrateOptions {
-    /// When present, the role [`API_ROLE`] is made, or given this password, and may read
-    /// everything and add request counters.
+    /// When present, the role [`API_ROLE`] is created or its password is changed to this one. The
+    /// role may read all tables and insert request counters.
     pub api_role_password: Option<String>,
-    /// How long to wait for a database that is not there yet.
+    /// Maximum wait for a database that cannot be reached yet.
     pub wait: Duration,
 }
 
@@ -45,11 +47,11 @@ impl fmt::Debug for MigrateOptions {
     }
 }
 
-/// Waits for the database, applies what is missing, and grants rights. Does nothing the second
-/// time. Several at once take turns.
+/// Waits for the database, applies the missing migrations, and grants rights. Idempotent. Concurrent
+/// calls are serialized by locks of the database.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] when the database does not come within [`MigrateOptions::wait`];
+/// [`StoreError::Unavailable`] when the database is not reachable within [`MigrateOptions::wait`];
 /// [`StoreError::Migration`] when a migration fails or was changed after it was applied.
 pub async fn migrate(direct_url: &str, options: &MigrateOptions) -> Result<(), StoreError> {
     let connect = direct_url
@@ -93,7 +95,8 @@ async fn wait_for(options: &PgConnectOptions, wait: Duration) -> Result<PgConnec
     }
 }
 
-/// Role management has no place for parameters, so the server itself quotes the password.
+/// Statements that manage roles accept no parameters. `format` with `%L` therefore quotes the
+/// password on the server; the result is the statement to run.
 const CREATE_ROLE: &str = "select format(
     case when exists (select from pg_roles where rolname = 'asu_api')
          then 'alter role asu_api login password %L'
@@ -105,7 +108,7 @@ const GRANTS: &str = "
 
 async fn grant_api_role(connection: &mut PgConnection, password: &str) -> Result<(), StoreError> {
     let mut tx = connection.begin().await?;
-    // One at a time: roles belong to the whole server.
+    // Serializes concurrent calls: roles are shared by all databases of the server.
     tx.execute("select pg_advisory_xact_lock(hashtext('asu_api'))").await?;
     let statement: String =
         sqlx::query_scalar(CREATE_ROLE).bind(password).fetch_one(&mut *tx).await?;

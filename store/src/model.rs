@@ -1,4 +1,4 @@
-//! Values that the repositories take and give.
+//! Parameters and results of the methods of [`crate::PgStore`]. Plain values without SQL types.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 /// How a build ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// There is an image.
+    /// It made images.
     Succeeded(Built),
-    /// There is none, and why. A cancelled build failed with the reason `Cancelled`.
+    /// It made none, for this reason. A cancelled build has the reason `Cancelled`.
     Failed(Failure),
 }
 
 impl Ending {
-    /// What was built.
+    /// The files of a success and what is known of them.
     pub fn built(&self) -> Option<&Built> {
         match self {
             Self::Succeeded(built) => Some(built),
@@ -27,7 +27,7 @@ impl Ending {
         }
     }
 
-    /// Why there is no image.
+    /// The failure of a build that made no image.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Succeeded(_) => None,
@@ -36,142 +36,141 @@ impl Ending {
     }
 }
 
-/// When a build passed each point. Absent: it never got there.
+/// Times of a build's state changes. A state that it never reached is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildTimes {
-    /// The object was created.
+    /// Creation of the FirmwareBuild.
     pub created: Timestamp,
-    /// It was accepted and waited for its turn.
+    /// It was accepted and entered the queue.
     pub queued: Option<Timestamp>,
-    /// It was given its turn.
+    /// It was admitted: it got a place.
     pub admitted: Option<Timestamp>,
-    /// Its pod ran.
+    /// Its pod started.
     pub started: Option<Timestamp>,
-    /// It ended.
+    /// It succeeded, failed or was cancelled.
     pub finished: Timestamp,
 }
 
-/// Where the log of a build is.
+/// The stored log of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRecord {
-    /// Key in the artifact store ([`asu_core::result::store_keys`]); zstd.
+    /// Object key ([`asu_core::result::store_keys`]); the object is compressed with zstd.
     pub key: String,
-    /// Bytes as stored.
+    /// Size of the object in bytes.
     pub size: u64,
     /// Bytes before compression.
     pub text_bytes: u64,
-    /// Whether the end was dropped.
+    /// Whether lines at the end were dropped because the log was too large.
     pub truncated: bool,
 }
 
-/// One line of a build's history.
+/// One event of a build's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildEvent {
     /// When it happened.
     pub at: Timestamp,
     /// `Normal` or `Warning`, as in Kubernetes.
     pub kind: EventKind,
-    /// CamelCase word.
+    /// Machine-readable reason in CamelCase.
     pub reason: String,
-    /// One sentence.
+    /// Human-readable sentence.
     pub message: String,
 }
 
 /// Kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 pub enum EventKind {
-    /// As it should be.
+    /// Expected progress.
     Normal,
-    /// Something went wrong.
+    /// A problem.
     Warning,
 }
 
 impl EventKind {
-    /// The word of the database.
+    /// The value of the database column.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// Facts of a finished build that never change.
+/// Immutable facts of a finished build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildFacts {
-    /// uid of the FirmwareBuild: one row each.
+    /// uid of the FirmwareBuild; the primary key of the row.
     pub uid: String,
     /// Hash of `request`.
     pub request_hash: RequestHash,
     /// The canonical request: of a first-boot script only digest and length.
     pub request: Request,
-    /// Revision that it was validated with.
+    /// OpenWrt revision of the target when the build was accepted.
     pub version_code: String,
-    /// Catalog revision that it was validated with.
+    /// Catalog revision when the build was accepted.
     pub catalog_revision: i64,
-    /// Number of its last attempt.
+    /// Number of its last attempt, counted from 1; 0 when no Job was created.
     pub attempt: u32,
-    /// How it ended.
+    /// Its files or its failure.
     pub ending: Ending,
-    /// When it passed each point.
+    /// Times of its state changes.
     pub times: BuildTimes,
-    /// Until then its answer is given again.
+    /// The stored answer is served until this time; a later request starts another build.
     pub fresh_until: Timestamp,
-    /// Until then its answer and files are there.
+    /// Its answer and files are kept until this time.
     pub keep_until: Timestamp,
-    /// Its log.
+    /// Its log, if one was stored.
     pub log: Option<LogRecord>,
-    /// Milliseconds that each step took.
+    /// Duration of each step in milliseconds, by the step's name.
     pub millis: BTreeMap<String, u64>,
 }
 
 impl BuildFacts {
-    /// Whether it has a private first-boot script: its answers and files are never cached by
-    /// proxies.
+    /// Whether it has a private first-boot script. Proxies must not cache its answers and files.
     pub fn is_private(&self) -> bool {
         self.request.defaults.is_some()
     }
 }
 
-/// A build to archive.
+/// A finished build to archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewArchive {
-    /// What is kept of it.
+    /// The content of its row.
     pub facts: BuildFacts,
-    /// Its history so far, in order.
+    /// Its history so far, oldest first.
     pub events: Vec<BuildEvent>,
-    /// The present time.
+    /// The present time, from the clock of the leader.
     pub archived_at: Timestamp,
 }
 
-/// What archiving did.
+/// Result of archiving a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveOutcome {
-    /// Written just now.
+    /// This call wrote the row.
     Archived,
-    /// It was there already; nothing was changed.
+    /// The row existed already; nothing was changed.
     AlreadyArchived,
 }
 
 /// An archived build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildRecord {
-    /// What never changes.
+    /// The immutable part of the row.
     pub facts: BuildFacts,
-    /// When it was archived.
+    /// When it was archived, by the clock of the leader.
     pub archived_at: Timestamp,
-    /// When one of its files was last sent, as far as known.
+    /// When one of its files was last sent. Lags behind: the operator adds up the API's counters.
     pub last_served: Option<Timestamp>,
-    /// Present when its files are gone, even before `keep_until`: then it must not be answered as a
-    /// success any more. Its list of files is empty.
+    /// When its files were deleted, possibly before `keep_until`. When present, the build must not
+    /// be answered as a success, and its list of files is empty.
     pub files_deleted_at: Option<Timestamp>,
-    /// Present when its log is gone.
+    /// When its log was deleted.
     pub log_deleted_at: Option<Timestamp>,
 }
 
-/// One file that clients may fetch.
+/// One file that clients may download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArtifactRecord {
     /// Plain file name.
     pub name: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Digest, and so the ETag.
     pub sha256: Digest,
@@ -181,36 +180,36 @@ pub struct ArtifactRecord {
     pub request_hash: RequestHash,
     /// Whether any build that has it has a private first-boot script.
     pub private: bool,
-    /// When the first of its builds ended, for `Last-Modified`.
+    /// When the first build with this file ended, for `Last-Modified`.
     pub finished_at: Timestamp,
-    /// Until then at least one of its builds keeps the file.
+    /// The latest `keep_until` of the builds with this file.
     pub keep_until: Timestamp,
 }
 
-/// A history row whose time is over, with the objects to delete before it.
+/// An expired build whose log and results are to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogDeletion {
     /// uid of the build.
     pub uid: String,
-    /// Keys in the artifact store: log and results of every attempt.
+    /// Object keys of the logs and results of all its attempts.
     pub object_keys: Vec<String>,
 }
 
-/// The catalog as the database holds it.
+/// The catalog as stored in the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
-    /// Number that grows by one with every change of any distribution.
+    /// Grows by one with every change of any distribution.
     pub revision: i64,
-    /// Distributions by name.
+    /// Distributions, sorted by name.
     pub distributions: Vec<Distribution>,
 }
 
-/// What a write of the catalog did.
+/// Result of writing a distribution to the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CatalogWrite {
-    /// Revision of the distribution afterwards.
+    /// Revision of the distribution after the write.
     pub revision: i64,
-    /// Whether anything changed.
+    /// Whether the write changed any row.
     pub changed: bool,
 }
 
@@ -218,29 +217,29 @@ pub struct CatalogWrite {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum CounterKind {
-    /// A POST.
+    /// A POST of a build request.
     Request,
-    /// A POST that a finished build answered.
+    /// A POST that was answered with a finished build.
     CacheHit,
     /// A POST that created a build.
     CacheMiss,
-    /// A file was sent.
+    /// The download of a file.
     Served,
 }
 
 impl CounterKind {
-    /// The word of the database.
+    /// The value of the database column.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// Something that happened `count` times until `at`.
+/// `count` events of one kind, the last of them at `at`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
-    /// Time of the last occurrence.
+    /// Time of the last event.
     pub at: Timestamp,
-    /// What happened.
+    /// The kind of the events.
     pub kind: CounterKind,
     /// For which request; none for totals.
     pub request_hash: Option<RequestHash>,

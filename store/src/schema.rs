@@ -1,27 +1,28 @@
-//! Whether this program and the database's schema fit.
+//! Checks that the schema of the database is one that this program supports. The operator and the
+//! API call it at startup and while they run; it only reads.
 
 use crate::{error::StoreError, pg::PgStore};
 
-/// Schema that this program was made for: the number of its newest migration.
+/// Schema version of this program: the number of its newest migration.
 pub const SCHEMA_VERSION: i32 = 2;
 
 /// How the database's schema relates to [`SCHEMA_VERSION`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaState {
-    /// The very one.
+    /// The same version.
     Current,
-    /// A newer one that still serves this program.
+    /// A newer version that still supports this program.
     NewerCompatible(i32),
-    /// A newer one that this program must not touch.
+    /// A newer version that does not support this program, which must not use it.
     TooNew(i32),
-    /// An older one: the migration has not run yet.
+    /// An older version: the migration has not run yet.
     Older(i32),
-    /// None at all.
+    /// The database has no schema yet.
     Missing,
 }
 
 impl SchemaState {
-    /// Whether this program may use it.
+    /// Whether this program may use the schema.
     pub fn fits(self) -> bool {
         matches!(self, Self::Current | Self::NewerCompatible(_))
     }
@@ -39,10 +40,10 @@ impl SchemaState {
 }
 
 impl PgStore {
-    /// Compares the schema with this program.
+    /// Reads the schema's version and compares it with [`SCHEMA_VERSION`].
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] while the database is away.
+    /// [`StoreError::Unavailable`] while the database cannot be reached.
     pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
         self.bounded("schema_state", async {
             // Asked first, so that a database without migrations does not log an error.

@@ -1,4 +1,5 @@
-//! Which database a program uses, as its arguments and environment say.
+//! Settings of the database connection, from arguments and environment. Used by all programs with a
+//! database; the URL contains the password and must not be logged.
 
 use std::{fmt, io, path::PathBuf};
 
@@ -24,10 +25,10 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// No database is named.
+/// The URL of the database cannot be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum NoDatabase {
-    /// Neither setting is given.
+    /// Neither the URL nor its file is given.
     #[error("set ASU_DATABASE_URL or ASU_DATABASE_URL_FILE")]
     Unset,
     /// The file cannot be read.
@@ -36,7 +37,7 @@ pub enum NoDatabase {
 }
 
 impl DatabaseUrl {
-    /// The URL, from the file when one is named.
+    /// Returns the URL. The file takes precedence.
     ///
     /// # Errors
     /// When neither is given or the file cannot be read.

@@ -1,38 +1,38 @@
-//! Runs a program to its end and keeps what it printed.
+//! Runs a program until it exits, and returns its output. Used by the whole harness.
 
 use std::ffi::OsStr;
 use std::process::Stdio;
 
 use tokio::process::Command;
 
-/// How much of a failed program's output an error carries, in bytes.
+/// Maximum number of bytes of a failed program's output in an error.
 const TAIL: usize = 4000;
 
-/// A program that did not start or did not succeed.
+/// A program could not be started, or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It could not be started.
+    /// The program could not be started.
     #[error("{program}: {source}")]
     Start {
         /// The program.
         program: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// It ended with an error.
+    /// The program exited with an error.
     #[error("{program}: {status}: {output}")]
     Status {
         /// The command line.
         program: String,
-        /// How it ended.
+        /// Exit status.
         status: String,
-        /// The end of what it printed.
+        /// The last part of its output.
         output: String,
     },
 }
 
 impl Error {
-    /// How the program ended, in words.
+    /// Exit status as text.
     pub fn status(&self) -> String {
         match self {
             Self::Start { .. } => "could not be started".to_owned(),
@@ -40,7 +40,7 @@ impl Error {
         }
     }
 
-    /// The end of what it printed.
+    /// The last part of its output.
     pub fn output(&self) -> String {
         match self {
             Self::Start { source, .. } => source.to_string(),
@@ -49,7 +49,7 @@ impl Error {
     }
 }
 
-/// Runs a command and returns its standard output. The command is ended when the future is dropped.
+/// Runs a command and returns its standard output. The process is killed when the future is dropped.
 pub async fn run(mut command: Command) -> Result<String, Error> {
     let program = describe(&command);
     command.stdin(Stdio::null()).kill_on_drop(true);
@@ -86,7 +86,7 @@ fn describe(command: &Command) -> String {
     words.join(" ")
 }
 
-/// The last `TAIL` bytes of a text, cut at a character.
+/// The last `TAIL` bytes of a text, cut at a character boundary.
 pub fn tail(text: &str) -> &str {
     let text = text.trim();
     let mut start = text.len().saturating_sub(TAIL);

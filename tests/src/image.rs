@@ -1,4 +1,4 @@
-//! Looks into a firmware image.
+//! Unpacks the root file system of a firmware image, so that tests can check its content.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
@@ -12,26 +12,26 @@ use crate::exec;
 /// Magic number of a little-endian squashfs.
 const SQUASHFS: &[u8] = b"hsqs";
 
-/// Why an image could not be looked into.
+/// Why an image could not be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no squashfs in it.
+    /// The image contains no squashfs.
     #[error("the image has no squashfs")]
     NoSquashfs,
-    /// unsquashfs.
+    /// unsquashfs failed.
     #[error(transparent)]
     Command(#[from] exec::Error),
-    /// A file.
+    /// A file could not be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
-/// The root file system of an image, unpacked to a folder that goes with the value.
+/// The unpacked root file system of an image. Its folder is removed when the value is dropped.
 #[derive(Debug)]
 pub struct Rootfs {
     folder: tempfile::TempDir,
@@ -46,7 +46,7 @@ impl Rootfs {
     /// Finds the squashfs of an image and unpacks it.
     ///
     /// # Errors
-    /// There is none, or unsquashfs refuses it.
+    /// When there is none, or unsquashfs fails.
     pub async fn of(image: &[u8]) -> Result<Self, Error> {
         let offset = image
             .windows(SQUASHFS.len())
@@ -69,15 +69,15 @@ impl Rootfs {
         self.folder.path().join("root").join(path)
     }
 
-    /// Text of a file of the image; `None` when it is not there.
+    /// Content of a text file of the image; `None` when it does not exist.
     pub fn text(&self, path: &str) -> Option<String> {
         std::fs::read_to_string(self.path(path)).ok()
     }
 
-    /// Folders and files that run with the rights of their owner or group.
+    /// Folders and files with a setuid or setgid bit.
     ///
     /// # Errors
-    /// A folder that cannot be read.
+    /// When a folder cannot be read.
     pub fn set_ids(&self) -> Result<Vec<PathBuf>, Error> {
         let mut found = Vec::new();
         walk(&self.path(""), &mut found)?;

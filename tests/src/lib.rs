@@ -1,4 +1,5 @@
-//! Harness for a real control plane and a real cluster, fixtures and scenario suites.
+//! Test harness: a local Kubernetes cluster or control plane, a Postgres, fixtures, and helpers for
+//! scenarios. Used by the tests in `tests/tests/` and by `cargo xtask`; no part of the product.
 
 pub mod cluster;
 pub mod conformance;
@@ -13,7 +14,7 @@ pub mod router;
 pub mod scenario;
 pub mod toolchain;
 
-/// Root of the checkout.
+/// Root folder of the checkout.
 pub fn root() -> std::path::PathBuf {
     let manifest = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_path_buf()

@@ -1,12 +1,11 @@
-//! Ports of this machine.
+//! Finds free TCP ports on the loopback interface, for servers that tests start.
 
 use std::{io, net::TcpListener};
 
-/// Ports of loopback that nobody listens on. They are held together until all are known, so that they
-/// differ.
+/// Distinct free ports. All of them are bound at the same time before they are released.
 ///
 /// # Errors
-/// What the system said.
+/// When a port cannot be bound.
 pub fn free<const N: usize>() -> io::Result<[u16; N]> {
     let mut listeners = Vec::with_capacity(N);
     let mut ports = [0; N];
@@ -18,7 +17,7 @@ pub fn free<const N: usize>() -> io::Result<[u16; N]> {
     Ok(ports)
 }
 
-/// Whether a port of loopback can be listened on.
+/// Whether the port is free.
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind(("127.0.0.1", port)).is_ok()
 }

@@ -1,14 +1,14 @@
-//! Lines that tell a waiting person what happens and how long it takes.
+//! Progress messages of long steps for the person at the terminal, with durations.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-/// A step that is shorter than this and did what was already done is not worth a line of its own.
+/// Steps that take less than this print nothing, unless they fail.
 const WORTH_A_LINE: Duration = Duration::from_millis(200);
-/// How often a long step says that it is still at it.
+/// Interval of the messages of a long step.
 const STILL: Duration = Duration::from_secs(30);
 
-/// Where progress goes: standard error, with the time since the start, or nowhere.
+/// Prints progress to standard error with the time since the start, or nothing.
 #[derive(Debug, Clone)]
 pub struct Progress {
     started: Instant,
@@ -22,7 +22,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Prints to standard error; times count from now.
+    /// Prints to standard error. Times count from now.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,7 +39,7 @@ impl Progress {
         }
     }
 
-    /// Awaits `work`, printing when it takes long and how long it took.
+    /// Awaits `work`. Prints a message when it takes long, and its duration at the end.
     pub async fn step<T, E>(
         &self,
         name: &str,

@@ -1,4 +1,5 @@
-//! A client that talks to the API as routers do: posts a request, polls, downloads, checks.
+//! A client that uses the API like a router: it posts a request, polls, downloads the images, and checks
+//! their digests. Used by scenarios and the demo.
 
 use std::time::Duration;
 
@@ -9,18 +10,18 @@ use tokio::time::Instant;
 /// Why a router did not get its image.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server did not answer.
+    /// The server did not respond.
     #[error("{url}: {source}")]
     Http {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What the client library said.
+        /// The HTTP client's error.
         source: reqwest::Error,
     },
-    /// The answer is not what the API promises.
+    /// The answer does not conform to the API.
     #[error("{url}: {problem}")]
     Answer {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// What is wrong with the answer.
         problem: String,
@@ -35,22 +36,22 @@ pub enum Error {
         /// Log of the build, as far as the answer has it.
         log: String,
     },
-    /// It took too long.
+    /// The build did not end in time.
     #[error("after {} s the build is still {last}", .after.as_secs())]
     Deadline {
-        /// How long it was waited for.
+        /// The time limit.
         after: Duration,
         /// Last state seen.
         last: String,
     },
-    /// The bytes are not those that the answer promised.
+    /// A downloaded file has another digest than the answer contains.
     #[error("{name} has the digest {actual}, the answer says {expected}")]
     Digest {
         /// File name.
         name: String,
-        /// What was promised.
+        /// Digest in the answer.
         expected: String,
-        /// What came.
+        /// Digest of the download.
         actual: String,
     },
 }
@@ -72,7 +73,7 @@ impl Answer {
         self.body.get(member).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// What a build is doing now, in the clients' words.
+    /// State of the build, from the answer's members.
     pub fn state(&self) -> String {
         let stage = self.text("imagebuilder_status");
         match self.body.get("queue_position").and_then(Value::as_u64) {
@@ -88,9 +89,9 @@ impl Answer {
 pub struct Image {
     /// File name.
     pub name: String,
-    /// Digest, checked.
+    /// Digest, which was compared with the answer's.
     pub sha256: String,
-    /// Bytes.
+    /// Content.
     pub bytes: bytes::Bytes,
 }
 
@@ -110,7 +111,7 @@ impl Router {
     /// Sends a request with any method and reads the JSON answer.
     ///
     /// # Errors
-    /// No answer, or a body that is not JSON.
+    /// When there is no answer, or its body is not JSON.
     pub async fn ask(
         &self,
         method: reqwest::Method,
@@ -137,10 +138,10 @@ impl Router {
         Ok(Answer { status, body, headers })
     }
 
-    /// Status and text of what is at a path, whatever it is.
+    /// Status and body text of a GET request for a path.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no answer.
     pub async fn text(&self, path: &str) -> Result<(u16, String), Error> {
         let url = format!("{}{path}", self.base);
         let http = |source| Error::Http { url: url.clone(), source };
@@ -157,7 +158,7 @@ impl Router {
         self.ask(reqwest::Method::POST, "/api/v1/build", Some(request)).await
     }
 
-    /// Asks for the state of a build.
+    /// Polls a build.
     ///
     /// # Errors
     /// See [`Router::ask`].
@@ -165,10 +166,11 @@ impl Router {
         self.ask(reqwest::Method::GET, &format!("/api/v1/build/{hash}"), None).await
     }
 
-    /// Posts a request and polls as owut does until the build ended; `see` is told each new state.
+    /// Posts a request and polls, like the client owut, until the build ended. Calls `see` with each new
+    /// state.
     ///
     /// # Errors
-    /// The failure of the build, or that it took longer than `within`.
+    /// When the build failed, or took longer than `within`.
     pub async fn build(
         &self,
         request: &Value,
@@ -200,7 +202,7 @@ impl Router {
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
             let polled = self.get(answer.text("request_hash")).await;
-            // An ingress answers so while it has not learnt of a new pod yet; routers ask again too.
+            // The ingress answers so while it does not know a new pod yet. Routers retry as well.
             let passing = match &polled {
                 Err(Error::Http { .. } | Error::Answer { .. }) => true,
                 Ok(answer) => matches!(answer.status, 502..=504),
@@ -215,7 +217,7 @@ impl Router {
     /// Downloads a file of the store.
     ///
     /// # Errors
-    /// No answer, or another status than 200.
+    /// When there is no answer, or another status than 200.
     pub async fn fetch(&self, bin_dir: &str, name: &str) -> Result<bytes::Bytes, Error> {
         let url = format!("{}/store/{bin_dir}/{name}", self.base);
         let http = |source| Error::Http { url: url.clone(), source };
@@ -230,7 +232,7 @@ impl Router {
     /// Downloads every image of a finished build and checks its digest.
     ///
     /// # Errors
-    /// A download that failed, or whose bytes are not the promised ones.
+    /// When a download fails, or has another digest than the answer contains.
     pub async fn images(&self, answer: &Answer) -> Result<Vec<Image>, Error> {
         let bin_dir = answer.text("bin_dir");
         let mut images = Vec::new();

@@ -1,4 +1,5 @@
-//! What a scenario on the deployed system needs: clients of every side, and waiting for conditions.
+//! Helpers for scenarios on the deployed system: clients for the API, Kubernetes and the fixture, and
+//! waiting for conditions. Used by the tests of the cluster level.
 
 mod faults;
 mod outcome;
@@ -23,41 +24,41 @@ use crate::{
 pub use faults::Workload;
 pub use outcome::{Ended, Row, WITHIN, condition_of};
 
-/// Name of the cluster that scenarios run on, when `ASU_TEST_CLUSTER` does not say another.
+/// Name of the cluster for scenarios, unless `ASU_TEST_CLUSTER` is set.
 pub const CLUSTER: &str = "test";
 
-/// Why a scenario could not go on.
+/// Why a scenario could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The cluster or the charts.
+    /// The cluster or the charts could not be used.
     #[error(transparent)]
     Deploy(#[from] deploy::Error),
-    /// The API.
+    /// A request to the API failed.
     #[error(transparent)]
     Router(#[from] router::Error),
-    /// The API server.
+    /// A request to the API server failed.
     #[error("Kubernetes: {0}")]
     Kube(#[from] Box<kube::Error>),
-    /// A condition did not come true.
+    /// A condition did not become true in time.
     #[error("after {} s {what} is not so: {missing}", .after.as_secs())]
     Deadline {
-        /// What was waited for.
+        /// The condition.
         what: String,
-        /// What was seen last.
+        /// What was missing at the end.
         missing: String,
-        /// How long it was waited for.
+        /// The time limit.
         after: Duration,
     },
-    /// The control path of the upstream fixture.
+    /// A request to the control path of the upstream fixture failed.
     #[error("upstream fixture: {0}")]
     Upstream(String),
-    /// One replica of the API.
+    /// A request to a single replica of the API failed.
     #[error("replica {0}: {1}")]
     Replica(String, String),
-    /// A claim whose volume is no folder of this machine.
+    /// The volume of a claim is not a folder of this machine.
     #[error("the claim {0} has no folder on this machine")]
     Volume(String),
-    /// The processes of this machine.
+    /// The processes of this machine could not be read.
     #[error("/proc: {0}")]
     Processes(std::io::Error),
 }
@@ -68,7 +69,7 @@ impl From<kube::Error> for Error {
     }
 }
 
-/// The deployed system, seen from all sides.
+/// The deployed system, with clients for all its parts.
 pub struct System {
     /// Where it runs.
     pub site: Site,
@@ -84,7 +85,7 @@ impl System {
     /// The system that `cargo xtask test` deployed.
     ///
     /// # Errors
-    /// There is no such cluster.
+    /// When the cluster does not exist.
     pub async fn attach() -> Result<Self, Error> {
         let name = std::env::var("ASU_TEST_CLUSTER").unwrap_or_else(|_| CLUSTER.to_owned());
         let site = Site::attach(&name).await?;
@@ -93,8 +94,8 @@ impl System {
         Ok(Self { site, client, router })
     }
 
-    /// A request that no other test made: it removes a package that does not exist, which changes
-    /// the hash and nothing else.
+    /// A request with a hash that no other test uses: it removes a package that does not exist, which
+    /// changes nothing but the hash.
     pub fn request(&self, packages: &[&str]) -> Value {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let marker = format!("-unique-{}-{serial}", std::process::id());
@@ -128,20 +129,20 @@ impl System {
         Api::namespaced(self.client.clone(), NAMESPACE)
     }
 
-    /// The FirmwareBuild of an answer's request hash, if the object is still there.
+    /// The FirmwareBuild with an answer's request hash, if the object still exists.
     ///
     /// # Errors
-    /// The API server did not answer.
+    /// When the API server does not answer.
     pub async fn build_of(&self, answer: &Answer) -> Result<Option<FirmwareBuild>, Error> {
         let hash = answer.text("request_hash");
         let params = ListParams::default().fields(&format!("spec.requestHash={hash}"));
         Ok(self.builds().list(&params).await?.items.pop())
     }
 
-    /// Waits until `look` finds something; `look` says what is missing meanwhile.
+    /// Waits until `look` returns a value. Until then it returns what is missing.
     ///
     /// # Errors
-    /// What was missing when the time was over.
+    /// What was missing at the time limit.
     pub async fn until<T, F>(
         &self,
         what: &str,
@@ -167,7 +168,7 @@ impl System {
     /// Waits until the build of an answer satisfies `test`.
     ///
     /// # Errors
-    /// The status it had when the time was over.
+    /// The build's status at the time limit.
     pub async fn until_build(
         &self,
         what: &str,
@@ -185,33 +186,34 @@ impl System {
         .await
     }
 
-    /// Sets the faults of the upstream fixture; the default is none.
+    /// Sets the faults of the upstream fixture; the default value has none.
     ///
     /// # Errors
-    /// The fixture did not answer.
+    /// When the fixture does not answer.
     pub async fn set_faults(&self, faults: &Faults) -> Result<(), Error> {
         let body = serde_json::to_vec(faults).map_err(|e| Error::Upstream(e.to_string()))?;
         self.control(http::Method::PUT, "", body).await.map(drop)
     }
 
-    /// No faults, and an empty request log.
+    /// Removes all faults, and clears the request log.
     ///
     /// # Errors
-    /// The fixture did not answer.
+    /// When the fixture does not answer.
     pub async fn reset_faults(&self) -> Result<(), Error> {
         self.control(http::Method::DELETE, "", vec![]).await.map(drop)
     }
 
-    /// What the upstream fixture was asked for since the last reset.
+    /// Requests to the upstream fixture since the last reset.
     ///
     /// # Errors
-    /// The fixture did not answer.
+    /// When the fixture does not answer.
     pub async fn upstream_requests(&self) -> Result<Vec<Logged>, Error> {
         let text = self.control(http::Method::GET, "/requests", vec![]).await?;
         serde_json::from_str(&text).map_err(|e| Error::Upstream(e.to_string()))
     }
 
-    /// The control path, by way of the API server's proxy: the pod has no address on this machine.
+    /// Calls the control path through the API server's proxy, because the pod has no address on this
+    /// machine.
     async fn control(
         &self,
         method: http::Method,

@@ -1,8 +1,8 @@
-//! Reads what one version offers into the catalog's values.
+//! Reads the targets and profiles of one version from the download server, as values of the catalog.
 //!
-//! For each wanted target the signed `sha256sums` names the ImageBuilder and vouches for
-//! `profiles.json`. A target that cannot be read is reported by itself; the version fails only
-//! when its list of targets cannot be had. Called by the operator's Distribution controller.
+//! For each wanted target the signed `sha256sums` contains the digests of the ImageBuilder and of
+//! `profiles.json`. A target that cannot be read is reported individually; reading the version fails
+//! only when its list of targets cannot be read. Called by the operator's Distribution controller.
 
 use std::collections::BTreeMap;
 
@@ -20,36 +20,36 @@ use crate::signed_sums::{self, SignedSums, Trust};
 use crate::targets;
 use crate::text::quoted;
 
-/// Targets that are read at the same time.
+/// Number of targets that are read concurrently.
 const CONCURRENCY: usize = 8;
 
-/// What tells the devices of a target.
+/// Name of the file that lists the devices of a target.
 const PROFILES: &str = "profiles.json";
 
-/// Which version is read, and how.
+/// Parameters of [`read_catalog`].
 #[derive(Clone, Debug)]
 pub struct ReadRequest {
-    /// For example `24.10.7`.
+    /// Name of the version, for example `24.10.7`.
     pub version: String,
-    /// For example `24.10`.
+    /// Name of its branch, for example `24.10`.
     pub branch: String,
     /// Folder below the server's base, for example `releases/24.10.7`.
     pub path: String,
-    /// Whether it is rebuilt under the same name.
+    /// Whether upstream rebuilds the version under the same name.
     pub snapshot: bool,
-    /// Targets to read; none means all that the version lists.
+    /// Targets to read; `None` means all targets that the version lists.
     pub targets: Option<Vec<String>>,
-    /// Who must have signed.
+    /// Keys, one of which must have signed `sha256sums`.
     pub trust: Trust,
-    /// Revisions that are offered, by target: what is rebuilt under the same name does not go back.
+    /// Revisions in the present catalog, by target: a snapshot with a lower one is refused.
     pub offered: BTreeMap<String, String>,
-    /// Revisions that may be gone back to all the same.
+    /// Revisions that are accepted although they are lower.
     pub accepted: Vec<String>,
-    /// From the last [`CatalogRead`] of this version, to skip what has not changed.
+    /// From the last [`CatalogRead`] of this version, to skip targets that have not changed.
     pub memory: Memory,
 }
 
-/// What was read of a version's targets, with what tells that it is still current.
+/// The targets read last time, with validators to check that they are still current.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(BTreeMap<String, Remembered>);
 
@@ -60,21 +60,21 @@ struct Remembered {
     target: Target,
 }
 
-/// What one version offers.
+/// Result of [`read_catalog`].
 #[derive(Debug)]
 pub struct CatalogRead {
     /// The version with the targets that could be read.
     pub version: Version,
-    /// Wanted targets that could not be read.
+    /// Errors of wanted targets that could not be read, by target.
     pub problems: BTreeMap<String, UpstreamError>,
-    /// What is wrong although the target could be read: with a mirror before the one that served it, or
-    /// with devices of it that are left out.
+    /// Errors of targets that could be read all the same, by target: an earlier mirror served wrong
+    /// content, or invalid devices were left out.
     pub faults: BTreeMap<String, UpstreamError>,
-    /// For the next [`ReadRequest`].
+    /// To be passed to the next [`ReadRequest`].
     pub memory: Memory,
 }
 
-/// Reads a version; fails when its list of targets cannot be had.
+/// Reads a version. Fails when its list of targets cannot be read.
 pub async fn read_catalog(
     upstream: &Upstream,
     request: &ReadRequest,
@@ -113,7 +113,7 @@ pub async fn read_catalog(
         }
     }
     if let Some(wanted) = &request.targets {
-        // What the distribution's owner does not want is not offered either.
+        // Targets that the Distribution does not select are not offered.
         listed.retain(|name, _| wanted.contains(name));
     }
     let version = Version {
@@ -127,17 +127,18 @@ pub async fn read_catalog(
     Ok(CatalogRead { version, problems, faults, memory: Memory(memory) })
 }
 
-/// A target as a mirror has it.
+/// A target as read from one mirror.
 struct Read {
     target: Target,
-    /// Lets it be skipped next time; none when `sha256sums` does not cover `profiles.json`, so that its
-    /// being unchanged would prove nothing.
+    /// Validator of `sha256sums`, to skip the target next time. `None` when the list has no digest of
+    /// `profiles.json`: then an unchanged list does not mean unchanged devices.
     sums: Option<Validator>,
-    /// What had to be left out of it.
+    /// Error about devices that were left out.
     left_out: Option<UpstreamError>,
 }
 
-/// Everything of a target comes from one mirror: another may be a build ahead, or behind.
+/// Reads a target. All its files come from the same mirror, because another mirror may have a newer
+/// or older build.
 async fn read_target(
     upstream: &Upstream,
     request: &ReadRequest,
@@ -164,7 +165,7 @@ async fn read_from(
     let validator = known.map(|known| &known.sums).filter(|sums| **sums != Validator::default());
     let signed = signed_sums::read(mirror, folder, &request.trust, &[PROFILES], validator).await?;
     let Some(SignedSums { sums, validator, url }) = signed else {
-        // Only an answer to the validator of `known` is none.
+        // `None` means "not modified", which is possible only with a validator from `known`.
         let target = known.map(|known| known.target.clone());
         let target = target.ok_or_else(|| UpstreamError::NotFound { url: folder.to_owned() })?;
         return Ok(Read { target, sums: known.map(|known| known.sums.clone()), left_out: None });
@@ -186,13 +187,15 @@ async fn read_from(
         image_builder: ImageBuilder { file: image_builder.name, sha256: image_builder.sha256 },
     };
     let left_out = profiles.left_out.map(|error| error.at(&url));
-    // What is left out is told at each reading.
+    // Without a validator the target is read again next time, and the left-out devices are reported
+    // again.
     let sums = digest.filter(|_| left_out.is_none()).map(|_| validator);
     Ok(Read { target, sums, left_out })
 }
 
-/// What is rebuilt under the same name does not go back: the signature of an old build stays good for
-/// ever. Revisions count the commits of a branch, so that a later one is never lower.
+/// Refuses a snapshot that is older than the one in the catalog (rollback attack): the signature of an
+/// old build stays valid. Revisions count the commits of a branch, so a later build never has a lower
+/// one.
 fn check_revision(
     profiles: &Profiles,
     url: &Url,
@@ -216,8 +219,9 @@ fn check_revision(
     }
 }
 
-/// A signature tells who signed, and not for which folder: a mirror may serve what was signed for
-/// another. So what a document says of itself has to be what was asked for.
+/// The error that a signed document is of another version, target or architecture. The signature does
+/// not cover the folder, so a mirror could serve the signed files of another folder. The names inside
+/// the document must therefore be those of the request.
 fn contradiction(url: &Url, said: &str, asked: &str) -> UpstreamError {
     UpstreamError::AnotherDocument { url: shown(url), said: quoted(said), asked: quoted(asked) }
 }
@@ -241,8 +245,9 @@ fn check_profiles(
     Ok(())
 }
 
-/// What the name of an ImageBuilder says of its target and version: `…imagebuilder-24.10.7-ath79-generic.…`.
-/// A development version has none there, or its revision.
+/// Checks version and target in the file name of an ImageBuilder:
+/// `…imagebuilder-24.10.7-ath79-generic.…`. A development version has no version there, or its
+/// revision.
 fn check_file_name(file: &str, version: &str, target: &str) -> Result<(), String> {
     let said = file.split_once("imagebuilder-").map_or(file, |(_, rest)| rest);
     let said = said.split_once(".Linux-").map_or(said, |(said, _)| said);
@@ -255,8 +260,9 @@ fn check_file_name(file: &str, version: &str, target: &str) -> Result<(), String
     if good { Ok(()) } else { Err(said.to_owned()) }
 }
 
-/// OpenWrt's `sha256sums` lists `profiles.json`. Where one does not, nobody can take the line
-/// away on the road, since the list is signed: its owner does not vouch for the file.
+/// Reads `profiles.json` and compares it with its digest in `sha256sums`. OpenWrt's list contains it.
+/// Where a list does not, the file is accepted without a digest: the list is signed, so an attacker
+/// cannot have removed the line.
 async fn read_profiles(
     upstream: &Upstream,
     folder: &str,

@@ -1,8 +1,8 @@
-//! Asks a download server's mirrors for files, in order, with bounds on everything.
+//! HTTP client for the mirrors of a download server, with limits on time, size and redirects.
 //!
-//! A mirror that fails is followed by the next; when all failed for reasons that pass, they are
-//! asked again after a growing pause. Bodies are counted while they come and cut off at their
-//! limit, whatever length was announced.
+//! Mirrors are tried in order, in several rounds with a growing pause while the failures are
+//! temporary. The size limit applies to the received bytes, whatever `Content-Length` says.
+//! Signatures and digests are checked by the callers.
 
 use std::time::Duration;
 
@@ -17,28 +17,28 @@ use url::Url;
 use crate::error::{UpstreamError, shown};
 use crate::text::is_plain_name;
 
-/// Most redirects of one request: mirrors use one or two.
+/// Maximum number of redirects of one request: mirrors use one or two.
 const MAX_REDIRECTS: usize = 5;
 
-/// Longest validator header that is kept, in bytes.
+/// Maximum length in bytes of `ETag` and `Last-Modified`; longer ones are ignored.
 const MAX_VALIDATOR: usize = 256;
 
-/// How patient the client is.
+/// Time limits and retries of the client.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// Longest time to connect.
+    /// Time limit of a connection attempt.
     pub connect_timeout: Duration,
-    /// Longest silence between two pieces of a body.
+    /// Maximum time between two chunks of a body.
     pub read_timeout: Duration,
-    /// Longest time of one document.
+    /// Time limit of the request for one document.
     pub document_timeout: Duration,
-    /// Longest time of one tarball.
+    /// Time limit of the request for one tarball.
     pub download_timeout: Duration,
-    /// How often all mirrors are asked, at least once.
+    /// Maximum number of rounds through all mirrors; the first always takes place.
     pub rounds: u32,
-    /// First pause between two rounds; it doubles.
+    /// Pause after the first round; doubled after each further one.
     pub pause: Duration,
-    /// Longest pause between two rounds.
+    /// Maximum pause between two rounds.
     pub max_pause: Duration,
 }
 
@@ -56,12 +56,12 @@ impl Default for ClientOptions {
     }
 }
 
-/// What lets a server answer that a document has not changed.
+/// Validators of a response, for a conditional request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validator {
-    /// `ETag` of the last answer.
+    /// `ETag` of the last response.
     pub etag: Option<String>,
-    /// `Last-Modified` of the last answer.
+    /// `Last-Modified` of the last response.
     pub last_modified: Option<String>,
 }
 
@@ -70,13 +70,13 @@ pub struct Validator {
 pub struct Document {
     /// The whole body.
     pub bytes: Bytes,
-    /// For the next time.
+    /// For the next conditional request.
     pub validator: Validator,
-    /// Address it was asked at.
+    /// Requested URL, before redirects.
     pub url: Url,
 }
 
-/// Answer of a conditional request.
+/// Response to a conditional request.
 #[derive(Clone, Debug)]
 pub enum Fetched {
     /// The document that the validator belongs to is still current.
@@ -85,7 +85,7 @@ pub enum Fetched {
     New(Document),
 }
 
-/// A download server with its mirrors.
+/// Client for the mirrors of a download server.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     client: Client,
@@ -94,8 +94,8 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// A client for these mirrors, which are tried in this order. `http` is as good as `https`:
-    /// what matters is signed.
+    /// A client for these mirrors, which are tried in this order. `http` is allowed because
+    /// authenticity comes from signatures, not from TLS.
     pub fn new(base_urls: Vec<Url>, options: ClientOptions) -> Result<Self, UpstreamError> {
         if base_urls.is_empty() {
             return Err(UpstreamError::Setup { detail: "no base URL is given".into() });
@@ -108,7 +108,7 @@ impl Upstream {
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.read_timeout)
             .redirect(Policy::custom(follow))
-            // Rounds below are the one place that decides about trying again.
+            // Retries are done by the rounds through the mirrors only.
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
@@ -117,7 +117,7 @@ impl Upstream {
         Ok(Self { client, bases: base_urls, options })
     }
 
-    /// The document at `path` below a mirror; `max_bytes` bounds its body.
+    /// Fetches the document at `path` below a mirror. Its body may have at most `max_bytes`.
     pub async fn document(&self, path: &str, max_bytes: u64) -> Result<Document, UpstreamError> {
         match self.fetch(path, max_bytes, None).await? {
             Fetched::New(document) => Ok(document),
@@ -128,7 +128,7 @@ impl Upstream {
         }
     }
 
-    /// The document at `path`, unless it is still the one that `validator` belongs to.
+    /// Fetches the document at `path`, unless it is unchanged since `validator`.
     pub async fn fetch(
         &self,
         path: &str,
@@ -151,7 +151,7 @@ impl Upstream {
         .await
     }
 
-    /// The answer for one document, unless it is still the one that `validator` belongs to.
+    /// Requests one document. `None` when it is unchanged since `validator`.
     pub(crate) async fn ask(
         &self,
         url: &Url,
@@ -169,13 +169,13 @@ impl Upstream {
         self.bases.first().ok_or_else(none)
     }
 
-    /// A request for a body that may take long.
+    /// A GET request with the time limit of a tarball.
     pub(crate) fn download_request(&self, url: &Url) -> RequestBuilder {
         self.client.get(url.clone()).timeout(self.options.download_timeout)
     }
 }
 
-/// Sends and sorts out the statuses that carry no body for us.
+/// Sends a request. Every status but 200 and 304 is an error.
 pub(crate) async fn send(request: RequestBuilder, url: &Url) -> Result<Response, UpstreamError> {
     let response = request.send().await.map_err(|error| unavailable(url, error))?;
     match response.status() {
@@ -190,8 +190,8 @@ pub(crate) async fn send(request: RequestBuilder, url: &Url) -> Result<Response,
     }
 }
 
-/// Hands the pieces of a body and its announced length to `take`, at most `limit` bytes; answers
-/// how many came.
+/// Reads a body of at most `limit` bytes. Calls `take` with each chunk and the `Content-Length`.
+/// Returns the number of received bytes.
 pub(crate) async fn receive(
     response: Response,
     url: &Url,
@@ -220,8 +220,8 @@ fn announced_length(response: &Response) -> Option<u64> {
     response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Whatever ends a body before its end is the connection's fault: an early end, a reset, silence.
-/// hyper reports the first two alike.
+/// The error for a body that did not arrive completely: an early end, a reset, or a time-out. hyper
+/// does not distinguish the first two.
 fn broken_off(
     url: &Url,
     received: u64,
@@ -238,7 +238,7 @@ fn unavailable(url: &Url, error: reqwest::Error) -> UpstreamError {
     UpstreamError::Unavailable { url: shown(url), detail }
 }
 
-/// The error with its causes, which reqwest's own text leaves out.
+/// The error's text with its causes, which reqwest leaves out.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -266,7 +266,7 @@ pub(crate) fn validator_of(response: &Response) -> Validator {
     Validator { etag: text(ETAG), last_modified: text(LAST_MODIFIED) }
 }
 
-/// A few redirects, and none from `https` to anything else.
+/// Allows up to [`MAX_REDIRECTS`] redirects, and none from `https` to another scheme.
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let downgraded = attempt
         .previous()
@@ -297,8 +297,8 @@ fn check_base(base: &Url) -> Result<(), UpstreamError> {
     Ok(())
 }
 
-/// The address of `path`, which consists of plain names (the last components of index files
-/// start with a dot).
+/// The URL of `path` below `base`. Every component must be a plain name; it may start with a dot, as
+/// the names of index files do.
 pub(crate) fn join(base: &Url, path: &str) -> Result<Url, UpstreamError> {
     let bad = |detail: &str| UpstreamError::BadAddress {
         url: path.chars().take(200).collect(),

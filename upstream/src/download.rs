@@ -1,4 +1,4 @@
-//! Downloads one large file whose digest is known beforehand.
+//! Downloads one large file with a known digest. Called by the builder's `populate`.
 
 use std::io;
 use std::path::Path;
@@ -14,12 +14,12 @@ use crate::client::{Upstream, receive, send};
 use crate::error::{UpstreamError, shown};
 
 impl Upstream {
-    /// Writes the file at `path` below a mirror to `dest_file`, at most `max_bytes`, and answers
-    /// its length. The file is hashed while it is written, and synced; a digest other than
-    /// `expected` is an error, and after any error no file is left.
+    /// Downloads the file at `path` below a mirror to `dest_file`, at most `max_bytes`, and returns
+    /// its length. The file is hashed while it is written, and synced. A digest other than
+    /// `expected` is an error. After any error the file is removed.
     ///
-    /// `progress` gets the bytes so far and the announced length; it starts anew with every
-    /// mirror that is tried.
+    /// `progress` is called with the bytes so far and the `Content-Length`; it starts again at zero
+    /// with every mirror that is tried.
     pub async fn download_verified(
         &self,
         path: &str,
@@ -35,7 +35,7 @@ impl Upstream {
             })
             .await;
         if downloaded.is_err() {
-            // A file that never came to be is as good as a removed one.
+            // Fails when no file was created, which is fine.
             let _ = tokio::fs::remove_file(dest_file).await;
         }
         downloaded
@@ -77,7 +77,7 @@ impl Upstream {
     }
 }
 
-/// What is downloaded, and where to.
+/// Parameters of one download attempt.
 struct Wanted<'a> {
     dest_file: &'a Path,
     expected: &'a Digest,

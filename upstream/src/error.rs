@@ -1,4 +1,5 @@
-//! What can go wrong between us and a download server.
+//! Errors of reading from a download server, and how the client reacts to them. The operator and
+//! `populate` show the texts; they never contain credentials.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,13 +9,13 @@ use url::Url;
 
 use crate::signature::SignatureError;
 
-/// A document is not what its name promises.
+/// A document does not have the format that its name implies.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("malformed {what}: {detail}")]
 pub struct ParseError {
     /// The kind of document, for example `profiles.json`.
     pub what: &'static str,
-    /// What is wrong.
+    /// What is wrong with it.
     pub detail: String,
 }
 
@@ -24,17 +25,17 @@ impl ParseError {
         Self { what, detail: detail.as_ref().chars().take(200).collect() }
     }
 
-    /// The same with the address it came from.
+    /// Adds the URL of the document.
     pub fn at(self, url: &Url) -> UpstreamError {
         let Self { what, detail } = self;
         UpstreamError::Malformed { url: shown(url), what, detail }
     }
 }
 
-/// What can go wrong between us and a download server. Addresses never carry credentials.
+/// An error of reading from a download server. URLs are shown without credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// A base URL or a path is not one that we ask for.
+    /// A base URL or a path is not allowed.
     #[error("bad address {url}: {detail}")]
     BadAddress {
         /// The address.
@@ -48,7 +49,8 @@ pub enum UpstreamError {
         /// What is wrong.
         detail: String,
     },
-    /// The server is away or refuses for now: network, time-out, or a status that passes.
+    /// The server cannot be reached or refuses: a network error, a time-out, or an HTTP status other
+    /// than success and "not found".
     #[error("{url} is unavailable: {detail}")]
     Unavailable {
         /// The address.
@@ -56,7 +58,7 @@ pub enum UpstreamError {
         /// Status or network error.
         detail: String,
     },
-    /// The file is not there, on any mirror.
+    /// The file does not exist on any mirror.
     #[error("{url} does not exist")]
     NotFound {
         /// The address.
@@ -67,23 +69,23 @@ pub enum UpstreamError {
     TooLarge {
         /// The address.
         url: String,
-        /// Most bytes.
+        /// Maximum number of bytes.
         limit: u64,
     },
-    /// The connection ended or fell silent in the middle of the body: what there is of it says
-    /// nothing about what the server has.
+    /// The connection ended or timed out in the middle of the body. The received part says nothing
+    /// about the file on the server.
     #[error("{url} {how} after {received} of {expected} bytes")]
     BrokenOff {
         /// The address.
         url: String,
         /// `broke off` or `fell silent`.
         how: &'static str,
-        /// Bytes that came.
+        /// Number of received bytes.
         received: u64,
-        /// Bytes that were announced, or `?`.
+        /// `Content-Length`, or `?`.
         expected: String,
     },
-    /// The document is not what its name promises.
+    /// The document does not have the format that its name implies.
     #[error("{url}: malformed {what}: {detail}")]
     Malformed {
         /// The address.
@@ -102,25 +104,25 @@ pub enum UpstreamError {
         #[source]
         source: SignatureError,
     },
-    /// The document is signed, and says of itself that it is another than the one asked for.
+    /// The document is signed, but names another version, target or architecture than requested.
     #[error("{url} says of itself that it is of {said}, asked for {asked}")]
     AnotherDocument {
         /// The address.
         url: String,
         /// Version, target or architecture that it names.
         said: String,
-        /// That which was asked for.
+        /// The requested one.
         asked: String,
     },
-    /// What is rebuilt under one name is of an older revision than the one that is offered: its
-    /// signature stays good for ever.
+    /// The snapshot has an older revision than the catalog. Its signature is valid all the same, so
+    /// only the revision protects against a rollback.
     #[error("{url} went back from revision {offered} to {said}")]
     OlderRevision {
         /// The address.
         url: String,
         /// Revision of the document.
         said: String,
-        /// Revision that is offered.
+        /// Revision in the catalog.
         offered: String,
     },
     /// The content has another digest than the signed list says.
@@ -133,19 +135,19 @@ pub enum UpstreamError {
         /// Of what came.
         actual: Digest,
     },
-    /// A file of ours could not be written.
+    /// A local file could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
 }
 
 impl UpstreamError {
-    /// One word of a closed set, for conditions and metrics.
+    /// The reason for conditions and metrics: one word of a closed set.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadAddress { .. } => "BadAddress",
@@ -163,23 +165,23 @@ impl UpstreamError {
         }
     }
 
-    /// Whether asking the same server again soon may help.
+    /// Whether a retry at the same server may succeed soon.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::BrokenOff { .. })
     }
 
-    /// Whether another mirror may have something better.
+    /// Whether the error is specific to a mirror, so that another may succeed.
     pub(crate) fn is_mirrors_fault(&self) -> bool {
         !matches!(self, Self::BadAddress { .. } | Self::Setup { .. } | Self::Write { .. })
     }
 
-    /// Whether a mirror has something else than it should have.
+    /// Whether the mirror served wrong content.
     pub(crate) fn is_wrong_content(&self) -> bool {
         self.is_mirrors_fault() && self.weight() >= 2
     }
 
-    /// Of the errors of several mirrors the one that says most: a mirror that lacks the file says
-    /// less than one that is away, and that less than one with wrong content.
+    /// How important the error is. Of the errors of several mirrors the most important is reported: a
+    /// missing file is less important than an unreachable mirror, and that less than wrong content.
     pub(crate) fn weight(&self) -> u8 {
         match self {
             Self::NotFound { .. } => 0,
@@ -189,10 +191,10 @@ impl UpstreamError {
     }
 }
 
-/// An address without credentials, query and fragment.
+/// The URL without credentials, query and fragment, for messages.
 pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
-    // Fails only for addresses without a host, which have no credentials either.
+    // Fails only for URLs without a host, which cannot have credentials.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);

@@ -1,8 +1,8 @@
 //! Reads a distribution's download server: indexes, signatures, tarballs.
 //!
-//! Everything that comes from there is bounded, typed and checked here, and handed on as plain
-//! values. Knows neither Kubernetes nor the database. Called by the operator (catalog) and by
-//! the builder's `populate` (tarball).
+//! Called by the operator (catalog) and by the builder's `populate` (tarball). All input from the
+//! server is untrusted: it is limited in size, parsed and checked here, and returned as plain values.
+//! Uses neither Kubernetes nor the database.
 
 pub mod catalog;
 pub mod client;

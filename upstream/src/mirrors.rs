@@ -1,4 +1,5 @@
-//! In which order mirrors are asked, and when again.
+//! Tries the mirrors of a download server in order, and again after a pause. Used by the client's
+//! calls; the error decides whether another mirror or another round may help.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
@@ -8,17 +9,17 @@ use url::Url;
 use crate::client::{Upstream, join};
 use crate::error::UpstreamError;
 
-/// What a mirror gave, after those before it had failed.
+/// The answer of the first mirror that succeeded.
 pub(crate) struct Given<T> {
-    /// What it gave.
+    /// The answer.
     pub(crate) answer: T,
-    /// What is wrong with a mirror before it. One that is away, or does not have the file, is not
-    /// wrong.
+    /// The error of an earlier mirror that served wrong content. `None` when the earlier ones only
+    /// were unavailable or did not have the file.
     pub(crate) fault: Option<UpstreamError>,
 }
 
 impl Upstream {
-    /// Calls `ask` with the address of `path` at each mirror until one succeeds.
+    /// Calls `ask` with the URL of `path` at each mirror until one succeeds.
     pub(crate) async fn on_any_mirror<T>(
         &self,
         path: &str,
@@ -28,7 +29,8 @@ impl Upstream {
         Ok(given.answer)
     }
 
-    /// Calls `ask` with each mirror alone until one succeeds: what belongs together comes from one.
+    /// Calls `ask` with a client for each single mirror until one succeeds, so that all files that
+    /// `ask` reads come from the same mirror.
     pub(crate) async fn on_each_alone<T>(
         &self,
         mut ask: impl AsyncFnMut(&Self) -> Result<T, UpstreamError>,
@@ -36,7 +38,7 @@ impl Upstream {
         self.on_any_base(async |base| ask(&self.alone(base)).await).await
     }
 
-    /// A client for one of the mirrors, which is asked once.
+    /// A client for only this mirror, with one round.
     fn alone(&self, base: &Url) -> Self {
         let mut alone = self.clone();
         alone.bases = vec![base.clone()];
@@ -44,8 +46,8 @@ impl Upstream {
         alone
     }
 
-    /// Calls `ask` with each mirror until one succeeds, in several rounds while the failures are such
-    /// that pass.
+    /// Calls `ask` with each mirror until one succeeds, in several rounds while the most important
+    /// failure is temporary.
     async fn on_any_base<T>(
         &self,
         mut ask: impl AsyncFnMut(&Url) -> Result<T, UpstreamError>,
@@ -78,8 +80,9 @@ impl Upstream {
         }
     }
 
-    /// Between half of the doubled pause and all of it, so that many clients do not come back at
-    /// the same moment. The seed of a hash map's keys is random enough for that.
+    /// Pause after this round: random (jitter) between half of the doubled pause and all of it, so
+    /// that many clients do not retry at the same moment. The random seed of a hash map is good
+    /// enough for that.
     fn pause(&self, round: u32) -> Duration {
         let doubled = self.options.pause.saturating_mul(1 << round.saturating_sub(1).min(16));
         let longest = doubled.min(self.options.max_pause);

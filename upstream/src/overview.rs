@@ -10,7 +10,7 @@ use crate::text::{is_plain_name, is_shown, quoted};
 
 const WHAT: &str = ".overview.json";
 
-/// Most bytes of the file. OpenWrt's has about 300 KiB.
+/// Maximum size of the file in bytes. OpenWrt's has about 300 KiB.
 pub const MAX_BYTES: u64 = 16 << 20;
 
 const MAX_PROFILES: usize = 50_000;
@@ -19,9 +19,9 @@ const MAX_TITLES: usize = 64;
 /// All devices of a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
-    /// The version.
+    /// Name of the version, for example `24.10.7`.
     pub release: String,
-    /// Its devices.
+    /// Its devices, of all targets.
     pub profiles: Vec<OverviewProfile>,
 }
 

@@ -1,4 +1,5 @@
-//! `profiles.json`: the devices of a target, as the download server and each build write it.
+//! `profiles.json`: the devices of a target. Published by the download server, and written by each
+//! build for its images. Parsing checks every name, so that callers may use them in paths.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::text::{is_plain_name, is_shown, quoted};
 
 const WHAT: &str = "profiles.json";
 
-/// Most bytes of the file. The largest one upstream (ramips/mt7621) has about 1 MiB.
+/// Maximum size of the file in bytes. The largest one upstream (ramips/mt7621) has about 1 MiB.
 pub const MAX_BYTES: u64 = 8 << 20;
 
 const MAX_PROFILES: usize = 5_000;
@@ -24,15 +25,15 @@ const MAX_NAME: usize = 128;
 const MAX_FILE_NAME: usize = 255;
 const MAX_TEXT: usize = 200;
 
-/// The file, without what we do not use.
+/// The file, reduced to the fields that are used.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Profiles {
     /// Package architecture.
     pub arch_packages: String,
-    /// Packages of every device (absent before 21.02).
+    /// Default packages of all devices (absent before 21.02).
     #[serde(default)]
     pub default_packages: Vec<String>,
-    /// The kernel (since 24.10.0 and 23.05.6).
+    /// Kernel version and ABI (since 24.10.0 and 23.05.6).
     #[serde(default)]
     pub linux_kernel: Option<LinuxKernel>,
     /// Devices by id.
@@ -46,35 +47,35 @@ pub struct Profiles {
     pub version_code: String,
     /// Version, for example `25.12.5`; `SNAPSHOT` for the development branch.
     pub version_number: String,
-    /// What is wrong with the first device that could not be taken: it is left out, and hides no other.
+    /// Error of the first invalid device. Invalid devices are left out; the others are read.
     #[serde(skip)]
     pub left_out: Option<ParseError>,
 }
 
-/// Names the folder of the kernel's modules.
+/// Kernel version and ABI, which name the feed of the kernel modules.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct LinuxKernel {
     /// Kernel version, for example `6.12.94`.
     pub version: String,
     /// Package release, for example `1`.
     pub release: String,
-    /// Hash of its configuration.
+    /// Hash of the kernel's configuration (ABI).
     pub vermagic: String,
 }
 
 /// One device.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Profile {
-    /// Packages that it adds; `-name` removes a default one.
+    /// Packages of the device in addition to the default ones; `-name` removes a default one.
     #[serde(default)]
     pub device_packages: Vec<String>,
-    /// Names that routers call themselves by.
+    /// Names that devices report as their board name; they become aliases of the profile.
     #[serde(default)]
     pub supported_devices: Vec<String>,
     /// Names for people.
     #[serde(default)]
     pub titles: Vec<Title>,
-    /// Images.
+    /// Image files of the device.
     #[serde(default)]
     pub images: Vec<Image>,
 }
@@ -87,7 +88,7 @@ pub struct Image {
     /// `sysupgrade`, `factory`, `kernel`, …
     #[serde(rename = "type")]
     pub kind: String,
-    /// `squashfs`, `ext4`, …; absent for images without one.
+    /// `squashfs`, `ext4`, …; absent for images without a root file system.
     #[serde(default)]
     pub filesystem: Option<String>,
     /// Digest of the file.
@@ -101,8 +102,8 @@ pub struct Image {
 }
 
 impl Profiles {
-    /// Reads and checks the file; names of files, targets and packages are safe in paths and
-    /// arguments afterwards.
+    /// Parses and checks the file. Names of files, targets and packages are safe in paths and command
+    /// line arguments afterwards.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let mut file: Self = serde_json::from_slice(bytes)
             .map_err(|error| ParseError::new(WHAT, error.to_string()))?;
@@ -111,7 +112,7 @@ impl Profiles {
         Ok(file)
     }
 
-    /// Leaves out the devices that break a rule. When nothing is left, the file is refused.
+    /// Removes invalid devices. Fails when no device is left.
     fn leave_out(&mut self) -> Result<(), ParseError> {
         let before = self.profiles.len();
         let mut first = None;
@@ -149,7 +150,7 @@ impl Profiles {
         count("profiles", self.profiles.len(), MAX_PROFILES)
     }
 
-    /// The devices as the catalog holds them.
+    /// The devices as values of the catalog.
     pub fn catalog_profiles(&self) -> Vec<catalog::Profile> {
         self.profiles.iter().map(|(id, profile)| profile.to_catalog(id)).collect()
     }

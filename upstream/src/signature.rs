@@ -8,7 +8,7 @@ use ed25519_dalek::{Signature, StreamVerifier, VerifyingKey};
 /// Why a key or a signature was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// The file is not text of the known form.
+    /// The file does not have the format of usign.
     #[error("not a usign {what}: {problem}")]
     Format {
         /// `public key` or `signature`.
@@ -24,7 +24,7 @@ pub enum SignatureError {
         /// Key ids of the trusted keys.
         trusted: Vec<KeyId>,
     },
-    /// The signature does not fit the content.
+    /// The signature is not valid for the content.
     #[error("the signature of key {signed_by} does not fit the content")]
     Mismatch {
         /// Key id of the signature.
@@ -40,7 +40,7 @@ pub struct UsignPublicKey {
 }
 
 impl UsignPublicKey {
-    /// Reads a key file, or its base64 line alone.
+    /// Parses a key file, or only its base64 line.
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
         let (id, key) = decode::<32>("public key", text)?;
         let key = VerifyingKey::from_bytes(&key)
@@ -51,7 +51,7 @@ impl UsignPublicKey {
         Ok(Self { id, key })
     }
 
-    /// The id that signatures name it by.
+    /// The key id that signatures contain.
     pub fn id(&self) -> KeyId {
         self.id
     }
@@ -65,18 +65,19 @@ impl std::str::FromStr for UsignPublicKey {
     }
 }
 
-/// A signature that is checked while its content comes, so that nobody need hold what nobody signed.
+/// Verifies a signature while the content is received, so that unverified content need not be kept in
+/// memory.
 pub struct Verification {
     signed_by: KeyId,
     candidates: Vec<StreamVerifier>,
 }
 
 impl Verification {
-    /// Begins with a signature file. Two keys of one id are both tried, so that nobody shuts a key out
-    /// by making another of its id.
+    /// Begins the verification with a signature file. All keys with the signature's key id are tried,
+    /// so that a second key with the same id does not disable the first.
     ///
     /// # Errors
-    /// A file of another form, or a signature of a key that is not among `keys`.
+    /// A malformed signature file, or a signature by a key that is not in `keys`.
     pub fn begin(keys: &[UsignPublicKey], signature: &str) -> Result<Self, SignatureError> {
         let (signed_by, bytes) = decode::<64>("signature", signature)?;
         let signature = Signature::from_bytes(&bytes);
@@ -89,14 +90,14 @@ impl Verification {
         Ok(Self { signed_by, candidates })
     }
 
-    /// Takes the next piece of the content.
+    /// Adds the next chunk of the content.
     pub fn update(&mut self, piece: &[u8]) {
         for candidate in &mut self.candidates {
             candidate.update(piece);
         }
     }
 
-    /// Which key signed the content.
+    /// The id of the key that signed the content.
     ///
     /// # Errors
     /// [`SignatureError::Mismatch`].

@@ -1,5 +1,5 @@
-//! Keys and signatures below were made once with Debian's `signify-openbsd` 31; its and usign's
-//! signatures are the same bytes.
+//! The keys and signatures below were created with Debian's `signify-openbsd` 31, whose signatures
+//! have the same bytes as those of usign.
 
 use data_encoding::BASE64;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Checks a whole message, given in two pieces.
+/// Verifies a message that is passed in two chunks.
 fn verify(
     keys: &[UsignPublicKey],
     message: &[u8],

@@ -1,5 +1,6 @@
-//! Reads a target's `sha256sums` and checks who signed it, without holding what nobody signed: the
-//! signature comes first, the list is checked and read while it comes, and believed when it came whole.
+//! Reads a target's `sha256sums` and verifies its signature, for the catalog and for `populate`. The
+//! signature file is read first. The list is then verified and parsed while it is received, so that
+//! unverified content is not kept in memory; the result is used only after the signature was verified.
 
 use asu_core::digest::Digest;
 use url::Url;
@@ -9,34 +10,34 @@ use crate::error::{UpstreamError, shown};
 use crate::signature::{UsignPublicKey, Verification};
 use crate::sums::{Sums, SumsReader};
 
-/// Most bytes of a list. The largest targets have 10,000 lines of 150 bytes.
+/// Maximum size of a list in bytes. The largest targets have 10,000 lines of 150 bytes.
 const MAX_SUMS: u64 = 4 << 20;
 
-/// Most bytes of a signature.
+/// Maximum size of a signature file in bytes.
 const MAX_SIGNATURE: u64 = 4096;
 
-/// Who must have signed a target's list.
+/// Whose signature of a target's list is required.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// One of these keys.
+    /// A signature by one of these keys.
     Keys(Vec<UsignPublicKey>),
-    /// Nobody: the distribution's owner says so explicitly.
+    /// No signature: the Distribution explicitly disables the check.
     Unsigned,
 }
 
-/// A list that is signed by whom it must be.
+/// A list with a verified signature, or one that needs none.
 #[derive(Debug)]
 pub(crate) struct SignedSums {
-    /// What was asked about.
+    /// The digests of the wanted files.
     pub(crate) sums: Sums,
-    /// For the next time.
+    /// For the next conditional request.
     pub(crate) validator: Validator,
-    /// Where it came from.
+    /// URL of the list.
     pub(crate) url: Url,
 }
 
-/// The list in `folder` of a client for one mirror; nothing when it is still the one that `known`
-/// belongs to.
+/// Reads the list in `folder` from `mirror`, a client for one mirror. `None` when the list is
+/// unchanged since `known`.
 pub(crate) async fn read(
     mirror: &Upstream,
     folder: &str,
@@ -78,11 +79,11 @@ pub(crate) async fn read(
 }
 
 impl Upstream {
-    /// Makes sure that a mirror's signed list in `folder` names `file` with this digest. A mirror that
-    /// has another list is followed by the next.
+    /// Checks that the signed list in `folder` contains `file` with this digest. The mirrors are tried
+    /// until one has such a list.
     ///
     /// # Errors
-    /// When none has such a list.
+    /// When no mirror has such a list.
     pub async fn check_listed(
         &self,
         folder: &str,

@@ -1,7 +1,7 @@
-//! `sha256sums`: the signed list of a target's files.
+//! Parser for `sha256sums`: the signed list of a target's files. It does not check the signature.
 //!
-//! Lines `<64 hex> *<path>`, sorted, recursive on a download server (written by `sha256sum`
-//! in binary mode; text mode has a space for the `*`).
+//! Lines are `<64 hex> *<path>`, sorted, with the files of subfolders. `sha256sum` writes them in
+//! binary mode; in text mode there is a space instead of the `*`.
 
 use asu_core::digest::Digest;
 
@@ -10,16 +10,16 @@ use crate::text::{is_plain_name, quoted};
 
 const WHAT: &str = "sha256sums";
 
-/// Most lines. Large targets with all their kernel modules have about 10,000.
+/// Maximum number of lines. Large targets with all their kernel modules have about 10,000.
 const MAX_LINES: usize = 50_000;
 
-/// Longest line, in bytes. The longest of genuine lists have 200.
+/// Maximum length of a line in bytes. Lines of real lists have at most 200.
 const MAX_LINE: usize = 4096;
 
-/// Longest file name, in bytes.
+/// Maximum length of the ImageBuilder's file name in bytes.
 const MAX_NAME: usize = 200;
 
-/// The ImageBuilder's tarball as the list names it.
+/// File name and digest of the ImageBuilder's tarball.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageBuilderFile {
     /// Plain file name.
@@ -28,14 +28,14 @@ pub struct ImageBuilderFile {
     pub sha256: Digest,
 }
 
-/// What a list says of the files that were asked about.
+/// The digests of the wanted files and of the ImageBuilder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     image_builders: Vec<(Digest, String)>,
     files: Vec<(String, Digest)>,
 }
 
-/// Reads a list piece by piece. In memory are a line of it and what was asked for.
+/// Parses a list in chunks. Keeps only the present line and the wanted entries in memory.
 #[derive(Debug)]
 pub struct SumsReader<'a> {
     wanted: &'a [&'a str],
@@ -46,12 +46,12 @@ pub struct SumsReader<'a> {
 }
 
 impl<'a> SumsReader<'a> {
-    /// One that looks for the ImageBuilder and for these paths.
+    /// A reader that keeps the entries of the ImageBuilder and of these paths.
     pub fn new(wanted: &'a [&'a str]) -> Self {
         Self { wanted, line: Vec::new(), number: 0, sums: Sums::default(), problem: None }
     }
 
-    /// Takes the next piece. After a bad line nothing more is read: one spoils the whole list.
+    /// Parses the next chunk. After an invalid line the rest is ignored: the whole list is refused.
     pub fn piece(&mut self, piece: &[u8]) {
         for part in piece.split_inclusive(|&byte| byte == b'\n') {
             if self.problem.is_some() {
@@ -66,10 +66,10 @@ impl<'a> SumsReader<'a> {
         }
     }
 
-    /// What the list says.
+    /// The wanted entries of the list.
     ///
     /// # Errors
-    /// The first line that is none of such a list.
+    /// The first invalid line.
     pub fn finish(mut self) -> Result<Sums, ParseError> {
         if !self.line.is_empty() && self.problem.is_none() {
             self.end_line();
@@ -127,7 +127,7 @@ impl Sums {
         Ok(first)
     }
 
-    /// The one ImageBuilder for Linux on x86_64.
+    /// The ImageBuilder for Linux on x86_64. None or several are an error.
     pub fn image_builder(&self) -> Result<ImageBuilderFile, ParseError> {
         let mut found = self.image_builders.iter();
         let (sha256, name) =
@@ -166,7 +166,7 @@ mod tests {
     const DIGEST: &str = "9d0e459880c42e90ff461b8c5e243454f1ed6ccd047de1f3ef5fefa3323c57a3";
     const NAME: &str = "openwrt-imagebuilder-25.12.5-ath79-generic.Linux-x86_64.tar.zst";
 
-    /// Reads a whole list in small pieces.
+    /// Parses a whole list in small chunks.
     fn read(bytes: &[u8], wanted: &[&str]) -> Result<Sums, ParseError> {
         let mut reader = SumsReader::new(wanted);
         bytes.chunks(7).for_each(|piece| reader.piece(piece));

@@ -9,13 +9,13 @@ use crate::text::{is_plain_name, quoted};
 
 const WHAT: &str = ".targets.json";
 
-/// Most bytes of the file.
+/// Maximum size of the file in bytes.
 pub const MAX_BYTES: u64 = 1 << 20;
 
-/// Most targets. OpenWrt has about 100.
+/// Maximum number of targets. OpenWrt has about 100.
 const MAX_TARGETS: usize = 1_000;
 
-/// `target/subtarget` to package architecture.
+/// Parses and checks the file. Returns the package architecture by `target/subtarget`.
 pub fn parse(bytes: &[u8]) -> Result<BTreeMap<String, String>, ParseError> {
     let targets: BTreeMap<String, String> =
         serde_json::from_slice(bytes).map_err(|error| ParseError::new(WHAT, error.to_string()))?;

@@ -1,7 +1,8 @@
-//! Short texts from a download server: which are harmless to show, store, and put into paths.
+//! Checks of short texts from a download server: whether they are safe to show, to store, and to use
+//! in paths.
 
-/// Whether `text` is a plain name: 1 to `max` of letters, digits and `. _ + -`, not starting with
-/// a dot or a dash. Such a name is a safe file name and a safe part of a URL.
+/// Whether `text` is a plain name: 1 to `max` ASCII letters, digits and `. _ + -`, not starting with
+/// a dot or a dash. Such a name is safe as a file name and as a component of a URL's path.
 pub fn is_plain_name(text: &str, max: usize) -> bool {
     !text.is_empty()
         && text.len() <= max
@@ -9,7 +10,7 @@ pub fn is_plain_name(text: &str, max: usize) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
 }
 
-/// Whether `text` may be shown: at most `max` characters, none of them a control character.
+/// Whether `text` may be shown to users: at most `max` characters, none of them a control character.
 pub fn is_shown(text: &str, max: usize) -> bool {
     text.chars().count() <= max && !text.chars().any(char::is_control)
 }

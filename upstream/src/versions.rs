@@ -7,21 +7,21 @@ use crate::text::{is_plain_name, quoted};
 
 const WHAT: &str = ".versions.json";
 
-/// Most bytes of the file.
+/// Maximum size of the file in bytes.
 pub const MAX_BYTES: u64 = 1 << 20;
 
-/// Most versions. OpenWrt has about 150 after ten years.
+/// Maximum number of versions. OpenWrt has about 150 after ten years.
 const MAX_VERSIONS: usize = 5_000;
 
-/// Longest version, in bytes.
+/// Maximum length of a version in bytes.
 const MAX_VERSION: usize = 64;
 
 /// The releases of a download server. Development and branch snapshots are not among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
-    /// The current release.
+    /// The current stable release.
     pub stable: Option<String>,
-    /// The release before that is still maintained.
+    /// The previous release that is still maintained.
     pub oldstable: Option<String>,
     /// The current release candidate.
     pub upcoming: Option<String>,
@@ -41,7 +41,7 @@ struct Raw {
 }
 
 impl Versions {
-    /// Reads the file.
+    /// Parses and checks the file.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let raw: Raw = serde_json::from_slice(bytes)
             .map_err(|error| ParseError::new(WHAT, error.to_string()))?;
@@ -60,7 +60,7 @@ impl Versions {
     }
 }
 
-/// The empty string stands for none.
+/// A version, or `None` for the empty string.
 fn optional(version: String) -> Result<Option<String>, ParseError> {
     if version.is_empty() {
         return Ok(None);

@@ -110,8 +110,8 @@ pub(crate) async fn run(args: ClusterArgs) -> Result<(), Error> {
             }
             Ok(())
         }
-        // Their threads move to another network namespace, so they must not be those of a runtime that does
-        // anything else.
+        // The relays move their thread to another network namespace, so it must not be a thread of a runtime
+        // with other tasks.
         Command::Forward { netns, ports } => {
             let server = tokio::task::spawn_blocking(move || forward::inwards(&netns, &ports));
             server.await.unwrap_or(Ok(()))

@@ -1,11 +1,11 @@
-//! What is made from the types of the three kinds: their definitions, the copies in the chart, and the
-//! schema of the chart of Distributions.
+//! `cargo xtask crdgen`: generates the CustomResourceDefinitions from the types of the three kinds, their
+//! copies in the chart, and the schema of the values of `asu-distributions`.
 
 use serde_json::{Map, Value, json};
 
 use crate::generated::{self, File};
 
-/// Nothing could be made, or what is committed differs.
+/// Generating failed, or a committed file differs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be written or is out of date.
@@ -17,12 +17,12 @@ pub enum Error {
     /// A definition could not be written as JSON.
     #[error("definition as JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// A definition lacks a part that is needed.
+    /// A definition lacks a needed part.
     #[error("definition without {0}")]
     Shape(&'static str),
 }
 
-/// Writes the files, or with `check` compares them with what is committed.
+/// Writes the files, or with `check` compares them with the committed ones.
 ///
 /// # Errors
 /// When a file cannot be written, or with `check` when one differs.
@@ -36,8 +36,8 @@ pub fn run(check: bool) -> Result<(), Error> {
     Ok(generated::put(&files, check, "crdgen")?)
 }
 
-/// A definition as a template of the chart: left out on demand, and kept when the release goes, because
-/// with it would go every object of its kind.
+/// A definition as a template of the chart. It can be disabled by a value, and is kept when the release is
+/// uninstalled, because deleting it would delete every object of its kind.
 fn template(yaml: &str) -> Result<String, Error> {
     let head = "\nmetadata:\n";
     let (before, after) = yaml.split_once(head).ok_or(Error::Shape("metadata"))?;
@@ -50,7 +50,7 @@ fn template(yaml: &str) -> Result<String, Error> {
     ))
 }
 
-/// The schema of the values of `asu-distributions`: the definition's own, with unknown fields refused.
+/// The schema of the values of `asu-distributions`: that of the definition, with unknown fields refused.
 fn values_schema() -> Result<File, Error> {
     let [distribution, ..] = asu_crds::crds();
     let crd = serde_json::to_value(distribution)?;
@@ -80,8 +80,8 @@ fn values_schema() -> Result<File, Error> {
     Ok(("charts/asu-distributions/values.schema.json".to_owned(), text))
 }
 
-/// A structural schema as a JSON schema that refuses unknown fields. CEL rules and defaults stay with
-/// the API server.
+/// Converts a structural schema to a JSON schema that refuses unknown fields, without CEL rules and
+/// defaults.
 fn strict(schema: &Value) -> Value {
     let Value::Object(fields) = schema else { return schema.clone() };
     let mut refusing = Map::new();

@@ -1,8 +1,8 @@
-//! Files in the repository that are made from others: written, or compared with what is committed.
+//! Writes generated files of the repository, or compares them with the committed ones.
 
 use std::path::{Path, PathBuf};
 
-/// A generated file is not as it should be.
+/// A generated file cannot be written or is out of date.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written.
@@ -10,10 +10,10 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Committed files differ from what they are made from.
+    /// Committed files are out of date.
     #[error("out of date: {}; run `cargo xtask {command}`", .files.join(", "))]
     Stale {
         /// Paths below the root of the repository.
@@ -24,14 +24,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`, with the path that an error of the system lacks.
+    /// For `map_err`: adds the path to an error of the system.
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
     }
 }
 
-/// Path below the root of the repository, and text.
+/// Path below the root of the repository, and content.
 pub type File = (String, String);
 
 /// The root of the repository.
@@ -40,8 +40,8 @@ pub fn root() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// Writes files below the root, or with `check` only compares them. `command` is the subcommand that
-/// makes them.
+/// Writes files below the root, or with `check` only compares them. `command` is the subcommand that writes
+/// them, for the error.
 ///
 /// # Errors
 /// When a file cannot be written, or with `check` when one differs.

@@ -1,4 +1,4 @@
-//! `cargo xtask ib-conformance`: does an ImageBuilder behave as this system relies on?
+//! `cargo xtask ib-conformance`: checks that an ImageBuilder has the behaviours that this system relies on.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use asu_tests::{
 
 /// Targets of the fixture, each with an ImageBuilder.
 const FIXTURE_TARGETS: [&str; 2] = ["testarch/small", "testarch/disk"];
-/// The package of the fixture that every build gets.
+/// The fixture's package that is added to every build.
 const FIXTURE_PACKAGE: &str = "fixture-hello";
 
 /// Check any ImageBuilder for the behaviours that this system relies on.
@@ -51,13 +51,13 @@ pub struct IbConformanceArgs {
     seconds: u64,
 }
 
-/// Why the command ends with 1.
+/// Why the command exits with 1.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The suite could not run.
+    /// The suite cannot run.
     #[error(transparent)]
     Suite(#[from] conformance::Error),
-    /// The fixture.
+    /// The fixture cannot be used.
     #[error(transparent)]
     Fixtures(#[from] fixtures::Error),
     /// Behaviours failed.
@@ -65,10 +65,10 @@ pub enum Error {
     Failed(usize),
 }
 
-/// Checks what the arguments name.
+/// Checks the ImageBuilders in the arguments.
 ///
 /// # Errors
-/// A behaviour failed, or nothing could be checked.
+/// When a behaviour failed, or nothing could be checked.
 pub async fn run(args: IbConformanceArgs) -> Result<(), Error> {
     let program = match &args.builder {
         Some(program) => program.clone(),
@@ -101,14 +101,14 @@ fn is_fixture(args: &IbConformanceArgs) -> bool {
     args.fixture || (own && args.package_base_url.is_none())
 }
 
-/// The fixture's worlds, one of each package generation, with a server each.
+/// The fixture's worlds, one for each package generation, each with a server.
 fn fixture() -> Result<Vec<(World, Upstream)>, Error> {
     let worlds = [World::ensure(&cache_dir())?, World::ensure_apk(&cache_dir())?];
     let served = |world: World| Upstream::start(&world).map(|upstream| (world, upstream));
     Ok(worlds.into_iter().map(served).collect::<Result<_, _>>()?)
 }
 
-/// Checks one ImageBuilder; returns how many behaviours failed.
+/// Checks one ImageBuilder. Returns the number of failed behaviours.
 async fn check(
     args: &IbConformanceArgs,
     program: &Path,

@@ -1,5 +1,6 @@
-//! `manifests/`: the charts rendered for those who do not use Helm. For each `NAME.values.yaml` there is
-//! a `NAME.yaml` of the system; `distributions.yaml` is what the other chart brings by itself.
+//! `cargo xtask manifests`: renders the charts to `manifests/`, for users without Helm. Each
+//! `NAME.values.yaml` is rendered to `NAME.yaml` with the chart `asu`; `distributions.yaml` is the chart
+//! `asu-distributions` with its default values.
 
 use std::{ffi::OsStr, path::Path};
 
@@ -11,26 +12,26 @@ use asu_tests::{
 
 use crate::generated::{self, File};
 
-/// Nothing could be rendered, or what is committed differs.
+/// Rendering failed, or a committed file differs.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read or written, or is out of date.
     #[error(transparent)]
     File(#[from] generated::Error),
-    /// Helm is not there and could not be built.
+    /// Helm is missing and could not be built.
     #[error(transparent)]
     Toolchain(#[from] toolchain::Error),
-    /// Helm refused.
+    /// Helm failed.
     #[error(transparent)]
     Helm(#[from] exec::Error),
 }
 
 /// Namespace of the rendered objects.
 const NAMESPACE: &str = "asu";
-/// End of the names of files with values.
+/// Suffix of the names of files with values.
 const VALUES: &str = ".values.yaml";
 
-/// Renders the files, or with `check` compares them with what is committed.
+/// Renders the files, or with `check` compares them with the committed ones.
 ///
 /// # Errors
 /// When Helm is missing or fails, a file cannot be written, or with `check` when one differs.
@@ -70,7 +71,7 @@ async fn distributions(helm: &Path) -> Result<File, Error> {
     Ok(("manifests/distributions.yaml".to_owned(), head.to_owned() + &rendered))
 }
 
-/// A chart under a release of its own name.
+/// Renders a chart, with its name as the name of the release.
 async fn render(helm: &Path, chart: &str, more: &[&OsStr]) -> Result<String, Error> {
     let folder = generated::root().join("charts").join(chart);
     let arguments = ["template", chart, "--namespace", NAMESPACE].map(OsStr::new);
@@ -78,7 +79,7 @@ async fn render(helm: &Path, chart: &str, more: &[&OsStr]) -> Result<String, Err
     Ok(tidy(&exec::output(helm, arguments).await?))
 }
 
-/// The namespace, which a chart cannot bring, and how to use the file.
+/// The head of a file: instructions, and the Namespace, which is not part of a chart.
 fn head(variant: &str) -> String {
     format!(
         "# Rendered from charts/asu with {variant}{VALUES} by `cargo xtask manifests`; do not edit.\n\
@@ -92,7 +93,7 @@ fn head(variant: &str) -> String {
     )
 }
 
-/// Without the spaces that templates leave on lines that are otherwise empty.
+/// Removes spaces at the ends of lines, which templates leave.
 fn tidy(rendered: &str) -> String {
     rendered.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }

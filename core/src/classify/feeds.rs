@@ -1,5 +1,6 @@
-//! Which feeds failed, and who brought them: those of the Distribution are infrastructure, those of
-//! the request are the request's own.
+//! Finds the feeds that failed, and decides whose fault it is: a failed feed of the Distribution is an
+//! infrastructure failure, a failed repository of the request is a failure of the request. Part of the
+//! classification of a build's output.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +30,7 @@ pattern!(
 );
 pattern!(APK_WGET, r"ERROR: wget: exited with error (\d+)");
 
-/// Who brought which remote feed of a build.
+/// The remote feeds of a build, by origin: the request's repositories and the Distribution's feeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     own: Vec<(String, String)>,
@@ -37,8 +38,8 @@ pub struct Origins {
 }
 
 impl Origins {
-    /// `own`: the request's repositories, by name and by the URL that the package manager is given.
-    /// `others`: URLs of the Distribution's feeds. A URL that both have is the Distribution's.
+    /// `own`: the request's repositories, as pairs of name and URL in the repositories file. `others`:
+    /// URLs of the Distribution's feeds. A URL in both belongs to the Distribution.
     pub fn new(
         own: impl IntoIterator<Item = (String, String)>,
         others: impl IntoIterator<Item = String>,
@@ -48,7 +49,7 @@ impl Origins {
         Self { own: own.filter(|(_, url)| !others.contains(url)).collect(), others }
     }
 
-    /// Name of the request's repository that a URL lies in.
+    /// Name of the request's repository that contains the URL.
     pub fn owner(&self, url: &str) -> Option<&str> {
         let within = |base: &&String| {
             let rest = url.strip_prefix(base.as_str());
@@ -56,12 +57,13 @@ impl Origins {
         };
         let found = self.own.iter().filter(|(_, base)| within(&base));
         let (name, base) = found.max_by_key(|(_, base)| base.len())?;
-        // Of a feed below another the deeper one is meant.
+        // When one feed lies below another, the URL belongs to the deeper one.
         let deeper = self.others.iter().filter(within).any(|other| other.len() > base.len());
         (!deeper).then_some(name)
     }
 
-    /// The request's repositories, when nothing else can have failed: all names, as one.
+    /// The names of the request's repositories as one text, when the Distribution has no remote feed,
+    /// so that only they can have failed.
     fn only(&self) -> Option<String> {
         let names: Vec<&str> = self.own.iter().map(|(name, _)| name.as_str()).collect();
         (self.others.is_empty() && !names.is_empty()).then(|| names.join(", "))
@@ -72,7 +74,8 @@ fn folder(url: &str) -> String {
     url.trim_end_matches('/').to_owned()
 }
 
-/// What is wrong with a repository of the request; the later, the more it says.
+/// What is wrong with a repository of the request, in the order of precedence: the last one is
+/// reported.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     Unread,
@@ -80,29 +83,29 @@ enum Fault {
     Unsigned,
 }
 
-/// What the lines have shown of feeds.
+/// What the lines have shown about feeds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Feeds {
     origins: Arc<Origins>,
-    /// The Distribution's feeds whose index has no good signature.
+    /// The Distribution's feeds whose index has no valid signature.
     unsigned: BTreeSet<String>,
-    /// Indexes and files of the Distribution that could not be had.
+    /// Indexes and files of the Distribution that could not be downloaded.
     unread: BTreeSet<String>,
     /// The request's repositories that failed.
     own: BTreeMap<String, Fault>,
-    /// Packages that could not be had, of which only the name is known.
+    /// Packages that could not be downloaded, of which the output has only the name.
     packages: BTreeSet<String>,
-    /// Package files that were fetched from the request's repositories.
+    /// Package files that were fetched from the request's repositories: file name to repository.
     own_files: BTreeMap<String, String>,
-    /// Packages that only a repository of the request has.
+    /// Packages that only a repository of the request has: package to repository.
     placed: BTreeMap<String, String>,
-    /// apk's program for downloads failed, and nothing says over what.
+    /// Whether apk's download program failed in a message without URL.
     nameless: bool,
-    /// opkg prints `Signature check failed.` on a line of its own, after the index it belongs to.
+    /// URL of the last index. opkg prints `Signature check failed.` on a separate line after it.
     last_index: Option<String>,
 }
 
-/// The last two folders of an index's URL, which name the feed; host and scheme are left out.
+/// Name of a feed for messages: the last two folders of its index's URL, without scheme and host.
 fn feed_of(url: &str) -> String {
     let path = url.split_once("://").map_or(url, |(_, rest)| rest);
     let is_file = |part: &&str| part.starts_with("Packages") || part.starts_with("packages.adb");
@@ -124,7 +127,7 @@ impl Feeds {
         Self { origins, ..Self::default() }
     }
 
-    /// Nothing is known, of the same build.
+    /// An empty value with the same origins.
     pub(super) fn renewed(&self) -> Self {
         Self::of(self.origins.clone())
     }
@@ -152,7 +155,7 @@ impl Feeds {
         self.nameless |= found(&APK_WGET, line);
     }
 
-    /// A package file is being fetched; a later one of the same name stands for it.
+    /// Records the download of a package file. A later download with the same file name replaces it.
     fn fetched(&mut self, url: &str) {
         let file = file_of(url).to_owned();
         match self.origins.owner(url) {
@@ -190,7 +193,7 @@ impl Feeds {
         *known = fault.max(known.clone());
     }
 
-    /// Packages that could not be had, of which the lines do not say from where.
+    /// Packages that could not be downloaded and whose feed is not in the output.
     pub(super) fn unplaced(&self) -> Vec<String> {
         if self.origins.own.is_empty() {
             return Vec::new();
@@ -199,12 +202,12 @@ impl Feeds {
         self.packages.iter().filter(unknown).cloned().collect()
     }
 
-    /// Says that of all feeds only this repository of the request has a package.
+    /// Records that this repository of the request is the only feed with this package.
     pub(super) fn place(&mut self, package: String, repository: String) {
         self.placed.insert(package, repository);
     }
 
-    /// The request's repository that a package came from.
+    /// The request's repository that has this package.
     fn repository_of(&self, package: &str) -> Option<String> {
         let file_of_it = format!("{package}_");
         let fetched = self.own_files.iter().find(|(file, _)| file.starts_with(&file_of_it));
@@ -212,8 +215,8 @@ impl Feeds {
         known.cloned().or_else(|| self.origins.only())
     }
 
-    /// The failure for feeds that failed. One of the Distribution's comes first: then another try
-    /// is worth it, whatever else is wrong.
+    /// The failure for feeds that failed. A feed of the Distribution takes precedence, because then
+    /// the build is retried.
     pub(super) fn failure(&self) -> Option<Failure> {
         if !self.unsigned.is_empty() {
             return Some(Failure::new(
@@ -244,7 +247,7 @@ impl Feeds {
         (!own.is_empty()).then(|| Failure::new(FailureReason::RepositoryFailed, of_own(&own)))
     }
 
-    /// The failure for downloads that did not end within the time of the build.
+    /// The failure for downloads that did not end within the time limit of the build.
     pub(super) fn stalled(&self, urls: &[String]) -> Failure {
         let detail = "did not end within the time of the build";
         let own: Option<BTreeSet<String>> =

@@ -6,7 +6,8 @@ use super::*;
 const OWN: &str = "https://own.example/feed";
 const OTHER: &str = "http://mirror/releases/packages/base";
 
-/// A build with one repository of the request and, when `appended`, the Distribution's feeds.
+/// A classifier for a build with one repository of the request and, if `appended`, the Distribution's
+/// feeds.
 fn classifier(appended: bool, text: &str) -> Classifier {
     let own = [("mine".to_owned(), format!("{OWN}/"))];
     let others = appended.then(|| OTHER.to_owned());
@@ -21,7 +22,7 @@ fn failure(text: &str) -> Failure {
     classifier(true, text).failure()
 }
 
-/// What opkg prints when it cannot have something below `feed`.
+/// opkg's output when it cannot download the index of `feed`.
 fn opkg_index(feed: &str) -> String {
     format!(
         "Downloading {feed}/Packages.gz\n*** Failed to download the package list from {feed}/Packages.gz\n\n \
@@ -35,7 +36,7 @@ fn opkg_unsigned(feed: &str) -> String {
     )
 }
 
-/// A package that only this feed has.
+/// Name of a package that only this feed has.
 fn package_of(feed: &str) -> &'static str {
     if feed == OWN { "vim" } else { "nano" }
 }
@@ -122,14 +123,15 @@ fn what_went_wrong_with_a_repository_is_said() {
     assert_eq!(said(&opkg_package(OWN)), lacks);
 }
 
-/// An index that nothing needed makes another image than the one that was asked for.
+/// make may succeed without the index, but the image could have other packages than requested.
 #[test]
 fn a_repository_that_failed_spoils_a_build_that_make_calls_a_success() {
     let spoiled = classifier(true, &opkg_unsigned(OWN)).spoiled().unwrap();
     assert_eq!(spoiled.reason, FailureReason::RepositoryFailed);
 }
 
-/// opkg's output of an installation may go nowhere, and apk never says where a package came from.
+/// The output may not contain a package's origin: opkg's output may be discarded, and apk never prints
+/// it.
 #[test]
 fn a_package_of_unknown_origin_is_the_requests_only_when_it_can_be_nobody_elses() {
     for text in [

@@ -1,4 +1,5 @@
-//! What tools say of an image that is too big for its device.
+//! Reads the tools' messages about images that are too big for their device. Part of the
+//! classification of a build's output.
 
 use std::sync::LazyLock;
 
@@ -8,21 +9,22 @@ use super::{found, group};
 use crate::failure::{Failure, FailureReason};
 
 pattern!(SIZES, r"is too big: (\d+) > (\d+)");
-// Image tools of vendors: TP-Link's for several kinds of images, and others' that name no number.
+// Image tools of vendors: TP-Link's for several kinds of images, and others without numbers.
 pattern!(BY, r"images are too big by (\d+) bytes");
 pattern!(PARTITION, r"partition too big(?: \(more than (\d+) bytes\))?");
 pattern!(OTHER, r"image too big|out of space\?");
 
-/// The sizes that a tool told.
+/// The sizes in a tool's message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TooBig {
-    /// Both: of the image, and how large it may be.
+    /// Size of the image, and its limit.
     Sizes { image: String, limit: String },
-    /// By how many bytes the image exceeds the limit. The caller may know that.
+    /// By how many bytes the image exceeds the limit. The message does not contain the limit; the
+    /// caller may know it.
     By { bytes: String, limit: Option<u64> },
-    /// How large a partition may be.
+    /// Maximum size of a partition.
     Partition { limit: String },
-    /// None.
+    /// The message contains no size.
     Unknown,
 }
 

@@ -1,4 +1,5 @@
-//! What a populate pod says at its end.
+//! The result of a populate pod. `populate` writes it as the termination message of its container, the
+//! operator reads it.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,31 +20,31 @@ use crate::{failure::plain_text, plan::Marker};
     strum::VariantArray,
 )]
 pub enum PopulateFailure {
-    /// The server did not answer.
+    /// No mirror could be reached.
     Unavailable,
-    /// What was fetched broke off or fell silent before its end.
+    /// A download ended or timed out before its end.
     DownloadFailed,
-    /// The tarball is not there.
+    /// The tarball does not exist on the server.
     NotFound,
     /// The signature of `sha256sums` is not by a trusted key.
     BadSignature,
     /// The tarball has another digest.
     BadChecksum,
-    /// The tarball came whole, and ends early or is not an archive.
+    /// The tarball was downloaded completely, but is truncated or not an archive.
     BadArchive,
-    /// The tarball has a member that may not be unpacked.
+    /// The tarball has a member that must not be unpacked.
     HostileArchive,
-    /// Larger than allowed.
+    /// The tarball or the tree is larger than allowed.
     TooLarge,
     /// The volume is full.
     NoSpace,
     /// `make info` or the prerequisite check failed.
     WarmUpFailed,
-    /// It took too long.
+    /// The time limit was exceeded.
     TimedOut,
-    /// The kernel killed something for want of memory.
+    /// The kernel killed a process because memory ran out.
     OutOfMemory,
-    /// A fault of this system.
+    /// An error of this system.
     Internal,
 }
 
@@ -57,22 +58,23 @@ impl PopulateFailure {
     }
 }
 
-/// Termination message of a populate pod (at most 4,096 bytes, so without the package lists).
+/// Termination message of a populate pod. Kubernetes limits it to 4,096 bytes, so it does not contain
+/// the package lists of the marker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PopulateResult {
-    /// [`RESULT_SCHEMA`].
+    /// Version of the format: [`RESULT_SCHEMA`].
     pub schema: u32,
-    /// Absent when the tree is ready.
+    /// The failure; absent when the tree is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<PopulateFailure>,
-    /// What happened, naming the member or the URL; at most 1,000 characters.
+    /// Message of the failure with the member or the URL; at most 1,000 characters.
     #[serde(default)]
     pub detail: String,
-    /// Revision of the tree.
+    /// OpenWrt revision of the tree.
     #[serde(default)]
     pub revision: String,
-    /// Bytes of the tree.
+    /// Size of the tree in bytes.
     #[serde(default)]
     pub bytes: u64,
 }

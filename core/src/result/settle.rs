@@ -1,33 +1,34 @@
-//! Chooses the key under which the files of a build are stored when its build key has files already.
+//! Chooses the object key of a build's files when its build key is already taken. Called by `publish`.
 //!
-//! The key says what went in, and the same input should give the same bytes. Genuine ImageBuilders
-//! break that: `profiles.json` lists images in the order of a folder, the bill of materials and some
-//! vendors' images carry a date. A stored file is never replaced by another one, because earlier
-//! answers promised its digest. So a build that came out otherwise gets a key of its own.
+//! The build key is a hash of the inputs, and the same inputs should give the same files. Real
+//! ImageBuilders do not guarantee that: `profiles.json` lists images in the order of a folder, and the
+//! bill of materials and some vendors' images contain a date. A stored file must never be replaced,
+//! because earlier answers contain its digest. A build with different files therefore gets its own key.
 
 use super::StoredFile;
 use crate::build_key::BuildKey;
 use crate::digest::FieldHasher;
 
-/// The file with the digests of all others. It is stored last, and tells a whole set from one that a
-/// killed pod left.
+/// Name of the file with the digests of all others. It is stored last: a set without it is incomplete,
+/// because its pod was killed.
 pub const SUMS: &str = "sha256sums";
-/// Largest stored file that is taken instead of our own: taking it means to read it.
+/// Maximum size in bytes of a stored file that is adopted, because adopting it means reading it.
 pub const MAX_ADOPTED: u64 = 16 << 20;
 
-/// Where the files of a build go.
+/// Where the files of a build are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// Under the build key. What is stored there with other content is taken instead of our own.
+    /// Under the build key. Stored files with other content replace the build's own ones.
     Shared {
-        /// Names of the files of which the stored one is taken.
+        /// Names of the files for which the stored file is used.
         adopted: Vec<String>,
     },
-    /// Under a key of the build's own.
+    /// Under a separate key for this attempt, see [`own_key`].
     Own,
 }
 
-/// Decides from what was made, what is stored under the build key, and the stored [`SUMS`].
+/// Decides where the files `made` by a build are stored. `stored` are the files under the build key,
+/// `sums` is the content of the stored [`SUMS`].
 pub fn settle(made: &[StoredFile], stored: &[StoredFile], sums: &str) -> Settlement {
     let other =
         |file: &&StoredFile| stored.iter().any(|known| known.name == file.name && known != *file);
@@ -36,7 +37,8 @@ pub fn settle(made: &[StoredFile], stored: &[StoredFile], sums: &str) -> Settlem
         return Settlement::Own;
     }
     let whole = stored.iter().any(|file| file.name == SUMS);
-    // A part of a set is completed with our files, which must be those that our sums speak of.
+    // An incomplete set is completed with the new files. Then all stored files must be equal to the new
+    // ones, because the new sums list these.
     let fits = if whole { same_names(made, stored) } else { differing.is_empty() };
     let good = |file: &StoredFile| {
         is_listed(file, sums) && (!may_differ(&file.name) || file.size <= MAX_ADOPTED)
@@ -47,7 +49,8 @@ pub fn settle(made: &[StoredFile], stored: &[StoredFile], sums: &str) -> Settlem
     Settlement::Shared { adopted: differing.into_iter().map(|file| file.name.clone()).collect() }
 }
 
-/// Files that say when they were made, and that nobody flashes: the stored ones are as good.
+/// Whether a file may differ between two builds with the same inputs: it contains the time of the
+/// build, and is not flashed, so the stored one can be used instead.
 fn may_differ(name: &str) -> bool {
     name.ends_with(".bom.cdx.json") || name == SUMS
 }
@@ -57,7 +60,7 @@ fn same_names(made: &[StoredFile], stored: &[StoredFile]) -> bool {
         && made.iter().all(|file| stored.iter().any(|known| known.name == file.name))
 }
 
-/// Whether the sums speak of this very file; they do not speak of themselves.
+/// Whether the sums list this file with its digest. True for the sums themselves, which are not listed.
 fn is_listed(file: &StoredFile, sums: &str) -> bool {
     let line = format!("{} *{}", file.sha256, file.name);
     file.name == SUMS || sums.lines().any(|found| found == line)
@@ -81,7 +84,7 @@ mod tests {
         StoredFile { name: name.into(), size: content.len() as u64, sha256 }
     }
 
-    /// A set of files and the text of its sums.
+    /// A set of files and the content of its sums.
     fn set(image: &str, bom: &str) -> (Vec<StoredFile>, String) {
         let mut files = vec![file("x.bin", image), file("x.bom.cdx.json", bom)];
         let line = |file: &StoredFile| format!("{} *{}\n", file.sha256, file.name);

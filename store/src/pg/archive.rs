@@ -1,4 +1,5 @@
-//! Writing a finished build.
+//! Writes a finished build to the database, in one transaction. Called by the operator; an archived
+//! build is never changed here.
 
 use asu_core::{
     failure::{Disposition, Failure},
@@ -23,7 +24,7 @@ use crate::{
 };
 use asu_artifacts::{ArtifactStore, Presence};
 
-/// What clients are told of a success besides files and manifest.
+/// The column `answer`: what the API answers for a successful build besides its files and manifest.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Answer {
     pub(super) shareable: bool,
@@ -67,10 +68,11 @@ pub(super) async fn archive(
     archive_on(store, build, None, epoch).await
 }
 
-/// Files that are looked at at a time: on a network volume each look is a round trip.
-const LOOKS: usize = 16;
+/// Number of files that are checked concurrently: on a network volume each check is a round trip.
+const CONCURRENT_CHECKS: usize = 16;
 
-/// `files` is where the files of a success must be; absent when the caller answers for them.
+/// Checks that `files` has the files of a successful build, then archives it. Without `files` the
+/// check is skipped.
 async fn archive_on(
     store: &PgStore,
     build: &NewArchive,
@@ -82,8 +84,8 @@ async fn archive_on(
         if !claim(store, build, built, epoch).await? {
             return Ok(ArchiveOutcome::AlreadyArchived);
         }
-        // Outside the transactions: a slow store must not hold the epoch's row.
-        are_there(files, built).await?;
+        // Outside the transactions: a slow store must not hold the lock on the epoch's row.
+        check_files(files, built).await?;
     }
     let mut tx = store.pool().begin().await?;
     fence(&mut tx, epoch).await?;
@@ -94,7 +96,7 @@ async fn archive_on(
         insert_files(&mut tx, built).await?;
     }
     if !insert_build(&mut tx, build, epoch).await? && is_archived(&mut tx, facts).await? {
-        // Another call of the same leader was faster.
+        // Another call of the same leader has archived it meanwhile.
         return Ok(ArchiveOutcome::AlreadyArchived);
     }
     insert_events(&mut tx, &facts.uid, &build.events).await?;
@@ -105,8 +107,8 @@ async fn archive_on(
     Ok(ArchiveOutcome::Archived)
 }
 
-/// Keeps retention from deleting the files of a build key until the archive that follows is over, by
-/// the clock of the database. Gives `false` when the build is archived already.
+/// Claims the files of a build key for ten minutes, by the clock of the database: retention cannot
+/// delete them before the build is archived. Returns `false` when it is archived already.
 async fn claim(
     store: &PgStore,
     new: &NewArchive,
@@ -135,23 +137,23 @@ async fn claim(
     Ok(true)
 }
 
-async fn are_there(store: &ArtifactStore, built: &Built) -> Result<(), StoreError> {
-    let looks: Vec<_> =
-        built.files.iter().map(|file| is_there(store, built, file).boxed()).collect();
-    stream::iter(looks).buffer_unordered(LOOKS).try_collect().await
+async fn check_files(store: &ArtifactStore, built: &Built) -> Result<(), StoreError> {
+    let checks: Vec<_> =
+        built.files.iter().map(|file| check_file(store, built, file).boxed()).collect();
+    stream::iter(checks).buffer_unordered(CONCURRENT_CHECKS).try_collect().await
 }
 
-async fn is_there(
+async fn check_file(
     store: &ArtifactStore,
     built: &Built,
     file: &StoredFile,
 ) -> Result<(), StoreError> {
     let key = store_keys::artifact(&built.build_key, &file.name);
-    let (name, said) = (&file.name, file.size);
-    let problem = match store.presence(&key, said).await {
+    let (name, expected) = (&file.name, file.size);
+    let problem = match store.presence(&key, expected).await {
         Ok(Presence::Present) => return Ok(()),
         Ok(Presence::Missing) => format!("{name} is not there"),
-        Ok(Presence::OtherSize(size)) => format!("{name} has {size} bytes instead of {said}"),
+        Ok(Presence::OtherSize(size)) => format!("{name} has {size} bytes instead of {expected}"),
         Err(error) => return Err(StoreError::Unavailable(error.to_string())),
     };
     Err(StoreError::FilesMissing(problem))
@@ -180,7 +182,8 @@ async fn insert_files(tx: &mut PgConnection, built: &Built) -> Result<(), StoreE
     )
     .execute(&mut *tx)
     .await?;
-    // Held until the end of the transaction: retention cannot begin to delete these files.
+    // The share lock lasts until the end of the transaction: retention cannot begin to delete
+    // these files before.
     let deleting = sqlx::query_scalar!(
         r#"select deleting_since is not null as "deleting!"
            from file_sets where build_key = $1 for share"#,
@@ -221,7 +224,7 @@ async fn insert_artifacts(tx: &mut PgConnection, built: &Built) -> Result<(), St
     )
     .execute(&mut *tx)
     .await?;
-    // An earlier build with this key must have left the very same files.
+    // An earlier build with this key must have exactly the same files.
     let same = sqlx::query_scalar!(
         r#"select not exists (
                (select name, size, sha256 from artifacts where build_key = $1)
@@ -277,7 +280,7 @@ async fn insert_build(
     let built = facts.ending.built();
     let failure: Option<&Failure> = facts.ending.failure();
     let log = facts.log.as_ref();
-    // As text: as a value it would pass through jsonb.
+    // Bound as text: a JSON value would be converted to jsonb, which reorders keys.
     let answer = built
         .map(|built| to_json(&Answer::of(built)))
         .transpose()?

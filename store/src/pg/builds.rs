@@ -1,4 +1,4 @@
-//! Reading archived builds.
+//! Reads archived builds. Called by the API for look-ups and downloads, and by the operator.
 
 use asu_core::{
     build_key::BuildKey,
@@ -56,7 +56,7 @@ struct BuildRow {
     files: Value,
 }
 
-/// One row of `builds`, chosen by the last part of the statement.
+/// Query for rows of `builds`; `$filter` is the end of the statement, from `where` on.
 macro_rules! build_row {
     ($filter:tt, $argument:expr) => {
         sqlx::query_as!(
@@ -162,7 +162,7 @@ impl PgStore {
         build_key: &BuildKey,
         name: &str,
     ) -> Result<Option<ArtifactRecord>, StoreError> {
-        // Comes from a URL: what no file can be called is not worth a query.
+        // The name comes from a URL. An impossible file name needs no query.
         if !is_plain_file_name(name) {
             return Ok(None);
         }
@@ -280,7 +280,7 @@ impl BuildRow {
         let Some(build_key) = self.build_key else {
             let word = self.reason.unwrap_or_default();
             let reason = FailureReason::parse(&word).unwrap_or_else(|| {
-                // A newer program may know more reasons: no answer may hang on that.
+                // Written by a newer release, which knows more reasons. Reading must not fail.
                 tracing::warn!(uid = column.row, reason = word, "unknown reason in history");
                 FailureReason::Internal
             });

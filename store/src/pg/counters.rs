@@ -1,4 +1,4 @@
-//! What the API counts.
+//! Writes the counters of the API.
 
 use asu_core::request_hash::RequestHash;
 use jiff::Timestamp;

@@ -1,4 +1,5 @@
-//! The epoch that fences the operator's writes.
+//! The epoch, which fences the writes of former leaders. Every write transaction of the operator
+//! begins with [`fence`].
 
 use sqlx::PgConnection;
 
@@ -11,9 +12,9 @@ use crate::{
 /// Lets the transaction go on only for the present epoch, and keeps that present until its end: a
 /// new leader waits for it in [`PgStore::raise_epoch`].
 ///
-/// An epoch below ours means that the database is not the one in which ours was raised, for example
-/// a restored backup: another leader may hold the same number there, so that is refused as well.
-/// So is a schema that was migrated meanwhile to one that this program must not touch.
+/// An epoch in the database that is lower than `ours` is an error as well: it means that this is
+/// not the database in which `ours` was raised, for example a restored backup, where another leader
+/// may raise the same number. A schema that no longer supports this program is also an error.
 pub(crate) async fn fence(tx: &mut PgConnection, ours: i64) -> Result<(), StoreError> {
     let row = sqlx::query!(
         "select e.epoch, s.version, s.min_reader from leader_epoch e, schema_info s

@@ -1,4 +1,4 @@
-//! Text and JSON on the way into and out of columns.
+//! Conversion of text and JSON for columns, and errors for columns that cannot be read.
 
 use std::str::FromStr;
 
@@ -8,15 +8,15 @@ use serde_json::Value;
 
 use crate::error::StoreError;
 
-/// Stands for the NUL character, which Postgres cannot hold in text and jsonb.
+/// Replaces the NUL character, which Postgres cannot store in text and jsonb.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Text without NUL characters.
+/// The text with NUL characters replaced.
 pub(crate) fn text(text: &str) -> String {
     text.replace('\0', REPLACEMENT.encode_utf8(&mut [0; 4]))
 }
 
-/// A value as JSON without NUL characters.
+/// The value as JSON with NUL characters replaced.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<Value, StoreError> {
     serde_json::to_value(value)
         .map(without_nul)
@@ -34,7 +34,7 @@ fn without_nul(value: Value) -> Value {
     }
 }
 
-/// Names a column of a row, for the error when it makes no sense.
+/// A column of a row, to report that its value cannot be read.
 #[derive(Clone, Copy)]
 pub(crate) struct Column<'a> {
     pub(crate) table: &'static str,
@@ -43,12 +43,12 @@ pub(crate) struct Column<'a> {
 }
 
 impl Column<'_> {
-    /// The same row's other column.
+    /// Another column of the same row.
     pub(crate) fn named(self, column: &'static str) -> Self {
         Self { column, ..self }
     }
 
-    /// The error.
+    /// The error that the column's value cannot be read.
     pub(crate) fn bad(self, problem: impl std::fmt::Display) -> StoreError {
         StoreError::Inconsistent {
             table: self.table,
@@ -58,7 +58,7 @@ impl Column<'_> {
         }
     }
 
-    /// Reads JSON.
+    /// Deserializes a JSON column.
     pub(crate) fn json<T: DeserializeOwned>(self, value: Value) -> Result<T, StoreError> {
         serde_json::from_value(value).map_err(|error| self.bad(error))
     }

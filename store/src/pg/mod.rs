@@ -1,4 +1,5 @@
-//! The repositories over Postgres.
+//! The repositories' implementation with Postgres: one module for each trait of
+//! [`crate::repository`], over one pool of connections.
 
 mod archive;
 mod builds;
@@ -18,15 +19,15 @@ use tracing::Instrument as _;
 
 use crate::error::StoreError;
 
-/// Bounds of the connection pool.
+/// Limits of the connection pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// Most connections at a time.
+    /// Maximum number of connections.
     pub max_connections: u32,
-    /// Longest wait for a connection.
+    /// Maximum wait for a connection.
     pub acquire_timeout: Duration,
-    /// Longest time of one call, waiting included. A peer that is gone without a word would hold a
-    /// call for ever.
+    /// Maximum duration of one call, including the wait for a connection. Without it, a call would
+    /// hang when the database's host disappears without closing the connection.
     pub call_timeout: Duration,
 }
 
@@ -40,7 +41,7 @@ impl Default for PoolSettings {
     }
 }
 
-/// All repositories over one pool of connections. Clones share the pool.
+/// Implements all repositories with one pool of connections. Clones share the pool.
 #[derive(Clone)]
 pub struct PgStore {
     pool: PgPool,
@@ -49,13 +50,13 @@ pub struct PgStore {
 
 impl fmt::Debug for PgStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the pool: its options hold the password.
+        // Without the pool itself: its options contain the password.
         f.debug_struct("PgStore").field("connections", &self.pool.size()).finish_non_exhaustive()
     }
 }
 
 impl PgStore {
-    /// Prepares a pool; the first call connects. `application_name` shows in `pg_stat_activity`.
+    /// Creates a pool; the first call connects. `application_name` is shown in `pg_stat_activity`.
     ///
     /// # Errors
     /// [`StoreError::Url`], which never repeats the URL.
@@ -68,7 +69,7 @@ impl PgStore {
             .parse::<PgConnectOptions>()
             .map_err(|_| StoreError::Url)?
             .application_name(application_name)
-            // No column is a float, and PgBouncer refuses clients that set this.
+            // PgBouncer refuses clients that set it, and no column is a float.
             .extra_float_digits(None);
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
@@ -77,7 +78,7 @@ impl PgStore {
         Ok(Self { pool, call_timeout: settings.call_timeout })
     }
 
-    /// Ends every connection, once what runs has ended.
+    /// Waits for running calls, then closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
     }
@@ -100,12 +101,13 @@ impl PgStore {
     }
 }
 
-/// Sizes and counts as Postgres keeps them. What does not fit is none of ours.
+/// Converts a size or count to the type of Postgres. Larger values do not occur; they are cut to
+/// the maximum.
 pub(crate) fn to_bigint(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The reverse of [`to_bigint`]; columns are checked not to be negative.
+/// The reverse of [`to_bigint`]. Constraints of the tables exclude negative values.
 pub(crate) fn from_bigint(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

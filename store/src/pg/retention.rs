@@ -1,4 +1,5 @@
-//! Deletion of what is no longer kept.
+//! Deletes rows of expired builds and records which files and logs were deleted. Called by the
+//! operator's retention, which deletes the objects; nothing here touches the artifact store.
 
 use std::collections::BTreeSet;
 
@@ -199,8 +200,8 @@ fn build_key(text: &str) -> Result<BuildKey, StoreError> {
     Column { table: "file_sets", column: "build_key", row: text }.digest(text)
 }
 
-/// Everything that the attempts of a build may have left besides files. An object that was never
-/// written is deleted all the same, which costs nothing.
+/// Object keys of all logs and results that a build's attempts may have left. Some may not exist;
+/// deleting those is harmless.
 fn log_keys(uid: &str, attempts: u32) -> Vec<String> {
     let last = [store_keys::log(uid), store_keys::result(uid)];
     let each = (1..=attempts.min(16)).flat_map(|attempt| {
@@ -210,7 +211,7 @@ fn log_keys(uid: &str, attempts: u32) -> Vec<String> {
 }
 
 async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
-    // One moment for both statements: a set must not be seen without its newest build.
+    // One snapshot for both statements: a file set must not be read without its newest build.
     let mut tx = store.pool().begin_with("begin isolation level repeatable read read only").await?;
     let sets = sqlx::query!("select build_key, bytes from file_sets where deleting_since is null")
         .fetch_all(&mut *tx)
@@ -258,7 +259,7 @@ async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
 
 /// Whether no build that is kept longer uses the files, and none is about to. Waits for an archive
 /// that is being written with their key.
-async fn may_go(tx: &mut PgConnection, deletion: &Deletion) -> Result<bool, StoreError> {
+async fn may_be_deleted(tx: &mut PgConnection, deletion: &Deletion) -> Result<bool, StoreError> {
     let key = deletion.build_key.to_string();
     let found = sqlx::query_scalar!(
         "select build_key from file_sets
@@ -290,7 +291,7 @@ async fn begin(
     let key = deletion.build_key.to_string();
     let mut tx = store.pool().begin().await?;
     fence(&mut tx, epoch).await?;
-    if !may_go(&mut tx, deletion).await? {
+    if !may_be_deleted(&mut tx, deletion).await? {
         return Ok(None);
     }
     sqlx::query!(

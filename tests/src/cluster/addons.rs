@@ -1,4 +1,4 @@
-//! What every cluster of ours has beside Kubernetes itself: DNS, an ingress, volumes.
+//! The add-ons of a local cluster: DNS, an ingress controller, and a volume provisioner. Called by `up`.
 
 use data_encoding::HEXLOWER;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,10 @@ const MANIFESTS: [&str; 3] = [
     include_str!("manifests/traefik.yaml"),
 ];
 
-/// Port at which CoreDNS listens in its pod.
+/// Port on which CoreDNS listens in its pod.
 const DNS_PORT: u16 = 5353;
 
-/// All of them are ready within 15 s on a quiet machine.
+/// Time limit; on an idle machine all of them are ready within 15 s.
 const READY: Duration = Duration::from_mins(2);
 
 /// Deployments that make up the add-ons.
@@ -57,7 +57,7 @@ pub(super) async fn images(
     Ok(vec![PAUSE, buildah::BASE, COREDNS, LOCAL_PATH, TRAEFIK])
 }
 
-/// The first process of every pod, compiled from a few lines of C.
+/// The image of the pause container, compiled from a few lines of C.
 async fn pause_image(progress: &Progress) -> Result<(), Error> {
     let dir = context("pause")?;
     let source = include_str!("manifests/pause.c");
@@ -73,7 +73,7 @@ async fn pause_image(progress: &Progress) -> Result<(), Error> {
     scratch_image(&dir, "pause", PAUSE, progress).await
 }
 
-/// An image that holds nothing but one static program.
+/// An image that contains only one static program.
 async fn program_image(
     program: &Path,
     name: &str,
@@ -148,8 +148,8 @@ pub(super) async fn apply(paths: &Paths, state: &State, kubectl: &Path) -> Resul
     Ok(())
 }
 
-/// Hash of settings and images. It is in the pods' template, because neither another ConfigMap nor another image
-/// under the same tag would replace running pods.
+/// Hash of settings and images. It is part of the pod template: otherwise neither a changed ConfigMap nor a new
+/// image with the same tag would replace running pods.
 async fn content(settings: impl Iterator<Item = &String>) -> String {
     let mut hash = Sha256::new();
     for manifest in MANIFESTS {
@@ -164,7 +164,7 @@ async fn content(settings: impl Iterator<Item = &String>) -> String {
     HEXLOWER.encode(&hash.finalize())
 }
 
-/// Waits until every add-on has all its pods ready.
+/// Waits until all pods of every add-on are ready.
 pub(super) async fn ready(client: &kube::Client) -> Result<(), Error> {
     until("DNS, ingress and volumes", READY, || async {
         Ok(match unready(client).await {

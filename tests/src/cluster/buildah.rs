@@ -1,4 +1,4 @@
-//! Images without a registry and without a daemon: built by buildah into a storage of the harness's own.
+//! Builds images with buildah, in the harness's own storage, without a registry and without a daemon.
 
 use data_encoding::HEXLOWER;
 use std::ffi::OsStr;
@@ -12,16 +12,16 @@ use crate::exec;
 use crate::progress::Progress;
 use crate::toolchain::cache_dir;
 
-/// Label that says what an image was built from.
+/// Label with the hash of an image's sources.
 const CONTENT: &str = "dev.asu.content";
-/// Name under which Dockerfiles find the base, as on any other machine.
+/// Name of the base image in Dockerfiles.
 pub(super) const BASE: &str = "docker.io/library/debian:bookworm-slim";
 
-/// Builds an image from a Dockerfile and a folder, unless the same content was built before under this tag.
+/// Builds an image from a Dockerfile and a folder, unless the tag already has the same content.
 ///
-/// The tag should name a registry (`localhost/asu-api:dev`), because Kubernetes takes a bare name for one of Docker
-/// Hub. Nothing is pulled: `FROM` finds `scratch`, `debian:bookworm-slim` and what was built before. Commands of
-/// `RUN` have this machine's network. Returns the image's id.
+/// The tag should contain a registry (`localhost/asu-api:dev`), because Kubernetes adds Docker Hub's to other names.
+/// Nothing is pulled: `FROM` can use `scratch`, `debian:bookworm-slim` and images built before. Commands of `RUN`
+/// use this machine's network. Returns the image's id.
 pub async fn build(
     dockerfile: &Path,
     context: &Path,
@@ -51,7 +51,7 @@ pub async fn build(
     })
 }
 
-/// Makes the Debian base image unless it is there.
+/// Builds the Debian base image unless it exists.
 pub async fn ensure_base(progress: &Progress) -> Result<(), Error> {
     if inspect(BASE).await.is_some() {
         return Ok(());
@@ -78,7 +78,7 @@ pub async fn ensure_base(progress: &Progress) -> Result<(), Error> {
     build(&dockerfile, &dir, BASE, progress).await.map(drop)
 }
 
-/// The id of an image of the storage, `None` when there is none of that name.
+/// The id of an image in the storage, `None` when no image has this tag.
 pub(super) async fn id(tag: &str) -> Option<String> {
     inspect(tag).await.map(|image| image.id)
 }
@@ -86,7 +86,7 @@ pub(super) async fn id(tag: &str) -> Option<String> {
 /// Writes an image as an OCI archive.
 pub(super) async fn export(tag: &str, archive: &Path) -> Result<(), Error> {
     let mut command = buildah()?;
-    // Compression costs more time than the bytes it saves on one machine.
+    // On one machine, compression takes more time than it saves.
     command.args(["push", "--quiet", "--disable-compression", tag]);
     let mut target = std::ffi::OsString::from("oci-archive:");
     target.push(archive);
@@ -95,8 +95,8 @@ pub(super) async fn export(tag: &str, archive: &Path) -> Result<(), Error> {
     exec::run(command).await.map(drop).map_err(Error::from)
 }
 
-/// Pushes an image to the registry that its name begins with, whose credentials are where `buildah login` puts them.
-/// Only a registry on this machine itself is spoken to without TLS.
+/// Pushes an image to the registry in its name, with the credentials of `buildah login`. TLS is disabled only for a
+/// registry on this machine.
 pub async fn push(tag: &str, progress: &Progress) -> Result<(), Error> {
     let pushing = async {
         let mut command = buildah()?;
@@ -110,7 +110,7 @@ pub async fn push(tag: &str, progress: &Progress) -> Result<(), Error> {
     progress.step(&format!("pushing {tag}"), pushing).await
 }
 
-/// Whether the registry of an image's name is this machine.
+/// Whether the registry in an image's name is on this machine.
 fn is_loopback(tag: &str) -> bool {
     let host = tag.split('/').next().unwrap_or_default();
     let host = host.rsplit_once(':').map_or(host, |(host, _)| host).trim_matches(['[', ']']);
@@ -118,7 +118,7 @@ fn is_loopback(tag: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Gives back the mount that the storage makes of its folder onto itself. The system refuses while it is in use.
+/// Unmounts the bind mount that the storage makes of its folder onto itself. Fails while it is in use.
 pub(super) async fn unmount() {
     let _ = exec::output("umount", [cache_dir().join("buildah/root/overlay")]).await;
 }
@@ -138,7 +138,7 @@ async fn inspect(tag: &str) -> Option<Image> {
     Some(Image { id, content: content.and_then(Value::as_str).map(str::to_owned) })
 }
 
-/// buildah on the harness's storage, with settings of its own instead of those of /etc/containers.
+/// A buildah command for the harness's storage, with the harness's settings instead of those in /etc/containers.
 fn buildah() -> Result<tokio::process::Command, Error> {
     let dir = cache_dir().join("buildah");
     let policy = dir.join("policy.json");
@@ -164,7 +164,7 @@ fn buildah() -> Result<tokio::process::Command, Error> {
     Ok(command)
 }
 
-/// Archives are big and /tmp may be small.
+/// Folder for temporary files, because archives are large and /tmp may be small.
 fn tmp(dir: &Path) -> Result<PathBuf, Error> {
     let tmp = dir.join("tmp");
     files::make_dir(&tmp)?;
@@ -179,7 +179,7 @@ async fn content_key(dockerfile: &Path, context: &Path) -> Result<String, Error>
     for base in bases(&text) {
         hash.update(id(base).await.unwrap_or_default());
     }
-    // find and sha256sum, because this program may be built without optimisation and images are big.
+    // Uses find and sha256sum, because this program may be built without optimisation, and images are large.
     let listing =
         exec::output("find", [context.as_os_str(), "-printf".as_ref(), "%P %y %m %l\\0".as_ref()])
             .await?;

@@ -1,4 +1,4 @@
-//! The cluster's own certificate authority and everything it signs.
+//! The cluster's certificate authority, and the certificates that it signs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,13 +10,13 @@ use rcgen::{
 
 use super::{Error, files};
 
-/// A folder of keys and certificates. What is there already is kept: processes that run use it.
+/// A folder of keys and certificates. Existing ones are kept, because running processes use them.
 #[derive(Debug, Clone)]
 pub(super) struct Pki {
     dir: PathBuf,
 }
 
-/// Who a client certificate names.
+/// Subject of a client certificate.
 pub(super) struct Subject<'a> {
     /// User name.
     pub(super) user: &'a str,
@@ -25,7 +25,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl Pki {
-    /// Makes the authority and the key that signs service-account tokens, unless they are there.
+    /// Creates the authority and the key for service account tokens, unless they exist.
     pub(super) fn ensure(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         let pki = Self { dir: dir.into() };
         files::make_dir(&pki.dir)?;
@@ -58,8 +58,8 @@ impl Pki {
         self.dir.join(format!("{name}.pub"))
     }
 
-    /// A certificate for a server that is reached under these names and addresses. It serves as a client
-    /// certificate too: etcd's gateway dials etcd itself with it.
+    /// A certificate for a server with these names and addresses. It is valid as a client certificate as well,
+    /// because etcd's gateway uses it to connect to etcd.
     pub(super) fn server(&self, name: &str, hosts: &[&str]) -> Result<(), Error> {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).map_err(of(name))?;
@@ -69,7 +69,7 @@ impl Pki {
         self.issue(name, params)
     }
 
-    /// A certificate that makes its bearer a user of the API server.
+    /// A client certificate for a user of the API server.
     pub(super) fn client(&self, name: &str, subject: &Subject<'_>) -> Result<(), Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name = distinguished_name(subject);
@@ -84,7 +84,7 @@ impl Pki {
         let key_path = self.key("ca");
         let ca_pem = fs::read_to_string(&key_path).map_err(Error::io(key_path))?;
         let ca_key = KeyPair::from_pem(&ca_pem).map_err(of("ca"))?;
-        // The authority's certificate is fully determined by its parameters and key, so nothing has to be parsed.
+        // The authority's certificate is determined by its parameters and key, so it need not be parsed.
         let issuer = Issuer::new(ca_params(), ca_key);
         validity(&mut params);
         params.key_usages =
@@ -111,7 +111,7 @@ fn ca_params() -> CertificateParams {
     params
 }
 
-/// Fixed dates: a test machine's clock may be far off, and the cluster lives for hours.
+/// Fixed dates, because the clock of a test machine may be wrong.
 fn validity(params: &mut CertificateParams) {
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2070, 1, 1);

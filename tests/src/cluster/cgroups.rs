@@ -1,4 +1,4 @@
-//! The cgroup of a node: made before its kubelet starts, emptied and removed at the end.
+//! The cgroup of a node: created before its kubelet starts, emptied and removed at the end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,29 +7,28 @@ use std::time::Duration;
 use super::wait::{Look, until};
 use super::{Error, files, process};
 
-/// How long the kernel may take to forget an emptied cgroup.
+/// Time limit for the kernel to make an emptied cgroup removable.
 const EMPTY: Duration = Duration::from_secs(10);
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// Folders of the hierarchies that hold a cgroup of this name: one per controller on a host of the first version,
-/// or the single one of the second.
+/// Folders of the cgroup hierarchies: one per controller with cgroup v1, a single one with cgroup v2.
 fn hierarchies() -> Vec<PathBuf> {
     let root = Path::new(ROOT);
     if root.join("cgroup.controllers").exists() {
         return vec![root.to_owned()];
     }
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
-    // Links such as `cpuacct -> cpu,cpuacct` would be visited twice.
+    // Without links such as `cpuacct -> cpu,cpuacct`, which would be visited twice.
     entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
         .collect()
 }
 
-/// Controllers that a kubelet wants in its cgroup of the second version, where the kernel has them.
+/// Controllers that a kubelet needs in its cgroup with cgroup v2, if the kernel has them.
 const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "memory", "pids", "hugetlb"];
 
-/// Hands the controllers down to the cgroups below the root of a host of the second version.
+/// Enables the controllers for the cgroups below the root, with cgroup v2.
 fn hand_down(root: &Path) -> Result<(), Error> {
     let Ok(available) = fs::read_to_string(root.join("cgroup.controllers")) else {
         return Ok(());
@@ -45,13 +44,13 @@ fn hand_down(root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the cgroup in every hierarchy.
+/// Creates the cgroup in every hierarchy.
 pub(super) fn ensure(name: &str) -> Result<(), Error> {
     for hierarchy in hierarchies() {
         hand_down(&hierarchy)?;
         let dir = hierarchy.join(name);
         files::make_dir(&dir)?;
-        // A new cpuset of the first version is empty and takes no process until it has processors and memory.
+        // With cgroup v1, a new cpuset accepts processes only after CPUs and memory nodes are set.
         for file in ["cpuset.cpus", "cpuset.mems"] {
             let (from, to) = (hierarchy.join(file), dir.join(file));
             let empty = fs::read_to_string(&to).is_ok_and(|text| text.trim().is_empty());
@@ -63,7 +62,7 @@ pub(super) fn ensure(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Ends every process in the cgroup and below, and removes it.
+/// Kills every process in the cgroup and below, and removes it.
 pub(super) async fn remove(name: &str) -> Result<(), Error> {
     process::kill(&processes(name)).await?;
     until(&format!("cgroup {name} to go"), EMPTY, || async {
@@ -79,7 +78,7 @@ pub(super) async fn remove(name: &str) -> Result<(), Error> {
     .await
 }
 
-/// Whether there is a cgroup of this name.
+/// Whether a cgroup with this name exists.
 pub(super) fn exists(name: &str) -> bool {
     hierarchies().iter().any(|hierarchy| hierarchy.join(name).is_dir())
 }
@@ -93,7 +92,7 @@ pub(super) fn own() -> Vec<String> {
     own.map(|dir| dir.display().to_string()).collect()
 }
 
-/// Numbers of all processes in a cgroup and below, in any hierarchy.
+/// Ids of all processes in a cgroup and below, in any hierarchy.
 pub(super) fn processes(name: &str) -> Vec<i32> {
     let mut pids = Vec::new();
     for hierarchy in hierarchies() {
@@ -112,7 +111,7 @@ fn collect(dir: &Path, pids: &mut Vec<i32>) {
     }
 }
 
-/// Cgroups are removed by rmdir alone, from the leaves; their files are no obstacle.
+/// Removes a cgroup with rmdir, leaves first. The files in a cgroup need not be removed.
 fn remove_tree(dir: &Path) -> bool {
     let emptied = children(dir).iter().all(|child| remove_tree(child));
     emptied && fs::remove_dir(dir).is_ok()

@@ -1,4 +1,4 @@
-//! etcd and a real API server on loopback, for tests of controllers.
+//! etcd and a real API server on the loopback interface, for tests of controllers.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,23 +18,24 @@ use crate::progress::Progress;
 use crate::toolchain::{Family, Toolchain};
 use crate::{exec, ports};
 
-/// The API server is ready within 3 s on a quiet machine; a build of the project may run beside it.
+/// Time limit. On an idle machine the API server is ready within 3 s, but a build may run at the same time.
 const READY: Duration = Duration::from_mins(1);
 
-/// What runs beside etcd and the API server.
+/// What runs in addition to etcd and the API server.
 #[derive(Debug, Clone, Default)]
 pub struct ControlPlaneOptions {
     /// The real scheduler, for tests of placement.
     pub scheduler: bool,
-    /// Controllers of the real controller manager by name, for example `garbage-collector`; none for no manager.
+    /// Names of the controllers of the real controller manager, for example `garbage-collector`; if empty, no manager
+    /// runs.
     pub controllers: Vec<String>,
 }
 
-/// A control plane without nodes: real watches, CEL, RBAC, server-side apply and conflicts. Jobs and Pods are moved
-/// by the test. Everything ends and is removed when the value is dropped.
+/// A control plane without nodes: real watches, CEL, RBAC, server-side apply and conflicts. The test itself sets the
+/// status of Jobs and Pods. Dropping the value stops the servers and removes their data.
 #[derive(Debug)]
 pub struct ControlPlane {
-    // Fields are dropped in this order: first the clients of the API server, then it, etcd, the folder.
+    // Fields are dropped in this order: first the clients of the API server, then the API server, etcd, the folder.
     scheduler: Option<Owned>,
     controller_manager: Option<Owned>,
     apiserver: Owned,
@@ -45,12 +46,12 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// etcd and the API server alone.
+    /// Starts etcd and the API server.
     pub async fn start() -> Result<Self, Error> {
         Self::start_with(ControlPlaneOptions::default()).await
     }
 
-    /// With the scheduler or some controllers. Programs that are not built yet are built first, which takes minutes.
+    /// Starts them with the scheduler or some controllers. Missing programs are built first, which takes minutes.
     pub async fn start_with(options: ControlPlaneOptions) -> Result<Self, Error> {
         let toolchain =
             Toolchain::ensure(&[Family::Etcd, Family::Kubernetes], &Progress::new()).await?;
@@ -96,22 +97,22 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// A kubeconfig of a user who may do everything.
+    /// Path of the admin's kubeconfig.
     pub fn kubeconfig_path(&self) -> PathBuf {
         self.plane.kubeconfig()
     }
 
-    /// The same for kube-rs.
+    /// The admin's kubeconfig, for kube-rs.
     pub async fn config(&self) -> Result<kube::Config, Error> {
         kubeconfig::load(self.kubeconfig_path()).await
     }
 
-    /// A client of a user who may do everything.
+    /// A client of the admin.
     pub async fn client(&self) -> Result<kube::Client, Error> {
         Ok(kube::Client::try_from(self.config().await?)?)
     }
 
-    /// A client that acts as another user, to see what RBAC lets it do; a service account is
+    /// A client that impersonates another user, to test RBAC. The user of a service account is
     /// `system:serviceaccount:NAMESPACE:NAME`.
     pub async fn client_as(&self, user: &str) -> Result<kube::Client, Error> {
         let mut config = self.config().await?;
@@ -119,7 +120,7 @@ impl ControlPlane {
         Ok(kube::Client::try_from(config)?)
     }
 
-    /// Installs the definitions of the custom resources and waits until objects can be made.
+    /// Installs the CustomResourceDefinitions and waits until objects can be created.
     pub async fn install_definitions(&self) -> Result<(), Error> {
         let api: Api<CustomResourceDefinition> = Api::all(self.client().await?);
         for crd in asu_crds::crds() {
@@ -143,17 +144,17 @@ impl ControlPlane {
         Ok(exec::run(command).await?)
     }
 
-    /// Stops the API server without ending it: connections stay open and nothing answers.
+    /// Suspends the API server (SIGSTOP): connections stay open without responses.
     pub fn freeze(&self) -> Result<(), Error> {
         self.apiserver.signal(Signal::STOP)
     }
 
-    /// Lets a frozen API server go on.
+    /// Resumes a suspended API server.
     pub fn thaw(&self) -> Result<(), Error> {
         self.apiserver.signal(Signal::CONT)
     }
 
-    /// Ends the API server at once and starts it again on the same port and data.
+    /// Kills the API server and starts it again with the same port and data.
     pub async fn restart_apiserver(&mut self) -> Result<(), Error> {
         self.apiserver.signal(Signal::KILL)?;
         let program = self.toolchain.program("kube-apiserver")?;
@@ -170,7 +171,7 @@ impl ControlPlane {
             super::readyz(&client).await
         })
         .await?;
-        // Its first namespace is made after it calls itself ready.
+        // The API server creates its first namespace after it reports that it is ready.
         until("the namespace default", READY, || async {
             let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> =
                 kube::Api::all(client.clone());

@@ -1,11 +1,11 @@
-//! Why a local cluster does not work.
+//! Errors of the local cluster.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{exec, toolchain};
 
-/// Everything that can go wrong with a local cluster.
+/// An error of the local cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A program is missing or could not be built.
@@ -19,7 +19,7 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A certificate could not be made.
@@ -27,10 +27,10 @@ pub enum Error {
     Certificate {
         /// Its file name.
         name: String,
-        /// What the library said.
+        /// The library's error.
         source: rcgen::Error,
     },
-    /// A file of the state folder does not have the form this version writes.
+    /// A file of the state folder does not have the format of this version.
     #[error("{path}: {reason}")]
     State {
         /// The file.
@@ -38,17 +38,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A condition did not come true in time.
+    /// A condition did not become true in time.
     #[error("after {} s still waiting for {what}: {missing}", .after.as_secs())]
     Deadline {
-        /// What was waited for.
+        /// The condition.
         what: String,
-        /// What was missing at the last look.
+        /// What was missing at the last check.
         missing: String,
-        /// How long it was waited for.
+        /// The time limit.
         after: Duration,
     },
-    /// A process of the cluster ended by itself.
+    /// A process of the cluster exited unexpectedly.
     #[error("{name} ended; the end of {log}: {tail}", log = log.display())]
     Ended {
         /// Its name.
@@ -58,7 +58,7 @@ pub enum Error {
         /// The last lines of the log.
         tail: String,
     },
-    /// The API server's answer was an error.
+    /// The API server returned an error.
     #[error("Kubernetes: {0}")]
     Kube(#[from] Box<kube::Error>),
     /// The cluster's kubeconfig cannot be used.
@@ -67,16 +67,16 @@ pub enum Error {
     /// A name that cannot be used for a cluster.
     #[error("cluster name {0:?}: at most 20 lower-case letters, digits and '-', a letter first")]
     Name(String),
-    /// There is no cluster of that name.
+    /// No cluster has this name.
     #[error("no cluster {0:?} on this machine; `cargo xtask cluster up` makes one")]
     Unknown(String),
     /// A part of a cluster does not work; its status says which.
     #[error("cluster {0:?} is not healthy")]
     Unhealthy(String),
-    /// The cluster lacks something its users rely on.
+    /// The cluster lacks something that its users rely on.
     #[error("{0}")]
     SelfTest(String),
-    /// Something could not be taken down.
+    /// A part of the cluster could not be removed.
     #[error("left behind: {}", .0.join("; "))]
     Leftovers(Vec<String>),
 }

@@ -1,4 +1,4 @@
-//! Files that are either there in full or not at all.
+//! Writes files atomically, so that an interrupted command leaves no partial file.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Error;
 
-/// Writes a file that only its owner can read, by rename, making its folder first.
+/// Writes a file that only its owner can read, by rename. Creates its folder if needed.
 pub(super) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Error> {
     make_parent(path)?;
     let partial = path.with_added_extension(format!("{}.partial", std::process::id()));
@@ -22,12 +22,12 @@ pub(super) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Error>
     fs::rename(&partial, path).map_err(Error::io(path))
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its parents.
 pub(super) fn make_dir(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(Error::io(path))
 }
 
-/// Reads a text, `None` when there is no such file.
+/// Reads a text file; `None` when it does not exist.
 pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),

@@ -15,9 +15,9 @@ use super::Error;
 /// Where a relay listens and where each connection leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Address of the listener.
+    /// Address that the relay listens on.
     pub listen: SocketAddr,
-    /// `HOST:PORT`; the name is looked up for each connection.
+    /// `HOST:PORT` to connect to; the name is resolved for each connection.
     pub to: String,
 }
 
@@ -31,8 +31,8 @@ impl FromStr for Route {
     }
 }
 
-/// Serves until it is ended: a connection to a port of 127.0.0.1 out here becomes one to the same port in there.
-/// It must be called from a thread that runs nothing else.
+/// Relays until the process is ended: a connection to a port of 127.0.0.1 on this machine leads to the same port
+/// inside the namespace. Must be called from a thread that runs nothing else.
 pub fn inwards(netns: &Path, ports: &[u16]) -> Result<(), Error> {
     let loopback = |port: &u16| {
         let listen = SocketAddr::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, *port));
@@ -43,8 +43,8 @@ pub fn inwards(netns: &Path, ports: &[u16]) -> Result<(), Error> {
     serve(listeners)
 }
 
-/// Serves until it is ended: a connection to an address in there becomes one to a host out here. It must be called
-/// from a thread that runs nothing else.
+/// Relays until the process is ended: a connection to an address inside the namespace leads to a host outside. Must
+/// be called from a thread that runs nothing else.
 pub fn outwards(netns: &Path, routes: Vec<Route>) -> Result<(), Error> {
     let outside = Path::new("/proc/thread-self/ns/net");
     let back = std::fs::File::open(outside).map_err(Error::io(outside))?;
@@ -73,7 +73,7 @@ fn enter_open(namespace: &std::fs::File, path: &Path) -> Result<(), Error> {
         .map_err(|error| Error::io(path)(error.into()))
 }
 
-/// One thread only: others of a runtime would have to move too.
+/// Relays with a single-threaded runtime, because only this thread enters the namespace.
 fn serve(listeners: Vec<(StdListener, Route)>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -90,14 +90,14 @@ async fn accept(listener: StdListener, to: String) -> Result<(), Error> {
     loop {
         match listener.accept().await {
             Ok((near, _)) => drop(tokio::spawn(connect(near, to.clone()))),
-            // Out of file descriptors: those in use come free again.
+            // No file descriptor is free: waits until connections are closed.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
     }
 }
 
 async fn connect(mut near: TcpStream, to: String) {
-    // When nobody listens there, closing the connection says so.
+    // If nothing listens there, the connection is closed.
     if let Ok(mut far) = TcpStream::connect(&to).await {
         let _ = (near.set_nodelay(true), far.set_nodelay(true));
         let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;

@@ -1,4 +1,4 @@
-//! Images in the cluster's nodes.
+//! Imports images into the nodes of a cluster, because there is no registry.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use crate::progress::Progress;
 
 pub use super::buildah::{build, ensure_base, push};
 
-/// Brings a built image into every node of a cluster, unless this very image is there under this tag. Pods find it
-/// with `imagePullPolicy` `IfNotPresent` or `Never`. Returns the image's id.
+/// Imports a built image into every node of a cluster, unless the node has it under this tag. Pods use it with
+/// `imagePullPolicy` `IfNotPresent` or `Never`. Returns the image's id.
 pub async fn load(cluster: &Cluster, tag: &str, progress: &Progress) -> Result<String, Error> {
     let plane = cluster.plane()?;
     let id = buildah::id(tag).await.ok_or_else(|| unknown(cluster, tag))?;
@@ -28,7 +28,7 @@ fn unknown(cluster: &Cluster, tag: &str) -> Error {
     }
 }
 
-/// Brings an image into one node.
+/// Imports an image into one node.
 pub(super) async fn load_into(node: &Node<'_>, tag: &str) -> Result<(), Error> {
     let record = node.paths.node(node.number).join("images.json");
     let mut known = read(&record)?;
@@ -40,7 +40,7 @@ pub(super) async fn load_into(node: &Node<'_>, tag: &str) -> Result<(), Error> {
         return Ok(());
     }
     let archive = node.paths.node(node.number).join("loading.tar");
-    // An archive of an interrupted run would be added to.
+    // buildah would append to an archive left by an interrupted run.
     let _ = std::fs::remove_file(&archive);
     buildah::export(tag, &archive).await?;
     node.ctr(&["images", "import", &archive.to_string_lossy()]).await?;
@@ -58,6 +58,6 @@ pub(super) fn loaded(paths: &Paths, number: u8) -> Result<Vec<String>, Error> {
 
 fn read(path: &std::path::Path) -> Result<BTreeMap<String, String>, Error> {
     let text = files::read(path)?;
-    // Without a readable record an image is loaded once more.
+    // Without a readable record the image is imported again.
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }

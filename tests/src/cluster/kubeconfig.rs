@@ -1,4 +1,4 @@
-//! Kubeconfig files: who talks to the API server, and where it is.
+//! Writes kubeconfig files for the components and the admin, and reads them for kube-rs.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use serde_json::json;
 use super::certs::{Pki, Subject};
 use super::{Error, files};
 
-/// Writes a kubeconfig for a user whose certificate is made when missing. Certificates are named by path, so that
-/// the file itself holds no secret.
+/// Writes a kubeconfig for a user, and creates the user's certificate if it is missing. The file contains paths of
+/// certificates, so it contains no secret itself.
 pub(super) fn write(
     pki: &Pki,
     path: &Path,
@@ -29,7 +29,7 @@ pub(super) fn write(
     files::write(path, format!("{config:#}\n"))
 }
 
-/// The certificate and kubeconfig of the user who may do everything.
+/// Writes the admin's certificate and kubeconfig.
 pub(super) fn write_admin(pki: &Pki, path: &Path, server: &str) -> Result<(), Error> {
     write(pki, path, "admin", &Subject { user: "asu-admin", group: Some("system:masters") }, server)
 }

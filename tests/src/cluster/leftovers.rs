@@ -1,4 +1,4 @@
-//! What a cluster must not leave behind on the machine it ran on.
+//! Finds what a cluster left on the machine after it was taken down. Used by tests and the self-test.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use super::{Error, cgroups, mounts, paths};
 use crate::exec;
 use crate::toolchain::cache_dir;
 
-/// Folders of the host that containerd, kubelet and CNI would use if they were not told otherwise.
+/// Folders of the host that containerd, kubelet and CNI use by default.
 const FOLDERS: [&str; 6] = [
     "/opt/containerd",
     "/run/containerd",
@@ -19,16 +19,16 @@ const FOLDERS: [&str; 6] = [
     "/var/log/containers",
 ];
 
-/// State of everything on the machine that a cluster touches, at one moment.
+/// Snapshot of everything on the machine that a cluster changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     things: BTreeSet<String>,
-    /// Folders of the clusters that are there; what happens in them is their own business.
+    /// Folders of existing clusters, which are ignored.
     clusters: Vec<PathBuf>,
 }
 
 impl Snapshot {
-    /// Looks at processes, mounts, network namespaces and interfaces, cgroups, firewall rules and folders.
+    /// Reads processes, mounts, network namespaces and interfaces, cgroups, firewall rules and folders.
     pub async fn take() -> Result<Self, Error> {
         let mut all = BTreeSet::new();
         all.extend(processes());
@@ -42,7 +42,7 @@ impl Snapshot {
                 .filter(|path| Path::new(path).exists())
                 .map(|path| format!("folder {path}")),
         );
-        // A machine without the program has no rules made with it.
+        // Without the program there are no rules.
         let rules =
             exec::output("iptables-save", std::iter::empty::<&str>()).await.unwrap_or_default();
         let rules = rules.lines().filter(|line| line.starts_with("-A"));
@@ -50,7 +50,7 @@ impl Snapshot {
         Ok(Self { things: all, clusters: clusters() })
     }
 
-    /// What is there now and was not there then.
+    /// What exists now, but not in this snapshot.
     pub async fn leftovers(&self) -> Result<Vec<String>, Error> {
         let now = Self::take().await?.things;
         let folders: Vec<String> =
@@ -65,14 +65,13 @@ impl Snapshot {
     }
 }
 
-/// Folders of all clusters at the usual place.
+/// Folders of all clusters at the default location.
 fn clusters() -> Vec<PathBuf> {
     let dir = paths::base();
     names(&dir).map(|name| dir.join(name)).filter(|dir| dir.join("state.json").is_file()).collect()
 }
 
-/// Processes of clusters: those that carry the mark, and those of programs the harness built. Anything else that
-/// starts or ends meanwhile is none of a cluster's business.
+/// Processes of clusters: those with the mark, and those of programs that the harness built. Others are ignored.
 fn processes() -> impl Iterator<Item = String> {
     let built = cache_dir().join("toolchain");
     let mark = format!("{MARK}=").into_bytes();

@@ -1,4 +1,4 @@
-//! The cluster as its users see it.
+//! [`Cluster`]: the interface of a local cluster for tests, the demo and `cargo xtask cluster`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,19 +12,19 @@ use crate::exec;
 use crate::progress::Progress;
 use crate::toolchain::{Family, Toolchain};
 
-/// etcd's ports inside the namespace, where nobody else uses them.
+/// etcd's ports inside the network namespace, where they are always free.
 const ETCD_PORTS: [u16; 2] = [2379, 2380];
 
-/// What a cluster is to be like.
+/// Settings of a cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterConfig {
-    /// Its name: lower-case letters, digits, `-`; at most 20.
+    /// Name: at most 20 lower-case letters, digits and `-`.
     pub name: String,
-    /// Folder below which its own is made; `None` for `$ASU_STATE_DIR` or `/var/lib/asu`.
+    /// Parent of the cluster's folder; `None` for `$ASU_STATE_DIR` or `/var/lib/asu`.
     pub state_dir: Option<PathBuf>,
-    /// Number of nodes, at least one. A cluster that has more keeps them.
+    /// Minimum number of nodes, at least one. An existing cluster with more nodes keeps them.
     pub nodes: u8,
-    /// Hosts outside that its pods may reach, beside those it has already.
+    /// Outside hosts that its pods may reach, in addition to those that it already has.
     pub reach: Vec<Reach>,
     /// Program that runs [`super::forward::inwards`] when called as `PROGRAM cluster forward --netns PATH --port PORT…`,
     /// and [`super::forward::outwards`] when called as `PROGRAM cluster relay --netns PATH --route ROUTE…`.
@@ -33,7 +33,7 @@ pub struct ClusterConfig {
 }
 
 impl ClusterConfig {
-    /// One node, at the usual place.
+    /// A cluster with one node, at the default location.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), state_dir: None, nodes: 1, reach: Vec::new(), forwarder: None }
     }
@@ -46,7 +46,7 @@ impl ClusterConfig {
     }
 }
 
-/// A running local cluster. It goes on running when the value is dropped.
+/// A running local cluster. It keeps running when the value is dropped.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     pub(super) paths: Paths,
@@ -55,7 +55,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster that was brought up before, at the usual place.
+    /// An existing cluster at the default location.
     pub async fn attach(name: &str) -> Result<Self, Error> {
         Self::attach_at(Paths::new(name)?).await
     }
@@ -66,12 +66,12 @@ impl Cluster {
         Ok(Self { paths, state, toolchain })
     }
 
-    /// Takes a cluster down, whatever is there of it. Returns whether there was anything.
+    /// Removes a cluster, also an incomplete one. Returns whether anything existed.
     pub async fn down(name: &str, progress: &Progress) -> Result<bool, Error> {
         teardown::run(&Paths::new(name)?, progress).await
     }
 
-    /// Names of the clusters that there are, or are left of, at the usual place.
+    /// Names of all clusters at the default location, also of incomplete ones.
     pub fn names() -> Vec<String> {
         let entries = std::fs::read_dir(super::paths::base()).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries
@@ -83,12 +83,12 @@ impl Cluster {
         names
     }
 
-    /// The same for a cluster with a folder of its own.
+    /// Like [`Cluster::down`], for a cluster at another location.
     pub async fn down_at(config: &ClusterConfig, progress: &Progress) -> Result<bool, Error> {
         teardown::run(&config.paths()?, progress).await
     }
 
-    /// Variables for programs that work with a cluster: `KUBECONFIG`, `ASU_URL`, `PATH`.
+    /// Environment variables for programs that use a cluster: `KUBECONFIG`, `ASU_URL`, `PATH`.
     pub async fn env(name: &str) -> Result<Vec<(String, String)>, Error> {
         Ok(Self::attach(name).await?.variables())
     }
@@ -96,7 +96,7 @@ impl Cluster {
     /// See [`Cluster::env`].
     pub fn variables(&self) -> Vec<(String, String)> {
         let old = std::env::var("PATH").unwrap_or_default();
-        // Only what people call: the folders hold kubelet and containerd too, which do no harm on a PATH.
+        // Only families with commands for people; their folders also contain kubelet, which does no harm.
         let wanted = [Family::Kubernetes, Family::Helm, Family::Kubeconform];
         let folders = wanted.iter().filter_map(|family| self.toolchain.folder(*family));
         let mut path: Vec<String> =
@@ -119,22 +119,22 @@ impl Cluster {
         self.paths.name()
     }
 
-    /// Base URL of the ingress on this machine and inside the namespace alike, without a final `/`.
+    /// Base URL of the ingress, valid on this machine and inside the namespace, without a trailing `/`.
     pub fn ingress_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.state.ingress_port)
     }
 
-    /// URL of the API server, likewise.
+    /// URL of the API server, valid on this machine and inside the namespace.
     pub fn api_url(&self) -> String {
         format!("https://127.0.0.1:{}", self.state.api_port)
     }
 
-    /// Kubeconfig of a user who may do everything; good on this machine and inside the namespace.
+    /// Path of the admin's kubeconfig, valid on this machine and inside the namespace.
     pub fn kubeconfig_path(&self) -> PathBuf {
         self.paths.kubeconfig()
     }
 
-    /// A client of that user.
+    /// A client of the admin.
     pub async fn client(&self) -> Result<kube::Client, Error> {
         Ok(kube::Client::try_from(kubeconfig::load(self.kubeconfig_path()).await?)?)
     }
@@ -165,7 +165,7 @@ impl Cluster {
         self.paths.netns_path(1)
     }
 
-    /// Numbers of the processes in all pods.
+    /// Ids of the processes in all pods.
     pub fn processes_of_pods(&self) -> Vec<i32> {
         let cgroups = self.state.nodes.iter().map(|number| self.paths.cgroup(*number));
         cgroups.flat_map(|cgroup| super::cgroups::processes(&cgroup)).collect()

@@ -1,8 +1,8 @@
-//! A real Kubernetes on this machine, without a container registry and without Docker.
+//! A real Kubernetes cluster on this machine, without a container registry and without Docker.
 //!
-//! [`Cluster`] is the whole of it, in network namespaces of its own: control plane, nodes with containerd, DNS, an
-//! ingress and volumes. [`ControlPlane`] is etcd and the API server alone, for tests of controllers. Everything a
-//! cluster owns is found by its name and its folder; [`Cluster::down`] removes it from any state.
+//! [`Cluster`] is a complete cluster in its own network namespaces: control plane, nodes with containerd, DNS, an
+//! ingress and volumes. [`ControlPlane`] has only etcd and the API server, for tests of controllers. Everything that a
+//! cluster owns is found by its name and its folder, so [`Cluster::down`] removes it from any state.
 
 mod addons;
 mod buildah;
@@ -42,7 +42,7 @@ pub use status::Status;
 
 use wait::Look;
 
-/// One look at the API server's own opinion of itself.
+/// Checks the API server's `/readyz` once.
 async fn readyz(client: &kube::Client) -> Result<Look<()>, Error> {
     let request = http::Request::get("/readyz").body(Vec::new());
     let Ok(request) = request else {

@@ -1,4 +1,4 @@
-//! Mounts of this machine, as the kernel lists them.
+//! Lists and removes mounts, from the kernel's list of the caller's mount namespace.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub(super) fn points() -> Result<Vec<PathBuf>, Error> {
 
 /// Unmounts everything at or below a folder, last mounted first.
 pub(super) async fn unmount_below(dir: &Path) -> Result<(), Error> {
-    // A mount may be made visible by unmounting what covers it, hence more than one round.
+    // Unmounting may uncover another mount, so there are several rounds.
     for _ in 0..3 {
         let below: Vec<PathBuf> =
             points()?.into_iter().filter(|point| point.starts_with(dir)).collect();
@@ -22,7 +22,7 @@ pub(super) async fn unmount_below(dir: &Path) -> Result<(), Error> {
             return Ok(());
         }
         for point in below.iter().rev() {
-            // Detached, because a process that was just killed may hold it for a moment more.
+            // Lazy, because a process that was just killed may still use it.
             let _ = exec::output("umount", ["--lazy".as_ref(), point.as_os_str()]).await;
         }
     }

@@ -1,4 +1,4 @@
-//! Network namespaces: the whole cluster lives in them, and nothing of it can reach a real network.
+//! Creates and removes the network namespaces of a cluster. They have no route to a real network.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use super::Error;
 use super::paths::Paths;
 use crate::exec;
 
-/// Network of the nodes; the first one is .1 and everyone's gateway.
+/// Network of the nodes. The first node has .1 and is the gateway of all others.
 const NODE_PREFIX: &str = "192.168.77";
-/// Without it, pods of one node would reach each other's services past the rules of kube-proxy.
+/// The kernel's bridge filter. Without it, traffic between pods of one node would bypass kube-proxy's rules.
 const BRIDGE_FILTER: &str = "/proc/sys/net/bridge";
-/// Where iproute2 keeps the namespaces.
+/// Folder of iproute2's namespaces.
 const FOLDER: &str = "/run/netns";
-/// The bridge of the first node that carries its address and the other nodes' links.
+/// The bridge of the first node, with its address and the links to the other nodes.
 const BRIDGE: &str = "node0";
 
 /// Address of a node.
@@ -25,11 +25,11 @@ pub(super) fn pod_subnet(number: u8) -> String {
     format!("10.244.{}.0/24", number.saturating_sub(1))
 }
 
-/// Makes the namespace of a node unless it is complete. A half-made one is completed.
+/// Creates the namespace of a node, or completes an incomplete one.
 pub(super) async fn ensure(paths: &Paths, number: u8) -> Result<(), Error> {
     let name = paths.netns(number);
     if !is_mounted(&paths.netns_path(number))? {
-        // A leftover file of a namespace that is gone (after a restart of the machine) is in the way.
+        // After a restart of the machine, the file of a former namespace may be left.
         let _ = std::fs::remove_file(paths.netns_path(number));
         exec::output("ip", ["netns", "add", &name]).await?;
     }
@@ -43,7 +43,7 @@ pub(super) async fn ensure(paths: &Paths, number: u8) -> Result<(), Error> {
     }
     sysctl(&paths.netns_path(number), "net/ipv4/ip_forward").await?;
     if !Path::new(BRIDGE_FILTER).exists() {
-        // Built into some kernels, a module of others.
+        // Fails where it is built into the kernel, which is fine.
         let _ = exec::output("modprobe", ["br_netfilter"]).await;
     }
     sysctl(&paths.netns_path(number), "net/bridge/bridge-nf-call-iptables").await
@@ -55,12 +55,12 @@ async fn first(name: &str) -> Result<(), Error> {
     }
     run(name, words(&format!("address replace {}/24 dev {BRIDGE}", address(1)))).await?;
     run(name, words(&format!("link set {BRIDGE} up"))).await?;
-    // Without any route, pods in the host's network get "network is unreachable" for service addresses before the
-    // rules of kube-proxy are asked.
+    // Without any route, pods in the host's network get "network is unreachable" for service addresses before
+    // kube-proxy's rules apply.
     run(name, words(&format!("route replace default dev {BRIDGE}"))).await
 }
 
-/// Gives the first node an address for each host outside that pods may reach.
+/// Adds an address to the first node for each outside host that pods may reach.
 pub(super) async fn relay_addresses(
     paths: &Paths,
     addresses: impl Iterator<Item = std::net::Ipv4Addr>,
@@ -71,7 +71,7 @@ pub(super) async fn relay_addresses(
     Ok(())
 }
 
-/// Another node: a link whose far end is a port of the first node's bridge, and a route each way to the pods.
+/// Connects another node: a link to the bridge of the first node, and routes to the pods in both directions.
 async fn joined(paths: &Paths, number: u8) -> Result<(), Error> {
     let (first, name, far) = (paths.netns(1), paths.netns(number), format!("to-node{number}"));
     if !exists(&name, "eth0").await {
@@ -96,20 +96,20 @@ pub(super) async fn remove(paths: &Paths, number: u8) -> Result<(), Error> {
     Ok(())
 }
 
-/// The first `ip netns add` of a machine mounts the folder of all namespaces onto itself, and nothing undoes that.
-/// With the last namespace the mount goes too: whoever adds one makes it again.
+/// Removes the mount of the namespaces' folder when no namespace is left. The first `ip netns add` on a machine
+/// mounts this folder onto itself, and mounts it again when needed.
 pub(super) async fn forget_folder() -> Result<(), Error> {
     let folder = Path::new(FOLDER);
     let empty = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
     if empty && is_mounted(folder)? {
         exec::output("umount", [FOLDER]).await?;
-        // Fails when somebody added a namespace at this moment; then it is theirs.
+        // Fails if another process has added a namespace meanwhile, which is fine.
         let _ = std::fs::remove_dir(folder);
     }
     Ok(())
 }
 
-/// Numbers of the cluster's namespaces that exist.
+/// Numbers of the nodes whose namespace exists.
 pub(super) fn present(paths: &Paths) -> Vec<u8> {
     (1..=9).filter(|number| paths.netns_path(*number).exists()).collect()
 }
@@ -134,7 +134,8 @@ async fn run(netns: &str, arguments: Vec<String>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets a switch of the namespace. /proc/sys/net shows the namespace of the process that opens it.
+/// Enables a sysctl in the namespace, from a process inside it: /proc/sys/net belongs to the namespace of the process
+/// that opens it.
 async fn sysctl(netns: &Path, name: &str) -> Result<(), Error> {
     let path = format!("/proc/sys/{name}");
     let net = format!("--net={}", netns.display());

@@ -18,14 +18,14 @@ use super::{Error, cgroups, files, kubeconfig, netns, template};
 use crate::exec;
 use crate::toolchain::{Family, Toolchain};
 
-/// A node is ready 7 s after its start on a quiet machine.
+/// Time limit; on an idle machine a node is ready 7 s after its start.
 const READY: Duration = Duration::from_mins(2);
-/// containerd answers within a second.
+/// Time limit; on an idle machine containerd answers within a second.
 const RUNTIME_READY: Duration = Duration::from_secs(30);
 
 /// One node of a cluster.
 pub(super) struct Node<'a> {
-    /// Places of the cluster.
+    /// Paths of the cluster.
     pub(super) paths: &'a Paths,
     /// Its control plane.
     pub(super) plane: &'a Plane,
@@ -45,7 +45,7 @@ pub(super) fn process_names(number: u8) -> [String; 3] {
     ["containerd", "kubelet", "kube-proxy"].map(|part| format!("{part}-{number}"))
 }
 
-/// Where containerd of a node listens.
+/// Socket of a node's containerd.
 pub(super) fn containerd_socket(paths: &Paths, number: u8) -> PathBuf {
     paths.node(number).join("containerd.sock")
 }
@@ -79,7 +79,7 @@ impl Node<'_> {
         Ok(())
     }
 
-    /// Waits until Kubernetes calls the node ready.
+    /// Waits until the Node has the condition `Ready`.
     pub(super) async fn ready(
         &self,
         processes: &Processes,
@@ -152,7 +152,7 @@ impl Node<'_> {
         Ok(config)
     }
 
-    /// containerd looks for its shim, and the shim for nothing, on PATH.
+    /// PATH of containerd, on which it finds its shim.
     fn search_path(&self) -> Result<OsString, Error> {
         let mut folders =
             vec![self.toolchain.folder(Family::Containerd).unwrap_or(Path::new("/")).to_owned()];

@@ -1,4 +1,4 @@
-//! More nodes, and nodes that fail.
+//! Adds nodes to a running cluster, and stops and starts them, for tests of failing nodes.
 
 use super::local::Cluster;
 use super::node::{Node, containerd_socket, process_names};
@@ -9,22 +9,22 @@ use super::{Error, addons, cgroups, image, netns};
 use crate::progress::Progress;
 
 impl Cluster {
-    /// Adds a node and waits until it is ready. Images that were loaded before are loaded into it too. Returns its
-    /// number; its name is `node` and that number.
+    /// Adds a node and waits until it is ready. Images that the cluster has are imported into it. Returns its number;
+    /// its name is `node` and that number.
     pub async fn add_node(&mut self, progress: &Progress) -> Result<u8, Error> {
         let _lock = Lock::take(&self.paths).await?;
         let number = self.state.nodes.iter().max().copied().unwrap_or_default() + 1;
         self.state.nodes.push(number);
         self.state.save(&self.paths)?;
         let kubectl = self.toolchain.program("kubectl")?;
-        // Tells the volume provisioner where the new node keeps volumes.
+        // The settings of the volume provisioner contain the new node's folder of volumes.
         addons::apply(&self.paths, &self.state, &kubectl).await?;
         progress.step(&format!("node{number}"), self.run_node(number)).await?;
         Ok(number)
     }
 
-    /// Ends a node as a power failure does: kubelet, containerd and every process of its pods at once. Kubernetes
-    /// notices after its grace period (40 s).
+    /// Simulates a power failure of a node: kills kubelet, containerd and all processes of its pods. Kubernetes
+    /// detects it after its grace period (40 s).
     pub async fn stop_node(&self, number: u8) -> Result<(), Error> {
         let _lock = Lock::take(&self.paths).await?;
         let processes = Processes::new(self.paths.dir());

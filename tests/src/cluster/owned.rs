@@ -1,4 +1,4 @@
-//! Servers that live no longer than the value that started them, nor than the process.
+//! Servers that are stopped when their value is dropped, or when the process ends.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::Error;
 use crate::exec;
 
-/// A running server. Dropping it ends it.
+/// A running server. Dropping the value stops it.
 ///
 /// Linux sends the signal of `setpriv --pdeathsig` when the *thread* that started the child ends, so each child has a
 /// thread of its own that starts it and then waits for it. When the whole process is killed, the children go too.
@@ -56,7 +56,7 @@ impl Owned {
         Ok(Self { name: name.to_owned(), pid, log, waiter: Some(waiter) })
     }
 
-    /// An error that tells the end of its log, when the server has ended.
+    /// Fails with the end of its log if the server has exited.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.waiter.as_ref().is_some_and(|waiter| !waiter.is_finished()) {
             return Ok(());
@@ -83,7 +83,7 @@ impl Drop for Owned {
         let Some(waiter) = self.waiter.take() else {
             return;
         };
-        // While the waiter runs the pid is not reaped, so it cannot belong to another process.
+        // While the waiter runs, the child is not reaped, so its pid cannot belong to another process.
         if !waiter.is_finished() {
             let _ = kill_process(self.pid, Signal::KILL);
         }

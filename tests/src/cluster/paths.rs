@@ -1,13 +1,13 @@
-//! Names and places of one cluster; everything else is derived from its name.
+//! Paths and names of one cluster, all derived from its name.
 
 use std::path::{Path, PathBuf};
 
 use super::Error;
 
-/// Longest name, so that paths of sockets stay below the system's 108 bytes.
+/// Maximum length of a name, so that paths of sockets stay below the system's 108 bytes.
 const LONGEST_NAME: usize = 20;
 
-/// Where one cluster keeps its data, sockets, logs and records.
+/// Paths of a cluster's data, sockets, logs and records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Paths {
     name: String,
@@ -21,12 +21,12 @@ pub(super) fn base() -> PathBuf {
 }
 
 impl Paths {
-    /// Below `$ASU_STATE_DIR`, else `/var/lib/asu`: pods' volumes and images are too big for a memory file system.
+    /// Paths below `$ASU_STATE_DIR`, else `/var/lib/asu`. Volumes and images are too large for a tmpfs.
     pub(super) fn new(name: &str) -> Result<Self, Error> {
         Self::below(name, &base())
     }
 
-    /// Below a given folder.
+    /// Paths below a given folder.
     pub(super) fn below(name: &str, base: &Path) -> Result<Self, Error> {
         let valid = name.starts_with(|c: char| c.is_ascii_lowercase())
             && name.len() <= LONGEST_NAME
@@ -42,12 +42,12 @@ impl Paths {
         &self.name
     }
 
-    /// Everything of the cluster lies below it.
+    /// The folder of all files of the cluster.
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Held while the cluster is brought up or taken down; outside its folder, which `down` removes.
+    /// Lock file for bringing the cluster up or down. It is outside the cluster's folder, which `down` removes.
     pub(super) fn lock(&self) -> PathBuf {
         self.dir.with_added_extension("lock")
     }
@@ -77,7 +77,7 @@ impl Paths {
         self.dir.join(format!("node{number}"))
     }
 
-    /// Network namespace of a node; the control plane lives in that of the first.
+    /// Name of a node's network namespace. The control plane runs in that of the first node.
     pub(super) fn netns(&self, number: u8) -> String {
         if number == 1 {
             format!("asu-{}", self.name)
@@ -86,12 +86,12 @@ impl Paths {
         }
     }
 
-    /// Where a network namespace is to be entered.
+    /// Path of a network namespace.
     pub(super) fn netns_path(&self, number: u8) -> PathBuf {
         Path::new("/run/netns").join(self.netns(number))
     }
 
-    /// Cgroup of a node's pods, relative to each hierarchy. Kubelets with a common one kill each other's pods.
+    /// Cgroup of a node's pods, relative to each hierarchy. Kubelets that share one kill each other's pods.
     pub(super) fn cgroup(&self, number: u8) -> String {
         format!("asu-{}-node{number}", self.name)
     }

@@ -1,7 +1,7 @@
-//! Processes that outlive the command that started them, and that are found again for certain.
+//! Starts processes that outlive the command that started them, and finds and ends them later.
 //!
-//! Each carries an environment variable that names the cluster's folder, so that even a process whose record was not
-//! written yet when the command was interrupted is found and ended.
+//! Each process has an environment variable with the cluster's folder. It is used to find a process whose record was
+//! not written because the command was interrupted.
 
 use data_encoding::HEXLOWER;
 use std::collections::BTreeMap;
@@ -20,12 +20,12 @@ use super::wait::{Look, until};
 use super::{Error, files};
 use crate::exec;
 
-/// Marks every process of a cluster with the cluster's folder.
+/// Environment variable of every process of a cluster, with the cluster's folder.
 pub(super) const MARK: &str = "ASU_CLUSTER_PROCESS";
-/// How long a process has to end after SIGTERM before it is killed, and after SIGKILL before that is an error.
+/// Time limit for a process to end after SIGTERM, and again after SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What to run.
+/// A process to start.
 #[derive(Debug)]
 pub(super) struct Spec {
     /// Name of its record and log.
@@ -34,19 +34,19 @@ pub(super) struct Spec {
     pub(super) program: PathBuf,
     /// Its arguments.
     pub(super) arguments: Vec<OsString>,
-    /// Variables beside the caller's.
+    /// Environment variables in addition to the caller's.
     pub(super) environment: BTreeMap<&'static str, OsString>,
     /// Network namespace to start it in.
     pub(super) netns: Option<PathBuf>,
 }
 
-/// A started process, told from a later one with the same number by its start time.
+/// Record of a started process. The start time distinguishes it from a later process with the same id.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
     pid: i32,
     /// Field 22 of /proc/PID/stat, in clock ticks since boot.
     start_time: u64,
-    /// Hash of its command line: other arguments mean that it has to be started anew.
+    /// Hash of its command line. With other arguments the process is restarted.
     identity: String,
 }
 
@@ -57,12 +57,12 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// Those that belong to the cluster in `dir`.
+    /// The processes of the cluster in `dir`.
     pub(super) fn new(dir: &Path) -> Self {
         Self { dir: dir.to_owned() }
     }
 
-    /// Starts a process unless it runs already with the same command line. Tells whether it was started.
+    /// Starts a process unless it runs already with the same command line. Returns whether it was started.
     pub(super) async fn ensure(&self, spec: &Spec) -> Result<bool, Error> {
         let identity = spec.identity();
         if let Some(record) = self.record(&spec.name)? {
@@ -92,7 +92,7 @@ impl Processes {
     fn command(&self, spec: &Spec) -> Command {
         let mut words: Vec<OsString> = Vec::new();
         if let Some(netns) = &spec.netns {
-            // Not `ip netns exec`: that makes a mount namespace too, and the kubelet's mounts would be invisible.
+            // Not `ip netns exec`: it creates a mount namespace, in which the kubelet's mounts would be hidden.
             let mut net = OsString::from("--net=");
             net.push(netns);
             words.extend(["nsenter".into(), net]);
@@ -105,7 +105,7 @@ impl Processes {
         command
     }
 
-    /// Ends a process and forgets it; nothing happens when it does not run.
+    /// Ends a process and removes its record. Does nothing if it does not run.
     pub(super) async fn stop(&self, name: &str) -> Result<(), Error> {
         if let Some(record) = self.record(name)?
             && is_alive(&record)
@@ -121,19 +121,19 @@ impl Processes {
         }
     }
 
-    /// Kills a process as a power failure would.
+    /// Kills a process with SIGKILL.
     pub(super) async fn kill(&self, name: &str) -> Result<(), Error> {
         kill(&self.pid(name).into_iter().collect::<Vec<_>>()).await?;
         self.stop(name).await
     }
 
-    /// Number of a running process.
+    /// Id of a running process.
     pub(super) fn pid(&self, name: &str) -> Option<i32> {
         let record = self.record(name).ok().flatten()?;
         is_alive(&record).then_some(record.pid)
     }
 
-    /// An error that tells the end of its log, when a process does not run.
+    /// Fails with the end of its log if a process does not run.
     pub(super) fn check(&self, name: &str) -> Result<(), Error> {
         if self.is_alive(name) {
             return Ok(());
@@ -164,7 +164,7 @@ impl Processes {
         names
     }
 
-    /// Numbers of all running processes that carry the cluster's mark.
+    /// Ids of all running processes with the cluster's mark.
     pub(super) fn marked(&self) -> Vec<i32> {
         let mut mark = format!("{MARK}=").into_bytes();
         mark.extend(self.dir.as_os_str().as_bytes());
@@ -177,7 +177,7 @@ impl Processes {
             .collect()
     }
 
-    /// Those of them that were given a certain argument.
+    /// Ids of those that have this argument.
     pub(super) fn marked_with_argument(&self, argument: &OsStr) -> Vec<i32> {
         let given = |pid: &i32| {
             let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -186,7 +186,7 @@ impl Processes {
         self.marked().into_iter().filter(given).collect()
     }
 
-    /// Where the output of a process goes.
+    /// Log file of a process.
     pub(super) fn log(&self, name: &str) -> PathBuf {
         self.dir.join("logs").join(format!("{name}.log"))
     }
@@ -197,7 +197,7 @@ impl Processes {
 
     fn record(&self, name: &str) -> Result<Option<Record>, Error> {
         let text = files::read(&self.record_path(name))?;
-        // A record that cannot be read is no record: the mark still finds its process.
+        // An unreadable record counts as missing: the process is found by its mark.
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 }
@@ -219,7 +219,7 @@ impl Spec {
     }
 }
 
-/// Ends processes: asks, waits, kills. Returns when none is left.
+/// Ends processes with SIGTERM and, after a grace period, with SIGKILL. Returns when none is left.
 async fn end(pids: &[i32]) -> Result<(), Error> {
     match signal_and_wait(pids, Signal::TERM).await {
         Err(Error::Deadline { .. }) => kill(pids).await,
@@ -235,7 +235,7 @@ pub(super) async fn kill(pids: &[i32]) -> Result<(), Error> {
 async fn signal_and_wait(pids: &[i32], signal: Signal) -> Result<(), Error> {
     for pid in pids.iter().filter(|pid| runs(**pid)) {
         if let Some(pid) = Pid::from_raw(*pid) {
-            // It may have ended by itself meanwhile.
+            // Fails if it has exited meanwhile, which is fine.
             let _ = kill_process(pid, signal);
         }
     }
@@ -251,7 +251,7 @@ async fn signal_and_wait(pids: &[i32], signal: Signal) -> Result<(), Error> {
     .await
 }
 
-/// All process numbers of this machine.
+/// All process ids of this machine.
 pub(super) fn all_pids() -> Vec<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
@@ -261,10 +261,10 @@ fn is_alive(record: &Record) -> bool {
     runs(record.pid) && start_time(record.pid) == Some(record.start_time)
 }
 
-/// Whether a process runs; one that only waits for its parent to notice its end does not.
+/// Whether a process runs. A zombie does not.
 fn runs(pid: i32) -> bool {
     if let Some(child) = Pid::from_raw(pid) {
-        // Reaps it when it is a child of this very process; an error says that it is not.
+        // Reaps it if it is a child of this process; otherwise this fails.
         let _ = waitpid(Some(child), WaitOptions::NOHANG);
     }
     stat(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
@@ -274,7 +274,8 @@ fn start_time(pid: i32) -> Option<u64> {
     stat(pid).map(|(_, start_time)| start_time)
 }
 
-/// State and start time of a process. The name in parentheses may hold anything, so fields count from its end.
+/// State and start time of a process. Fields are counted from the end of the name, which may contain spaces and
+/// parentheses.
 fn stat(pid: i32) -> Option<(char, u64)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = text.rsplit_once(')')?;
@@ -299,7 +300,7 @@ mod tests {
         (Processes::new(dir), spec)
     }
 
-    /// The mark shows as soon as the child has become the program.
+    /// Waits for the mark, which is visible after the child's exec.
     async fn one_marked(processes: &Processes) {
         until("the mark", GRACE, || async {
             Ok(if processes.marked().len() == 1 {

@@ -1,5 +1,5 @@
-//! Hosts outside that a cluster may reach. Its network namespace has no route out; each of these hosts is instead an
-//! address inside at which a relay listens, and the cluster's DNS names that address. Nothing else gets out.
+//! Outside hosts that the pods of a cluster may reach. Its network namespace has no route out. For each of these hosts,
+//! a relay listens on an address inside the namespace, and the cluster's DNS resolves the host to this address.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,24 +7,24 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// First address of relays; nodes have the numbers below.
+/// Last byte of the first relay's address; nodes have lower numbers.
 const FIRST: u8 = 101;
-/// Most hosts of one cluster.
+/// Maximum number of hosts of one cluster.
 const MAX_HOSTS: usize = 100;
 
-/// A host and port outside, `HOST:PORT`, or `HOST:PORT=ADDRESS:PORT` to be led to another place than DNS says.
+/// An outside host and port: `HOST:PORT`, or `HOST:PORT=ADDRESS:PORT` to connect to another address than that in DNS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Reach {
-    /// Name by which pods know it.
+    /// Host name that pods use.
     pub host: String,
-    /// Port, the same inside and outside unless `target` says otherwise.
+    /// Port inside, and also outside unless `target` is set.
     pub port: u16,
-    /// Where connections are led to instead of the host of that name.
+    /// Address that the relay connects to instead of the host.
     pub target: Option<SocketAddr>,
 }
 
-/// Text that names no host outside.
+/// The text is not an outside host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no HOST:PORT or HOST:PORT=ADDRESS:PORT; HOST is a name with a dot, not an address"
@@ -32,10 +32,10 @@ pub struct Reach {
 pub struct BadReach(String);
 
 impl Reach {
-    /// A host of the world by its name.
+    /// An outside host by its name.
     ///
     /// # Errors
-    /// The name cannot be one of DNS, is an address, or is one of the cluster's own.
+    /// When the name is not a DNS name, is an address, or is a name of the cluster itself.
     pub fn new(host: &str, port: u16) -> Result<Self, BadReach> {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         let label = |label: &str| {
@@ -46,7 +46,7 @@ impl Reach {
                 && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
         };
         let name = host.len() <= 253 && host.contains('.') && host.split('.').all(label);
-        // The cluster's own names: SERVICE.NAMESPACE.svc, with or without the cluster's domain.
+        // Names of the cluster: SERVICE.NAMESPACE.svc, with or without the cluster's domain.
         let own = matches!(
             host.rsplit('.').collect::<Vec<_>>().as_slice(),
             ["local", "cluster", ..] | ["svc", ..]
@@ -57,7 +57,7 @@ impl Reach {
         Ok(Self { host, port, target: None })
     }
 
-    /// Where the relay connects to.
+    /// Address that the relay connects to.
     fn destination(&self) -> String {
         self.target
             .map_or_else(|| format!("{}:{}", self.host, self.port), |target| target.to_string())
@@ -99,7 +99,7 @@ impl fmt::Display for Reach {
     }
 }
 
-/// Adds hosts to those that a cluster has; one that is there already is led to its new target.
+/// Adds hosts to those of a cluster. A host that exists already gets its new target.
 pub(super) fn merge(known: &mut Vec<Reach>, more: &[Reach]) {
     for reach in more {
         known.retain(|known| (&known.host, known.port) != (&reach.host, reach.port));
@@ -108,7 +108,7 @@ pub(super) fn merge(known: &mut Vec<Reach>, more: &[Reach]) {
     known.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
 }
 
-/// The hosts' names with the address of each inside.
+/// The hosts' names, each with its address inside.
 pub(super) fn addresses(all: &[Reach]) -> Vec<(&str, Ipv4Addr)> {
     let mut hosts: Vec<&str> = all.iter().map(|reach| reach.host.as_str()).collect();
     hosts.dedup();
@@ -120,7 +120,7 @@ pub(super) fn addresses(all: &[Reach]) -> Vec<(&str, Ipv4Addr)> {
         .collect()
 }
 
-/// Routes of the relay, as arguments of its command line: where it listens and where that leads.
+/// Routes of the relay, as arguments of its command line.
 pub(super) fn routes(all: &[Reach]) -> Vec<String> {
     let addresses = addresses(all);
     all.iter()
@@ -131,7 +131,7 @@ pub(super) fn routes(all: &[Reach]) -> Vec<String> {
         .collect()
 }
 
-/// A block of the DNS server's settings for each host: names of the world that exist here.
+/// The DNS server's settings: one block for each host.
 pub(super) fn dns(all: &[Reach], port: u16) -> String {
     let block = |(host, address): (&str, Ipv4Addr)| {
         format!(

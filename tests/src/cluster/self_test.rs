@@ -1,4 +1,4 @@
-//! Shows that a local cluster has what the project's tests rely on, and that nothing of it stays.
+//! Self-test: checks that a local cluster has what the project's tests rely on, and that `down` removes everything.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use super::{Cluster, ClusterConfig, Error, Reach, Snapshot, image, template};
 use crate::progress::Progress;
 
 const IMAGE: &str = "localhost/asu-self-test:local";
-/// A second run of `up` only looks.
+/// Time limit of a second run of `up`, which only checks.
 const SECOND_RUN: Duration = Duration::from_mins(1);
-/// Kubernetes calls a node lost after 40 s of silence.
+/// Time limit; Kubernetes considers a node lost after 40 s without a heartbeat.
 const LOST: Duration = Duration::from_mins(2);
 const SOON: Duration = Duration::from_mins(1);
 
-/// Brings a cluster up and down and looks at everything. Returns the names of what was shown; other clusters must not
-/// be brought up or down on this machine meanwhile.
+/// Brings a cluster up and down and checks everything. Returns the names of the checks. Other clusters must not be
+/// brought up or down on this machine meanwhile.
 pub async fn run(config: &ClusterConfig, progress: &Progress) -> Result<Vec<&'static str>, Error> {
     let before = Snapshot::take().await?;
     let (outside, reach) = outside().await?;
@@ -32,14 +32,14 @@ pub async fn run(config: &ClusterConfig, progress: &Progress) -> Result<Vec<&'st
     Ok(shown)
 }
 
-/// A server on this machine's loopback, and the host by which pods know it.
+/// A server on this machine's loopback interface, and the host that pods use for it.
 async fn outside() -> Result<(tokio::task::JoinHandle<()>, Reach), Error> {
     let listener =
         tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(Error::io("127.0.0.1"))?;
     let target = listener.local_addr().map_err(Error::io("127.0.0.1"))?;
     let server = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            // A pod that does not read any more has what it wanted.
+            // Fails if the pod has closed the connection, which is fine.
             let _ = stream.write_all(b"from outside\n").await;
         }
     });
@@ -55,7 +55,7 @@ async fn shown(
     let mut shown = Vec::new();
     interrupted(config, before, progress).await?;
     shown.push("a run interrupted at any moment can be taken down");
-    // Interrupted once more and then finished.
+    // `up` is interrupted once more, and then completed.
     let _ = tokio::time::timeout(Duration::from_secs(6), Cluster::up(config, progress)).await;
     let mut cluster = Cluster::up(config, progress).await?;
     shown.push("an interrupted run is finished by the next one");
@@ -79,7 +79,7 @@ async fn shown(
     Ok(shown)
 }
 
-/// Interrupts `up` at different moments, and takes down what there is.
+/// Interrupts `up` at different times, and removes the incomplete cluster.
 async fn interrupted(
     config: &ClusterConfig,
     before: &Snapshot,

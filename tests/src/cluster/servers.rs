@@ -19,14 +19,14 @@ pub(super) const POD_CIDR: &str = "10.244.0.0/16";
 pub(super) const PLANE: [&str; 5] =
     ["etcd", "apiserver", "forward", "controller-manager", "scheduler"];
 
-/// Where a control plane's servers listen and keep their data.
+/// Addresses and folders of a control plane's servers.
 #[derive(Debug, Clone)]
 pub(super) struct Plane {
     /// Keys and certificates.
     pub(super) pki: Pki,
     /// Folder of data and kubeconfigs.
     pub(super) dir: PathBuf,
-    /// Address the API server announces and nodes reach it at.
+    /// Address that the API server advertises, and that nodes use.
     pub(super) address: String,
     /// Port of the API server.
     pub(super) api_port: u16,
@@ -34,7 +34,7 @@ pub(super) struct Plane {
     pub(super) etcd_port: u16,
     /// Peer port of etcd, on loopback.
     pub(super) etcd_peer_port: u16,
-    /// Whether pods need their ServiceAccount to exist. Without a controller manager nobody would make it.
+    /// Whether pods need an existing ServiceAccount. Without a controller manager none would be created.
     pub(super) service_account_admission: bool,
 }
 
@@ -51,14 +51,14 @@ impl Arguments {
         self
     }
 
-    /// All of them.
+    /// All arguments.
     pub(super) fn into_vec(self) -> Vec<OsString> {
         self.0
     }
 }
 
 impl Plane {
-    /// Makes all certificates of the control plane, and the admin's kubeconfig.
+    /// Creates all certificates of the control plane, and the admin's kubeconfig.
     pub(super) fn prepare(&self) -> Result<(), Error> {
         let pki = &self.pki;
         pki.server("etcd", &["localhost", "127.0.0.1"])?;
@@ -94,8 +94,8 @@ impl Plane {
         format!("https://{}:{}", self.address, self.api_port)
     }
 
-    /// etcd without fsync: a shared disk would make it the slowest thing of the cluster, and a lost cluster is
-    /// simply made again.
+    /// etcd's arguments. Without fsync, because it would be slow on a shared disk, and a lost cluster can be created
+    /// again.
     pub(super) fn etcd(&self) -> Vec<OsString> {
         let client = format!("https://127.0.0.1:{}", self.etcd_port);
         let peer = format!("http://127.0.0.1:{}", self.etcd_peer_port);
@@ -116,7 +116,7 @@ impl Plane {
             .into_vec()
     }
 
-    /// The API server, with RBAC as on any real cluster: without it, missing rules would not show.
+    /// The API server's arguments, with RBAC, so that tests find missing rules.
     pub(super) fn apiserver(&self) -> Vec<OsString> {
         let pki = &self.pki;
         let arguments = Arguments::default()
@@ -143,7 +143,7 @@ impl Plane {
     }
 
     fn announced(&self, arguments: Arguments) -> Arguments {
-        // A loopback address may not be announced, and an endpoint nobody uses is not needed.
+        // A loopback address cannot be advertised, and the endpoint is not needed then.
         let arguments = if self.address == "127.0.0.1" {
             arguments
                 .set("endpoint-reconciler-type", "none")
@@ -158,7 +158,7 @@ impl Plane {
         }
     }
 
-    /// The controller manager; `controllers` as its flag wants them, `*` for all.
+    /// The controller manager's arguments; `controllers` is the value of its flag, `*` for all.
     pub(super) fn controller_manager(
         &self,
         controllers: &str,
@@ -182,7 +182,7 @@ impl Plane {
             .into_vec())
     }
 
-    /// The scheduler.
+    /// The scheduler's arguments.
     pub(super) fn scheduler(&self, port: u16) -> Result<Vec<OsString>, Error> {
         let config = self.component("scheduler", "system:kube-scheduler")?;
         Ok(Arguments::default()
@@ -209,7 +209,7 @@ impl Plane {
     }
 }
 
-/// Where the kubeconfig of a component lies.
+/// Path of a component's kubeconfig.
 pub(super) fn config_path(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.kubeconfig"))
 }

@@ -1,4 +1,4 @@
-//! What a cluster remembers between commands, and the lock that keeps commands apart.
+//! The state of a cluster that is stored between commands, and the lock against concurrent commands.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,16 +11,16 @@ use super::reach::Reach;
 use super::{Error, files};
 use crate::ports;
 
-/// Ports people know by heart are taken when they are free.
+/// Preferred ports of the API server and the ingress, used if they are free.
 const FAVOURITE_PORTS: [u16; 2] = [16443, 18080];
 
 /// Settings of a cluster that must not change while it runs.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub(super) struct State {
-    /// Port of the API server, the same inside the namespace and on this machine's loopback.
+    /// Port of the API server, the same inside the namespace and on this machine's loopback interface.
     pub(super) api_port: u16,
-    /// Port of the ingress, likewise.
+    /// Port of the ingress, the same inside and outside.
     pub(super) ingress_port: u16,
     /// Numbers of the nodes that were started.
     pub(super) nodes: Vec<u8>,
@@ -30,7 +30,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Reads the state of a cluster, `None` when there is none.
+    /// Reads the state of a cluster; `None` when it does not exist.
     pub(super) fn load(paths: &Paths) -> Result<Option<Self>, Error> {
         let path = paths.state();
         let Some(text) = files::read(&path)? else {
@@ -41,7 +41,7 @@ impl State {
             .map_err(|error| Error::State { path, reason: error.to_string() })
     }
 
-    /// Reads the state, or chooses ports and keeps them.
+    /// Reads the state, or chooses ports and stores them.
     pub(super) fn load_or_create(paths: &Paths) -> Result<Self, Error> {
         if let Some(state) = Self::load(paths)? {
             return Ok(state);
@@ -66,14 +66,14 @@ impl State {
     }
 }
 
-/// Keeps other commands away from a cluster while one changes it; the kernel frees it however the command ends.
+/// Lock on a cluster, for a command that changes it. The kernel releases it when the process ends.
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
 }
 
 impl Lock {
-    /// Waits until nobody else changes the cluster.
+    /// Waits for the lock.
     pub(super) async fn take(paths: &Paths) -> Result<Self, Error> {
         let path = paths.lock();
         if let Some(parent) = path.parent() {
@@ -89,7 +89,7 @@ impl Lock {
                 Ok(Err(error)) => return Err(Error::io(path)(error.into())),
                 Err(error) => return Err(Error::io(path)(std::io::Error::other(error))),
             };
-            // Whoever had the lock may have removed the file with the cluster; then it locks nothing any more.
+            // The former holder may have removed the file with the cluster; then another file must be locked.
             let held = file.metadata().map_err(Error::io(&path))?.ino();
             if std::fs::metadata(&path).is_ok_and(|found| found.ino() == held) {
                 return Ok(Self { file });
@@ -97,7 +97,7 @@ impl Lock {
         }
     }
 
-    /// Removes the file and with it the lock.
+    /// Removes the lock file and releases the lock.
     pub(super) fn remove(self, paths: &Paths) -> Result<(), Error> {
         let path = paths.lock();
         std::fs::remove_file(&path).map_err(Error::io(path))?;

@@ -1,4 +1,4 @@
-//! How a cluster is.
+//! The status of a cluster, for `cargo xtask cluster status` and tests.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::process::Processes;
 use super::servers::PLANE;
 use super::{Error, addons, node};
 
-/// State of a cluster's parts; its text is what `cargo xtask cluster status` prints.
+/// Status of a cluster's parts. `cargo xtask cluster status` prints its text.
 #[derive(Debug, Clone)]
 pub struct Status {
     /// The cluster's name.
@@ -25,11 +25,11 @@ pub struct Status {
     pub logs: PathBuf,
     /// Processes, and whether each runs.
     pub processes: Vec<(String, bool)>,
-    /// Nodes, and why one is not ready.
+    /// Nodes, each with the reason if it is not ready.
     pub nodes: Vec<(String, Option<String>)>,
     /// Add-ons that are not ready.
     pub missing_addons: Vec<String>,
-    /// Why the API server could not be asked.
+    /// Error of the request to the API server, if it failed.
     pub api_error: Option<String>,
 }
 
@@ -67,13 +67,13 @@ impl fmt::Display for Status {
 }
 
 impl Cluster {
-    /// How a cluster is.
+    /// Reads the status of a cluster.
     pub async fn status(name: &str) -> Result<Status, Error> {
         of(&Self::attach(name).await?).await
     }
 }
 
-/// Looks at everything.
+/// Reads the status of all parts.
 async fn of(cluster: &Cluster) -> Result<Status, Error> {
     let processes = Processes::new(cluster.paths.dir());
     let mut names: Vec<String> = PLANE.map(str::to_owned).to_vec();

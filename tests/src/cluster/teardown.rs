@@ -1,4 +1,4 @@
-//! Takes a cluster down, from any state it may be in.
+//! Removes a cluster from any state, also an incomplete one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use super::state::Lock;
 use super::{Error, buildah, cgroups, mounts, netns};
 use crate::progress::Progress;
 
-/// Highest number of a node that is looked for.
+/// Numbers of nodes that may exist.
 const NODES: std::ops::RangeInclusive<u8> = 1..=9;
-/// Rounds of ending processes: one that is ending may have just started another.
+/// Maximum number of rounds of ending processes, because a process may start another before it ends.
 const ROUNDS: usize = 10;
 
 /// See [`super::Cluster::down`].
@@ -47,7 +47,7 @@ fn exists(paths: &Paths) -> bool {
         || NODES.into_iter().any(|number| cgroups::exists(&paths.cgroup(number)))
 }
 
-/// Ends everything at once: what is running is thrown away, so nothing has to be ended gently or in order.
+/// Kills all processes at once; an orderly shutdown is not needed, because all data is removed.
 async fn end_processes(paths: &Paths) -> Result<(), Error> {
     let processes = Processes::new(paths.dir());
     let mut left = Vec::new();
@@ -69,7 +69,7 @@ async fn end_processes(paths: &Paths) -> Result<(), Error> {
     Err(Error::Leftovers(left.iter().map(|pid| format!("process {pid}")).collect()))
 }
 
-/// containerd keeps the sockets of its shims outside its own folders, and says in each bundle where.
+/// Removes the sockets of containerd's shims. They are outside its folders; each bundle contains the path.
 fn forget_sockets(paths: &Paths) {
     for number in NODES {
         let bundles = paths.node(number).join("state/io.containerd.runtime.v2.task/k8s.io");
@@ -82,12 +82,12 @@ fn forget_sockets(paths: &Paths) {
             }
         }
     }
-    // Succeeds only when nobody else uses them.
+    // Fails if other sockets are left, which is fine.
     let _ = fs::remove_dir("/run/containerd/s");
     let _ = fs::remove_dir("/run/containerd");
 }
 
-/// The kubelet links logs from a folder of the host whose place is fixed.
+/// Removes the kubelet's links to logs in a fixed folder of the host.
 fn forget_links(paths: &Paths) {
     let folder = Path::new("/var/log/containers");
     for link in entries(folder) {
@@ -98,7 +98,7 @@ fn forget_links(paths: &Paths) {
     let _ = fs::remove_dir(folder);
 }
 
-/// The CNI library keeps a result per pod in a folder of the host, named by the network.
+/// Removes the CNI library's cached results, one per pod, in a folder of the host named after the network.
 fn forget_addresses(paths: &Paths) {
     let results = Path::new("/var/lib/cni/results");
     let networks: Vec<String> = NODES.map(|number| format!("{}-", paths.cgroup(number))).collect();
@@ -113,8 +113,8 @@ fn forget_addresses(paths: &Paths) {
     let _ = fs::remove_dir("/var/lib/cni");
 }
 
-/// The kubelet listens for device plugins at a place that cannot be changed. A socket nobody listens on any more was
-/// that of a kubelet that is gone.
+/// Removes the kubelet's socket for device plugins if nothing listens on it. Its path is fixed, so it may belong to
+/// another kubelet.
 fn forget_device_socket() {
     let folder = Path::new("/var/lib/kubelet/device-plugins");
     let socket = folder.join("kubelet.sock");

@@ -1,17 +1,17 @@
-//! Settings files with `@NAME@` where a value of this cluster belongs.
+//! Templates of settings files, with placeholders `@NAME@` for values of the cluster.
 
 use std::path::Path;
 
 use super::{Error, files};
 
-/// Fills a template in. A name without a value stays and makes its reader complain.
+/// Replaces the placeholders. A placeholder without a value is kept, so that the file is refused by its reader.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     values
         .iter()
         .fold(template.to_owned(), |text, (name, value)| text.replace(&format!("@{name}@"), value))
 }
 
-/// Fills a template in and writes it to a file.
+/// Replaces the placeholders and writes the result to a file.
 pub(super) fn write(path: &Path, template: &str, values: &[(&str, &str)]) -> Result<(), Error> {
     files::write(path, fill(template, values))
 }

@@ -1,5 +1,5 @@
-//! Brings a cluster up. Each step looks at what is there and does what is missing, so that a run that was interrupted
-//! is finished by the next one.
+//! Brings a cluster up. Each step is idempotent: it checks what exists and creates what is missing, so that the next
+//! run completes an interrupted one.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,16 +16,16 @@ use super::{Error, addons, files, image, netns, reach};
 use crate::progress::Progress;
 use crate::toolchain::{self, Family, Toolchain};
 
-/// The API server is ready within 3 s on a quiet machine.
+/// Time limit; on an idle machine the API server is ready within 3 s.
 const READY: Duration = Duration::from_mins(2);
 /// Ports of the controllers inside the namespace.
 const MANAGER_PORT: u16 = 10257;
 const SCHEDULER_PORT: u16 = 10259;
-/// How many of them come before the API server is ready. The others end when it does not know their rights yet.
+/// Number of processes that start before the API server is ready. The others need its RBAC objects and would exit.
 const FIRST: usize = 3;
 
 impl Cluster {
-    /// Brings a cluster up, or what is missing of it; returns when all of it is ready.
+    /// Brings a cluster up, or completes an existing one. Returns when all parts are ready.
     pub async fn up(config: &ClusterConfig, progress: &Progress) -> Result<Self, Error> {
         run(config, progress).await
     }
@@ -130,7 +130,8 @@ async fn start<const N: usize>(
     Ok(())
 }
 
-/// The program that leads connections into the namespace and out of it: a copy, because the original may be rebuilt.
+/// The program that relays connections into the namespace and out of it. It is a copy, because the original may be
+/// rebuilt.
 struct Forwarder<'a> {
     cluster: &'a Cluster,
     processes: &'a Processes,
@@ -156,7 +157,7 @@ impl<'a> Forwarder<'a> {
         Ok(Self { cluster, processes, program: copy })
     }
 
-    /// Listeners on this machine's loopback: API server and ingress.
+    /// Starts the relay on this machine's loopback interface: API server and ingress.
     async fn inwards(&self) -> Result<(), Error> {
         let state = &self.cluster.state;
         let ports = [state.api_port, state.ingress_port];
@@ -165,7 +166,7 @@ impl<'a> Forwarder<'a> {
         self.start("forward", arguments).await
     }
 
-    /// Listeners inside, for the hosts that pods may reach.
+    /// Starts the relay inside the namespace, for the outside hosts.
     async fn outwards(&self) -> Result<(), Error> {
         let hosts = &self.cluster.state.reach;
         if hosts.is_empty() {

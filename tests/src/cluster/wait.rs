@@ -1,22 +1,22 @@
-//! Waiting for a condition, with a deadline that tells what was missing.
+//! Waits for a condition with a time limit. The error contains what was missing.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use super::Error;
 
-/// How often a condition is looked at.
+/// Interval of the checks.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// One look at a condition.
+/// Result of one check of a condition.
 pub(super) enum Look<T> {
-    /// It came true.
+    /// The condition is true.
     Done(T),
-    /// Not yet, and what is missing.
+    /// It is not true yet; this is missing.
     Missing(String),
 }
 
-/// Looks until the condition is true. An error of a look ends the waiting at once.
+/// Checks until the condition is true. An error of a check is returned at once.
 pub(super) async fn until<T, F>(
     what: &str,
     limit: Duration,

@@ -1,4 +1,4 @@
-//! The list, and what every check of it shares.
+//! The list of behaviours, and the helpers that all checks share.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,19 +21,19 @@ use super::{
 };
 use crate::fixtures::Faults;
 
-/// The first-boot script of builds that have one.
+/// First-boot script of the builds that have one.
 pub(super) const SCRIPT: &str = "#!/bin/sh\necho conformance\n";
-/// The builder image of plans: the trees of this suite are used on this machine alone.
+/// Builder image in plans; any text will do, because the suite's trees are used only on this machine.
 const IMAGE: &str = "conformance";
-/// Bounds of a tree; the largest genuine ones have 1.5 GB and 100,000 entries.
+/// Maximum bytes and entries of a tree; the largest real ones have 1.5 GB and 100,000 entries.
 const MAX_TREE: (u64, u64) = (8 << 30, 1_000_000);
 
-/// Why a check did not end well.
+/// Why a check did not pass.
 #[derive(Debug)]
 pub(super) enum Not {
-    /// Something else was seen.
+    /// The result differs from the expected one.
     Expected(String),
-    /// It cannot be checked here.
+    /// The behaviour cannot be checked here.
     Applicable(String),
 }
 
@@ -43,22 +43,22 @@ impl From<Error> for Not {
     }
 }
 
-/// How a check ends.
+/// Result of a check.
 pub(super) type Checked = Result<(), Not>;
 
-/// The end of a check that saw something else.
+/// Fails a check, with the expected and the actual result.
 pub(super) fn expected<T>(what: &str, seen: impl fmt::Display) -> Result<T, Not> {
     Err(Not::Expected(format!("expected {what}; seen: {seen}")))
 }
 
-/// The end of a check that cannot be made.
+/// Skips a check, with the reason.
 pub(super) fn not_here<T>(why: &str) -> Result<T, Not> {
     Err(Not::Applicable(why.to_owned()))
 }
 
 macro_rules! behaviours {
     ($($name:ident = $number:literal $title:literal,)*) => {
-        /// What is checked, in the order of the checks.
+        /// A behaviour, in the order of the checks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Behaviour { $($name,)* }
 
@@ -112,7 +112,7 @@ behaviours! {
     WrongVersion = 25 "a package of another version than asked for is told",
 }
 
-/// One ImageBuilder being checked.
+/// The checks of one ImageBuilder, with their state.
 pub(super) struct Suite<'a> {
     pub(super) options: &'a Options<'a>,
     pub(super) place: Place,
@@ -127,28 +127,28 @@ pub(super) struct Suite<'a> {
 pub(super) struct Ready {
     pub(super) marker: Marker,
     public_url: String,
-    /// Where packages come from.
+    /// Base URL of the packages.
     pub(super) package_base_url: String,
     pub(super) profile: String,
 }
 
-/// What a build is asked for, besides the options' profile.
+/// What a check requests from a build, in addition to the profile of the options.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ask {
     pub(super) packages: Vec<String>,
     pub(super) versions: BTreeMap<String, String>,
     pub(super) rootfs_size_mb: Option<u32>,
     pub(super) script: bool,
-    /// Without the packages of every build.
+    /// Whether [`Options::packages`] are left out.
     pub(super) bare: bool,
     pub(super) package_base_url: Option<String>,
     pub(super) workspace: Workspace,
-    /// Through the public goals even where the inner ones are there.
+    /// Whether the public make goals are used although the inner ones exist.
     pub(super) public_pair: bool,
 }
 
 impl Ask {
-    /// These packages.
+    /// A request for these packages.
     pub(super) fn of(packages: &[&str]) -> Self {
         Self { packages: packages.iter().map(ToString::to_string).collect(), ..Self::default() }
     }
@@ -255,18 +255,18 @@ impl<'a> Suite<'a> {
         self.ready.as_ref().ok_or_else(|| Not::Applicable("there is no warmed-up tree".into()))
     }
 
-    /// The first build, which succeeded.
+    /// The first build, if it succeeded.
     pub(super) fn baseline(&self) -> Result<&Run, Not> {
         self.ready()?;
         self.baseline.as_ref().ok_or_else(|| Not::Applicable("the first build failed".into()))
     }
 
-    /// Keeps the first build.
+    /// Stores the first build.
     pub(super) fn keep(&mut self, run: Run) {
         self.baseline = Some(run);
     }
 
-    /// Refuses unless the ImageBuilder is the fixture's, whose packages do what no other's do.
+    /// Skips the check unless the ImageBuilder is the fixture's, because it needs the fixture's packages.
     pub(super) fn only_fixture(&self) -> Checked {
         if self.options.upstream.is_some() {
             return Ok(());
@@ -274,7 +274,7 @@ impl<'a> Suite<'a> {
         not_here("it needs the packages and the server of the fixture")
     }
 
-    /// Sets faults of the fixture's server, or none.
+    /// Sets the faults of the fixture's server.
     pub(super) async fn faults(&self, faults: &Faults) -> Checked {
         let Some(upstream) = self.options.upstream else { return self.only_fixture() };
         upstream.knobs().set(faults).await.map_err(|error| Not::from(Error::from(error)))
@@ -330,13 +330,13 @@ impl<'a> Suite<'a> {
         Ok((plan, marker))
     }
 
-    /// Builds what is asked for, to whatever end.
+    /// Runs a build, which may succeed or fail.
     pub(super) async fn build(&mut self, ask: &Ask) -> Result<Run, Not> {
         let (plan, marker) = self.plan(ask)?;
         Ok(self.place.build(&plan, &marker, ask.script.then_some(SCRIPT)).await?)
     }
 
-    /// Builds two at once.
+    /// Runs two builds at the same time.
     pub(super) async fn build_two(&mut self, ask: &Ask) -> Result<[Run; 2], Not> {
         let [(one, marker), (two, _)] = [self.plan(ask)?, self.plan(ask)?];
         let script = ask.script.then_some(SCRIPT);
@@ -347,7 +347,7 @@ impl<'a> Suite<'a> {
         Ok([one?, two?])
     }
 
-    /// Builds what must fail for this reason, and returns what clients are told.
+    /// Runs a build that must fail for this reason. Returns the message for clients.
     pub(super) async fn fails(&mut self, ask: &Ask, reason: FailureReason) -> Result<String, Not> {
         self.baseline()?;
         let run = self.build(ask).await?;

@@ -1,4 +1,4 @@
-//! Behaviours of builds that fail: whose fault it is must be told from the output.
+//! Behaviours of builds that fail: the output must be classified with the right failure reason.
 
 use asu_core::{classify::Classifier, failure::FailureReason};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::fixtures::Faults;
 
-/// The package of the fixture that every fault is about.
+/// The fixture's package that the faults affect.
 const PACKAGE: &str = "fixture-hello";
 
 impl Suite<'_> {
@@ -37,7 +37,7 @@ impl Suite<'_> {
         if super::plain::tells_size(&detail) { Ok(()) } else { expected("a size", detail) }
     }
 
-    /// Whether the target has a root partition of a fixed size, as disks have.
+    /// Whether the target's images are disks, with a root partition of a fixed size.
     pub(super) fn is_disk(&self) -> Result<bool, super::behaviours::Not> {
         let filesystems = &self.ready()?.marker.filesystems;
         Ok(filesystems.contains(&asu_core::request::Filesystem::Ext4))
@@ -64,7 +64,7 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// Builds with the fixture's package while its server fails.
+    /// Builds with the fixture's package while its server has faults.
     async fn fails_under(&mut self, faults: Faults, reason: FailureReason) -> Checked {
         self.faults(&faults).await?;
         let failed = self.fails(&Ask::of(&[PACKAGE]), reason).await;
@@ -95,7 +95,7 @@ impl Suite<'_> {
         self.fails_under(corrupt, FailureReason::DownloadFailed).await
     }
 
-    /// Makes the root file systems on a file system that holds a third of them.
+    /// Builds root file systems on a file system with a third of the needed space.
     pub(super) async fn full_disk(&self) -> Checked {
         let run = self.baseline()?;
         let needed = tree::kilobytes(&run.work("ws/build_dir"))?;

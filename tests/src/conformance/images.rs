@@ -1,4 +1,4 @@
-//! Behaviours of what a successful build leaves.
+//! Behaviours of the files of a successful build.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,10 +24,10 @@ use super::{
 };
 use crate::image::Rootfs;
 
-/// Mode bit that a folder inherits its group with.
+/// The setgid bit of a folder, with which new files inherit its group.
 const SETGID: u32 = 0o2000;
 
-/// What a build made.
+/// The success part of a build's result.
 fn built(run: &Run) -> Result<&Built, Not> {
     match &run.result.built {
         Some(built) => Ok(built),
@@ -46,8 +46,8 @@ fn image_names(built: &Built) -> Vec<&str> {
     names(built.profile.get("images")).collect()
 }
 
-/// The profiles of the `profiles.json` of a folder, each with the names of its images; none without
-/// that file.
+/// The profiles in a folder's `profiles.json`, each with the names of its images; empty without the
+/// file.
 pub(super) fn overview(folder: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
     let path = folder.join("profiles.json");
     if !path.exists() {
@@ -59,8 +59,8 @@ pub(super) fn overview(folder: &Path) -> Result<BTreeMap<String, BTreeSet<String
     Ok(profiles.map(|(id, profile)| (id.clone(), named(profile))).collect())
 }
 
-/// The files whose bytes depend on the request alone. The software bill has the time of its making
-/// in it, and `sha256sums` has its hash.
+/// The files that must be reproducible: without the bill of materials, which contains a time, and
+/// `sha256sums`, which contains its digest.
 fn lasting(built: &Built) -> Vec<&StoredFile> {
     let moves = |name: &str| name.ends_with(".bom.cdx.json") || name == "sha256sums";
     built.files.iter().filter(|file| !moves(&file.name)).collect()
@@ -91,7 +91,7 @@ fn has_ending(name: &str, ending: &str) -> bool {
     Path::new(name).extension().is_some_and(|found| found == ending)
 }
 
-/// Whether a server's path is that of a package.
+/// Whether a path on a server is that of a package.
 pub(super) fn is_package(path: &str) -> bool {
     has_ending(path, "ipk") || has_ending(path, "apk")
 }
@@ -100,7 +100,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(io(path.display()))
 }
 
-/// Names of devices; images of disks name none, by an empty list or by no list.
+/// Names of devices; for images of disks the list is empty or missing.
 fn devices(list: Option<&Value>) -> Vec<&str> {
     let names = list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     names.filter(|name| !name.is_empty()).collect()
@@ -165,7 +165,7 @@ impl Suite<'_> {
         };
         let path = run.published(name);
         let image = if has_ending(name, "gz") {
-            // What follows the compressed part makes gzip warn.
+            // gzip warns about the data after the compressed part.
             let unpacked = Command::new("gzip").arg("-dc").arg(&path).output().await;
             unpacked.map_err(io("gzip"))?.stdout
         } else {
@@ -249,7 +249,7 @@ impl Suite<'_> {
         if seen == 0 { not_here("no image has metadata") } else { Ok(()) }
     }
 
-    /// Every program of this suite is begun under 077. The folders that make makes show what it got.
+    /// The suite starts all programs with umask 077. The modes of make's folders show which umask make has.
     pub(super) fn umask(&self) -> Checked {
         let below = self.baseline()?.work("ws/build_dir");
         let states = tree::states(&below)?;

@@ -1,4 +1,4 @@
-//! Behaviours of what an ImageBuilder prints about itself and about packages.
+//! Behaviours of the goals that only print: `make info`, manifests and package lists.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use asu_core::{failure::FailureReason, make_info, packages::parse_manifest, requ
 
 use super::behaviours::{Ask, Checked, Suite, expected, not_here};
 
-/// Longest time of a refusal that needs no network; genuine ones take a tenth of a second on a
-/// machine with nothing else to do.
+/// Time limit of a refusal without network access; real ImageBuilders take a tenth of a second on an
+/// idle machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
-/// Default packages that nothing in genuine trees depends on.
+/// Default packages that no other package of real trees depends on.
 const LEAVES: [&str; 6] =
     ["ppp-mod-pppoe", "odhcpd-ipv6only", "odhcp6c", "logd", "dropbear", "dnsmasq"];
 
@@ -38,7 +38,7 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// Profile and packages of the first build, as arguments of a plain make.
+    /// Profile and packages of the first build, as arguments of make.
     pub(super) fn selection(&self) -> Result<[String; 2], super::behaviours::Not> {
         let ready = self.ready()?;
         let packages = self.options.packages.join(" ");

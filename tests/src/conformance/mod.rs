@@ -1,8 +1,8 @@
-//! The golden behaviours of an ImageBuilder that this system relies on, checked on any ImageBuilder:
-//! the same program that pods run unpacks it, warms it up, and builds with it, in a folder that
-//! stands for a pod's root and as users without rights.
+//! Conformance suite: checks that an ImageBuilder has the behaviours that this system relies on. The
+//! program of the pods unpacks it, warms it up, and builds with it, as unprivileged users and in a
+//! folder in place of a pod's root.
 //!
-//! Numbers are those of the conformance list.
+//! The numbers are those of the conformance list. Called by `cargo xtask ib-conformance` and tests.
 
 mod behaviours;
 mod failures;
@@ -28,35 +28,35 @@ use crate::{
 };
 use behaviours::{Behaviour, Suite};
 
-/// Why the suite itself could not go on. What an ImageBuilder does wrong is a [`Verdict`].
+/// Why the suite itself could not continue. A wrong behaviour of an ImageBuilder is a [`Verdict`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or a program could not be used.
     #[error("{what}: {source}")]
     Io {
-        /// Which.
+        /// The file or program.
         what: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A program failed.
     #[error(transparent)]
     Command(#[from] exec::Error),
-    /// The fixture's server.
+    /// A request to the fixture's server failed.
     #[error(transparent)]
     Fixtures(#[from] fixtures::Error),
-    /// A file is not the JSON that it should be.
+    /// A file is not the expected JSON.
     #[error("{what}: {source}")]
     Json {
-        /// Which.
+        /// The file or program.
         what: String,
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// What was given is no ImageBuilder.
+    /// The given path is not an ImageBuilder.
     #[error("{path}: {problem}")]
     Source {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
         /// What is wrong with it.
         problem: &'static str,
@@ -64,62 +64,62 @@ pub enum Error {
     /// The server that `populate` downloads from did not start.
     #[error("python3 -m http.server did not start: {0}")]
     Server(String),
-    /// A program left nothing.
+    /// A program wrote no result.
     #[error("{0}")]
     Nothing(String),
 }
 
-/// Makes an [`Error::Io`] that names `what`.
+/// Creates an [`Error::Io`] about `what`.
 fn io(what: impl fmt::Display) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Io { what: what.to_string(), source }
 }
 
-/// Makes an [`Error::Json`] that names `what`.
+/// Creates an [`Error::Json`] about `what`.
 fn json(what: impl fmt::Display) -> impl FnOnce(serde_json::Error) -> Error {
     move |source| Error::Json { what: what.to_string(), source }
 }
 
-/// What is checked, and with what.
+/// Options of the suite.
 #[derive(Debug)]
 pub struct Options<'a> {
-    /// The program `asu-builder`.
+    /// Path of the program `asu-builder`.
     pub program: PathBuf,
-    /// Tarball or unpacked tree; nothing is written to it.
+    /// The ImageBuilder: a tarball or an unpacked tree, which is only read.
     pub source: PathBuf,
-    /// Where packages come from instead of the server that the tree names.
+    /// Base URL for packages, instead of that in the tree's repositories file.
     pub package_base_url: Option<String>,
     /// Profile to build; the first one when absent.
     pub profile: Option<String>,
     /// Packages that are added to every build.
     pub packages: Vec<String>,
-    /// The fixture's server, when the ImageBuilder is the fixture's: then its packages can be
-    /// installed, and the server can be made to fail.
+    /// The fixture's server, if the ImageBuilder is the fixture's. Needed to install the fixture's
+    /// packages and to inject faults.
     pub upstream: Option<&'a Upstream>,
-    /// Longest time of one build, in seconds.
+    /// Time limit of one build in seconds.
     pub seconds: u64,
 }
 
-/// How a behaviour was found.
+/// Result of checking a behaviour.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// As it should be.
+    /// The behaviour is as expected.
     Ok,
-    /// Otherwise: what was expected and what was seen.
+    /// It is not; the text has the expected and the actual result.
     Failed(String),
-    /// It cannot be checked here, and why.
+    /// It cannot be checked here, for this reason.
     NotApplicable(String),
 }
 
-/// One behaviour and how it was found.
+/// One behaviour with its result.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// Number in the list of golden behaviours; 0 is unpacking.
     pub number: u8,
-    /// What should be so.
+    /// The expected behaviour.
     pub name: &'static str,
-    /// How it was found.
+    /// Result of the check.
     pub verdict: Verdict,
-    /// How long that took.
+    /// Duration of the check.
     pub took: Duration,
 }
 
@@ -134,10 +134,10 @@ impl fmt::Display for Line {
     }
 }
 
-/// Checks every behaviour, one after the other; `report` sees each line when it is known.
+/// Checks all behaviours, one after the other. Calls `report` with each line when it is known.
 ///
 /// # Errors
-/// The suite could not begin. What goes wrong later is the verdict of a line.
+/// When the suite cannot begin. Later errors are verdicts of lines.
 pub async fn run(options: &Options<'_>, mut report: impl FnMut(&Line)) -> Result<Vec<Line>, Error> {
     let mut suite = Suite::new(options).await?;
     let mut lines = Vec::new();
@@ -152,7 +152,7 @@ pub async fn run(options: &Options<'_>, mut report: impl FnMut(&Line)) -> Result
     Ok(lines)
 }
 
-/// How many lines are ok, failed, not applicable.
+/// Number of lines that are ok, failed, and not applicable.
 pub fn count(lines: &[Line]) -> (usize, usize, usize) {
     let of = |test: fn(&Verdict) -> bool| lines.iter().filter(|line| test(&line.verdict)).count();
     (
@@ -162,10 +162,10 @@ pub fn count(lines: &[Line]) -> (usize, usize, usize) {
     )
 }
 
-/// Builds the program `asu-builder` of this checkout and returns where it is.
+/// Builds the program `asu-builder` of this checkout and returns its path.
 ///
 /// # Errors
-/// What cargo said.
+/// cargo's error.
 pub async fn builder_program() -> Result<PathBuf, Error> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--package", "asu-builder"]).current_dir(crate::root());

@@ -1,4 +1,4 @@
-//! Folders that stand for the roots of pods, and the program run in them as the users of pods.
+//! Folders in place of the roots of pods, in which the program runs as the users of pods.
 
 use std::{
     fs,
@@ -18,32 +18,32 @@ use tokio::process::Command;
 use super::{Error, io, json};
 use crate::ports;
 
-/// User of `build`.
+/// uid of the container `build`.
 const BUILD_USER: u32 = 2001;
-/// User of `populate` and `publish`.
+/// uid of the containers `populate` and `publish`.
 const TRUSTED_USER: u32 = 2002;
 const GROUP: u32 = 2000;
-/// As the program sets it for make.
+/// PATH that the program sets for make.
 pub(super) const TOOLS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Everything of one run of the suite.
+/// The folders of one run of the suite.
 #[derive(Debug)]
 pub(super) struct Place {
     folder: TempDir,
     program: PathBuf,
 }
 
-/// How a plain make ended.
+/// Result of a make that the suite runs itself.
 #[derive(Debug)]
 pub(super) struct Made {
-    /// Its exit code; -1 when it was killed.
+    /// Exit code; -1 when it was killed.
     pub(super) code: i32,
     pub(super) stdout: String,
     pub(super) stderr: String,
 }
 
 impl Made {
-    /// The ends of both outputs, for a message.
+    /// The last part of both outputs, for a message.
     pub(super) fn tail(&self) -> String {
         format!("exit code {}, {:?}, {:?}", self.code, end(&self.stdout), end(&self.stderr))
     }
@@ -56,16 +56,16 @@ pub(super) fn end(text: &str) -> String {
     text.chars().skip(skip).collect()
 }
 
-/// A build that ended; its folders are still there.
+/// A finished build, whose folders still exist.
 #[derive(Debug)]
 pub(super) struct Run {
     root: PathBuf,
     build_key: Option<String>,
-    /// What was committed.
+    /// The committed result.
     pub(super) result: BuildResult,
-    /// What `build` left.
+    /// The outcome of `build`.
     pub(super) outcome: Option<Outcome>,
-    /// Everything that was printed.
+    /// The log.
     pub(super) log: String,
 }
 
@@ -75,13 +75,13 @@ impl Run {
         self.root.join("asu/work").join(path)
     }
 
-    /// Where a published file is.
+    /// Path of a published file.
     pub(super) fn published(&self, name: &str) -> PathBuf {
         let key = self.build_key.as_deref().unwrap_or_default();
         self.root.join("asu/store/artifacts").join(key).join(name)
     }
 
-    /// How it ended, for a message.
+    /// Success or failure, for a message.
     pub(super) fn summary(&self) -> String {
         match &self.result.failure {
             None => "the build succeeded".to_owned(),
@@ -92,7 +92,7 @@ impl Run {
     }
 }
 
-/// Runs a make to its end.
+/// Runs make until it exits.
 async fn made(mut command: Command) -> Result<Made, Error> {
     let output = command.output().await.map_err(io("make"))?;
     Ok(Made {
@@ -102,7 +102,7 @@ async fn made(mut command: Command) -> Result<Made, Error> {
     })
 }
 
-/// A port of this machine that refuses every connection: it was free a moment ago.
+/// A port of this machine on which nothing listens.
 pub(super) fn closed_port() -> Result<u16, Error> {
     let [port] = ports::free().map_err(io("a free port"))?;
     Ok(port)
@@ -112,7 +112,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A folder of a user, as a volume of a pod.
+/// Creates a folder of a user, like a volume of a pod.
 fn volume(path: &Path, user: u32, mode: u32) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(io(path.display()))?;
     if is_root() {
@@ -159,7 +159,7 @@ fn ended(plan: &BuildPlan, root: PathBuf, said: &str) -> Result<Run, Error> {
 }
 
 impl Place {
-    /// A fresh place. The program is copied to where every user can run it.
+    /// Creates the folders. The program is copied to a folder in which every user can run it.
     pub(super) fn new(program: &Path) -> Result<Self, Error> {
         let folder = tempfile::Builder::new()
             .prefix("asu-conformance-")
@@ -172,7 +172,7 @@ impl Place {
         Ok(Self { folder, program: copy })
     }
 
-    /// Where everything is.
+    /// The parent of all folders.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -186,7 +186,7 @@ impl Place {
         self.cache_root().join("asu/imagebuilder/tree")
     }
 
-    /// Runs the program as a user under a umask that nobody wants.
+    /// A command that runs the program as a user, with a wrong umask.
     fn command(&self, user: u32, root: &Path, arguments: &[&str]) -> Command {
         let mut words = vec!["-c", "umask 077; exec \"$@\"", "sh"];
         let (user, group) = (format!("--reuid={user}"), format!("--regid={GROUP}"));
@@ -199,7 +199,7 @@ impl Place {
         command
     }
 
-    /// Fills the cache.
+    /// Populates the cache.
     pub(super) async fn populate(&self, plan: &PopulatePlan) -> Result<PopulateResult, Error> {
         let root = self.cache_root();
         volume(&root.join("asu/imagebuilder"), TRUSTED_USER, 0o755)?;
@@ -214,12 +214,12 @@ impl Place {
         })
     }
 
-    /// What the marker of the cache says.
+    /// Reads the marker of the cache.
     pub(super) fn marker(&self) -> Result<Marker, Error> {
         read(&self.cache_root().join("asu/imagebuilder/marker.json"))
     }
 
-    /// Builds and publishes, both begun together as in a pod. `marker` may say something else than
+    /// Runs `build` and `publish`, both started at the same time as in a pod. `marker` may differ from
     /// the cache's own.
     pub(super) async fn build(
         &self,
@@ -229,7 +229,7 @@ impl Place {
     ) -> Result<Run, Error> {
         let root = self.folder.path().join(&plan.uid);
         volume(&root.join("asu/store"), TRUSTED_USER, 0o755)?;
-        // As `fsGroup` would make it, which must not reach an image.
+        // With the setgid bit that `fsGroup` sets, which must not get into an image.
         volume(&root.join("asu/work"), BUILD_USER, 0o2777)?;
         let cache = root.join("asu/imagebuilder");
         volume(&cache, TRUSTED_USER, 0o755)?;
@@ -251,13 +251,13 @@ impl Place {
         ended(plan, root, &said)
     }
 
-    /// A plain make in the workspace that a build left.
+    /// Runs make in the workspace of a finished build.
     pub(super) async fn make(&self, run: &Run, arguments: &[&str]) -> Result<Made, Error> {
         self.run(run, &[], &[&["make"], arguments].concat()).await
     }
 
-    /// A program in the workspace that a build left, with the environment and the confinement that
-    /// builds have, and more variables.
+    /// Runs a program in the workspace of a finished build, with the environment and the sandbox of
+    /// builds, and additional variables.
     pub(super) async fn run(
         &self,
         run: &Run,
@@ -271,8 +271,8 @@ impl Place {
         made(command).await
     }
 
-    /// Like [`Place::make`], on a small file system where the root file systems are made; `None`
-    /// without the right to mount.
+    /// Like [`Place::make`], with a small file system for the root file systems. `None` without the
+    /// permission to mount.
     pub(super) async fn make_on_full_disk(
         &self,
         run: &Run,
@@ -282,7 +282,7 @@ impl Place {
         if !is_root() {
             return Ok(None);
         }
-        // Kernels are links there, and everything else is made anew.
+        // Kernels are links in this folder; everything else is built again.
         let script = format!(
             "set -e; arch=$(echo build_dir/target-*); rm -rf kept; mkdir kept; \
              cp -dR $arch/linux-* kept/; rm -rf kept/*/root* kept/*/tmp; \

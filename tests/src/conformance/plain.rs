@@ -1,5 +1,5 @@
-//! Behaviours of a plain make, in the workspace that the first build left: what this system guards
-//! against, works around, or leaves to the ImageBuilder.
+//! Behaviours of make itself, run in the workspace of the first build: those that this system prevents,
+//! works around, or relies on.
 
 use std::{
     collections::BTreeSet,
@@ -24,28 +24,28 @@ use super::{
 };
 use crate::fixtures::Faults;
 
-/// Folder of the work folder that plain makes put their images into.
+/// Output folder of these makes, below the work folder.
 const OUTPUT: &str = "plain";
-/// Megabytes that no flash of a router takes beside everything else, and no miniature's.
+/// Sizes in megabytes that exceed the flash of every real device, and of the fixture's devices.
 const TOO_MANY: (u64, u64) = (64, 4);
 
 fn succeeded(made: &Made) -> Checked {
     if made.code == 0 { Ok(()) } else { expected("make to succeed", made.tail()) }
 }
 
-/// Names of all images that the `profiles.json` of a folder lists.
+/// Names of all images in the `profiles.json` of a folder.
 fn images(folder: &Path) -> Result<BTreeSet<String>, Error> {
     Ok(overview(folder)?.into_values().flatten().collect())
 }
 
-/// Services that start or stop with the device, by the links in the root file system.
+/// Names of the enabled services, from the links in the root file system.
 fn services(run: &Run) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
     for target in entries(&run.work("ws/build_dir"))? {
         for root in entries(&target)?.iter().filter(|root| name(root).starts_with("root-")) {
             let links = root.join("etc/rc.d");
             let links = if links.is_dir() { entries(&links)? } else { Vec::new() };
-            // A letter and two digits come before the name.
+            // The names of the links begin with a letter and two digits.
             found.extend(links.iter().filter_map(|link| name(link).get(3..).map(str::to_owned)));
         }
     }
@@ -61,20 +61,20 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     entries.map(|entry| Ok(entry.map_err(io(folder.display()))?.path())).collect()
 }
 
-/// Whether a failure says how large an image is and may be, or, as vendors' tools do, by how much it is
-/// too large.
+/// Whether a failure message contains the size of the image and its limit, or, with vendors' tools, by
+/// how much the image exceeds it.
 pub(super) fn tells_size(detail: &str) -> bool {
     [" > ", "bytes too many", "bytes more than", "has more than"]
         .iter()
         .any(|word| detail.contains(word))
 }
 
-/// A folder of links to every program of this machine but one.
+/// Creates a folder with links to all programs of this machine except one.
 fn programs_without(missing: &str, folder: &Path) -> Result<(), Error> {
     fs::create_dir(folder).map_err(io(folder.display()))?;
     for place in TOOLS.split(':').map(Path::new).filter(|place| place.is_dir()) {
         for program in entries(place)?.iter().filter(|program| name(program) != missing) {
-            // The first of a name is the one that is run.
+            // The first program with a name is the one on PATH.
             let link = folder.join(name(program));
             if link.symlink_metadata().is_err() {
                 symlink(program, &link).map_err(io(link.display()))?;
@@ -85,7 +85,7 @@ fn programs_without(missing: &str, folder: &Path) -> Result<(), Error> {
 }
 
 impl Suite<'_> {
-    /// A plain `make image` of what the first build has, and more.
+    /// Runs `make image` with the arguments of the first build, and more.
     async fn plain_image(&self, more: &[&str]) -> Result<Made, Not> {
         let run = self.baseline()?;
         let output = format!("BIN_DIR={}", run.work(OUTPUT).display());
@@ -150,7 +150,7 @@ impl Suite<'_> {
         }
     }
 
-    /// No server answers, and everything that is needed was fetched before.
+    /// Builds without a reachable server: all needed files were downloaded before.
     pub(super) async fn warm_cache(&self) -> Checked {
         let run = self.baseline()?;
         let [profile, packages] = self.selection()?;
@@ -225,7 +225,7 @@ impl Suite<'_> {
         expected("make to execute what a value has in it, as names are checked for", "it did not")
     }
 
-    /// Under a wrong umask as well: the prerequisite check lists everything that it misses.
+    /// The prerequisite check lists all missing programs, also with a wrong umask.
     pub(super) async fn prerequisites(&mut self) -> Checked {
         self.baseline()?;
         let run = self.build(&Ask { workspace: Workspace::Copy, ..Ask::default() }).await?;

@@ -1,5 +1,5 @@
-//! The ImageBuilder that was given, as a download server would offer it: a tarball and a
-//! `sha256sums`, so that `populate` takes it the whole way that it goes in pods.
+//! Serves the given ImageBuilder like a download server: a tarball and a `sha256sums`, so that
+//! `populate` downloads it as in a pod.
 
 use std::{
     fs,
@@ -17,29 +17,29 @@ use tokio::process::Command;
 use super::{Error, io};
 use crate::exec;
 
-/// Folder below the server's root, as a target's would be.
+/// Path below the server's root, like a target's folder.
 pub(super) const TARGET_PATH: &str = "targets/given";
-/// What an unpacked tree may have from earlier runs. The stamp goes, so that its links to this
-/// machine's tools are made again.
+/// Files that an unpacked tree may have from earlier runs, which are not packed. Without the stamp, the
+/// links to this machine's tools are created again.
 const LEFTOVERS: [&str; 5] =
     ["tmp", "dl", "bin", "staging_dir/host/.prereq-build", "build_dir/*/root*"];
-/// Bytes that are read at once.
+/// Number of bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// A served tarball. It ends with the value.
+/// A served tarball. The server is stopped when the value is dropped.
 #[derive(Debug)]
 pub(super) struct Source {
     _folder: TempDir,
     server: Child,
     port: u16,
-    /// Plain name of the tarball.
+    /// File name of the tarball.
     pub(super) file: String,
     /// Its digest.
     pub(super) sha256: Digest,
 }
 
 impl Source {
-    /// Serves a tarball, or an unpacked tree packed anew.
+    /// Serves a tarball, or packs an unpacked tree and serves it.
     pub(super) async fn of(given: &Path) -> Result<Self, Error> {
         let given = given.canonicalize().map_err(io(given.display()))?;
         let folder = tempfile::tempdir().map_err(io("a temporary folder"))?;
@@ -59,7 +59,7 @@ impl Source {
         Ok(Self { _folder: folder, server, port, file, sha256 })
     }
 
-    /// Root of the server.
+    /// Base URL of the server.
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -67,7 +67,7 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        // It may have ended by itself; there is nobody to tell.
+        // Fails when it has exited already, which is fine.
         drop(self.server.kill());
         drop(self.server.wait());
     }
@@ -81,7 +81,7 @@ fn plain_name(path: &Path) -> Result<String, Error> {
     })
 }
 
-/// Packs a tree as it is; nothing is written to it.
+/// Packs a tree, which is only read.
 async fn pack(tree: &Path, to: &Path) -> Result<String, Error> {
     let refuse = |problem| Error::Source { path: tree.to_owned(), problem };
     if !tree.join("Makefile").is_file() || !tree.join("staging_dir").is_dir() {
@@ -112,7 +112,7 @@ fn digest(path: &PathBuf) -> Result<Digest, Error> {
     }
 }
 
-/// A server of static files on a free loopback port.
+/// Starts a server of static files on a free loopback port.
 fn serve(root: &Path) -> Result<(Child, u16), Error> {
     let mut child = std::process::Command::new("python3")
         .args(["-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory"])
@@ -132,7 +132,7 @@ fn serve(root: &Path) -> Result<(Child, u16), Error> {
     if let Some(port) = words.nth(1).and_then(|port| port.parse().ok()) {
         return Ok((child, port));
     }
-    // It did not come up, or says so in other words.
+    // It failed to start, or printed another message.
     drop(child.kill());
     drop(child.wait());
     Err(Error::Server(line))

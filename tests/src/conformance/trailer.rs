@@ -1,12 +1,12 @@
-//! The chunks at the end of an image that upgrade tools read (reference: fwtool).
+//! Reads the metadata chunk at the end of an image, which upgrade tools check (reference: fwtool).
 
-/// First word of a chunk's trailer.
+/// Magic number of a chunk's trailer.
 const MAGIC: &[u8] = b"FWx0";
-/// Bytes of a trailer: magic, checksum, kind with padding, size.
+/// Length in bytes of a trailer: magic, checksum, kind with padding, size.
 const TRAILER: usize = 16;
-/// Bytes before the text of a metadata chunk: version and flags.
+/// Length in bytes of the header of a metadata chunk: version and flags.
 const HEADER: usize = 8;
-/// Kind of a chunk with metadata.
+/// Kind number of a metadata chunk.
 const METADATA: u8 = 1;
 
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
@@ -25,7 +25,7 @@ fn crc(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Text of the metadata of an image; `Ok(None)` when it has no chunk at all.
+/// The metadata text of an image; `Ok(None)` when it has no chunk.
 ///
 /// # Errors
 /// What is wrong with a chunk.

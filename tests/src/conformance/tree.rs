@@ -1,4 +1,4 @@
-//! What a tree's files say, and whether anybody changed them.
+//! Reads facts from the files of a tree, and detects changes of a tree.
 
 use std::{
     collections::BTreeMap,
@@ -9,20 +9,20 @@ use std::{
 
 use super::{Error, io};
 
-/// Folders below which the server's own layout begins.
+/// First folders of a download server's layout.
 const LAYOUT: [&str; 2] = ["/releases/", "/snapshots/"];
 
-/// State of one file: everything that a write, a rename or a change of mode alters.
+/// State of one file, which changes with every write, rename or change of mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
     inode: u64,
-    /// Kind and rights.
+    /// Type and permission bits.
     pub(super) mode: u32,
     size: u64,
     changed: (i64, i64),
 }
 
-/// States of everything below a folder, by path.
+/// States of all files below a folder, by path.
 pub(super) fn states(folder: &Path) -> Result<BTreeMap<PathBuf, State>, Error> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -45,7 +45,7 @@ pub(super) fn states(folder: &Path) -> Result<BTreeMap<PathBuf, State>, Error> {
     Ok(found)
 }
 
-/// A path whose state differs.
+/// A path with different states.
 pub(super) fn difference(
     before: &BTreeMap<PathBuf, State>,
     after: &BTreeMap<PathBuf, State>,
@@ -55,8 +55,8 @@ pub(super) fn difference(
     gone.or_else(new).map(|(path, _)| path.clone())
 }
 
-/// The server that a tree's repositories are on: what comes before the layout of a download server,
-/// or scheme and host of the first one.
+/// Base URL of the server in a tree's repositories file: the part before the layout of a download
+/// server, or scheme and host of the first repository.
 pub(super) fn public_url(tree: &Path) -> Option<String> {
     let text = ["repositories.conf", "repositories"]
         .iter()
@@ -70,7 +70,7 @@ pub(super) fn public_url(tree: &Path) -> Option<String> {
     Some(format!("{scheme}://{}", rest.split('/').next()?))
 }
 
-/// Kilobytes below a folder, as they are on a small file system of pages.
+/// Size of a folder in kilobytes, as it would be on a tmpfs.
 pub(super) fn kilobytes(folder: &Path) -> Result<u64, Error> {
     let pages: u64 = states(folder)?.values().map(|state| state.size.div_ceil(4096)).sum();
     Ok(pages * 4)

@@ -1,4 +1,4 @@
-//! The images of the system, built from this checkout.
+//! Builds the images of the system from this checkout, and makes them available to a cluster.
 
 use data_encoding::HEXLOWER;
 use std::path::{Path, PathBuf};
@@ -8,23 +8,23 @@ use sha2::{Digest as _, Sha256};
 use super::{Error, Site, release};
 use crate::{cluster::image, progress::Progress, toolchain::debian};
 
-/// Where the images of this checkout are.
+/// Registry and tag of the images.
 #[derive(Debug, Clone)]
 pub struct Images {
-    /// Registry of all three.
+    /// Registry of all three images.
     pub registry: String,
-    /// Tag of all three: a hash of the programs and of their Dockerfiles, so that a change reaches the pods.
+    /// Tag of all three images: a hash of the programs and Dockerfiles, so that a change replaces running pods.
     pub tag: String,
 }
 
-/// The programs, by the ends of their names.
+/// The programs, without the prefix `asu-`.
 const PROGRAMS: [&str; 3] = ["operator", "api", "builder"];
-/// Their packages.
+/// The programs' cargo packages.
 pub const PACKAGES: [&str; 3] = ["asu-operator", "asu-api", "asu-builder"];
-/// Name that the chart gives the bundled database's image.
+/// Image of the bundled database in the chart.
 const POSTGRES: &str = "docker.io/library/postgres:17";
 
-/// Builds the programs and their images, and makes them known to the cluster.
+/// Builds the programs and their images, and imports the images into the cluster.
 pub(super) async fn ensure(site: &Site, progress: &Progress) -> Result<Images, Error> {
     release::build(&PACKAGES, progress).await?;
     let context = stage_programs()?;
@@ -34,7 +34,7 @@ pub(super) async fn ensure(site: &Site, progress: &Progress) -> Result<Images, E
         site.provide(&dockerfile(program), context.path(), &name, progress).await?;
     }
     if site.cluster().is_some() {
-        // Other clusters pull the official image.
+        // Other clusters pull the official image from its registry.
         let postgres = crate::root().join("images");
         site.provide(&dockerfile("postgres"), &postgres, POSTGRES, progress).await?;
     }
@@ -44,7 +44,7 @@ pub(super) async fn ensure(site: &Site, progress: &Progress) -> Result<Images, E
 /// Builds the programs and their images, and pushes them to a registry.
 ///
 /// # Errors
-/// What cargo, buildah or the registry said.
+/// The error of cargo, buildah or the registry.
 pub async fn publish(
     registry: &str,
     tag: Option<&str>,
@@ -68,7 +68,7 @@ fn dockerfile(program: &str) -> PathBuf {
     crate::root().join(format!("images/{program}.Dockerfile"))
 }
 
-/// Hash of everything that is in the images.
+/// Hash of the images' content.
 fn tag(context: &Path) -> Result<String, Error> {
     let mut hasher = Sha256::new();
     for program in PROGRAMS {
@@ -81,7 +81,7 @@ fn tag(context: &Path) -> Result<String, Error> {
     Ok(HEXLOWER.encode(&hasher.finalize()).chars().take(16).collect())
 }
 
-/// A build context that holds the programs alone: the checkout's own folder is gigabytes.
+/// A build context with only the programs, because the checkout's folder has gigabytes.
 fn stage_programs() -> Result<tempfile::TempDir, Error> {
     let io = |path: PathBuf| move |source| Error::Io { path, source };
     let context = tempfile::tempdir().map_err(io(std::env::temp_dir()))?;

@@ -1,4 +1,5 @@
-//! Puts the whole system on a cluster: images, upstream fixture, charts.
+//! Installs the whole system on a cluster: images, upstream fixture, charts. Used by tests, the demo and
+//! benchmarks.
 
 mod images;
 mod release;
@@ -29,33 +30,33 @@ pub const DISTRIBUTIONS: &str = "asu-distributions";
 /// Why the system could not be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The cluster.
+    /// The cluster cannot be used.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
-    /// A program of the harness.
+    /// A program of the harness is missing.
     #[error(transparent)]
     Toolchain(#[from] toolchain::Error),
-    /// A command.
+    /// A command failed.
     #[error(transparent)]
     Command(#[from] exec::Error),
-    /// The upstream fixture.
+    /// The upstream fixture cannot be used.
     #[error(transparent)]
     Fixtures(#[from] fixtures::Error),
-    /// The API server.
+    /// A request to the API server failed.
     #[error("Kubernetes: {0}")]
     Kube(#[from] Box<kube::Error>),
-    /// A file.
+    /// A file could not be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A Distribution file that is not one.
+    /// A file is not a Distribution.
     #[error("{path}: {problem}")]
     Distribution {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -63,7 +64,7 @@ pub enum Error {
     /// The address of the API is not known.
     #[error("the ingress has no address; say where the API is with --url")]
     NoUrl,
-    /// Somebody else's system is there.
+    /// The namespace exists and was not created by this harness.
     #[error(
         "namespace {NAMESPACE} of this cluster is there already and no demo made it; nothing was changed"
     )]
@@ -71,11 +72,11 @@ pub enum Error {
     /// The catalog did not become ready.
     #[error("after {} s Distribution {name} is not ready: {missing}", .after.as_secs())]
     NotReady {
-        /// Which.
+        /// Name of the Distribution.
         name: String,
-        /// What its conditions say.
+        /// Its conditions.
         missing: String,
-        /// How long it was waited for.
+        /// The time limit.
         after: Duration,
     },
 }
@@ -97,28 +98,28 @@ impl From<kube::Error> for Error {
     }
 }
 
-/// What is installed.
+/// Options of the installation.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Values of the chart, merged over those of the local cluster.
     pub values: Value,
-    /// A Distribution of the user's instead of the fixture's.
+    /// File of a Distribution to install instead of the fixture's.
     pub distribution: Option<PathBuf>,
 }
 
 impl Options {
-    /// The built-in distribution with the chart's values for a person who looks on.
+    /// Options for the demo: the fixture's or the given distribution, with the chart's default times.
     pub fn for_demo(distribution: Option<PathBuf>) -> Self {
         Self { values: Value::Null, distribution }
     }
 
-    /// Short times, so that tests see what takes an hour in production.
+    /// Options for tests: short times, so that tests need not wait for what takes an hour in production.
     pub fn for_tests() -> Self {
         Self { values: values::short_times(), distribution: None }
     }
 }
 
-/// The system on a cluster.
+/// An installed system.
 #[derive(Debug)]
 pub struct Deployment {
     /// Names of the Distributions.
@@ -126,8 +127,7 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Builds the images, loads them, and installs or upgrades the charts. Running it again does
-    /// only what is missing.
+    /// Builds the images, imports them, and installs or upgrades the charts. Idempotent.
     ///
     /// # Errors
     /// The step that failed.
@@ -141,7 +141,7 @@ impl Deployment {
         create_namespace(site).await?;
         let images = images::ensure(site, progress).await?;
         let distributions = match own {
-            // A file may speak of the fixture's server too.
+            // The file may refer to the fixture's server as well.
             Some(distributions) if site.cluster().is_some() => {
                 upstream::install(site, progress).await?;
                 distributions
@@ -174,7 +174,7 @@ impl Deployment {
     }
 }
 
-/// Label of namespaces that are ours to change.
+/// Label of namespaces that this harness created and may change.
 const MADE: &str = "asu.dev/demo";
 
 async fn create_namespace(site: &Site) -> Result<(), Error> {
@@ -214,7 +214,7 @@ fn temporary(content: &Value) -> Result<tempfile::NamedTempFile, Error> {
 /// Installs or upgrades a chart of this checkout and waits until it is ready.
 ///
 /// # Errors
-/// What Helm said.
+/// Helm's error.
 pub async fn helm(site: &Site, release: &str, chart: &str, values: &Value) -> Result<(), Error> {
     let file = temporary(values)?;
     let chart = crate::root().join(chart).to_string_lossy().into_owned();
@@ -236,10 +236,10 @@ pub async fn helm(site: &Site, release: &str, chart: &str, values: &Value) -> Re
     Ok(())
 }
 
-/// Waits until the catalog of a Distribution was read.
+/// Waits until a Distribution's catalog was read.
 ///
 /// # Errors
-/// What its conditions say when it takes more than two minutes.
+/// Its conditions, when it takes more than two minutes.
 pub async fn wait_for_distribution(site: &Site, name: &str) -> Result<(), Error> {
     let client = site.client().await?;
     let api: Api<Distribution> = Api::namespaced(client, NAMESPACE);

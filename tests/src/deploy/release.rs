@@ -1,6 +1,7 @@
-//! The release build of the programs. What it is made of besides this workspace takes most of its ten
-//! minutes on two cores, and is the same in every checkout: it is kept in the project's cache. The
-//! workspace's own crates never are: cargo tells those of two checkouts apart by their folders' times.
+//! Release builds of the programs, with a cache of compiled dependencies in the project's cache folder.
+//! Dependencies take most of the ten minutes of such a build on two cores, and are the same in every
+//! checkout. The workspace's own crates are not cached, because cargo decides by the times of their
+//! files whether they are fresh.
 
 use std::{
     ffi::OsString,
@@ -15,15 +16,15 @@ use tokio::process::Command;
 use super::Error;
 use crate::{exec, progress::Progress, toolchain::cache_dir};
 
-/// Folders of cargo's output that hold what was compiled.
+/// Folders of cargo's output with compiled dependencies.
 const PARTS: [&str; 3] = [".fingerprint", "build", "deps"];
-/// Builds that are kept.
+/// Number of cached builds that are kept.
 const KEPT: usize = 2;
 
-/// Builds programs of this workspace for release.
+/// Builds programs of this workspace with the release profile.
 ///
 /// # Errors
-/// What cargo said, or a folder that cannot be used.
+/// cargo's error, or a folder that cannot be used.
 pub async fn build(packages: &[&str], progress: &Progress) -> Result<(), Error> {
     let target = crate::target_dir().join("release");
     let kept = cache_dir().join("release").join(key().await?);
@@ -47,8 +48,8 @@ async fn cargo(packages: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Hash of what decides how dependencies are compiled: the compiler, the lock file, features and
-/// profiles, and the flags of the environment.
+/// Cache key: hash of everything that affects the compilation of dependencies: the compiler, the lock
+/// file, features and profiles, and flags in the environment.
 async fn key() -> Result<String, Error> {
     let mut hasher = Sha256::new();
     let mut version = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
@@ -64,7 +65,7 @@ async fn key() -> Result<String, Error> {
     Ok(HEXLOWER.encode(&hasher.finalize()).chars().take(16).collect())
 }
 
-/// The lock file, and the manifests of the workspace and of its members.
+/// Paths of the lock file, and of the manifests of the workspace and its members.
 fn manifests() -> Result<Vec<PathBuf>, Error> {
     let root = crate::root();
     let io = |source| Error::Io { path: root.clone(), source };
@@ -79,19 +80,19 @@ fn manifests() -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-/// Whether an entry of cargo's folders is about a crate of this workspace.
+/// Whether an entry of cargo's folders belongs to a crate of this workspace.
 fn is_own(name: &str) -> bool {
     name.strip_prefix("lib").unwrap_or(name).starts_with("asu") || name.starts_with("xtask")
 }
 
-/// Keeps what was compiled, whole or not at all, and removes what was kept long ago.
+/// Stores compiled dependencies in the cache, atomically, and removes old entries.
 async fn keep(target: &Path, kept: &Path) -> Result<(), Error> {
     let folder = kept.parent().unwrap_or(kept);
     let io = |source| Error::Io { path: folder.to_owned(), source };
     std::fs::create_dir_all(folder).map_err(io)?;
     let unfinished = tempfile::tempdir_in(folder).map_err(io)?;
     copy(target, unfinished.path(), |name| !is_own(name)).await?;
-    // Somebody may have kept the same meanwhile.
+    // Another process may have stored the same entry meanwhile.
     match std::fs::rename(unfinished.path(), kept) {
         Ok(()) => {
             let _ = unfinished.keep();
@@ -118,7 +119,7 @@ fn forget_older(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Copies the parts of cargo's output with their times, by which cargo tells what is fresh.
+/// Copies the folders of cargo's output with file times, by which cargo decides what is fresh.
 async fn copy(from: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), Error> {
     for part in PARTS {
         let (from, to) = (from.join(part), to.join(part));

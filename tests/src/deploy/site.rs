@@ -1,4 +1,4 @@
-//! Where the system is installed: a local cluster, or a context of the user's own.
+//! The cluster that the system is installed on: a local cluster, or a context of the user's kubeconfig.
 
 use std::{
     path::Path,
@@ -16,15 +16,15 @@ use crate::{
     toolchain::{Family, Toolchain, debian},
 };
 
-/// How long an ingress controller may take to write its address into a new Ingress.
+/// Time limit for an ingress controller to write its address into a new Ingress.
 const ADDRESS: Duration = Duration::from_mins(1);
 
 /// A cluster to install on.
 #[derive(Debug)]
 pub enum Site {
-    /// The harness's own.
+    /// A local cluster of the harness.
     Local(Box<Cluster>),
-    /// The user's.
+    /// A cluster of the user.
     Context(Context),
 }
 
@@ -38,18 +38,18 @@ pub struct Context {
 }
 
 impl Site {
-    /// A local cluster of that name; brought up when it is not there.
+    /// The local cluster with this name, which is brought up if needed.
     ///
     /// # Errors
-    /// Why it could not be brought up.
+    /// When it cannot be brought up.
     pub async fn local(name: &str, progress: &Progress) -> Result<Self, Error> {
         Self::local_with(name, Vec::new(), progress).await
     }
 
-    /// The same, from which hosts outside are reached besides.
+    /// Like [`Self::local`], with additional outside hosts that its pods may reach.
     ///
     /// # Errors
-    /// Why it could not be brought up.
+    /// When it cannot be brought up.
     pub async fn local_with(
         name: &str,
         reach: Vec<Reach>,
@@ -59,10 +59,10 @@ impl Site {
         Ok(Self::Local(Box::new(Cluster::up(&config, progress).await?)))
     }
 
-    /// A local cluster that was brought up before.
+    /// An existing local cluster.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// When no cluster has this name.
     pub async fn attach(name: &str) -> Result<Self, Error> {
         Ok(Self::Local(Box::new(Cluster::attach(name).await?)))
     }
@@ -70,7 +70,7 @@ impl Site {
     /// A context of the user's kubeconfig, whose nodes can pull from `registry`.
     ///
     /// # Errors
-    /// What images are built with is missing, or kubectl and Helm could not be built.
+    /// When programs for building images are missing, or kubectl and Helm cannot be built.
     pub async fn context(
         name: &str,
         registry: &str,
@@ -84,7 +84,7 @@ impl Site {
         Ok(Self::Context(Context { name, registry, url, toolchain }))
     }
 
-    /// Registry that the names of images begin with.
+    /// Registry in the names of images.
     pub fn registry(&self) -> &str {
         match self {
             Self::Local(_) => "localhost",
@@ -92,10 +92,10 @@ impl Site {
         }
     }
 
-    /// A client with the rights of the site's user.
+    /// A client with the permissions of the kubeconfig's user.
     ///
     /// # Errors
-    /// The kubeconfig cannot be used.
+    /// When the kubeconfig cannot be used.
     pub async fn client(&self) -> Result<kube::Client, Error> {
         match self {
             Self::Local(cluster) => Ok(cluster.client().await?),
@@ -111,10 +111,10 @@ impl Site {
         }
     }
 
-    /// Runs kubectl and returns what it printed.
+    /// Runs kubectl and returns its standard output.
     ///
     /// # Errors
-    /// What kubectl said.
+    /// kubectl's error.
     pub async fn kubectl(&self, arguments: &[&str]) -> Result<String, Error> {
         match self {
             Self::Local(cluster) => Ok(cluster.kubectl(arguments).await?),
@@ -122,10 +122,10 @@ impl Site {
         }
     }
 
-    /// Runs Helm and returns what it printed.
+    /// Runs Helm and returns its standard output.
     ///
     /// # Errors
-    /// What Helm said.
+    /// Helm's error.
     pub async fn helm(&self, arguments: &[&str]) -> Result<String, Error> {
         match self {
             Self::Local(cluster) => Ok(cluster.helm(arguments).await?),
@@ -133,10 +133,10 @@ impl Site {
         }
     }
 
-    /// Builds an image and makes it known to the nodes.
+    /// Builds an image, and imports it into the nodes or pushes it to the registry.
     ///
     /// # Errors
-    /// What buildah or containerd said.
+    /// The error of buildah or containerd.
     pub async fn provide(
         &self,
         dockerfile: &Path,
@@ -155,7 +155,7 @@ impl Site {
     /// Base URL of the API, through the ingress.
     ///
     /// # Errors
-    /// The ingress has no address yet, and none was given.
+    /// When the ingress has no address yet, and none was given.
     pub async fn url(&self) -> Result<String, Error> {
         match self {
             Self::Local(cluster) => Ok(cluster.ingress_url()),
@@ -176,7 +176,7 @@ impl Site {
         }
     }
 
-    /// The local cluster, where the site is one.
+    /// The local cluster, if this is one.
     pub fn cluster(&self) -> Option<&Cluster> {
         match self {
             Self::Local(cluster) => Some(cluster),

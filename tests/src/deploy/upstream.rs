@@ -1,4 +1,4 @@
-//! The fixture's download server as a pod of the cluster.
+//! Runs the fixture's download server as a pod of the cluster.
 
 use serde_json::json;
 
@@ -9,10 +9,10 @@ use crate::{fixtures::World, progress::Progress, toolchain::cache_dir};
 pub const NAMESPACE: &str = "upstream";
 /// Base URL of the download server inside the cluster.
 pub const URL: &str = "http://upstream.upstream.svc.cluster.local";
-/// Port at which its pod listens.
+/// Port on which its pod listens.
 pub(super) const PORT: u16 = 8080;
 
-/// Makes the world, its image, and the server; waits until it serves.
+/// Generates the world, builds the server's image, and deploys it. Waits until the server is ready.
 pub(super) async fn install(site: &Site, progress: &Progress) -> Result<World, Error> {
     let folder = cache_dir();
     let world = progress

@@ -1,4 +1,4 @@
-//! Values of the charts on a local cluster.
+//! Values of the charts for installations by the harness.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::{Error, images::Images, upstream};
 use crate::fixtures::World;
 
-/// Values of the chart `asu`: the images of this checkout, small volumes, any host; then the
-/// caller's.
+/// Values of the chart `asu`: the images of this checkout, small volumes, any host. `overrides` take
+/// precedence.
 pub(super) fn system(images: &Images, fixture: bool, overrides: &Value) -> Value {
-    // Policies go by the ports of pods, not by those of services.
+    // NetworkPolicies apply to the ports of pods, not to those of Services.
     let ports = [80, 443, upstream::PORT];
     let mut values = json!({
         "images": { "registry": images.registry, "tag": images.tag },
@@ -25,20 +25,19 @@ pub(super) fn system(images: &Images, fixture: bool, overrides: &Value) -> Value
         },
     });
     if fixture {
-        // Genuine ImageBuilders are larger: the chart's own size.
+        // Only for the fixture's miniature ImageBuilders; real ones need the chart's default size.
         merge(&mut values, &json!({ "cache": { "size": "1Gi" } }));
     }
     merge(&mut values, overrides);
     values
 }
 
-/// What the local cluster has, and others may lack: user namespaces.
+/// Adds values for features of the local cluster that other clusters may lack: user namespaces.
 pub(super) fn local(values: &mut Value) {
     merge(values, &json!({ "builds": { "hostUsers": false } }));
 }
 
-/// Shorter times and less space than in production, so that tests need not wait for hours, nor
-/// fill a disk.
+/// Values for tests, with shorter times and less space than in production.
 pub(super) fn short_times() -> Value {
     json!({
         "builds": { "workBytes": 1 << 30, "memory": "512Mi", "memoryMax": "1Gi" },
@@ -58,7 +57,7 @@ fn merge(base: &mut Value, over: &Value) {
     }
 }
 
-/// The distribution that the upstream fixture serves, by name.
+/// Values of the distribution that the upstream fixture serves.
 pub(super) fn fixture_distribution(world: &World) -> Value {
     let spec = DistributionSpec {
         title: "OpenWrt (fixture)".into(),
@@ -88,10 +87,10 @@ pub(super) fn fixture_distribution(world: &World) -> Value {
     json!({ "openwrt": { "spec": spec } })
 }
 
-/// Reads a Distribution of the user's.
+/// Reads a Distribution from a file.
 ///
 /// # Errors
-/// The file cannot be read, is none, or has no name.
+/// When the file cannot be read, is not a Distribution, or has no name.
 pub fn read_distribution(path: &Path) -> Result<asu_crds::Distribution, Error> {
     let problem = |problem: String| Error::Distribution { path: path.into(), problem };
     let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
@@ -103,11 +102,11 @@ pub fn read_distribution(path: &Path) -> Result<asu_crds::Distribution, Error> {
     Ok(object)
 }
 
-/// A Distribution of the user's, in the shape of the chart's values.
+/// A Distribution from a file, as values of the chart.
 pub(super) fn distribution_file(path: &Path) -> Result<Value, Error> {
     let object = read_distribution(path)?;
     let name = object.metadata.name.unwrap_or_default();
-    // The chart offers OpenWrt unless told otherwise.
+    // The chart enables OpenWrt by default.
     let mut values = json!({ "openwrt": { "enabled": false } });
     merge(&mut values, &json!({ name: { "enabled": true, "spec": object.spec } }));
     Ok(values)

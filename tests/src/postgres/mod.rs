@@ -1,7 +1,7 @@
-//! A real Postgres (Debian's) on a free port in a temporary folder.
+//! A real Postgres server (Debian's) on a free port with a temporary folder, for tests.
 //!
-//! A small shell process stands between a test and its server: it stops the server and removes the
-//! folder as soon as the test's end of a pipe is closed, however the test ended.
+//! A shell process supervises the server. It stops the server and removes the folder as soon as the
+//! test's end of a pipe is closed, so that also an aborted test leaves nothing.
 
 pub mod offline;
 mod server;
@@ -24,44 +24,44 @@ use tokio::sync::Mutex;
 
 pub use server::Server;
 
-/// Password of the API's role in every server of this harness.
+/// Password of the API's role on every server of the harness.
 pub const API_PASSWORD: &str = "api-password";
 const TEMPLATE: &str = "asu_template";
 
-/// Why there is no server.
+/// Why a server or database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its programs are missing.
+    /// Postgres is not installed.
     #[error("Postgres is not installed: apt-get install postgresql")]
     NotInstalled,
     /// A command failed.
     #[error("{what} failed: {problem}")]
     Command {
-        /// What was run.
+        /// The command.
         what: String,
-        /// What it said.
+        /// Its error output.
         problem: String,
     },
-    /// It did not answer in time.
+    /// The server did not answer in time.
     #[error("Postgres did not answer within {seconds} s; its log ends with:\n{log}")]
     Silent {
-        /// How long it had.
+        /// The time limit in seconds.
         seconds: u64,
-        /// End of its log.
+        /// The last part of its log.
         log: String,
     },
-    /// A file or process could not be had.
+    /// A file could not be read or written, or a process not be started.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// The schema could not be made.
+    /// The migration of the template failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A database could not be made.
+    /// A database could not be created.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
 }
 
-/// A server with a migrated template, from which every test clones a database of its own.
+/// A server with a migrated template database, from which every test clones its own database.
 #[derive(Debug)]
 pub struct Postgres {
     server: Server,
@@ -69,10 +69,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server of one's own, to be stopped and started at will.
+    /// Starts a separate server, which the test may stop and start.
     ///
     /// # Errors
-    /// What is missing, or what the server said.
+    /// When Postgres is missing, or the server's error.
     pub async fn start() -> Result<Self, Error> {
         let server = Server::start().await?;
         server.execute("create database asu_template").await?;
@@ -84,8 +84,7 @@ impl Postgres {
         Ok(Self { server, clones: AtomicU32::new(0) })
     }
 
-    /// The server that tests of this process which run at the same time share. It ends with the
-    /// last of them.
+    /// The server that concurrent tests of this process share. It is stopped after the last of them.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -100,26 +99,26 @@ impl Postgres {
         Ok(started)
     }
 
-    /// The server itself.
+    /// The server process.
     pub fn server(&mut self) -> &mut Server {
         &mut self.server
     }
 
-    /// URL of a database, as owner.
+    /// URL of a database for its owner.
     pub fn url(&self, database: &str) -> String {
         self.server.url(database)
     }
 
-    /// URL of a database, as the API's role.
+    /// URL of a database for the API's role.
     pub fn api_url(&self, database: &str) -> String {
         let port = self.server.port();
         format!("postgres://{API_ROLE}:{API_PASSWORD}@127.0.0.1:{port}/{database}")
     }
 
-    /// Clones a migrated database and gives its name.
+    /// Clones the template and returns the name of the new database.
     ///
     /// # Errors
-    /// What the server said.
+    /// The server's error.
     pub async fn clone_template(&self) -> Result<String, Error> {
         let number = self.clones.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
@@ -129,18 +128,18 @@ impl Postgres {
     }
 }
 
-/// A database of one test on the shared server.
+/// The database of one test on the shared server.
 #[derive(Debug)]
 pub struct TestDatabase {
-    /// URL as owner.
+    /// URL for the owner.
     pub url: String,
-    /// URL as the API's role.
+    /// URL for the API's role.
     pub api_url: String,
     _server: Arc<Postgres>,
 }
 
 impl TestDatabase {
-    /// A fresh, migrated database.
+    /// Creates a migrated database.
     ///
     /// # Errors
     /// As [`Postgres::start`].
@@ -150,7 +149,7 @@ impl TestDatabase {
         Ok(Self { url: server.url(&name), api_url: server.api_url(&name), _server: server })
     }
 
-    /// The repositories, as owner.
+    /// The repositories, with the owner's role.
     ///
     /// # Errors
     /// [`StoreError::Url`].
@@ -158,7 +157,7 @@ impl TestDatabase {
         PgStore::connect(&self.url, &PoolSettings::default(), "asu-tests")
     }
 
-    /// The repositories, as the API's role.
+    /// The repositories, with the API's role.
     ///
     /// # Errors
     /// [`StoreError::Url`].
@@ -167,7 +166,7 @@ impl TestDatabase {
     }
 }
 
-/// Runs a statement of the harness itself.
+/// Runs one SQL statement on a new connection.
 async fn execute(url: &str, statement: &str) -> Result<(), sqlx::Error> {
     let mut connection = PgConnection::connect(url).await?;
     connection.execute(AssertSqlSafe(statement.to_owned())).await?;

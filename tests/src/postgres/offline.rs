@@ -1,4 +1,5 @@
-//! The committed facts about queries (`store/.sqlx`), by which they are checked without a database.
+//! Writes and checks the query data in `store/.sqlx`, with which sqlx checks queries at compile time
+//! without a database. Used by `cargo xtask sqlx`.
 
 use std::{
     collections::BTreeMap,
@@ -9,15 +10,15 @@ use std::{
 
 use super::{Error, Postgres};
 
-/// Folder of the committed facts.
+/// Folder of the committed query data.
 pub fn committed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/.sqlx")
 }
 
-/// Replaces the committed facts by those of a freshly migrated database. Gives their number.
+/// Replaces the committed query data by that of a newly migrated database. Returns the number of queries.
 ///
 /// # Errors
-/// What a query or the database is missing.
+/// When a query is invalid, or the database cannot be used.
 pub async fn write() -> Result<usize, Error> {
     let folder = committed();
     let fresh = describe().await?;
@@ -34,7 +35,7 @@ pub async fn write() -> Result<usize, Error> {
 /// Names of files that `cargo xtask sqlx` would add, remove or change.
 ///
 /// # Errors
-/// What a query or the database is missing.
+/// When a query is invalid, or the database cannot be used.
 pub async fn outdated() -> Result<Vec<String>, Error> {
     let (old, new) = (read(&committed())?, describe().await?);
     let mut names: Vec<String> = old.keys().chain(new.keys()).cloned().collect();
@@ -44,7 +45,7 @@ pub async fn outdated() -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Compiles the crate against a database; its macros write what the database says of each query.
+/// Compiles the crate with a database; sqlx's macros write the data of each query.
 async fn describe() -> Result<BTreeMap<String, String>, Error> {
     let postgres = Postgres::shared().await?;
     let database = postgres.clone_template().await?;
@@ -54,8 +55,8 @@ async fn describe() -> Result<BTreeMap<String, String>, Error> {
     command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args(["rustc", "--quiet", "--package", "asu-store", "--lib"])
-        // Cargo does not know that the macros read a database: a condition that no other run has
-        // makes it compile the crate again, and that crate alone.
+        // cargo does not know that the macros read a database. A `--cfg` that no other build has makes
+        // it compile this crate again, and only this crate.
         .args(["--", "--emit=metadata", "--cfg"])
         .arg(format!("sqlx_described_in=\"{}\"", target.to_string_lossy()))
         .env("DATABASE_URL", postgres.url(&database))

@@ -1,4 +1,4 @@
-//! The server process.
+//! The Postgres server process and its supervisor.
 
 use std::{
     fs,
@@ -13,12 +13,12 @@ use tempfile::TempDir;
 
 use super::{Error, execute};
 
-/// Longest time until a started server answers.
+/// Time limit until a started server answers.
 const READY: Duration = Duration::from_mins(1);
 
-/// Runs the server given as arguments until its input ends or has a line: stops it then, and
-/// removes the folder (first argument) unless that line is `stop`. An interrupt from the terminal
-/// reaches the test as well, whose end closes the input.
+/// Shell script that runs the server, given as arguments, until its input ends or has a line. Then it
+/// stops the server, and removes the folder (first argument) unless the line is `stop`. It ignores an
+/// interrupt from the terminal: that also ends the test, which closes the input.
 const SUPERVISOR: &str = r#"
 trap '' INT
 folder=$1; shift
@@ -30,7 +30,7 @@ wait "$server"
 [ "$line" = stop ] || rm -rf -- "$folder"
 "#;
 
-/// A running server; dropping it stops it and removes its folder.
+/// A running server. Dropping the value stops it and removes its folder.
 #[derive(Debug)]
 pub struct Server {
     folder: TempDir,
@@ -43,7 +43,7 @@ impl Server {
     pub(super) async fn start() -> Result<Self, Error> {
         let bin = programs()?;
         let folder = tempfile::Builder::new().prefix("asu-postgres-").tempdir()?;
-        // The server's user must get through.
+        // The server's user must be able to enter the folder.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         let data = folder.path().join("data");
         fs::create_dir(&data)?;
@@ -74,18 +74,18 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Runs a statement in the database `postgres`.
+    /// Runs a SQL statement in the database `postgres`.
     ///
     /// # Errors
-    /// What the server said.
+    /// The server's error.
     pub async fn execute(&self, statement: &str) -> Result<(), Error> {
         Ok(execute(&self.url("postgres"), statement).await?)
     }
 
-    /// Stops the server as a power cut would, keeping its data.
+    /// Stops the server abruptly and keeps its data.
     ///
     /// # Errors
-    /// When its end cannot be waited for.
+    /// When waiting for the process fails.
     pub fn stop(&mut self) -> Result<(), Error> {
         if let Some(mut supervisor) = self.supervisor.take() {
             if let Some(mut input) = supervisor.stdin.take() {
@@ -96,10 +96,10 @@ impl Server {
         Ok(())
     }
 
-    /// Starts it again.
+    /// Starts the server again after [`Self::stop`].
     ///
     /// # Errors
-    /// [`Error::Silent`] with the end of its log.
+    /// [`Error::Silent`] with the last part of its log.
     pub async fn resume(&mut self) -> Result<(), Error> {
         let log = fs::File::create(self.log())?;
         let server = as_server_user(&self.bin.join("postgres"))?;
@@ -159,7 +159,7 @@ impl Drop for Server {
     }
 }
 
-/// Folder of the newest Postgres.
+/// Folder with the programs of the newest installed Postgres.
 fn programs() -> Result<PathBuf, Error> {
     let versions = fs::read_dir("/usr/lib/postgresql").map_err(|_| Error::NotInstalled)?;
     versions
@@ -170,7 +170,8 @@ fn programs() -> Result<PathBuf, Error> {
         .ok_or(Error::NotInstalled)
 }
 
-/// uid and gid of Debian's user for Postgres, when this process is root: Postgres refuses that.
+/// uid and gid of Debian's user for Postgres if this process is root, because Postgres refuses to run as
+/// root.
 fn server_user() -> Result<Option<(u32, u32)>, Error> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);

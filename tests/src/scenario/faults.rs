@@ -1,4 +1,5 @@
-//! Breaks parts of the deployed system, and puts them back.
+//! Injects faults into the deployed system: scales workloads to zero, kills processes, reads the
+//! database and volumes. Used by scenarios.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -20,15 +21,15 @@ use crate::{
     router::Answer,
 };
 
-/// Length of an object's unique id.
+/// Length of an object's uid.
 const UID_LENGTH: usize = 36;
 
-/// Something that can be away.
+/// A workload that can be scaled to zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
-    /// Both replicas of the operator.
+    /// The operator, with both replicas.
     Operator,
-    /// Both replicas of the API.
+    /// The API, with both replicas.
     Api,
     /// The bundled database.
     Postgres,
@@ -65,10 +66,10 @@ impl System {
         Ok(self.pods().list(&ListParams::default().labels(&selector)).await?.items)
     }
 
-    /// Takes a workload away while `body` runs, and brings it back whatever becomes of `body`.
+    /// Stops a workload while `body` runs, and starts it again also when `body` fails.
     ///
     /// # Errors
-    /// It did not go or did not come back.
+    /// When it does not stop or does not start again.
     pub async fn without<T>(
         &self,
         workload: Workload,
@@ -111,10 +112,10 @@ impl System {
         Ok(())
     }
 
-    /// Runs a query in the database's pod: one row a line, fields between bars.
+    /// Runs a query in the database's pod. Returns one line for each row, with fields separated by `|`.
     ///
     /// # Errors
-    /// What psql said.
+    /// psql's error.
     pub async fn sql(&self, query: &str) -> Result<String, Error> {
         let object = Workload::Postgres.object();
         let psql =
@@ -124,10 +125,10 @@ impl System {
         Ok(self.site.kubectl(&arguments).await?)
     }
 
-    /// The pod of the operator that leads.
+    /// The pod of the operator that is the leader.
     ///
     /// # Errors
-    /// The API server did not answer, or nobody led in time.
+    /// When the API server does not answer, or no operator becomes the leader in time.
     pub async fn leader(&self) -> Result<Pod, Error> {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), NAMESPACE);
         self.until("an operator leads", WITHIN, || async {
@@ -141,22 +142,22 @@ impl System {
         .await
     }
 
-    /// SIGKILL to the programs of a pod, without any warning. Returns how many there were.
+    /// Sends SIGKILL to the processes of a pod. Returns their number.
     ///
     /// # Errors
-    /// The processes of this machine cannot be read.
+    /// When the processes of this machine cannot be read.
     pub fn kill(&self, pod: &Pod) -> Result<usize, Error> {
-        // Without an id everything would look like the pod's.
+        // With an empty uid every process would match.
         let Some(uid) = pod.uid().filter(|uid| uid.len() == UID_LENGTH) else { return Ok(0) };
         let processes = processes_of(&uid)?;
         let killed = processes.into_iter().filter(|pid| kill_process(*pid, Signal::KILL).is_ok());
         Ok(killed.count())
     }
 
-    /// Asks one replica of the API, past ingress and Service.
+    /// Sends a request to a single replica of the API, not through ingress and Service.
     ///
     /// # Errors
-    /// The API server's proxy did not answer, or not with JSON.
+    /// When the API server's proxy does not answer, or not with JSON.
     pub async fn ask_pod(
         &self,
         pod: &str,
@@ -182,10 +183,10 @@ impl System {
         Ok(Answer { status, body, headers })
     }
 
-    /// Relative paths of everything on a claim's volume, which is a folder of this machine.
+    /// Relative paths of all files on a claim's volume, which is a folder of this machine.
     ///
     /// # Errors
-    /// The claim has no such volume.
+    /// When the claim has no such volume.
     pub async fn files_of_claim(&self, claim: &str) -> Result<Vec<String>, Error> {
         let folder = self.folder_of_claim(claim).await?;
         let mut found = Vec::new();
@@ -193,10 +194,10 @@ impl System {
         Ok(found)
     }
 
-    /// Folder of this machine that is a claim's volume.
+    /// The folder of this machine that is a claim's volume.
     ///
     /// # Errors
-    /// The claim has no such volume.
+    /// When the claim has no such volume.
     pub async fn folder_of_claim(&self, claim: &str) -> Result<PathBuf, Error> {
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), NAMESPACE);
         let missing = || Error::Volume(claim.to_owned());
@@ -216,7 +217,7 @@ fn names(pods: &[Pod]) -> String {
     pods.iter().map(ResourceExt::name_any).collect::<Vec<_>>().join(", ")
 }
 
-/// Processes in the cgroups of a pod, without the one that holds its network.
+/// Processes in the cgroups of a pod, without the pause process.
 fn processes_of(uid: &str) -> Result<Vec<Pid>, Error> {
     let group = format!("pod{uid}");
     let escaped = group.replace('-', "_");
@@ -224,7 +225,7 @@ fn processes_of(uid: &str) -> Result<Vec<Pid>, Error> {
     for entry in std::fs::read_dir("/proc").map_err(Error::Processes)?.flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
         let read = |name: &str| std::fs::read_to_string(entry.path().join(name));
-        // A process may end while it is looked at.
+        // The process may exit meanwhile.
         let (Ok(cgroup), Ok(command)) = (read("cgroup"), read("comm")) else { continue };
         let inside = cgroup.contains(&group) || cgroup.contains(&escaped);
         if inside && command.trim() != "pause" {

@@ -1,4 +1,4 @@
-//! Builds followed to their end, and what is kept of them.
+//! Waits for builds in scenarios, and reads what is stored of them: object, pods, log and row.
 
 use std::time::Duration;
 
@@ -10,16 +10,15 @@ use serde_json::Value;
 use super::{Error, System};
 use crate::{deploy::NAMESPACE, router::Answer};
 
-/// Longest time that a test waits for anything: a cache may have to be filled first, on a machine
-/// that does other things.
+/// Time limit of every wait: long enough to populate a cache first on a busy machine.
 pub const WITHIN: Duration = Duration::from_mins(4);
 
-/// A build that ended, as its client and as an administrator see it.
+/// A finished build: its answer and its object.
 #[derive(Debug, Clone)]
 pub struct Ended {
     /// The last answer.
     pub answer: Answer,
-    /// The object.
+    /// The FirmwareBuild.
     pub build: FirmwareBuild,
 }
 
@@ -35,35 +34,35 @@ impl Ended {
         self.build.status.as_ref().and_then(|status| status.attempt).unwrap_or_default()
     }
 
-    /// Hash of the request.
+    /// Request hash.
     pub fn hash(&self) -> &str {
         &self.build.spec.request_hash
     }
 
-    /// Unique id of the object.
+    /// uid of the object.
     pub fn uid(&self) -> String {
         self.build.uid().unwrap_or_default()
     }
 }
 
-/// A row of the history.
+/// A row of the table of archived builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// `Succeeded`, `Failed` or `Cancelled`.
     pub outcome: String,
-    /// Why it failed; empty for a success.
+    /// Failure reason; empty for a success.
     pub reason: String,
     /// Number of the last attempt.
     pub attempt: String,
-    /// Whether a log is kept.
+    /// Whether a log is stored.
     pub log: bool,
 }
 
 impl System {
-    /// Posts a request and polls until its build ended, however it ended.
+    /// Posts a request and polls until its build succeeded, failed or was cancelled.
     ///
     /// # Errors
-    /// An answer that is none of 200, 202 and 500, or the state in which it was still.
+    /// An answer other than 200, 202 and 500, or the state at the time limit.
     pub async fn end(&self, request: &Value, within: Duration) -> Result<Ended, Error> {
         let posted = self.router.post(request).await?;
         self.end_of(posted, within).await
@@ -99,7 +98,7 @@ impl System {
     /// Waits until a build has a Job.
     ///
     /// # Errors
-    /// The status it had when the time was over.
+    /// The build's status at the time limit.
     pub async fn admitted(&self, posted: &Answer) -> Result<FirmwareBuild, Error> {
         self.until_build("the build has a Job", posted, WITHIN, |build| {
             build.status.as_ref().is_some_and(|status| status.job_name.is_some())
@@ -110,7 +109,7 @@ impl System {
     /// Waits until both containers of a build run.
     ///
     /// # Errors
-    /// The state of its pods when the time was over.
+    /// The state of its pods at the time limit.
     pub async fn running(&self, posted: &Answer) -> Result<(FirmwareBuild, Pod), Error> {
         let build = self.admitted(posted).await?;
         let pod = self
@@ -124,7 +123,7 @@ impl System {
         Ok((build, pod))
     }
 
-    /// Pods of a build that are still there.
+    /// Existing pods of a build.
     ///
     /// # Errors
     /// The API server did not answer.
@@ -133,10 +132,10 @@ impl System {
         Ok(self.pods().list(&ListParams::default().labels(&selector)).await?.items)
     }
 
-    /// Waits until no pod of a build is left.
+    /// Waits until a build has no pods.
     ///
     /// # Errors
-    /// The pods that were left when the time was over.
+    /// The pods that still exist at the time limit.
     pub async fn no_pods_of_build(&self, build: &FirmwareBuild) -> Result<(), Error> {
         self.until("no pod of the build is left", WITHIN, || async {
             let left = self.pods_of_build(build).await?;
@@ -146,7 +145,7 @@ impl System {
         .await
     }
 
-    /// Names of the pods that this very object's Jobs ever made, from the Jobs' events.
+    /// Names of all pods that the Jobs of this object created, from the Jobs' events.
     ///
     /// # Errors
     /// The API server did not answer.
@@ -170,7 +169,7 @@ impl System {
         Ok(made)
     }
 
-    /// Status and text of a build's log, as the API gives it.
+    /// Status and text of the API's answer to a request for a build's log.
     ///
     /// # Errors
     /// The API did not answer.
@@ -178,7 +177,7 @@ impl System {
         Ok(self.router.text(&format!("/api/v1/build/{hash}/log")).await?)
     }
 
-    /// Rows of the history about one object: none or one.
+    /// Rows of an object: none or one.
     ///
     /// # Errors
     /// The database did not answer.
@@ -191,10 +190,10 @@ impl System {
         Ok(text.lines().filter_map(row).collect())
     }
 
-    /// Waits until an object has its row, and returns it.
+    /// Waits until an object is archived, and returns its row.
     ///
     /// # Errors
-    /// There is none, or more than one.
+    /// When there is none at the time limit, or more than one.
     pub async fn row(&self, uid: &str) -> Result<Row, Error> {
         self.until("the build is in the history once", WITHIN, || async {
             let mut rows = self.rows(uid).await?;

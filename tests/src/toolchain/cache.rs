@@ -1,4 +1,4 @@
-//! Where built programs are kept, and under which key.
+//! The cache folder of built programs, and its keys.
 
 use data_encoding::HEXLOWER;
 use std::ffi::OsStr;
@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Error, Family};
 
-/// The project's cache: `$ASU_CACHE_DIR`, else `$XDG_CACHE_HOME/asu`, else `~/.cache/asu`. It lies outside the
-/// checkout and outside `target/`, so that neither a fresh clone nor `cargo clean` costs half an hour.
+/// The project's cache: `$ASU_CACHE_DIR`, else `$XDG_CACHE_HOME/asu`, else `~/.cache/asu`. It is outside the checkout
+/// and `target/`, so that a new clone or `cargo clean` does not require another build of half an hour.
 pub fn cache_dir() -> PathBuf {
     let set =
         |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -20,12 +20,12 @@ pub fn cache_dir() -> PathBuf {
     })
 }
 
-/// The checked-in tools module of a family.
+/// Folder of a family's committed Go module.
 pub(super) fn module_dir(family: Family) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("toolchain").join(family.name())
 }
 
-/// Folder of a family's programs, named by what decides their content.
+/// Folder of a family's programs; its name is a hash of everything that affects their content.
 pub(super) fn family_dir(family: Family) -> Result<PathBuf, Error> {
     let module = module_dir(family);
     let read = |name: &str| {

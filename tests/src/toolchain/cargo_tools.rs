@@ -1,4 +1,4 @@
-//! Programs that come as crates.
+//! Installs subcommands of cargo that the checks use.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -7,7 +7,7 @@ use tokio::process::Command;
 use super::{Error, cache_dir};
 use crate::{exec, progress::Progress};
 
-/// A subcommand of cargo, at a version.
+/// A subcommand of cargo with a pinned version.
 struct Tool {
     /// Name of the crate and of its program.
     name: &'static str,
@@ -17,7 +17,7 @@ struct Tool {
 const TOOLS: [Tool; 2] = [
     // Checks licences, sources and banned crates.
     Tool { name: "cargo-deny", version: "0.20.2" },
-    // Finds dependencies that nothing uses.
+    // Finds unused dependencies.
     Tool { name: "cargo-machete", version: "0.9.2" },
 ];
 
@@ -59,10 +59,10 @@ impl Tool {
     }
 }
 
-/// Makes sure of the subcommands that the checks run.
+/// Installs missing subcommands.
 ///
 /// # Errors
-/// What cargo said.
+/// cargo's error.
 pub async fn cargo_tools(progress: &Progress) -> Result<(), Error> {
     for tool in &TOOLS {
         tool.ensure(progress).await?;
@@ -70,7 +70,7 @@ pub async fn cargo_tools(progress: &Progress) -> Result<(), Error> {
     Ok(())
 }
 
-/// Environment in which they are found.
+/// Environment variable PATH with their folders.
 pub fn cargo_path() -> [(&'static str, OsString); 1] {
     let mut path = OsString::new();
     for tool in &TOOLS {

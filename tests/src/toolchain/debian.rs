@@ -1,10 +1,10 @@
-//! Packages of Debian that the local cluster uses as they are.
+//! Checks and installs Debian packages that the harness needs.
 
 use super::Error;
 use crate::exec;
 use crate::progress::Progress;
 
-/// A package and a file that shows that it is there, whoever installed it.
+/// A package, and a file whose existence shows that it is installed.
 struct Package {
     name: &'static str,
     shows: &'static [&'static str],
@@ -14,7 +14,7 @@ const fn package(name: &'static str, shows: &'static [&'static str]) -> Package 
     Package { name, shows }
 }
 
-/// What the cluster needs, in the order of the list printed when something is missing.
+/// The needed packages, in the order in which missing ones are listed.
 const PACKAGES: &[Package] = &[
     package("buildah", &["/usr/bin/buildah"]),
     package("mmdebstrap", &["/usr/bin/mmdebstrap"]),
@@ -56,7 +56,7 @@ const PACKAGES: &[Package] = &[
     package("util-linux", &["/usr/bin/nsenter"]),
 ];
 
-/// Installs what is missing. Without root, or where there is no `apt-get`, the error lists it instead.
+/// Installs missing packages. Without root or `apt-get`, the error lists them.
 pub async fn ensure(progress: &Progress) -> Result<(), Error> {
     let missing = missing();
     if missing.is_empty() {
@@ -83,7 +83,7 @@ pub async fn ensure(progress: &Progress) -> Result<(), Error> {
     }
 }
 
-/// The package would start a server on the port that everybody knows; the tests start their own.
+/// Prevents the package from creating a server on Postgres' default port; tests start their own servers.
 fn no_server_of_its_own() -> Result<(), Error> {
     let settings = std::path::Path::new("/etc/postgresql-common/createcluster.conf");
     if settings.exists() {
@@ -94,7 +94,7 @@ fn no_server_of_its_own() -> Result<(), Error> {
     std::fs::write(settings, "create_main_cluster = false\n").map_err(Error::io(settings))
 }
 
-/// Names of the packages that are not there.
+/// Names of the missing packages.
 pub(super) fn missing() -> Vec<&'static str> {
     PACKAGES
         .iter()
@@ -105,10 +105,10 @@ pub(super) fn missing() -> Vec<&'static str> {
 
 async fn apt(arguments: &[&str]) -> Result<(), Error> {
     let mut command = tokio::process::Command::new("apt-get");
-    // The lock of dpkg is waited for: another installation may be under way on a developer's machine.
+    // Waits for dpkg's lock, because another installation may be running.
     command
         .args(["-o", "DPkg::Lock::Timeout=300"])
-        // A settings file that is there already stays, without a question.
+        // Keeps existing configuration files without asking.
         .args(["-o", "Dpkg::Options::=--force-confold"])
         .args(arguments)
         .env("DEBIAN_FRONTEND", "noninteractive");

@@ -1,6 +1,6 @@
-//! Which programs belong together: one Go tools module each, because their dependencies exclude each other.
+//! Families of programs. Each has its own Go module, because their dependencies conflict.
 
-/// One folder of `tests/toolchain/`.
+/// A family: one folder of `tests/toolchain/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
     /// The Kubernetes commands.
@@ -17,9 +17,9 @@ pub enum Family {
     Helm,
     /// The ingress controller.
     Traefik,
-    /// Volumes out of folders of the node.
+    /// The volume provisioner, which uses folders of the node.
     LocalPath,
-    /// Checks manifests against schemas.
+    /// Validates manifests with schemas.
     Kubeconform,
 }
 
@@ -54,13 +54,13 @@ const CONTAINERD: &[Program] = &[
     program("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
 ];
 
-/// Without these stamps kubectl and the servers report v0.0.0 and refuse each other's version skew.
+/// Without this version, kubectl and the servers report v0.0.0 and refuse the version skew.
 const KUBERNETES_LDFLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4 \
      -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35 \
      -X k8s.io/component-base/version.gitTreeState=clean -X k8s.io/client-go/pkg/version.gitVersion=v1.35.4";
 
 impl Family {
-    /// Everything the local cluster needs, quickest way to a usable control plane first.
+    /// All families of the local cluster. Those of the control plane are built first.
     pub const ALL: &'static [Self] = &[
         Self::Etcd,
         Self::Kubernetes,
@@ -114,7 +114,7 @@ impl Family {
         }
     }
 
-    /// Arguments of `go build` beside the package and the output; part of the cache key.
+    /// Additional arguments of `go build`; part of the cache key.
     pub(super) fn flags(self) -> Vec<String> {
         let mut flags: Vec<String> =
             ["-p", "2", "-buildvcs=false", "-trimpath", "-ldflags"].map(str::to_owned).to_vec();
@@ -125,13 +125,13 @@ impl Family {
         flags
     }
 
-    /// Whether C code is needed: only runc, for libseccomp and its entry into namespaces.
+    /// Whether cgo is needed: only for runc, which uses libseccomp and enters namespaces in C.
     pub(super) fn cgo(self) -> bool {
         self == Self::Runc
     }
 
-    /// A module that does not build from its archive as it is: the module and a file it lacks.
-    /// Traefik embeds its web page, which its module archive does not ship.
+    /// A module whose archive lacks a file that the build needs, and this file. Traefik embeds its web page, which
+    /// its module archive does not contain.
     pub(super) fn missing_file(self) -> Option<(&'static str, &'static str)> {
         (self == Self::Traefik)
             .then_some(("github.com/traefik/traefik/v3", "webui/static/index.html"))

@@ -1,4 +1,4 @@
-//! Builds the commands of one family with the Go tool chain.
+//! Builds the programs of one family with Go.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::{Error, Family, Program, cache};
 use crate::exec;
 use crate::progress::Progress;
 
-/// Builds what is missing of a family and returns the folder of its programs.
+/// Builds the missing programs of a family and returns their folder.
 pub(super) async fn ensure(family: Family, progress: &Progress) -> Result<PathBuf, Error> {
     let folder = cache::family_dir(family)?;
     let bin = folder.join("bin");
@@ -33,17 +33,17 @@ async fn require_go() -> Result<(), Error> {
     missing().await.map_or(Ok(()), |what| Err(Error::Missing(vec![what])))
 }
 
-/// Oldest Go that builds every family: the highest that their modules ask for.
+/// Minimum version of Go: the highest that a family's module requires.
 const OLDEST: [u32; 2] = [1, 26];
 
-/// What to install, when there is no Go or one that is too old.
+/// What to install when Go is missing or too old.
 pub(super) async fn missing() -> Option<String> {
     let found = exec::output("go", ["version"]).await.unwrap_or_default();
     let fits = version(&found).is_some_and(|version| version >= OLDEST);
     (!fits).then(|| format!("go ({}.{} or newer)", OLDEST[0], OLDEST[1]))
 }
 
-/// Major and minor number in what `go version` prints.
+/// Major and minor version in the output of `go version`.
 fn version(printed: &str) -> Option<[u32; 2]> {
     let word = printed.split_whitespace().find_map(|word| word.strip_prefix("go1."))?;
     let minor: String = word.chars().take_while(char::is_ascii_digit).collect();
@@ -79,8 +79,8 @@ fn failed(name: &str, error: &exec::Error) -> Error {
     }
 }
 
-/// The folder to build in: the committed module itself, or for a module whose archive lacks a file a copy whose
-/// `replace` points at a completed copy of the module (an overlay below the module cache is refused by Go).
+/// The folder to build in. Usually the committed module; if a module's archive lacks a file, a copy whose `replace`
+/// refers to a completed copy of that module (Go refuses an overlay below the module cache).
 async fn build_dir(family: Family, folder: &Path) -> Result<PathBuf, Error> {
     let committed = cache::module_dir(family);
     let Some((module, file)) = family.missing_file() else {
@@ -110,7 +110,7 @@ async fn build_dir(family: Family, folder: &Path) -> Result<PathBuf, Error> {
     Ok(work)
 }
 
-/// Copies a module out of the module cache, whose files are read-only.
+/// Copies a module from the module cache, whose files are read-only, and makes the copy writable.
 async fn copy_module(module: &str, committed: &Path, copy: &Path) -> Result<(), Error> {
     let mut download = tokio::process::Command::new("go");
     download.args(["mod", "download", module]).current_dir(committed);

@@ -1,7 +1,7 @@
-//! The programs the harness needs and that no package of Debian 12 provides in a fitting version.
+//! The programs that the harness needs and that Debian 12 does not have in a suitable version.
 //!
-//! They are built from the pinned Go modules of `tests/toolchain/`, into a folder outside the checkout whose name is a
-//! hash of everything that decides the result. A second run therefore finds them and takes no time.
+//! They are built from the pinned Go modules in `tests/toolchain/`, into a folder outside the checkout whose name is a
+//! hash of everything that affects the result, so that they are built only once.
 
 mod cache;
 mod cargo_tools;
@@ -17,7 +17,7 @@ pub use family::{Family, Program};
 
 use crate::progress::Progress;
 
-/// Why a program of the harness is not there.
+/// Why a program of the harness cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder of the cache could not be read or written.
@@ -25,7 +25,7 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A program that must be installed by hand is missing (exit code 3 of the project's commands).
@@ -36,9 +36,9 @@ pub enum Error {
     Failed {
         /// The command.
         program: String,
-        /// How it ended.
+        /// Exit status.
         status: String,
-        /// The end of what it printed.
+        /// The last part of its output.
         output: String,
     },
 }
@@ -50,11 +50,11 @@ impl Error {
     }
 }
 
-/// Makes sure of everything that the tests need beside Rust, before anything is started. As root, packages of Debian
-/// are installed.
+/// Checks that everything that the tests need in addition to Rust is installed, before anything is started. As root,
+/// it installs missing Debian packages.
 ///
 /// # Errors
-/// [`Error::Missing`] with all that is missing, in one list.
+/// [`Error::Missing`] with a list of everything that is missing.
 pub async fn ensure_machine(progress: &Progress) -> Result<(), Error> {
     let mut missing: Vec<String> = go::missing().await.into_iter().collect();
     if !rustix::process::geteuid().is_root() {
@@ -64,15 +64,14 @@ pub async fn ensure_machine(progress: &Progress) -> Result<(), Error> {
     if missing.is_empty() { debian::ensure(progress).await } else { Err(Error::Missing(missing)) }
 }
 
-/// Built programs, by family; every path it hands out exists.
+/// The folders of built programs, by family. All of them exist.
 #[derive(Debug, Clone)]
 pub struct Toolchain {
     folders: Vec<(Family, PathBuf)>,
 }
 
 impl Toolchain {
-    /// Builds what is missing of `families` and returns where all of it lies. Safe to interrupt: a program appears
-    /// in the cache by rename only.
+    /// Builds the missing programs of `families`. Safe to interrupt: programs are put into the cache by rename.
     pub async fn ensure(families: &[Family], progress: &Progress) -> Result<Self, Error> {
         let mut folders = Vec::new();
         for family in families {
@@ -81,7 +80,7 @@ impl Toolchain {
         Ok(Self { folders })
     }
 
-    /// The folder that holds the programs of a family, if the toolchain was made with it.
+    /// The folder of a family's programs, if the toolchain contains this family.
     pub fn folder(&self, family: Family) -> Option<&Path> {
         self.folders.iter().find(|(known, _)| *known == family).map(|(_, folder)| folder.as_path())
     }

@@ -1,4 +1,5 @@
-//! The decompressed stream of a tarball, and how it ended.
+//! Decompresses a tarball and records whether the stream has ended. Used by `unpack`; the limits here
+//! bound the memory of the decoders.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -11,16 +12,16 @@ use super::error::TarballError;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const XZ_MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
 
-/// Largest zstd window, as a power of two: 128 MiB. `--ultra -20` uses 2^25, `-22` 2^27.
+/// Maximum zstd window, as a power of two: 128 MiB. `--ultra -20` uses 2^25, `-22` 2^27.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// Most memory of the xz decoder, in bytes. `xz -9` needs 65 MiB.
+/// Maximum memory of the xz decoder in bytes. `xz -9` needs 65 MiB.
 const XZ_MEMORY: u64 = 160 << 20;
 
-/// Most zeros after the end of the archive, in bytes. tar pads to 10 KiB.
+/// Maximum number of zero bytes after the end of the archive. tar pads to 10 KiB.
 const MAX_PADDING: u64 = 1 << 20;
 
-/// Shared note of whether the stream has ended.
+/// Shared flag: whether the stream has ended.
 #[derive(Clone, Debug, Default)]
 pub(super) struct End(Rc<Cell<bool>>);
 
@@ -30,7 +31,7 @@ impl End {
         self.0.get()
     }
 
-    /// What a failed read means: the system's fault, an early end, or damage.
+    /// Classifies a failed read: an error of the system, a truncated stream, or damaged data.
     pub(super) fn classify(&self, error: io::Error) -> TarballError {
         if error.raw_os_error().is_some() {
             return TarballError::io("read", "the tarball", error);
@@ -47,7 +48,7 @@ enum Decoder {
     Xz(Box<liblzma::read::XzDecoder<File>>),
 }
 
-/// A tarball as the bytes of its tar archive.
+/// Reader of a tarball's decompressed bytes, the tar archive.
 pub(super) struct Decompressed {
     decoder: Decoder,
     end: End,
@@ -79,12 +80,13 @@ impl Decompressed {
         Ok(Self { decoder, end: End::default() })
     }
 
-    /// A note of the end that stays readable while the archive borrows the stream.
+    /// The flag, which stays readable while the archive borrows the stream.
     pub(super) fn end(&self) -> End {
         self.end.clone()
     }
 
-    /// Reads on to the end of the stream, which also compares its checksum.
+    /// Reads to the end of the stream and fails if anything but zeros follows. Reading to the end also
+    /// makes the decoder compare the checksum.
     pub(super) fn expect_only_padding(mut self) -> Result<(), TarballError> {
         let mut buffer = vec![0; 16 << 10];
         let mut padding: u64 = 0;

@@ -1,33 +1,33 @@
-//! Why a tarball was refused.
+//! Errors of unpacking: why a tarball was refused. `populate` shows the texts.
 
 use std::io;
 
-/// Longest part of a member's name in a message, in characters.
+/// Maximum number of characters of a member's name in a message.
 const MAX_SHOWN: usize = 200;
 
-/// A member's name for a message: bounded; the messages quote it, so control characters show.
+/// A member's name, cut for a message. Messages print it with `{:?}`, which escapes control characters.
 pub(super) fn shown(member: &str) -> String {
     member.chars().take(MAX_SHOWN).collect()
 }
 
-/// Why a tarball was refused. `member` names the one that broke the rule, cut to 200 characters.
+/// Why a tarball was refused. `member` is the name of the offending member, cut to 200 characters.
 #[derive(Debug, thiserror::Error)]
 pub enum TarballError {
     /// The archive could not be read, or a member could not be written.
     #[error("cannot {action} {path:?}: {source}")]
     Io {
-        /// What was tried.
+        /// The failed action, for example `read`.
         action: &'static str,
         /// The member or file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// The first bytes are neither those of zstd nor of xz.
     #[error("the tarball is neither zstd nor xz")]
     UnknownCompression,
-    /// It ends too early.
+    /// The stream ends before the archive does.
     #[error("the tarball ends too early")]
     Truncated,
     /// The compressed stream or a header is damaged.
@@ -36,10 +36,10 @@ pub enum TarballError {
         /// What is wrong.
         detail: String,
     },
-    /// Something follows the end of the archive.
+    /// Data other than padding follows the end of the archive.
     #[error("the tarball goes on after its end")]
     TrailingData,
-    /// It has no member.
+    /// The archive has no member.
     #[error("the tarball is empty")]
     Empty,
     /// The name starts with `/`.
@@ -54,7 +54,7 @@ pub enum TarballError {
         /// See [`TarballError`].
         member: String,
     },
-    /// The name or the target of a link is not one that we write.
+    /// The name, or the target of a link, is not allowed.
     #[error("member {member:?} has a bad name: {problem}")]
     BadName {
         /// See [`TarballError`].
@@ -62,14 +62,14 @@ pub enum TarballError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The name is longer than the system takes.
+    /// The name is longer than the system allows.
     #[error("member {member:?} has a name of {length} bytes, more than {limit}")]
     NameTooLong {
         /// See [`TarballError`].
         member: String,
         /// Bytes of the name, or of its longest component.
         length: usize,
-        /// Most bytes.
+        /// Maximum number of bytes.
         limit: usize,
     },
     /// The name has too many components.
@@ -77,22 +77,22 @@ pub enum TarballError {
     TooDeep {
         /// See [`TarballError`].
         member: String,
-        /// Most components.
+        /// Maximum number of components.
         limit: usize,
     },
-    /// A character or block device.
+    /// The member is a character or block device.
     #[error("member {member:?} is a device node")]
     Device {
         /// See [`TarballError`].
         member: String,
     },
-    /// A named pipe.
+    /// The member is a named pipe.
     #[error("member {member:?} is a FIFO")]
     Fifo {
         /// See [`TarballError`].
         member: String,
     },
-    /// Another type than file, folder, symlink, hard link.
+    /// The member is neither a file, a folder, a symlink nor a hard link.
     #[error("member {member:?} is of the unknown type {kind:?}")]
     UnknownType {
         /// See [`TarballError`].
@@ -100,21 +100,21 @@ pub enum TarballError {
         /// Type byte of its header.
         kind: char,
     },
-    /// A sparse file.
+    /// The member is a sparse file.
     #[error("member {member:?} is a sparse file")]
     Sparse {
         /// See [`TarballError`].
         member: String,
     },
-    /// An extension header says something that a plain archive does not need.
+    /// An extension header has a record that is not allowed.
     #[error("the extension header of member {member:?} is refused: {detail}")]
     Extension {
         /// See [`TarballError`].
         member: String,
-        /// What it says.
+        /// The record.
         detail: String,
     },
-    /// It would be written through a symlink of the archive.
+    /// The member lies below a symlink of the archive.
     #[error("member {member:?} would be written through the symlink {symlink:?}")]
     ThroughSymlink {
         /// See [`TarballError`].
@@ -122,7 +122,7 @@ pub enum TarballError {
         /// The symlink's name.
         symlink: String,
     },
-    /// It lies below something that is no folder.
+    /// The member lies below a member that is not a folder.
     #[error("member {member:?} lies below {parent:?}, which is a file")]
     BelowFile {
         /// See [`TarballError`].
@@ -130,13 +130,13 @@ pub enum TarballError {
         /// The file's name.
         parent: String,
     },
-    /// Two members of one name are of different types.
+    /// Two members with the same name have different types.
     #[error("member {member:?} is there twice with different types")]
     TypeConflict {
         /// See [`TarballError`].
         member: String,
     },
-    /// A hard link to something else than an earlier regular member.
+    /// The member is a hard link whose target is not an earlier regular file.
     #[error("member {member:?} is a hard link to {target:?}, which is no earlier regular member")]
     HardLink {
         /// See [`TarballError`].
@@ -144,39 +144,39 @@ pub enum TarballError {
         /// What it links to.
         target: String,
     },
-    /// More members than allowed.
+    /// The archive has more members than allowed.
     #[error("member {member:?} is one too many: more than {limit} entries")]
     TooManyEntries {
         /// See [`TarballError`].
         member: String,
-        /// Most entries.
+        /// Maximum number of members.
         limit: u64,
     },
-    /// More content than allowed.
+    /// The archive has more content than allowed.
     #[error("member {member:?} makes the content larger than {limit} bytes")]
     TooManyBytes {
         /// See [`TarballError`].
         member: String,
-        /// Most bytes.
+        /// Maximum number of bytes.
         limit: u64,
     },
-    /// The names alone take more memory than allowed.
+    /// The names of all members together take more memory than allowed.
     #[error("member {member:?} makes all names together longer than {limit} bytes")]
     NamesTooLarge {
         /// See [`TarballError`].
         member: String,
-        /// Most bytes.
+        /// Maximum number of bytes.
         limit: usize,
     },
-    /// A second folder at the top.
+    /// The archive has a second top-level folder.
     #[error("member {member:?} lies outside the top folder {top:?}")]
     SecondTop {
         /// See [`TarballError`].
         member: String,
-        /// The first one.
+        /// Name of the first top-level folder.
         top: String,
     },
-    /// Something at the top that is no folder.
+    /// A top-level member is not a folder.
     #[error("member {member:?} lies at the top and is no folder")]
     TopNotFolder {
         /// See [`TarballError`].
@@ -185,12 +185,12 @@ pub enum TarballError {
 }
 
 impl TarballError {
-    /// An error of the system about `path`.
+    /// A system error about `path`.
     pub(super) fn io(action: &'static str, path: &str, source: impl Into<io::Error>) -> Self {
         Self::Io { action, path: shown(path), source: source.into() }
     }
 
-    /// Whether the system failed, not the archive: trying again may help.
+    /// Whether the system failed rather than the archive, so that a retry may succeed.
     pub fn is_io(&self) -> bool {
         matches!(self, Self::Io { .. })
     }
@@ -203,7 +203,7 @@ impl TarballError {
         ))
     }
 
-    /// The member at fault, where one is.
+    /// The offending member, if the error is about one.
     pub fn member(&self) -> Option<&str> {
         match self {
             Self::Io { path, .. } => Some(path),

@@ -1,24 +1,25 @@
-//! Which names the archive has used so far, and for what.
+//! Records the names that the archive has used so far, with their types, and refuses members that
+//! contradict them. Used by `unpack`; touches no file.
 
 use std::collections::HashMap;
 
 use super::error::{TarballError, shown};
 use super::name;
 
-/// Most bytes of all names and link targets together: they are held in memory until the end.
-/// A genuine tarball has a few MiB.
+/// Maximum size in bytes of all names and link targets together, which are kept in memory until the
+/// end. A real tarball has a few MiB.
 const MAX_NAMES: usize = 128 << 20;
 
-/// What a name stands for.
+/// Type of the entry with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// A folder, with a member of its own or implied by another.
+    /// A folder: a member of its own, or implied by the name of another member.
     Folder,
     /// A regular file.
     File,
-    /// Another name of a regular file.
+    /// A hard link: another name of a regular file.
     HardLink,
-    /// A symlink, made at the end.
+    /// A symlink, created at the end.
     Symlink,
 }
 
@@ -30,17 +31,17 @@ impl Shape {
     }
 }
 
-/// Whether a name was free.
+/// Whether a name was already used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entered {
-    /// It was.
+    /// It was not used.
     New,
-    /// An earlier member of the same shape has it.
+    /// An earlier member with the same name may be replaced: it has the same type.
     Again,
 }
 
 impl Entered {
-    /// Whether nothing of that name lies on disk yet.
+    /// Whether nothing with this name exists on disk yet.
     pub(super) fn is_new(self) -> bool {
         self == Self::New
     }
@@ -55,12 +56,12 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// The one folder at the top.
+    /// The top-level folder.
     pub(super) fn top(&self) -> Option<&str> {
         self.top.as_deref()
     }
 
-    /// Checks the folders above `member`; answers those that are new, outermost first.
+    /// Checks and records the folders above `member`. Returns the new ones, outermost first.
     pub(super) fn enter_parents(&mut self, member: &str) -> Result<Vec<String>, TarballError> {
         self.check_top(member)?;
         let mut new = Vec::new();
@@ -89,7 +90,7 @@ impl Ledger {
         Ok(new)
     }
 
-    /// Notes `member` itself, whose parents were entered.
+    /// Checks and records `member` itself, after [`Self::enter_parents`].
     pub(super) fn enter(&mut self, member: &str, shape: Shape) -> Result<Entered, TarballError> {
         if shape != Shape::Folder && !member.contains('/') {
             return Err(TarballError::TopNotFolder { member: shown(member) });
@@ -111,7 +112,7 @@ impl Ledger {
         }
     }
 
-    /// A hard link may only name a regular file that came before, and not itself.
+    /// Checks that the target of a hard link is an earlier regular file other than the link itself.
     pub(super) fn check_hard_link(&self, member: &str, target: &str) -> Result<(), TarballError> {
         if member != target && self.seen.get(target) == Some(&Shape::File) {
             return Ok(());
@@ -119,7 +120,7 @@ impl Ledger {
         Err(TarballError::HardLink { member: shown(member), target: shown(target) })
     }
 
-    /// Counts the memory that `text` takes on behalf of `member`.
+    /// Counts the memory for `text`, a name or link target of `member`.
     pub(super) fn count_name(&mut self, member: &str, text: &str) -> Result<(), TarballError> {
         self.name_bytes = self.name_bytes.saturating_add(text.len());
         if self.name_bytes > MAX_NAMES {
@@ -137,7 +138,8 @@ impl Ledger {
         Err(TarballError::SecondTop { member: shown(member), top: shown(top) })
     }
 
-    /// A symlink in the place of a folder that has members: those were written through it.
+    /// The error for a second member with another type. A symlink that would replace a folder with
+    /// members has its own error: these members would lie below the symlink.
     fn conflict(&self, member: &str, taken: Shape, shape: Shape) -> TarballError {
         let prefix = format!("{member}/");
         let below = self.seen.keys().find(|name| name.starts_with(&prefix));

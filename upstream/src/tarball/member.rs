@@ -1,7 +1,7 @@
-//! Headers of a tar archive, put together into members.
+//! Combines the headers of a tar archive into members. Used by `unpack`.
 //!
-//! The crate `tar` reads blocks and numbers; long names and pax records are put together here,
-//! because only so their size is bounded before they are read into memory.
+//! The crate `tar` parses single headers. GNU long names and pax records are applied here, so that
+//! their size is limited before they are read into memory.
 
 use std::io::Read;
 
@@ -13,22 +13,23 @@ use super::error::{TarballError, shown};
 use super::name;
 use super::place::Time;
 
-/// Largest extension header, in bytes: a name of 4095 bytes, a target, and a few attributes.
+/// Maximum size of an extension header in bytes: enough for a name of 4095 bytes, a link target, and
+/// a few attributes.
 const MAX_EXTENSION: u64 = 64 << 10;
 
-/// One member whose name has passed the rules.
+/// One member with a checked name.
 pub(super) struct Member<'a, R: Read> {
-    /// Normalised; empty for `./`.
+    /// Normalised name; empty for `./`.
     pub(super) name: String,
-    /// Permission bits only.
+    /// Permission bits.
     pub(super) mode: u32,
-    /// Time of its last change.
+    /// Modification time.
     pub(super) time: Time,
-    /// What it is.
+    /// Type of the member, with its data.
     pub(super) content: Content<'a, R>,
 }
 
-/// What a member is.
+/// Type of a member, with its data.
 pub(super) enum Content<'a, R: Read> {
     Folder,
     File { size: u64, data: Box<Entry<'a, R>> },
@@ -36,7 +37,7 @@ pub(super) enum Content<'a, R: Read> {
     Symlink { target: String },
 }
 
-/// What extension headers say about the next member.
+/// Content of extension headers, which apply to the next member.
 #[derive(Default)]
 struct Extensions {
     name: Option<Vec<u8>>,
@@ -44,7 +45,7 @@ struct Extensions {
     pax: Option<Vec<u8>>,
 }
 
-/// What pax records say about a member.
+/// Content of pax records, which apply to one member.
 #[derive(Default)]
 struct Records {
     name: Option<Vec<u8>>,
@@ -53,7 +54,7 @@ struct Records {
     time: Option<Time>,
 }
 
-/// The members of an archive, in its order.
+/// Reads the members of an archive in order.
 pub(super) struct Members<'a, R: Read> {
     entries: Entries<'a, R>,
     end: End,
@@ -64,7 +65,7 @@ impl<'a, R: Read> Members<'a, R> {
         Self { entries: entries.raw(true), end }
     }
 
-    /// The next member; none at the archive's own end mark.
+    /// The next member; `None` at the end mark of the archive.
     pub(super) fn next(
         &mut self,
         budget: &mut Budget,
@@ -87,7 +88,8 @@ impl<'a, R: Read> Members<'a, R> {
                 _ => return self.member(entry, extensions).map(Some),
             }
         }
-        // tar ends with a block of zeros; without one the archive was cut between two members.
+        // tar archives end with a block of zeros. Without it, the archive was truncated between two
+        // members.
         if self.end.reached() { Err(TarballError::Truncated) } else { Ok(None) }
     }
 
@@ -104,7 +106,8 @@ impl<'a, R: Read> Members<'a, R> {
         Ok(())
     }
 
-    /// Global records are comments in practice; those that would rename members are refused.
+    /// Checks global pax records. In practice they are comments; records that would rename members
+    /// are refused.
     fn check_global(&self, entry: Entry<'a, R>, member: &str) -> Result<(), TarballError> {
         let bytes = self.read(entry, member)?;
         let records = records(&bytes, member)?;
@@ -163,7 +166,8 @@ fn content<'a, R: Read>(
 ) -> Result<Content<'a, R>, TarballError> {
     let member = shown(name);
     match kind {
-        // Before 1988 a trailing slash made a folder of a file; readers differ since.
+        // In the tar format before POSIX.1-1988 this was a folder; today's programs treat it
+        // differently.
         EntryType::Regular if raw_name.ends_with(b"/") => {
             Err(TarballError::BadName { member, problem: "a file's name ends with `/`" })
         }
@@ -190,7 +194,7 @@ fn refused(member: &str, detail: impl Into<String>) -> TarballError {
     TarballError::Extension { member: shown(member), detail: detail.into() }
 }
 
-/// GNU long names end with a NUL.
+/// Removes the NUL at the end of a GNU long name.
 fn without_nul(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.last() == Some(&0) {
         bytes.pop();

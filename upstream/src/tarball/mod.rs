@@ -1,12 +1,12 @@
-//! Unpacks an ImageBuilder's tarball without trusting it.
+//! Unpacks an ImageBuilder's tarball, whose content is untrusted. Called by `populate`, and by tests
+//! with real tarballs.
 //!
-//! Decides which members are harmless and writes those below one folder, keeping modes and times
-//! (make compares times: a host tool that looks older than its source is built anew). It never
-//! follows a symlink, never writes outside the folder, and never cleans up: after an error the
-//! caller deletes the folder. Called by `populate`, and by tests on genuine tarballs.
+//! Checks every member and writes it below one folder, with its mode and time (make compares times
+//! and rebuilds a host tool that is older than its source). Must never follow a symlink or write
+//! outside the folder. Does not clean up: after an error the caller deletes the folder.
 //!
-//! Two independent fences keep members inside: the rules of `ledger` on names, and
-//! `openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)` in `place` for every path that is touched.
+//! Two independent checks keep members inside: the rules of `ledger` on names, and
+//! `openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)` in `place` for every path.
 
 mod decompress;
 mod error;
@@ -27,12 +27,12 @@ use ledger::{Ledger, Shape};
 use member::{Content, Member, Members};
 use place::{Root, Time};
 
-/// What an archive may hold at most.
+/// Limits of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnpackLimits {
-    /// Members, their extension headers, and folders that members imply.
+    /// Maximum number of members, their extension headers, and folders implied by names.
     pub entries: u64,
-    /// Bytes of all members' content together: stops decompression bombs.
+    /// Maximum size in bytes of all members' content together; stops decompression bombs.
     pub bytes: u64,
 }
 
@@ -43,22 +43,22 @@ impl Default for UnpackLimits {
     }
 }
 
-/// What was unpacked.
+/// Result of [`unpack`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpacked {
-    /// Name of the one folder that everything lies in.
+    /// Name of the single top-level folder.
     pub top_dir: String,
-    /// Members, their extension headers, and folders that members imply.
+    /// Number of members, their extension headers, and folders implied by names.
     pub entries: u64,
-    /// Bytes of all regular files.
+    /// Size in bytes of all regular files.
     pub bytes: u64,
 }
 
-/// Unpacks `archive` (`.tar.zst` or `.tar.xz`, told by its first bytes) below the existing folder
-/// `dest_dir`.
+/// Unpacks `archive` below the existing folder `dest_dir`. The first bytes of the archive decide
+/// whether it is read as `.tar.zst` or `.tar.xz`.
 ///
-/// Symlinks are made last and never followed, owners are ignored, setuid, setgid and sticky bits
-/// are dropped. Nothing is flushed to disk: the caller syncs once, when the tree is complete.
+/// Symlinks are created last and never followed, owners are ignored, setuid, setgid and sticky bits
+/// are dropped. Nothing is synced to disk: the caller syncs once, when the tree is complete.
 pub fn unpack(
     archive: &Path,
     dest_dir: &Path,
@@ -80,7 +80,7 @@ pub fn unpack(
     unpacking.finish()
 }
 
-/// What is left of the limits.
+/// The limits and how much of them is used.
 struct Budget {
     limits: UnpackLimits,
     entries: u64,
@@ -88,7 +88,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// Counts `number` entries on behalf of `member`.
+    /// Counts `number` entries for `member`.
     fn entries(&mut self, member: &str, number: u64) -> Result<(), TarballError> {
         self.entries = self.entries.saturating_add(number);
         if self.entries > self.limits.entries {
@@ -98,7 +98,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Counts `number` bytes of content on behalf of `member`, before any of them is read.
+    /// Counts `number` bytes of content for `member`, before any of them is read.
     fn bytes(&mut self, member: &str, number: u64) -> Result<(), TarballError> {
         self.bytes = self.bytes.saturating_add(number);
         if self.bytes > self.limits.bytes {
@@ -116,7 +116,7 @@ struct Folder {
     time: Option<Time>,
 }
 
-/// A symlink that is made at the end.
+/// A symlink that is created at the end.
 struct Symlink {
     name: String,
     target: String,
@@ -151,7 +151,7 @@ impl Unpacking {
     ) -> Result<(), TarballError> {
         let Member { name, mode, time, content } = member;
         if name.is_empty() {
-            // `./`, the folder that tar was called in.
+            // The member `./`: the folder in which tar was called.
             return match content {
                 Content::Folder => Ok(()),
                 _ => Err(TarballError::BadName {
@@ -174,7 +174,7 @@ impl Unpacking {
         }
     }
 
-    /// Makes the folders above `name` that have no member of their own yet.
+    /// Creates the folders above `name` that do not exist yet.
     fn enter_parents(&mut self, name: &str) -> Result<(), TarballError> {
         for parent in self.ledger.enter_parents(name)? {
             self.budget.entries(name, 1)?;
@@ -188,7 +188,7 @@ impl Unpacking {
         if self.ledger.enter(&name, Shape::Folder)?.is_new() {
             self.root.make_folder(&name)?;
         }
-        // A folder named twice is finished twice: the later member wins, as with tar itself.
+        // If a folder occurs twice, mode and time are set twice: the later member wins, as with tar.
         self.folders.push(Folder { name, mode: mode | 0o700, time: Some(time) });
         Ok(())
     }
@@ -222,14 +222,14 @@ impl Unpacking {
         self.root.link(target, name)
     }
 
-    /// Symlinks, then modes and times of folders, deepest first: making an entry changes the time
-    /// of its folder, and a folder without `w` would refuse it.
+    /// Creates the symlinks, then sets modes and times of folders, deepest first. They are set last
+    /// because creating an entry changes the time of its folder and needs its write permission.
     fn finish(mut self) -> Result<Unpacked, TarballError> {
         let top_dir = self.ledger.top().ok_or(TarballError::Empty)?.to_owned();
         for (name, link) in last_of_each(self.symlinks) {
             self.root.symlink(&link.target, &name, link.time)?;
         }
-        // Stable: of two members for one folder the later one stays the later one.
+        // The sort is stable: the later of two members for the same folder stays the later one.
         self.folders.sort_by_key(|folder| std::cmp::Reverse(folder.name.matches('/').count()));
         for folder in &self.folders {
             let fd = self.root.open_folder(&folder.name)?;
@@ -239,7 +239,7 @@ impl Unpacking {
     }
 }
 
-/// Of several symlinks of one name the last one counts.
+/// The last symlink of each name.
 fn last_of_each(symlinks: Vec<Symlink>) -> std::collections::BTreeMap<String, Symlink> {
     symlinks.into_iter().map(|link| (link.name.clone(), link)).collect()
 }

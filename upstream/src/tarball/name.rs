@@ -1,17 +1,17 @@
-//! Names of members: what they may look like.
+//! Checks and normalises the names of members. Nothing is written under a name that did not pass.
 
 use super::error::{TarballError, shown};
 
-/// Longest name in bytes: the system's longest path without its NUL.
+/// Maximum length of a name in bytes: the system's maximum path without its NUL.
 pub(super) const MAX_NAME: usize = 4095;
 
-/// Longest component in bytes, of every usual file system.
+/// Maximum length of a component in bytes, as in all common file systems.
 const MAX_COMPONENT: usize = 255;
 
-/// Most components of a name.
+/// Maximum number of components of a name.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// A name with `.` and empty components left out; empty for `./` itself.
+/// The name without `.` and empty components; empty for `./` itself.
 pub(super) fn normalise(raw: &[u8]) -> Result<String, TarballError> {
     let text = text(raw)?;
     if text.starts_with('/') {
@@ -37,7 +37,8 @@ pub(super) fn normalise(raw: &[u8]) -> Result<String, TarballError> {
     Ok(name)
 }
 
-/// The target of the symlink `member`: anything that a symlink can hold.
+/// The target of the symlink `member`. Any path is allowed: symlinks are created last and never
+/// followed.
 pub(super) fn symlink_target(member: &str, raw: &[u8]) -> Result<String, TarballError> {
     let bad = |problem| TarballError::BadName { member: shown(member), problem };
     let target = std::str::from_utf8(raw).map_err(|_| bad("its target is not UTF-8"))?;

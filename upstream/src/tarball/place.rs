@@ -1,8 +1,8 @@
-//! Writes below one folder and nowhere else.
+//! Creates files, folders and links below one folder, and nowhere else. Used by `unpack`.
 //!
-//! Every path is resolved by the kernel from the folder's descriptor with `RESOLVE_BENEATH` and
-//! `RESOLVE_NO_SYMLINKS`, so that neither a name that slipped through the rules nor somebody who
-//! changes the tree meanwhile leads a write outside.
+//! The kernel resolves every path relative to the folder's descriptor, with `RESOLVE_BENEATH` and
+//! `RESOLVE_NO_SYMLINKS`. So neither a name that the checks missed nor a concurrent change of the tree
+//! can lead a write outside the folder.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,10 +17,11 @@ use rustix::io::Errno;
 use super::error::TarballError;
 use super::name::split;
 
-/// Times that the kernel could not finish resolving because the tree moved; then it is an error.
+/// Maximum number of attempts to resolve a path: the kernel returns `EAGAIN` when the tree changes
+/// meanwhile.
 const ATTEMPTS: u32 = 8;
 
-/// A time of last change.
+/// A modification time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time {
     seconds: i64,
@@ -28,7 +29,7 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// Whole seconds since 1970; what no clock holds becomes the last second that one does.
+    /// From whole seconds since 1970; values that are too large become the maximum.
     pub(super) fn seconds(seconds: u64) -> Self {
         Self { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanoseconds: 0 }
     }
@@ -60,7 +61,7 @@ impl Time {
     }
 }
 
-/// Sets mode and time of an open file or folder.
+/// Sets mode and modification time of an open file or folder.
 pub(super) fn finish(
     fd: impl AsFd,
     name: &str,
@@ -75,13 +76,13 @@ pub(super) fn finish(
         .map_err(|errno| TarballError::io("set the time of", name, errno))
 }
 
-/// The folder that everything is written below.
+/// The folder below which everything is written.
 pub(super) struct Root {
     fd: OwnedFd,
 }
 
 impl Root {
-    /// Opens the existing folder.
+    /// Opens the folder, which must exist.
     pub(super) fn open(path: &Path) -> Result<Self, TarballError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty())
@@ -89,7 +90,7 @@ impl Root {
         Ok(Self { fd })
     }
 
-    /// Makes a folder; its mode is set at the end.
+    /// Creates a folder. Its final mode is set by [`finish`] at the end of the unpacking.
     pub(super) fn make_folder(&self, name: &str) -> Result<(), TarballError> {
         let (folder, leaf) = split(name);
         let parent = self.parent(name, folder)?;
@@ -97,13 +98,13 @@ impl Root {
             .map_err(|errno| TarballError::io("make the folder", name, errno))
     }
 
-    /// Opens a folder to finish it.
+    /// Opens a folder, to set its mode and time.
     pub(super) fn open_folder(&self, name: &str) -> Result<OwnedFd, TarballError> {
         self.resolve(name, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
             .map_err(|errno| TarballError::io("open the folder", name, errno))
     }
 
-    /// Makes a file that does not exist yet.
+    /// Creates a file that must not exist yet.
     pub(super) fn create(&self, name: &str) -> Result<File, TarballError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         self.resolve(name, flags, Mode::RUSR | Mode::WUSR)
@@ -119,7 +120,7 @@ impl Root {
             .map_err(|errno| TarballError::io("replace", name, errno))
     }
 
-    /// Makes a hard link.
+    /// Creates a hard link.
     pub(super) fn link(&self, target: &str, name: &str) -> Result<(), TarballError> {
         let (target_folder, target_leaf) = split(target);
         let (folder, leaf) = split(name);
@@ -129,7 +130,7 @@ impl Root {
             .map_err(|errno| TarballError::io("make the hard link", name, errno))
     }
 
-    /// Makes a symlink, whatever its target.
+    /// Creates a symlink with any target.
     pub(super) fn symlink(&self, target: &str, name: &str, time: Time) -> Result<(), TarballError> {
         let (folder, leaf) = split(name);
         let parent = self.parent(name, folder)?;

@@ -1,4 +1,4 @@
-//! A version read from a server, with all that can be wrong with one of its targets.
+//! Tests of reading a version from a server, with every kind of error in one of its targets.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ async fn read(server: &Server, request: &ReadRequest) -> CatalogRead {
     read_catalog(&client(&[server]), request).await.unwrap()
 }
 
-/// The one target that failed, and why.
+/// The error of the only target that failed.
 async fn problem(server: &Server) -> String {
     let read = read(server, &request()).await;
     assert!(read.version.ready.contains_key(GOOD), "the other target is not touched");
@@ -136,7 +136,7 @@ async fn without_its_list_of_targets_a_version_fails() {
     assert_eq!(error.reason(), "Malformed");
 }
 
-/// Puts `profiles.json` of another kind there, signed as a list of that kind is.
+/// Serves another `profiles.json`, with a list that contains its digest and is signed.
 fn put_another(server: &Server, file: &str, field: &str, said: &str) {
     let mut value: serde_json::Value = serde_json::from_slice(&profiles(OTHER, "r1-aa")).unwrap();
     value[field] = json!(said);
@@ -327,12 +327,12 @@ async fn a_mirror_that_is_away_is_no_fault_of_the_target() {
     assert_eq!((read.version.ready.len(), read.faults.len()), (2, 0));
 }
 
-/// A snapshot of which the target is offered at that revision.
+/// Reads a snapshot whose target is in the catalog with this revision.
 fn snapshot(offered: &str, accepted: &[&str]) -> ReadRequest {
     ReadRequest {
         snapshot: true,
         offered: [(OTHER.to_owned(), offered.to_owned())].into(),
-        accepted: accepted.iter().map(|&it| it.to_owned()).collect(),
+        accepted: accepted.iter().map(|&revision| revision.to_owned()).collect(),
         ..request()
     }
 }

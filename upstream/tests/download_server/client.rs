@@ -1,4 +1,4 @@
-//! The client against a server that breaks its answers.
+//! Tests of the client with a server that sends incomplete or wrong responses.
 
 use crate::server::{Reply, Server, client};
 use asu_core::digest::Digest;
@@ -110,7 +110,7 @@ async fn a_body_that_breaks_off_and_one_that_stops_are_told_apart() {
     assert!(error.to_string().ends_with("fell silent after 0 of 10 bytes"), "{error}");
 }
 
-/// Neither what came nor its digest says anything about the file that the server has.
+/// The received part and its digest say nothing about the file on the server.
 #[tokio::test]
 async fn a_body_that_does_not_come_to_its_end_is_a_failed_download_whatever_ends_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The client and the catalog against a server that breaks its answers.
+//! Tests of the client and the catalog with a server that sends incomplete or wrong responses.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod catalog;

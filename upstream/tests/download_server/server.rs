@@ -1,4 +1,4 @@
-//! An HTTP server of a few lines that can break its answers in every way a mirror can.
+//! A small HTTP server for tests, whose responses can fail in every way that a mirror's can.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,28 +11,28 @@ use std::time::Duration;
 use asu_upstream::{ClientOptions, Upstream};
 use url::Url;
 
-/// How a path is answered.
+/// The response to a request for a path.
 #[derive(Clone)]
 pub(crate) enum Reply {
-    /// 200 with this body and an ETag made of it; 304 when the client has it.
+    /// 200 with this body and an ETag computed from it; 304 when the request has this ETag.
     Body(Vec<u8>),
     /// This status, without a body.
     Status(u16),
     /// 302 to this address.
     Redirect(String),
-    /// The announced length is larger than the body.
+    /// `Content-Length` is larger than the body.
     Truncated(Vec<u8>),
-    /// No length is announced, and the last chunk never comes.
+    /// Chunked, without the last chunk.
     TruncatedChunks(Vec<u8>),
-    /// The announced length is larger than the body, and the connection is reset.
+    /// `Content-Length` is larger than the body, and the connection is reset.
     Reset(Vec<u8>),
-    /// A part of the body, then silence until the client goes.
+    /// A part of the body, then nothing until the client disconnects.
     SilenceAfter(Vec<u8>),
-    /// Chunks of 64 KiB for ever, no length.
+    /// Endless chunks of 64 KiB.
     Endless,
-    /// The headers, then silence until the client goes.
+    /// The headers, then nothing until the client disconnects.
     Silence,
-    /// The first replies in turn, then the last for ever.
+    /// One reply after the other; the last one is repeated.
     Sequence(Vec<Reply>),
 }
 
@@ -43,7 +43,7 @@ struct Shared {
     stopped: AtomicBool,
 }
 
-/// The server; it ends with the value.
+/// The server. It stops when the value is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -63,7 +63,7 @@ impl Server {
                         return;
                     }
                     let shared = shared.clone();
-                    // A client that goes away ends its thread with an error, which is no matter.
+                    // A client that disconnects ends this thread with an error, which is ignored.
                     std::thread::spawn(move || serve(&shared, stream.unwrap()));
                 }
             }
@@ -83,7 +83,7 @@ impl Server {
         self.set(path, Reply::Body(body.into()));
     }
 
-    /// Paths asked for so far, without `/base/`.
+    /// Paths requested so far, without `/base/`.
     pub(crate) fn asked(&self) -> Vec<String> {
         let asked = self.shared.asked.lock().unwrap();
         asked.iter().map(|(path, _)| path.trim_start_matches("/base/").to_owned()).collect()
@@ -97,7 +97,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the listener so that it sees the flag.
+        // Connects once, so that the listener's `accept` returns and the flag is read.
         let _ = TcpStream::connect(self.address);
         self.thread.take().unwrap().join().unwrap();
     }
@@ -159,7 +159,7 @@ fn answer(
         Reply::Reset(body) => {
             head(stream, 200, &format!("content-length: {}\r\n", body.len() + 10))?;
             stream.write_all(&body)?;
-            // Once the client has it: a reset drops what is still on its way.
+            // After the client has received the body: a reset drops data in flight.
             std::thread::sleep(Duration::from_millis(100));
             let at_once = rustix::net::sockopt::set_socket_linger(&*stream, Some(Duration::ZERO));
             at_once.map_err(std::io::Error::from)
@@ -188,7 +188,7 @@ fn head(stream: &mut TcpStream, status: u16, headers: &str) -> std::io::Result<(
     write!(stream, "HTTP/1.1 {status} X\r\n{headers}connection: close\r\n\r\n")
 }
 
-/// A client of these mirrors that does not make tests wait.
+/// A client for these mirrors with short pauses and time limits.
 pub(crate) fn client(mirrors: &[&Server]) -> Upstream {
     let bases = mirrors.iter().map(|server| server.url()).collect();
     let options = ClientOptions {

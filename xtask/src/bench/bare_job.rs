@@ -1,5 +1,5 @@
-//! The yardstick: a Job without any of our programs that runs the public `make image` over a copy
-//! of the same tree.
+//! The baseline of `bench first-image`: a Job without the project's programs, which runs `make image` in a
+//! copy of the same tree.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Error;
 
-/// Where the tree lies, and what a pod needs to run it.
+/// Path of the tree, and the settings of a pod for it.
 #[derive(Debug)]
 pub struct Place {
     claim: String,
@@ -19,19 +19,19 @@ pub struct Place {
     public_url: String,
 }
 
-/// How long a bare Job took.
+/// Durations of a bare Job.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// From its creation until it was seen to be complete.
+    /// Time from its creation until its condition `Complete` was seen.
     pub total: Duration,
-    /// Part of it that went into copying the tree, which our link farm does without.
+    /// Part of it for copying the tree, which the link farm of builds avoids.
     pub copy: Duration,
 }
 
 /// Finds the tree of the fixture's small target.
 ///
 /// # Errors
-/// There is none that is ready.
+/// When no tree is ready.
 pub async fn place(system: &System) -> Result<Place, Error> {
     let caches = system.caches().list(&ListParams::default()).await?;
     let small = caches.items.into_iter().find(|cache| cache.spec.target == "testarch/small");
@@ -48,10 +48,10 @@ pub async fn place(system: &System) -> Result<Place, Error> {
     })
 }
 
-/// Runs one.
+/// Runs one Job.
 ///
 /// # Errors
-/// It failed, or took more than five minutes.
+/// When it fails, or takes more than five minutes.
 pub async fn run(system: &System, place: &Place, number: u32) -> Result<Times, Error> {
     let name = format!("bench-bare-{number}");
     let job = job(&name, place)?;

@@ -1,4 +1,4 @@
-//! How long an image takes from the POST, and where the time goes.
+//! `bench first-image`: measures the time from the POST to the image, and its phases.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use asu_tests::{
     scenario::System,
 };
 
-/// Longest build that is waited for.
+/// Time limit of one build.
 const WITHIN: Duration = Duration::from_mins(5);
 
 /// Arguments of `bench first-image`.
@@ -30,10 +30,10 @@ struct Round {
     phases: phases::Phases,
 }
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// Why it could not.
+/// When it cannot run.
 pub async fn run(args: Args) -> Result<(), Error> {
     let progress = Progress::new();
     let site = Site::local("local", &progress).await?;

@@ -1,17 +1,18 @@
-//! Requests per second of a finished build, with Debian's wrk inside the cluster's namespace.
+//! Measures requests per second for a finished build, with Debian's wrk inside the cluster's network
+//! namespace.
 
 use asu_tests::{router::Answer, scenario::System};
 use serde_json::json;
 
 use super::{Error, wrk};
 
-/// Connections that are open at the same time.
+/// Number of concurrent connections.
 const CONNECTIONS: u32 = 16;
 
 /// Measures GET and POST of a finished build, and the overview.
 ///
 /// # Errors
-/// wrk is missing or failed.
+/// When wrk is missing or fails.
 pub async fn run(system: &System, finished: &Answer, seconds: u32) -> Result<(), Error> {
     let cluster = system
         .site
@@ -43,7 +44,7 @@ pub async fn run(system: &System, finished: &Answer, seconds: u32) -> Result<(),
     Ok(())
 }
 
-/// A wrk script that posts the finished build's request again.
+/// A wrk script that posts the finished build's request.
 fn script(finished: &Answer) -> Result<tempfile::NamedTempFile, Error> {
     let request = finished.body.get("request").cloned().unwrap_or_else(|| json!({}));
     let body = request.to_string();

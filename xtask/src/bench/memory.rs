@@ -1,4 +1,4 @@
-//! Resident memory of the system's own processes, as the kernel of this machine counts it.
+//! Reads the resident memory of the system's processes from this machine's `/proc`.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,19 +6,19 @@ use asu_tests::scenario::System;
 
 use super::Error;
 
-/// MiB of each process, by the name of its program.
+/// Memory of each process in MiB, by the name of its program.
 #[derive(Debug, Default)]
 pub struct Resident(BTreeMap<&'static str, Vec<u64>>);
 
-/// Programs that run all the time.
+/// Programs that run permanently.
 const PROGRAMS: [&str; 2] = ["asu-api", "asu-operator"];
 
 impl Resident {
-    /// The figures now. Other clusters of this machine have processes of the same name: those of
-    /// this system's network namespace alone are counted.
+    /// The present values. Only processes in this system's network namespace are counted, because other
+    /// clusters on this machine have processes with the same names.
     ///
     /// # Errors
-    /// The cluster is no local one.
+    /// When the cluster is not a local one.
     pub async fn read(system: &System) -> Result<Self, Error> {
         let missing = || Error::Missing("memory is read on a local cluster".into());
         let cluster = system.site.cluster().ok_or_else(missing)?;

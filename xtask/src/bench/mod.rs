@@ -36,33 +36,33 @@ enum Bench {
     Api(api::Args),
 }
 
-/// Why there is no measurement.
+/// Why a benchmark failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The installation.
+    /// The installation failed.
     #[error(transparent)]
     Deploy(#[from] deploy::Error),
-    /// The cluster.
+    /// The cluster cannot be used.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
-    /// A command.
+    /// A command failed.
     #[error(transparent)]
     Command(#[from] exec::Error),
-    /// The system.
+    /// A scenario's helper failed.
     #[error(transparent)]
     Scenario(#[from] scenario::Error),
-    /// The API.
+    /// A request to the API failed.
     #[error(transparent)]
     Router(#[from] router::Error),
-    /// The API server.
+    /// A request to the API server failed.
     #[error("Kubernetes: {0}")]
     Kube(#[from] Box<kube::Error>),
-    /// Something that should be there is not.
+    /// Something that the benchmark needs is missing, or a budget is exceeded.
     #[error("{0}")]
     Missing(String),
 }
 
-/// What is missing, in words.
+/// Converts an error to [`Error::Missing`].
 fn missing(error: impl std::fmt::Display) -> Error {
     Error::Missing(error.to_string())
 }
@@ -87,7 +87,7 @@ impl Error {
 /// Runs a benchmark.
 ///
 /// # Errors
-/// Why there is no measurement.
+/// Why a benchmark failed.
 pub async fn run(args: BenchArgs) -> Result<(), Error> {
     match args.bench {
         Bench::FirstImage(args) => first_image::run(args).await,

@@ -1,4 +1,4 @@
-//! What the benches put into the API server and the database.
+//! Objects and rows that the benchmarks write to the API server and the database.
 
 use asu_core::{
     build_key::BuildKey,
@@ -21,15 +21,15 @@ use super::{Error, missing};
 /// Digest of the ImageBuilder.
 const DIGEST: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// Reads an object.
+/// Deserializes an object.
 ///
 /// # Errors
-/// It is malformed.
+/// When it is malformed.
 pub fn parse<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
     serde_json::from_value(value).map_err(missing)
 }
 
-/// The cache of all builds.
+/// The ImageBuilderCache of all builds.
 pub fn cache() -> ImageBuilderCache {
     let name = cache_name("openwrt", "24.10.7", "ath79/generic", DIGEST);
     let spec = ImageBuilderCacheSpec {
@@ -61,7 +61,7 @@ fn request(number: usize) -> RequestSpec {
     }
 }
 
-/// Hash of the request of a build.
+/// Request hash of a build.
 ///
 /// # Errors
 /// Never: the request is well formed.
@@ -69,12 +69,12 @@ pub fn hash(number: usize) -> Result<RequestHash, Error> {
     Ok(request_hash(&request(number).to_request().map_err(missing)?))
 }
 
-/// A build, as the API writes it.
+/// A FirmwareBuild, as the API creates it.
 ///
 /// # Errors
-/// Never: the request is well formed.
+/// Never, because the request is valid.
 pub fn build(number: usize) -> Result<FirmwareBuild, Error> {
-    // In canonical order.
+    // The canonical form, which the request hash needs.
     let canonical = request(number).to_request().map_err(missing)?;
     let hash = request_hash(&canonical);
     let request = RequestSpec::from_request(&canonical, "");
@@ -95,10 +95,10 @@ pub fn build(number: usize) -> Result<FirmwareBuild, Error> {
     Ok(build)
 }
 
-/// The record of a build that succeeded.
+/// The archive record of a successful build.
 ///
 /// # Errors
-/// Never: the request is well formed.
+/// Never, because the request is valid.
 pub fn record(number: usize) -> Result<NewArchive, Error> {
     let request = request(number).to_request().map_err(missing)?;
     let now = Timestamp::now();

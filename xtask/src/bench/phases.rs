@@ -1,4 +1,4 @@
-//! Where the time of one build goes.
+//! Measures the phases of one build.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use kube::ResourceExt as _;
 
 use super::Error;
 
-/// When a router saw each state, and how long the steps inside the pod took.
+/// When a router saw each state, and the durations of the steps inside the pod.
 #[derive(Debug)]
 pub struct Phases {
     started: Instant,
@@ -27,15 +27,15 @@ impl Default for Phases {
 }
 
 impl Phases {
-    /// Notes a state that was not seen before.
+    /// Records a state that was not seen before, with the present time.
     pub fn saw(&mut self, state: &str) {
         self.seen.push((state.to_owned(), self.started.elapsed()));
     }
 
-    /// Reads what the build itself measured from the history.
+    /// Reads the durations that the build measured itself from the database.
     ///
     /// # Errors
-    /// The database did not answer.
+    /// When the database does not answer.
     pub async fn inside(&mut self, system: &System, build: &FirmwareBuild) -> Result<(), Error> {
         let uid = build.uid().unwrap_or_default();
         let text = system.sql(&format!("select millis from builds where uid = '{uid}'")).await?;

@@ -1,4 +1,4 @@
-//! A program of the system as a process of its own, and what the kernel counts of it.
+//! Runs a program of the system as a process, and reads its memory and CPU time. Used by the benchmarks.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,17 +11,17 @@ use tokio::process::{Child, Command};
 
 use super::Error;
 
-/// Pause between two looks.
+/// Interval of checks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Builds the programs and says in which folder they are.
+/// Builds the programs and returns their folder.
 ///
 /// # Errors
-/// What cargo said.
+/// cargo's error.
 pub async fn programs(dev: bool) -> Result<PathBuf, Error> {
     if dev {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // With the features that the tests are built with.
+        // With the same features as for tests, so that dependencies need not be compiled again.
         command.args([
             "build",
             "--quiet",
@@ -34,51 +34,51 @@ pub async fn programs(dev: bool) -> Result<PathBuf, Error> {
         command.current_dir(asu_tests::root());
         exec::run(command).await?;
     } else {
-        // As for the images.
+        // With the same profile as for the images.
         deploy::build_release(&deploy::PACKAGES, &Progress::new()).await?;
     }
     Ok(target_dir().join(profile(dev)))
 }
 
-/// Name of the profile that is measured.
+/// Name of the measured cargo profile.
 pub fn profile(dev: bool) -> &'static str {
     if dev { "debug" } else { "release" }
 }
 
-/// A running program, which ends with this value.
+/// A running program. It is stopped when the value is dropped.
 pub struct Process {
     child: Child,
     log: PathBuf,
 }
 
-/// What it took until now.
+/// Memory and CPU time of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Resident memory in KiB.
+    /// Present resident memory in KiB.
     pub kib: u64,
-    /// Most of it since the start, in KiB.
+    /// Peak resident memory in KiB.
     pub peak_kib: u64,
-    /// Time on a processor.
+    /// CPU time.
     pub cpu: Duration,
 }
 
 impl Usage {
-    /// Resident memory.
+    /// Present resident memory in MiB.
     pub fn mib(&self) -> u64 {
         self.kib.div_ceil(1024)
     }
 
-    /// Most of it since the start.
+    /// Peak resident memory in MiB.
     pub fn peak_mib(&self) -> u64 {
         self.peak_kib.div_ceil(1024)
     }
 }
 
 impl Process {
-    /// Starts it; what it prints goes to that file.
+    /// Starts the program, with its output in the file `log`.
     ///
     /// # Errors
-    /// It does not start.
+    /// When it does not start.
     pub fn start(mut command: Command, log: &Path) -> Result<Self, Error> {
         let failed = |error: std::io::Error| Error::Missing(format!("a program: {error}"));
         let file = std::fs::File::create(log).map_err(failed)?;
@@ -90,10 +90,10 @@ impl Process {
         Ok(Self { child: command.spawn().map_err(failed)?, log: log.to_path_buf() })
     }
 
-    /// Waits until something is so.
+    /// Waits until a condition is true.
     ///
     /// # Errors
-    /// It is not within that time, or the program ended.
+    /// When it is not true in time, or the program has exited.
     pub async fn until(
         &self,
         what: &str,
@@ -111,10 +111,10 @@ impl Process {
         Ok(())
     }
 
-    /// What the kernel counts of it now.
+    /// Present memory and CPU time.
     ///
     /// # Errors
-    /// It is gone.
+    /// When the process has exited.
     pub fn usage(&self) -> Result<Usage, Error> {
         let gone = || {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
@@ -128,10 +128,10 @@ impl Process {
     }
 }
 
-/// A client for ports of this machine.
+/// An HTTP client for servers on this machine.
 ///
 /// # Errors
-/// It cannot be made.
+/// When it cannot be created.
 pub fn http() -> Result<reqwest::Client, Error> {
     let client = reqwest::Client::builder().no_proxy().build();
     client.map_err(|error| Error::Missing(error.to_string()))
@@ -142,13 +142,13 @@ fn last_lines(log: &str) -> String {
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
-/// Reads `/proc/PID/status` and `/proc/PID/stat`.
+/// Parses `/proc/PID/status` and `/proc/PID/stat`.
 fn usage(status: &str, stat: &str) -> Option<Usage> {
     let kib = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()?.parse::<u64>().ok()
     };
-    // After the name, which may hold anything: state is the third field, utime the 14th.
+    // The name may contain anything, so fields are counted after it: state is field 3, utime field 14.
     let (_, fields) = stat.rsplit_once(')')?;
     let ticks: Vec<u64> =
         fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();

@@ -1,4 +1,5 @@
-//! A control plane, a database, a store, and what Kubernetes and build pods would do in them.
+//! The environment of the benchmarks: a control plane, a database and an artifact store. The benchmarks
+//! themselves do what Kubernetes and pods would do.
 
 use std::{
     collections::BTreeSet,
@@ -34,14 +35,14 @@ use super::{
     objects::{build, cache, parse, record},
 };
 
-/// Objects of one page of a list.
+/// Number of objects in one page of a list.
 const PAGE: u32 = 500;
-/// Longest wait for the populate Job.
+/// Time limit for the populate Job to appear.
 const POPULATE: Duration = Duration::from_mins(1);
-/// Pause between two looks.
+/// Interval of checks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// See the module.
+/// The control plane, the database and the store. They are removed when the value is dropped.
 pub struct World {
     plane: ControlPlane,
     client: Client,
@@ -54,7 +55,7 @@ impl World {
     /// Starts the servers, with a Distribution that offers one version.
     ///
     /// # Errors
-    /// What is missing.
+    /// When a server cannot be started.
     pub async fn start() -> Result<Self, Error> {
         let plane = ControlPlane::start().await?;
         let client = plane.client().await?;
@@ -69,7 +70,7 @@ impl World {
             "metadata": {"name": "openwrt"},
             "spec": {
                 "title": "Bench",
-                // Nothing answers there: no catalog is needed.
+                // Nothing listens there, because no catalog is read.
                 "upstream": {
                     "fetchURLs": ["http://127.0.0.1:1"], "publicURL": "http://public.example",
                 },
@@ -90,22 +91,22 @@ impl World {
         Ok(world)
     }
 
-    /// Where the operator's log is.
+    /// Folder with the operator's log.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Where the files are.
+    /// Folder of the artifact store.
     pub fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 
-    /// How the API server is reached.
+    /// Path of the kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.plane.kubeconfig_path()
     }
 
-    /// How the database is reached.
+    /// URL of the database.
     pub fn database_url(&self) -> String {
         self.postgres.url(&self.database)
     }
@@ -140,10 +141,10 @@ impl World {
         Ok(())
     }
 
-    /// Makes the cache of all builds, and fills it as its pod would.
+    /// Creates the cache of all builds, and completes its populate Job as a pod would.
     ///
     /// # Errors
-    /// No populate Job came.
+    /// When no populate Job appears.
     pub async fn ready_cache(&self) -> Result<(), Error> {
         let cache = cache();
         self.put(&cache).await?;
@@ -159,7 +160,7 @@ impl World {
         pod.metadata.name = Some("populate".into());
         pod.metadata.owner_references = job.controller_owner_ref(&()).map(|owner| vec![owner]);
         if let Some(spec) = &mut pod.spec {
-            // No service account controller runs.
+            // Without the service account controller, the account does not exist.
             spec.service_account_name = None;
         }
         self.put(&pod).await?;
@@ -186,19 +187,18 @@ impl World {
         }
     }
 
-    /// Creates a build, as the API does.
+    /// Creates a build, like the API.
     ///
     /// # Errors
-    /// The API server refuses.
+    /// When the API server refuses it.
     pub async fn create(&self, number: usize) -> Result<(), Error> {
         self.put(&build(number)?).await.map(drop)
     }
 
-    /// Writes the record of a finished build, with the answer that a router usually gets. Gives its
-    /// hash.
+    /// Archives a finished build, with a typical answer. Returns its request hash.
     ///
     /// # Errors
-    /// The database refuses.
+    /// When the database refuses it.
     pub async fn finished(&self, number: usize) -> Result<String, Error> {
         let database = PgStore::connect(&self.database_url(), &PoolSettings::default(), "bench");
         let database = database.map_err(missing)?;
@@ -209,10 +209,10 @@ impl World {
         Ok(record.facts.request_hash.to_string())
     }
 
-    /// Jobs of builds that run.
+    /// Jobs of running builds.
     ///
     /// # Errors
-    /// The API server does not answer.
+    /// When the API server does not answer.
     pub async fn jobs(&self) -> Result<Vec<Job>, Error> {
         self.running(labels::BUILD).await
     }
@@ -227,10 +227,10 @@ impl World {
         Ok(jobs.into_iter().filter(running).collect())
     }
 
-    /// Ends a build as its pod would, after a failure of the request's own.
+    /// Ends a build as its pod would, with a failure that the request caused.
     ///
     /// # Errors
-    /// The API server or the disk refuses.
+    /// When the API server or the disk fails.
     pub async fn end(&self, job: &Job) -> Result<(), Error> {
         let name = job.labels().get(labels::BUILD).cloned().unwrap_or_default();
         let build = self.api::<FirmwareBuild>().get(&name).await?;
@@ -263,10 +263,10 @@ impl World {
         self.set_status::<Job>(&job.name_any(), status).await
     }
 
-    /// Waits for a Job that is not among these.
+    /// Waits for a Job that is not in `known`.
     ///
     /// # Errors
-    /// None comes.
+    /// When none appears in time.
     pub async fn another_job(&self, known: &[Job], within: Duration) -> Result<(), Error> {
         let known = known.iter().map(kube::ResourceExt::name_any).collect();
         self.job(labels::BUILD, &known, within).await.map(drop)
@@ -292,7 +292,7 @@ impl World {
     /// Names of all builds.
     ///
     /// # Errors
-    /// The API server does not answer.
+    /// When the API server does not answer.
     pub async fn builds(&self) -> Result<Vec<String>, Error> {
         let (mut params, mut names) = (ListParams::default().limit(PAGE), Vec::new());
         loop {
@@ -308,7 +308,7 @@ impl World {
     /// Number of builds.
     ///
     /// # Errors
-    /// The API server does not answer.
+    /// When the API server does not answer.
     pub async fn count(&self) -> Result<usize, Error> {
         Ok(self.builds().await?.len())
     }
@@ -316,7 +316,7 @@ impl World {
     /// Deletes a build.
     ///
     /// # Errors
-    /// The API server does not answer.
+    /// When the API server does not answer.
     pub async fn delete(&self, name: &str) -> Result<(), Error> {
         match self.api::<FirmwareBuild>().delete(name, &DeleteParams::background()).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
@@ -324,10 +324,10 @@ impl World {
         }
     }
 
-    /// Waits until no build is left.
+    /// Waits until no build exists.
     ///
     /// # Errors
-    /// Some are.
+    /// When builds still exist at the time limit.
     pub async fn nothing_left(&self, within: Duration) -> Result<(), Error> {
         let (one, end) = (ListParams::default().limit(1), Instant::now() + within);
         while !self.api::<FirmwareBuild>().list_metadata(&one).await?.items.is_empty() {

@@ -1,4 +1,4 @@
-//! Counts writes to the API server, from its own metrics.
+//! Counts writes to the API server, from its metrics.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,10 +11,10 @@ use super::Error;
 pub struct Counts(BTreeMap<String, u64>);
 
 impl Counts {
-    /// The counters now.
+    /// Reads the present counters.
     ///
     /// # Errors
-    /// The API server does not show its metrics.
+    /// When the API server's metrics cannot be read.
     pub async fn read(system: &System) -> Result<Self, Error> {
         let text = system.site.kubectl(&["get", "--raw", "/metrics"]).await?;
         Ok(Self::parse(&text))
@@ -43,7 +43,7 @@ impl Counts {
         Self(counts)
     }
 
-    /// What was added since.
+    /// The difference to `before`.
     pub fn since(&self, before: &Self) -> Self {
         let added = self.0.iter().filter_map(|(key, count)| {
             let added = count.saturating_sub(before.0.get(key).copied().unwrap_or(0));
@@ -52,9 +52,9 @@ impl Counts {
         Self(added.collect())
     }
 
-    /// Writes of the API and the operator: everything on our own kinds, on Jobs themselves, and on
-    /// Secrets. Pods, and the status of Jobs, are written by Kubernetes. When a cache was last used
-    /// is written at most once a minute, whatever the number of builds.
+    /// Number of writes by the API and the operator: those to the project's kinds, to Jobs (without their
+    /// status), and to Secrets. Kubernetes writes Pods and the status of Jobs. The number includes the last
+    /// use of a cache, which is written at most once a minute, whatever the number of builds.
     pub fn ours(&self) -> u64 {
         let ours = |key: &&String| {
             [" firmwarebuilds", " imagebuildercaches"].iter().any(|kind| key.contains(kind))

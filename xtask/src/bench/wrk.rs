@@ -1,4 +1,4 @@
-//! Debian's load generator, and what it reports.
+//! Runs Debian's load generator wrk and parses its report.
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use tokio::process::Command;
 
 use super::Error;
 
-/// What wrk reported.
+/// Report of wrk.
 #[derive(Debug, PartialEq)]
 pub struct Report {
-    /// Answers.
+    /// Number of responses.
     pub requests: u64,
-    /// Answers in a second.
+    /// Responses per second.
     pub per_second: f64,
-    /// Time within which 99 of a hundred came.
+    /// 99th percentile of the latency.
     pub p99: String,
-    /// What went wrong.
+    /// Lines about errors.
     pub errors: Vec<String>,
 }
 
-/// Runs `command`, which starts wrk, with so many connections that are open at the same time.
+/// Runs `command`, which starts wrk, with this number of concurrent connections.
 ///
 /// # Errors
-/// wrk is missing or failed.
+/// When wrk is missing or fails.
 pub async fn run(
     mut command: Command,
     connections: u32,

@@ -1,4 +1,4 @@
-//! Says what happens to the objects behind a request, as `kubectl get --watch` would show it.
+//! Prints changes of the objects of the demo, like `kubectl get --watch`.
 
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
@@ -9,15 +9,15 @@ use kube::{Api, Client, ResourceExt as _, api::ListParams};
 
 use super::Error;
 
-/// How often the objects are looked at.
+/// Interval of checks.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Prints each change until it is dropped.
+/// Prints each change until the future is dropped.
 ///
 /// # Errors
-/// The API server cannot be asked.
+/// When the API server does not answer.
 pub(super) async fn objects(client: &Client, progress: &Progress) -> Result<Infallible, Error> {
-    // What ended before is history.
+    // Only later changes are printed.
     let mut known = look(client).await?;
     loop {
         tokio::time::sleep(PAUSE).await;
@@ -31,7 +31,7 @@ pub(super) async fn objects(client: &Client, progress: &Progress) -> Result<Infa
     }
 }
 
-/// State of each object, by kind and name.
+/// Reads the state of each object, by kind and name.
 async fn look(client: &Client) -> Result<BTreeMap<String, String>, Error> {
     let all = ListParams::default();
     let ours =
@@ -72,7 +72,7 @@ where
     Api::namespaced(client.clone(), NAMESPACE)
 }
 
-/// The word that the API has for a phase.
+/// The serialized word of a phase.
 fn phase<T: serde::Serialize>(phase: Option<&T>) -> Option<String> {
     let value = serde_json::to_value(phase?).ok()?;
     value.as_str().map(str::to_owned)
@@ -83,7 +83,7 @@ fn joined(words: [Option<String>; 3]) -> String {
     if words.is_empty() { "created".to_owned() } else { words.join(", ") }
 }
 
-/// Names of builds hold 56 characters of hash; a person needs the first ones and the end.
+/// Shortens the name of a build, which has 56 characters, to its beginning and end.
 fn short(name: &str) -> String {
     let count = name.chars().count();
     if count <= 40 {

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: from nothing to a firmware image, the way operators and routers do it.
+//! `cargo xtask demo`: installs the system and builds a firmware image, like an operator and a router.
 
 mod follow;
 mod report;
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 /// Name of the demo's cluster.
 const CLUSTER: &str = "local";
-/// A build has a cache to fill first, and then runs for as long as its Distribution allows.
+/// Time limit: the cache must be populated first, and then the build may take its full time limit.
 const WITHIN: Duration = Duration::from_mins(20);
 
 /// Arguments of `cargo xtask demo`.
@@ -53,41 +53,41 @@ pub struct DemoArgs {
     output: PathBuf,
 }
 
-/// Why there is no image.
+/// Why the demo failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The installation.
+    /// The installation failed.
     #[error(transparent)]
     Deploy(#[from] deploy::Error),
-    /// The build.
+    /// The build failed.
     #[error(transparent)]
     Router(#[from] router::Error),
-    /// The API server.
+    /// A request to the API server failed.
     #[error("Kubernetes: {0}")]
     Kube(#[from] Box<kube::Error>),
-    /// A file.
+    /// A file could not be used.
     #[error("{path}: {problem}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with it.
         problem: String,
     },
-    /// A download server does not answer from here.
+    /// A download server cannot be reached from this machine.
     #[error("{host} is not reached from this machine: {problem}")]
     Unreachable {
-        /// Name and port.
+        /// Host name and port.
         host: String,
-        /// What the system said.
+        /// The system's error.
         problem: String,
     },
-    /// The answer names no image.
+    /// The answer contains no image.
     #[error("the build succeeded but its answer names no image")]
     NoImage,
 }
 
 impl DemoArgs {
-    /// The built-in Distribution and request, with that folder for the image.
+    /// Arguments for the built-in Distribution and request, with this folder for the image.
     pub fn built_in(output: PathBuf) -> Self {
         Self {
             context: None,
@@ -131,7 +131,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
     run_on(CLUSTER, args).await
 }
 
-/// Runs the demo on a local cluster of that name, unless the arguments name a context.
+/// Runs the demo on the local cluster with this name, or on the context in the arguments.
 ///
 /// # Errors
 /// The step that failed.
@@ -176,7 +176,7 @@ fn request(args: &DemoArgs) -> Result<Value, Error> {
 const REQUEST: &str = include_str!("request.json");
 const OPENWRT_REQUEST: &str = include_str!("openwrt-request.json");
 
-/// Writes the images. A relative folder is one of the caller's own.
+/// Writes the images. A relative folder is relative to the caller's working directory.
 fn save(folder: &Path, images: &[Image]) -> Result<Vec<PathBuf>, Error> {
     std::fs::create_dir_all(folder).map_err(Error::file(folder))?;
     let folder = folder.canonicalize().map_err(Error::file(folder))?;

@@ -1,4 +1,4 @@
-//! What there is at the end, and how to go on.
+//! Prints the results of the demo, and the next steps.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use asu_tests::{
 
 use super::Error;
 
-/// Everything that the last lines tell.
+/// The content of the report.
 pub(super) struct Report<'a> {
     pub(super) site: &'a Site,
     pub(super) context: Option<&'a str>,
@@ -19,8 +19,8 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Waits until the object says what the API has said: the record is written first. An older
-    /// build's object is gone, which is no reason to wait.
+    /// Waits until the object has the state of the API's answer, because the build is archived before its
+    /// object is updated. Does not wait for the object of an older build, which may be deleted.
     async fn settle(&self) {
         let Ok(hash) = self.answer.text("request_hash").parse() else { return };
         let object = format!("fwb/{}", object_name(&hash));
@@ -31,7 +31,7 @@ impl Report<'_> {
     /// Prints it.
     ///
     /// # Errors
-    /// kubectl failed.
+    /// When kubectl fails.
     pub(super) async fn print(&self, images: &[Image], paths: &[PathBuf]) -> Result<(), Error> {
         self.settle().await;
         let kinds = ["get", "dist,ibc,fwb", "--namespace", NAMESPACE];
@@ -62,7 +62,7 @@ impl Report<'_> {
                 let flags = format!("--context {context} -n {NAMESPACE}");
                 println!("look further:  kubectl {flags} get asu -o wide");
                 println!("tear down:     kubectl {flags} delete fwb,ibc --all");
-                // The operator takes its finalizers off what goes first.
+                // The Distributions are deleted first, while the operator still runs and removes their finalizers.
                 for release in ["asu-distributions --wait", "asu"] {
                     println!(
                         "               helm uninstall --kube-context {context} -n {NAMESPACE} {release}"

@@ -1,4 +1,4 @@
-//! Which download server the demo builds from, and whether it can be reached.
+//! Chooses the download server of the demo, and checks that it can be reached.
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
@@ -9,29 +9,29 @@ use tokio::net::TcpStream;
 
 use super::{DemoArgs, Error};
 
-/// How long a download server may take to accept a connection.
+/// Time limit for a connection to a download server.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where ImageBuilders and packages come from.
 pub(super) struct Upstream {
-    /// What to tell the person.
+    /// Message for the user.
     pub(super) says: String,
-    /// Hosts outside that pods need.
+    /// Outside hosts that the pods need.
     pub(super) reach: Vec<Reach>,
     file: Option<DistributionFile>,
 }
 
-/// A file of the user's, or one of ours that goes with the value.
+/// A file of the user, or a temporary file that is removed when the value is dropped.
 enum DistributionFile {
     Theirs(PathBuf),
     Ours(tempfile::NamedTempFile),
 }
 
 impl Upstream {
-    /// As the arguments say.
+    /// Chooses the download server by the arguments.
     ///
     /// # Errors
-    /// A Distribution that cannot be read.
+    /// When the Distribution cannot be read.
     pub(super) fn of(args: &DemoArgs, request: &Value) -> Result<Self, Error> {
         let file = match &args.distribution {
             Some(path) => Some(DistributionFile::Theirs(path.clone())),
@@ -50,15 +50,16 @@ impl Upstream {
         Ok(Self { says, reach, file })
     }
 
-    /// The Distribution to install instead of the fixture's.
+    /// File of the Distribution to install instead of the fixture's.
     pub(super) fn distribution(&self) -> Option<PathBuf> {
         self.file.as_ref().map(DistributionFile::path)
     }
 
-    /// Whether the hosts answer from this machine: waiting for a build to find out takes minutes.
+    /// Checks that the hosts can be reached from this machine, so that the user need not wait for a failed
+    /// build.
     ///
     /// # Errors
-    /// The first that does not.
+    /// The first host that cannot be reached.
     pub(super) async fn answers(&self, progress: &Progress) -> Result<(), Error> {
         for host in &self.reach {
             let problem = |problem: String| Error::Unreachable { host: host.to_string(), problem };
@@ -87,7 +88,7 @@ impl DistributionFile {
     }
 }
 
-/// The chart's own OpenWrt as a Distribution.
+/// The chart's built-in OpenWrt as a Distribution.
 fn ready_made() -> Result<tempfile::NamedTempFile, Error> {
     let path = asu_tests::root().join("charts/asu-distributions/values.yaml");
     let problem = |problem: String| Error::File { path: path.clone(), problem };
@@ -108,8 +109,8 @@ fn ready_made() -> Result<tempfile::NamedTempFile, Error> {
     Ok(file)
 }
 
-/// Every URL that the updater, populate or a build of this request fetches from; the first is the
-/// one that the Distribution names first.
+/// Every URL that the catalog reader, `populate` or a build of this request downloads from. The first is
+/// the Distribution's first mirror.
 fn urls(distribution: &Distribution, request: &Value) -> Vec<String> {
     let upstream = &distribution.spec.upstream;
     let repositories = request.get("repositories").and_then(Value::as_object);
@@ -127,7 +128,7 @@ fn urls(distribution: &Distribution, request: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The hosts of URLs that are names of the world; others are the cluster's own, or cannot be led out.
+/// The outside hosts of URLs. Names of the cluster and addresses are left out.
 fn hosts(urls: &[String]) -> impl Iterator<Item = Reach> {
     let found: BTreeSet<(String, u16)> = urls
         .iter()

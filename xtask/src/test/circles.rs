@@ -1,8 +1,8 @@
-//! Finds circles between the source files of a crate. Files of which each uses the other can only be
-//! read, and changed, together.
+//! Finds dependency cycles between the source files of a crate. Files in a cycle can only be understood and
+//! changed together.
 //!
-//! A file uses another when it names the other's module, or something in it, by a path that begins with
-//! `crate`, `super` or `self`. Tests do not count: they look at everything.
+//! A file uses another if it contains a path that begins with `crate`, `super` or `self` and leads to the
+//! other's module or an item in it. Tests are ignored, because they may use everything.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,16 +16,16 @@ use syn::{
 
 use super::Error;
 
-/// Names of a module from the crate's root down.
+/// A module, as the names on its path from the crate's root.
 type Module = Vec<String>;
-/// Which modules each module uses.
+/// The modules that each module uses.
 type Uses = BTreeMap<Module, BTreeSet<Module>>;
 
-/// A circle between the files below `src` of a crate, as modules in the order in which they use each
-/// other; nothing when there is none.
+/// A cycle between the files below the folder `src` of a crate, as modules in the order of use; `None`
+/// without a cycle.
 ///
 /// # Errors
-/// A file that cannot be read or is no Rust.
+/// When a file cannot be read or parsed.
 pub fn circle(src: &Path) -> Result<Option<Vec<String>>, Error> {
     let files = files(src)?;
     let modules: BTreeSet<Module> = files.keys().cloned().collect();
@@ -50,7 +50,7 @@ fn name(module: &[String]) -> String {
     if module.is_empty() { "the root".to_owned() } else { module.join("::") }
 }
 
-/// The source files by the module that each is.
+/// The source files, by module.
 fn files(src: &Path) -> Result<BTreeMap<Module, PathBuf>, Error> {
     let mut found = BTreeMap::new();
     let mut folders = vec![(src.to_owned(), Module::new())];
@@ -74,14 +74,14 @@ fn files(src: &Path) -> Result<BTreeMap<Module, PathBuf>, Error> {
     Ok(found)
 }
 
-/// Reads which modules a file uses.
+/// Collects the modules that a file uses.
 struct Reader<'a> {
     file: &'a Module,
     modules: &'a BTreeSet<Module>,
-    /// Where the reader is: the file's module, or one inside it.
+    /// Present module: that of the file, or one inside it.
     here: Module,
     used: BTreeSet<Module>,
-    /// Modules of this file that are compiled for tests alone.
+    /// Modules of this file that are compiled only for tests.
     tests: Vec<Module>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         Self { file, modules, here, used: BTreeSet::new(), tests: Vec::new() }
     }
 
-    /// Notes a path: it uses the file of its longest beginning that is a module.
+    /// Records the use of a path: the file of the longest prefix of the path that is a module.
     fn path(&mut self, path: &[String]) {
         let Some((first, rest)) = path.split_first() else { return };
         let mut full = match first.as_str() {
@@ -157,7 +157,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
                 self.here = outer;
             }
         } else if is_test {
-            // A file beside this one, or below it.
+            // The module has its own file.
             let file = item.attrs.iter().find_map(file_of);
             if file.is_some() {
                 module.pop();
@@ -196,7 +196,8 @@ fn file_of(attribute: &Attribute) -> Option<String> {
     pair.path.is_ident("path").then(|| text.value().trim_end_matches(".rs").to_owned())
 }
 
-/// A circle, if there is one: what uses nothing that is left is taken away until nothing more goes.
+/// A cycle, if there is one. Modules that use no remaining module are removed repeatedly; the rest contains
+/// a cycle.
 fn circle_in(mut uses: Uses) -> Option<Vec<Module>> {
     loop {
         let left: BTreeSet<Module> = uses.keys().cloned().collect();

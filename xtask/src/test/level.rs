@@ -1,10 +1,10 @@
-//! The levels of tests, and which test file belongs to which.
+//! The levels of tests, and the level of each test file.
 
 use asu_tests::root;
 
 use super::Error;
 
-/// A level of tests: what is real grows from one to the next.
+/// A level of tests. Each level uses more real parts of the system than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Level {
     /// Format, lints, generated files, licences.
@@ -20,7 +20,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// Every level, from fast to slow.
+    /// All levels, from fast to slow.
     pub const ALL: [Self; 5] =
         [Self::Checks, Self::Unit, Self::Service, Self::ControlPlane, Self::Cluster];
 
@@ -35,7 +35,7 @@ impl Level {
         }
     }
 
-    /// Whether it needs more of the machine than Rust.
+    /// Whether it needs more on the machine than Rust.
     pub fn needs_machine(self) -> bool {
         self > Self::Unit
     }
@@ -54,7 +54,7 @@ impl Level {
 /// Every test file of `tests/tests/` with its level, sorted.
 ///
 /// # Errors
-/// A file whose name says no level.
+/// When the name of a file contains no level.
 pub fn test_targets() -> Result<Vec<(String, Level)>, Error> {
     let folder = root().join("tests/tests");
     let io = |source| Error::Io { what: folder.display().to_string(), source };

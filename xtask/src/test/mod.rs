@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test there is, level by level, and what each level ran.
+//! `cargo xtask test`: runs all tests, level by level, and prints the number of tests of each level.
 
 mod circles;
 mod level;
@@ -22,57 +22,57 @@ pub struct TestArgs {
     keep_cluster: bool,
 }
 
-/// Why the tests did not pass.
+/// Why the tests failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A command failed; its own output says why.
+    /// A command failed; its output contains the reason.
     #[error("{what} failed")]
     Failed {
-        /// What was run.
+        /// The command.
         what: String,
     },
-    /// A test file whose name does not begin with a level.
+    /// The name of a test file does not begin with a level.
     #[error(
         "tests/tests/{0}.rs belongs to no level: begin its name with store_, fixture_, builder_, api_, operator_, crds_, chart_ or cluster_"
     )]
     NoLevel(String),
-    /// A source file that is none.
+    /// A source file cannot be parsed.
     #[error("{path}: {problem}")]
     NotRust {
         /// The file.
         path: String,
-        /// What the parser said.
+        /// The parser's error.
         problem: String,
     },
-    /// Files of which each uses the next.
+    /// Source files form a dependency cycle.
     #[error("files of {package} use each other in a circle: {}", circle.join(" -> "))]
     Circle {
         /// Folder of the package.
         package: String,
-        /// Their modules.
+        /// Their modules, each of which uses the next.
         circle: Vec<String>,
     },
-    /// A level that ran no test proves nothing.
+    /// A level ran no test.
     #[error("the level {0} ran no test")]
     Empty(&'static str),
-    /// The cluster could not be made or taken down.
+    /// The cluster could not be brought up or down.
     #[error(transparent)]
     Cluster(#[from] asu_tests::cluster::Error),
     /// The system could not be installed on the cluster.
     #[error(transparent)]
     Deploy(#[from] asu_tests::deploy::Error),
-    /// The README's first command.
+    /// The demo failed.
     #[error("the demo: {0}")]
     Demo(#[from] crate::demo::Error),
-    /// The demo took too long, with everything there.
+    /// A repeated demo took too long.
     #[error("a second demo took more than {0} s")]
     Slow(u64),
-    /// Something could not be read.
+    /// A file could not be read.
     #[error("{what}: {source}")]
     Io {
-        /// What.
+        /// The file.
         what: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -91,7 +91,7 @@ impl Error {
 /// Runs the levels in order and prints the number of tests of each.
 ///
 /// # Errors
-/// The first level that does not pass.
+/// When a level fails; later levels are not run.
 pub async fn run(args: TestArgs) -> Result<(), Error> {
     let progress = Progress::new();
     let mut levels = if args.level.is_empty() { Level::ALL.to_vec() } else { args.level };
@@ -126,9 +126,9 @@ pub async fn run(args: TestArgs) -> Result<(), Error> {
     Ok(())
 }
 
-/// A folder for the temporary files of all tests, which goes with everything that is left in it:
-/// suites share folders that no single test may remove. Like the system's own it is open to the
-/// users that pods run as.
+/// A folder for the temporary files of all tests. It is removed at the end with its content, because
+/// suites share folders that no single test may remove. Like /tmp, it is writable for all users,
+/// because the users of pods need it.
 fn scratch() -> Result<TempDir, Error> {
     let io = |source| Error::Io { what: "a temporary folder".to_owned(), source };
     let folder = tempfile::Builder::new().prefix("asu-test-").tempdir().map_err(io)?;

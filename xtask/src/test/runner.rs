@@ -1,4 +1,4 @@
-//! Runs one level: cargo's own commands, with their output passed on and their tests counted.
+//! Runs one level of tests: runs cargo's commands, prints their output, and counts their tests.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -30,23 +30,23 @@ const CRATES: [&str; 8] = [
 
 /// Name of the cluster of the cluster level.
 const CLUSTER: &str = "test";
-/// Longest time of a demo for which everything is there already.
+/// Time limit of a repeated demo, for which everything is installed already.
 const AGAIN: Duration = Duration::from_mins(2);
 
-/// What every level runs with.
+/// Settings of all levels.
 pub struct Runner<'a> {
     /// Test files of `tests/tests/`.
     pub targets: &'a [(String, Level)],
-    /// Where progress is said.
+    /// Prints progress.
     pub progress: &'a Progress,
-    /// Whether the cluster is left up.
+    /// Whether the cluster is kept afterwards.
     pub keep_cluster: bool,
     /// Folder for temporary files.
     pub scratch: &'a Path,
 }
 
 impl Runner<'_> {
-    /// Runs a level and says how many tests passed.
+    /// Runs a level and returns the number of passed tests.
     pub async fn run(&self, level: Level) -> Result<u64, Error> {
         match level {
             Level::Checks => self.checks().await,
@@ -69,7 +69,7 @@ impl Runner<'_> {
             args.extend(["--test", name]);
         }
         if level == Level::Cluster {
-            // One cluster for all of them; a failing suite does not keep the others from telling.
+            // All suites share one cluster, so they run one after the other, also after a failure.
             args.extend(["--no-fail-fast", "--", "--test-threads=1"]);
         }
         self.cargo(&args).await
@@ -105,7 +105,7 @@ impl Runner<'_> {
         Ok(demos + self.tests(Level::Cluster).await?)
     }
 
-    /// The README's first command, on the cluster of the tests: from nothing, and once more.
+    /// Runs the demo, the first command of the README, twice on the cluster of the tests.
     async fn demos(&self) -> Result<u64, Error> {
         let folder = self.scratch.join("demo");
         let args = DemoArgs::built_in(folder.clone());
@@ -157,7 +157,7 @@ impl Runner<'_> {
         Ok(count)
     }
 
-    /// Runs cargo, passes its output on, and counts the tests that its runners report as passed.
+    /// Runs cargo, prints its output, and returns the number of tests reported as passed.
     async fn cargo(&self, args: &[&str]) -> Result<u64, Error> {
         let what = format!("cargo {}", args.join(" "));
         let io = |source| Error::Io { what: what.clone(), source };
@@ -166,7 +166,7 @@ impl Runner<'_> {
             .current_dir(root())
             .envs(asu_tests::toolchain::cargo_path())
             .env("TMPDIR", self.scratch)
-            // cargo-machete takes it for a sign that it was not called by cargo.
+            // With this variable cargo-machete assumes that it was not called by cargo.
             .env_remove("CARGO_PKG_NAME")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -189,7 +189,7 @@ impl Runner<'_> {
     }
 }
 
-/// Looks at every crate of the workspace, and says how many there are.
+/// Checks every crate of the workspace for dependency cycles, and returns the number of crates.
 fn no_circles() -> Result<usize, Error> {
     let mut count = 0;
     let io = |source| Error::Io { what: root().display().to_string(), source };
@@ -207,7 +207,7 @@ fn no_circles() -> Result<usize, Error> {
     Ok(count)
 }
 
-/// Number of passed tests in a closing line of the test runner.
+/// Number of passed tests in the summary line of the test runner.
 fn passed_in(line: &str) -> Option<u64> {
     let rest = line.strip_prefix("test result: ok. ")?;
     rest.split_once(" passed")?.0.parse().ok()
@@ -217,7 +217,7 @@ fn passed_in(line: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Every crate with its features, as cargo builds it for these arguments.
+    /// All crates with their features, as cargo builds them with these arguments.
     fn built(edges: &str, of: &[&str]) -> std::collections::BTreeSet<String> {
         let mut command = std::process::Command::new(std::env!("CARGO"));
         command.args(["tree", "--offline", "--edges", edges, "--prefix", "none"]);

@@ -1,4 +1,5 @@
-//! The catalog.
+//! Writes and reads the catalog. The operator writes one distribution at a time; the API and the
+//! operator read the whole catalog.
 
 mod read;
 mod versions;
@@ -17,7 +18,7 @@ use crate::{
     pg::{PgStore, epoch::fence, json::to_json},
 };
 
-/// Stands for a distribution that was removed.
+/// Value of the column `digest` for a removed distribution.
 const REMOVED: &str = "removed";
 
 impl PgStore {
@@ -74,10 +75,10 @@ impl PgStore {
     }
 }
 
-/// What is known of a distribution before a write.
+/// Revision and digest of a distribution before a write.
 struct Before {
     revision: i64,
-    /// Empty when it is new.
+    /// Empty for a new distribution.
     digest: String,
 }
 
@@ -143,7 +144,8 @@ async fn write_distribution(
     .await?)
 }
 
-/// Raises the revision of the whole catalog and tells listeners, who hear it on commit.
+/// Raises the revision of the whole catalog and notifies listeners. Postgres sends the notification
+/// on commit.
 async fn announce(tx: &mut PgConnection) -> Result<(), StoreError> {
     let revision =
         sqlx::query_scalar!("update catalog_state set revision = revision + 1 returning revision")

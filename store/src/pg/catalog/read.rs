@@ -1,4 +1,4 @@
-//! Reading the whole catalog as of one moment.
+//! Reads the whole catalog in one snapshot of the database.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     pg::{PgStore, json::Column},
 };
 
-/// Targets by distribution, version and name, while they are being put together.
+/// Targets by (distribution, version), then by name, before they are moved into their versions.
 type Targets = BTreeMap<(String, String), BTreeMap<String, Target>>;
 
 pub(super) async fn load(store: &PgStore) -> Result<Catalog, StoreError> {
@@ -78,7 +78,7 @@ async fn load_profiles(tx: &mut PgConnection, targets: &mut Targets) -> Result<(
         let target = targets
             .get_mut(&(row.distribution, row.version))
             .and_then(|targets| targets.get_mut(&row.target));
-        // The foreign key and the snapshot see to it that there is one.
+        // It always exists: the foreign key ensures it within one snapshot.
         if let Some(target) = target {
             let column = Column { table: "catalog_profiles", column: "titles", row: &row.id };
             target.profiles.push(Profile {

@@ -1,4 +1,4 @@
-//! Writing the versions of one distribution, those alone that changed.
+//! Writes the versions of one distribution. Only versions whose digest changed are replaced.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ pub(super) async fn write_versions(
     Ok(())
 }
 
-/// One row of `catalog_targets`, as JSON that the database unpacks.
+/// One row of `catalog_targets`. Rows are sent as one JSON array, which the database unpacks.
 #[derive(Serialize)]
 struct TargetRow<'a> {
     name: &'a str,
@@ -76,7 +76,7 @@ struct TargetRow<'a> {
     sha256: &'a Digest,
 }
 
-/// One row of `catalog_profiles`.
+/// One row of `catalog_profiles`, sent like [`TargetRow`].
 #[derive(Serialize)]
 struct ProfileRow<'a> {
     target: &'a str,

@@ -1,4 +1,4 @@
-//! A tree packed by GNU tar, as ImageBuilders are, arrives as it was.
+//! Unpacks a tree that was packed by GNU tar, as ImageBuilders are, and compares both trees.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::*;
 
-/// A tree with what genuine ImageBuilders have: tools, links of all kinds, long names.
+/// A tree with the kinds of entries that real ImageBuilders have: tools, all kinds of links, long names.
 fn plant(root: &Path) {
     let bin = root.join("top/staging_dir/host/bin");
     let long = root.join("top").join("n".repeat(120)).join("m".repeat(120));
@@ -28,7 +28,7 @@ fn run(program: &str, arguments: &[&str], folder: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Path, type, mode, time, size, target of every entry.
+/// Path, type, mode, time, size and link target of every entry.
 fn listing(folder: &Path) -> Vec<String> {
     let format = "%p %y %#m %T@ %l %i\n";
     let text = run("find", &["top", "-printf", format], folder);
@@ -36,7 +36,7 @@ fn listing(folder: &Path) -> Vec<String> {
     let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
     lines.sort();
     for line in &mut lines {
-        // Inodes differ, but what shares one must share one again.
+        // Inode numbers differ, but hard links must share an inode in both trees.
         let (rest, inode) = line.rsplit_once(' ').unwrap();
         let known = inodes.iter().position(|known| known == inode).unwrap_or_else(|| {
             inodes.push(inode.to_owned());

@@ -1,4 +1,4 @@
-//! Each way to attack or to damage has its own error, which names the member.
+//! Each kind of attack or damage has its own error, which contains the member's name.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a genuine tarball has arrives as it was packed.
+//! Modes, times, links and names of a valid tarball are unpacked as they were packed.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

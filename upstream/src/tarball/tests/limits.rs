@@ -1,4 +1,4 @@
-//! Size, damage, and early ends.
+//! Archives that are too large, damaged or truncated are refused.
 
 use super::*;
 
@@ -65,7 +65,7 @@ fn an_end_at_any_byte_is_an_early_end() {
 #[test]
 fn an_archive_cut_before_it_was_compressed_is_an_early_end() {
     let tar = three().tar();
-    // Up to the end mark: two blocks of zeros.
+    // The length up to the end mark, which is two blocks of zeros.
     for length in (0..=tar.len() - 1024).step_by(256) {
         let error = Place::new().unpack(&tar[..length]).unwrap_err();
         assert!(matches!(error, TarballError::Truncated), "{length}: {error:?}");
@@ -132,7 +132,7 @@ fn a_name_that_lies_on_disk_already_is_not_overwritten() {
 
 #[test]
 fn a_destination_that_is_a_trap_is_not_followed() {
-    // Somebody who swaps a folder for a symlink while we unpack: the second fence alone.
+    // A folder is replaced by a symlink during unpacking: only the check of the kernel remains.
     let place = Place::new();
     std::os::unix::fs::symlink(place.dir.path(), place.dest().join("top")).unwrap();
     let error = place.unpack(&Archive::default().file("top/file", "x").tar()).unwrap_err();

@@ -1,4 +1,4 @@
-//! Archives made by hand, because no packer makes hostile ones.
+//! Builds archives byte by byte, because tar programs do not create invalid ones.
 
 mod genuine;
 mod hostile;
@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 use super::{TarballError, UnpackLimits, Unpacked, unpack};
 
-/// Bytes of an archive that is written member by member, names unchecked.
+/// An archive that is written member by member, without checks of names.
 #[derive(Default)]
 struct Archive(Vec<u8>);
 
-/// Time of every member that sets none.
+/// Default modification time of members.
 const TIME: u64 = 1_700_000_000;
 
 impl Archive {
@@ -65,7 +65,7 @@ impl Archive {
     fn pax(self, kind: u8, records: &[(&str, &str)]) -> Self {
         let mut data = String::new();
         for (key, value) in records {
-            // The length counts its own digits.
+            // The length of a pax record includes the digits of the length itself.
             let rest = format!(" {key}={value}\n");
             let length = (1..999).find(|n| n.to_string().len() + rest.len() == *n).unwrap();
             data.push_str(&length.to_string());
@@ -80,7 +80,7 @@ impl Archive {
     }
 }
 
-/// A folder with an archive, a destination inside, and a neighbour that must stay as it is.
+/// A folder with an archive, a destination, and a neighbour that must not change.
 struct Place {
     dir: TempDir,
 }

@@ -1,4 +1,4 @@
-//! Whatever members come in whatever order: nothing appears or changes outside the destination.
+//! Property test: no sequence of members creates or changes anything outside the destination.
 
 use proptest::prelude::*;
 
@@ -81,7 +81,7 @@ proptest! {
             };
             archive.raw(*kind, name, target, *mode, data)
         });
-        // The helper looks at the neighbours.
+        // The helper checks that the neighbours are unchanged.
         let _ = place.unpack(&archive.tar());
         prop_assert!(!std::path::Path::new("/neighbour").exists());
         prop_assert!(!std::path::Path::new("/tmp/neighbour").exists());

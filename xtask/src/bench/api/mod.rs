@@ -1,5 +1,5 @@
-//! What the API takes, on a real control plane and database, as a process of its own: for a poll of
-//! a waiting build beside one of a finished build, and of memory after many connections.
+//! `bench api`: runs the API as a process with a real control plane and database. Measures the CPU time
+//! of polls of a waiting and of a finished build, and the memory after many connections.
 
 mod server;
 
@@ -11,21 +11,21 @@ use tokio::process::Command;
 use super::{Error, median, objects, process, world::World, wrk};
 use server::Server;
 
-/// Budget of the memory that is left a minute after the load, in MiB.
+/// Maximum resident memory a minute after the load, in MiB.
 const BUDGET_MIB: u64 = 30;
-/// Most that a poll of a waiting build may take of a processor beside one of a finished build: as
-/// much, and what such a measurement is out by.
+/// Maximum ratio of the CPU time of a poll of a waiting build to that of a finished build: 1 and the
+/// error of such a measurement.
 const BUDGET_RATIO: f64 = 1.1;
-/// Connections that poll.
+/// Number of connections that poll.
 const POLLING: u32 = 16;
-/// Seconds of one measurement of polls.
+/// Duration of one measurement of polls in seconds.
 const SECONDS: u32 = 2;
-/// Seconds of the load of many connections.
+/// Duration of the load with many connections in seconds.
 const LOAD_SECONDS: u32 = 10;
-/// When memory is looked at after the load.
+/// Times after the load at which memory is measured.
 const AFTER: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(15), Duration::from_mins(1)];
-/// Builds that are created at a time.
+/// Number of builds that are created concurrently.
 const AT_A_TIME: usize = 16;
 
 /// Arguments of `bench api`.
@@ -46,10 +46,10 @@ pub struct Args {
     dev: bool,
 }
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// Why it could not, or that a budget is exceeded.
+/// When it cannot run, or a budget is exceeded.
 pub async fn run(args: Args) -> Result<(), Error> {
     let number = usize::try_from(args.builds).unwrap_or(usize::MAX);
     let programs = process::programs(args.dev).await?;
@@ -74,7 +74,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives the memory that is left in the end.
+/// Returns the resident memory at the end.
 async fn memory(server: &Server, finished: &str, connections: u32) -> Result<u64, Error> {
     server.poll(finished).await?;
     let before = server.usage()?.mib();
@@ -93,7 +93,7 @@ async fn memory(server: &Server, finished: &str, connections: u32) -> Result<u64
     Ok(left)
 }
 
-/// Processor time of an answer, in microseconds.
+/// CPU time of one answer in microseconds.
 async fn poll_cost(server: &Server, hash: &str) -> Result<f64, Error> {
     let before = server.usage()?.cpu;
     let url = server.url(hash);
@@ -104,7 +104,7 @@ async fn poll_cost(server: &Server, hash: &str) -> Result<f64, Error> {
     Ok(cpu.as_secs_f64() * 1e6 / f64::from(requests))
 }
 
-/// Gives what a poll of a waiting build costs beside one of a finished build.
+/// Returns the ratio of the CPU time of a poll of a waiting build to that of a finished build.
 async fn polls(server: &Server, finished: &str, waiting: &str, args: &Args) -> Result<f64, Error> {
     let bytes = (server.poll(finished).await?, server.poll(waiting).await?);
     let (mut of_finished, mut of_waiting) = (Vec::new(), Vec::new());

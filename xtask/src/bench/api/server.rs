@@ -1,4 +1,4 @@
-//! The API as a process.
+//! Runs the API as a process for `bench api`.
 
 use std::{path::Path, time::Duration};
 
@@ -11,10 +11,10 @@ use super::super::{
     world::World,
 };
 
-/// Longest wait for its start.
+/// Time limit for its start.
 const READY: Duration = Duration::from_mins(1);
 
-/// A running API, which ends with this value.
+/// A running API. It is stopped when the value is dropped.
 pub struct Server {
     process: Process,
     address: String,
@@ -22,10 +22,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it and waits until it is ready. As many builds may wait.
+    /// Starts it and waits until it is ready. `builds` is the maximum number of waiting builds.
     ///
     /// # Errors
-    /// It did not start.
+    /// When it does not start.
     pub async fn start(programs: &Path, world: &World, builds: usize) -> Result<Self, Error> {
         let ports = ports::free().map_err(|error| Error::Missing(error.to_string()))?;
         let [address, admin] = ports.map(|port| format!("127.0.0.1:{port}"));
@@ -50,15 +50,15 @@ impl Server {
         Ok(Self { process, address, http })
     }
 
-    /// Where the build of a hash is asked for.
+    /// URL of the build with this request hash.
     pub fn url(&self, hash: &str) -> String {
         format!("http://{}/api/v1/build/{hash}", self.address)
     }
 
-    /// Asks for a build. Gives the number of bytes of the answer.
+    /// Polls a build. Returns the number of bytes of the answer.
     ///
     /// # Errors
-    /// The build is not known.
+    /// When the build is not known.
     pub async fn poll(&self, hash: &str) -> Result<usize, Error> {
         let failed = |error: reqwest::Error| Error::Missing(error.to_string());
         let answer = self.http.get(self.url(hash)).send().await.map_err(failed)?;
@@ -66,10 +66,10 @@ impl Server {
         Ok(answer.bytes().await.map_err(failed)?.len())
     }
 
-    /// What the kernel counts of it now.
+    /// Present memory and CPU time of the process.
     ///
     /// # Errors
-    /// It is gone.
+    /// When the process has exited.
     pub fn usage(&self) -> Result<Usage, Error> {
         self.process.usage()
     }

@@ -1,4 +1,4 @@
-//! The operator as a process.
+//! Runs the operator as a process for `bench queue`.
 
 use std::{path::Path, time::Duration};
 
@@ -11,10 +11,10 @@ use super::super::{
     world::World,
 };
 
-/// Longest wait for its start.
+/// Time limit for its start.
 const READY: Duration = Duration::from_mins(1);
 
-/// A running operator, which ends with this value.
+/// A running operator. It is stopped when the value is dropped.
 pub struct Leader {
     process: Process,
     metrics: String,
@@ -22,10 +22,10 @@ pub struct Leader {
 }
 
 impl Leader {
-    /// Starts it and waits until it leads.
+    /// Starts it and waits until it is the leader.
     ///
     /// # Errors
-    /// It did not start.
+    /// When it does not start.
     pub async fn start(programs: &Path, world: &World, builds: usize) -> Result<Self, Error> {
         let [port] = ports::free().map_err(|error| Error::Missing(error.to_string()))?;
         let mut command = Command::new(programs.join("asu-operator"));
@@ -35,7 +35,7 @@ impl Leader {
             .env("ASU_DATABASE_URL", world.database_url())
             .args(["run", "--namespace=default", "--pod-name=bench", "--builder-image=builder:1"])
             .args(["--cache-claim-mode=shared"])
-            // However full this machine's disk is.
+            // So that a full disk of this machine does not pause admission.
             .args(["--store-low-water=98", "--store-high-water=99", "--store-pause=100"])
             .arg(format!("--max-pending={}", builds.saturating_mul(2)))
             .arg(format!("--store-url=file://{}", world.store().display()))
@@ -48,10 +48,10 @@ impl Leader {
         Ok(leader)
     }
 
-    /// Waits until all builds but those that run wait for their turn.
+    /// Waits until all builds that do not run are in the queue.
     ///
     /// # Errors
-    /// They do not within that time.
+    /// When they are not in time.
     pub async fn waiting(&self, builds: usize, within: Duration) -> Result<(), Error> {
         let all = i64::try_from(builds).unwrap_or(i64::MAX);
         let wait = async || {
@@ -68,10 +68,10 @@ impl Leader {
         line.trim().parse().ok()
     }
 
-    /// What the kernel counts of it now.
+    /// Present memory and CPU time of the process.
     ///
     /// # Errors
-    /// It is gone.
+    /// When the process has exited.
     pub fn usage(&self) -> Result<Usage, Error> {
         self.process.usage()
     }

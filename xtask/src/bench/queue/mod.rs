@@ -1,5 +1,5 @@
-//! What a long queue costs: builds are created, wait, are admitted and cancelled on a real control
-//! plane and database, with the operator as a process of its own.
+//! `bench queue`: measures a long queue. Builds are created, wait, are admitted and cancelled, with the
+//! operator as a process, and a real control plane and database.
 
 mod leader;
 
@@ -14,13 +14,13 @@ use super::{
 };
 use leader::Leader;
 
-/// Budget of the leader with ten thousand waiting builds, in MiB.
+/// Maximum memory of the leader with ten thousand waiting builds, in MiB.
 const BUDGET_MIB: u64 = 100;
-/// Requests of the bench that are on their way at a time.
+/// Number of concurrent requests of the benchmark.
 const AT_A_TIME: usize = 16;
-/// Longest time of one phase.
+/// Time limit of one phase.
 const WITHIN: Duration = Duration::from_mins(20);
-/// How long the leader is watched while nothing happens: its allocator gives back within ten seconds.
+/// Duration of the idle phase: the leader's allocator returns unused memory within ten seconds.
 const REST: Duration = Duration::from_secs(20);
 
 /// Arguments of `bench queue`.
@@ -38,7 +38,7 @@ pub struct Args {
     dev: bool,
 }
 
-/// One phase: how long it took, and what the leader spent in it.
+/// Result of one phase: its duration, and the leader's memory and CPU time.
 struct Phase {
     name: &'static str,
     took: Duration,
@@ -46,10 +46,10 @@ struct Phase {
     usage: Usage,
 }
 
-/// Measures.
+/// Runs the benchmark.
 ///
 /// # Errors
-/// Why it could not, or that the leader is beyond its budget.
+/// When it cannot run, or the leader exceeds its budget.
 pub async fn run(args: Args) -> Result<(), Error> {
     let number = usize::try_from(args.builds).unwrap_or(usize::MAX);
     let programs = process::programs(args.dev).await?;
@@ -120,7 +120,7 @@ async fn create(world: &World, number: usize) -> Result<(), Error> {
         .map(drop)
 }
 
-/// Ends running builds one after the other, and measures how soon the next has its Job.
+/// Ends running builds one after the other, and measures the time until the next build has a Job.
 async fn admit(world: &World, number: u32, latencies: &mut Vec<f64>) -> Result<(), Error> {
     for _ in 0..number {
         let running = world.jobs().await?;
