@@ -135,7 +135,7 @@ pub fn check_keys(
     own: impl Fn(&str) -> Option<String>,
 ) -> Result<(), Failure> {
     let line = |key: &str| {
-        key.lines().rfind(|line| !line.trim().is_empty()).map(|it| it.trim().to_owned())
+        key.lines().rfind(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
     };
     for (name, key) in keys {
         if own(name).is_some_and(|own| line(&own) != line(key)) {

@@ -98,7 +98,8 @@ fn candidates(root: &Path) -> Vec<(PathBuf, &'static Files)> {
         found.unwrap_or_default()
     };
     let unified = path_of(str::is_empty);
-    let legacy = path_of(|controllers| controllers.split(',').any(|it| it == "memory"));
+    let legacy =
+        path_of(|controllers| controllers.split(',').any(|controller| controller == "memory"));
     vec![
         (mounted.join(unified), &UNIFIED),
         (mounted.join("memory").join(legacy), &LEGACY),

@@ -35,7 +35,7 @@ impl Build<'_> {
             let Some(text) = index::read(&dl, &index::file_name(line, kind)) else { continue };
             let owner = self.effective.origins.owner(url_of(line).unwrap_or_default());
             if let Some(owner) = owner {
-                let listed = packages.iter().filter(|it| index::lists(&text, it, kind));
+                let listed = packages.iter().filter(|package| index::lists(&text, package, kind));
                 found.extend(listed.map(|package| (package.clone(), owner.to_owned())));
             } else {
                 // What the Distribution has may have come from there.

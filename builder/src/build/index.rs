@@ -89,7 +89,7 @@ pub(super) fn versions(
     package_manager: PackageManager,
     could_be: fn(&str) -> bool,
 ) -> Vec<String> {
-    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(|it| it.trim().to_owned());
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(|text| text.trim().to_owned());
     match package_manager {
         PackageManager::Opkg => {
             let head = format!("Package: {package}");
@@ -98,7 +98,7 @@ pub(super) fn versions(
             while lines.any(|line| line == head.as_bytes()) {
                 let stanza = lines.by_ref().take_while(|line| !line.is_empty());
                 let version = stanza.filter_map(|line| line.strip_prefix(b"Version:")).last();
-                found.extend(version.and_then(text).filter(|it| could_be(it)));
+                found.extend(version.and_then(text).filter(|version| could_be(version)));
             }
             found
         }
@@ -107,7 +107,7 @@ pub(super) fn versions(
                 let length = usize::from(*index.get(at)?);
                 let bytes = index.get(at + 1..at + 1 + length)?;
                 bytes.first().filter(|byte| byte.is_ascii_digit())?;
-                text(bytes).filter(|it| could_be(it))
+                text(bytes).filter(|version| could_be(version))
             })
             .collect(),
         PackageManager::Apk => Vec::new(),

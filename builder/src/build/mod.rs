@@ -107,7 +107,7 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
         if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             return Err(error.into());
         }
-        outcome = without_room(paths, outcome, |it| outcome::leave(&work, it))?;
+        outcome = without_room(paths, outcome, |outcome| outcome::leave(&work, outcome))?;
     }
     Ok(exit_code(outcome.failure.as_ref()))
 }
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_success_that_nobody_can_be_told_of_has_failed_for_want_of_room() {
         let (outcome, space, image) = left(2);
-        assert_eq!(outcome.failure.map(|it| it.reason), Some(FailureReason::NoSpace));
+        assert_eq!(outcome.failure.map(|failure| failure.reason), Some(FailureReason::NoSpace));
         assert_eq!((space, image), (false, false));
     }
 }

@@ -102,9 +102,10 @@ pub async fn create_build_cache(
     let target_path = target_path(&distribution.spec, &request.version, &request.target)
         .ok_or(Fault::NoDistribution)?;
     let catalog = context.repositories.load().await?;
-    let offered = catalog.distributions.iter().find(|it| it.name == request.distribution);
+    let offered =
+        catalog.distributions.iter().find(|distribution| distribution.name == request.distribution);
     let target = offered
-        .and_then(|it| it.version(&request.version))
+        .and_then(|distribution| distribution.version(&request.version))
         .and_then(|version| version.ready.get(&request.target))
         .ok_or(Fault::NoDistribution)?;
     let offered = cache_spec(&request.distribution, &request.version, target, target_path);
@@ -120,7 +121,7 @@ pub async fn set_finalizer(
     present: bool,
 ) -> Result<(), kube::Error> {
     let mut finalizers = build.finalizers().to_vec();
-    finalizers.retain(|it| it != labels::ARCHIVE_FINALIZER);
+    finalizers.retain(|finalizer| finalizer != labels::ARCHIVE_FINALIZER);
     if present {
         finalizers.push(labels::ARCHIVE_FINALIZER.to_owned());
     }

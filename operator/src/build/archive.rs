@@ -81,7 +81,11 @@ pub fn record(ended: &Archived<'_>, policy: &LifetimePolicy, now: Timestamp) -> 
         Ending::Failed(failure) => LifeEnding::Failed(failure.reason),
     };
     let lifetime = policy.lifetime(&ended.request, ended.snapshot, life, ended.finished);
-    let asked = build.spec.retention.as_ref().map(|it| SignedDuration::from_secs(it.keep_seconds));
+    let asked = build
+        .spec
+        .retention
+        .as_ref()
+        .map(|retention| SignedDuration::from_secs(retention.keep_seconds));
     let keep_until = match asked {
         Some(keep) => {
             let until = ended.finished.checked_add(keep).unwrap_or(Timestamp::MAX);

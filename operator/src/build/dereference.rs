@@ -33,14 +33,17 @@ use crate::{
 /// Facts that cost nothing.
 pub fn facts(context: &Context, build: &FirmwareBuild) -> Facts {
     let status = build.status.clone().unwrap_or_default();
-    let cache = status.resolved.as_ref().map(|it| cache_fact(context, &it.cache_name));
+    let cache = status.resolved.as_ref().map(|resolved| cache_fact(context, &resolved.cache_name));
     let now = context.now();
     let annotations = build.annotations();
     Facts {
         deleted: build.metadata.deletion_timestamp.is_some(),
         cancel: build.spec.cancel,
-        abandon: annotations.get(labels::ABANDON_RECORD).is_some_and(|it| it == "true"),
-        finalizer: build.finalizers().iter().any(|it| it == labels::ARCHIVE_FINALIZER),
+        abandon: annotations.get(labels::ABANDON_RECORD).is_some_and(|value| value == "true"),
+        finalizer: build
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == labels::ARCHIVE_FINALIZER),
         created: build.creation_timestamp().map_or(now, |time| time.0),
         jobs: jobs(context, build),
         pods_alive: pods(context, build).iter().any(|pod| !is_over(pod, now)),
@@ -97,14 +100,18 @@ fn job_fact(context: &Context, job: &Job) -> Option<JobFact> {
     let pod = pods.iter().max_by_key(|pod| pod.creation_timestamp());
     let changed = job.status.as_ref().and_then(|status| {
         let conditions = status.conditions.as_ref()?;
-        conditions.iter().filter_map(|it| it.last_transition_time.as_ref()).map(|it| it.0).max()
+        let changes = conditions.iter().filter_map(|found| found.last_transition_time.as_ref());
+        changes.map(|time| time.0).max()
     });
     Some(JobFact {
         attempt,
         state: job_state(job),
         pod: pod.map(|pod| pod_state(pod)),
         // Of a Job that was resumed the next pod has its own time to start.
-        created: pod.and_then(|pod| pod.creation_timestamp()).map(|it| it.0).max(begun_at(job))?,
+        created: pod
+            .and_then(|pod| pod.creation_timestamp())
+            .map(|time| time.0)
+            .max(begun_at(job))?,
         suspended: is_suspended(job),
         disrupted: was_disrupted(job),
         ending: pod.and_then(|pod| ending(pod)),
@@ -120,9 +127,9 @@ fn job_fact(context: &Context, job: &Job) -> Option<JobFact> {
 fn memory_limits(job: &Job) -> Vec<(String, String)> {
     let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
-    let limit = |it: &Container| {
-        let limit = it.resources.as_ref()?.limits.as_ref()?.get("memory")?;
-        Some((it.name.clone(), limit.0.clone()))
+    let limit = |container: &Container| {
+        let limit = container.resources.as_ref()?.limits.as_ref()?.get("memory")?;
+        Some((container.name.clone(), limit.0.clone()))
     };
     containers.iter().filter_map(limit).collect()
 }
@@ -190,13 +197,14 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
         Err(error) => return Err(error),
     };
     let mut all = catalog.iter().flat_map(|catalog| &catalog.distributions);
-    let found = all.find(|it| it.name == *name);
+    let found = all.find(|distribution| distribution.name == *name);
     let distribution = match distribution(context, name) {
         Some(object) => {
-            let versions = found.map(|it| it.versions.clone()).unwrap_or_default();
+            let versions =
+                found.map(|distribution| distribution.versions.clone()).unwrap_or_default();
             Some(asu_core::catalog::Distribution {
                 name: name.clone(),
-                revision: found.map_or(0, |it| it.revision),
+                revision: found.map_or(0, |distribution| distribution.revision),
                 offer: offer(&object.spec, &versions),
                 versions,
             })

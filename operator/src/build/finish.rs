@@ -88,8 +88,12 @@ impl Finish {
         build.status = Some(status);
         let Ok((request, hash)) = own(&build) else { return Err(Fault::Undecided) };
         let distribution = dereference::distribution(&pass.context, &request.distribution);
-        let snapshot = distribution.is_some_and(|it| {
-            it.spec.branches.iter().any(|b| b.snapshot && b.versions.contains(&request.version))
+        let snapshot = distribution.is_some_and(|distribution| {
+            distribution
+                .spec
+                .branches
+                .iter()
+                .any(|b| b.snapshot && b.versions.contains(&request.version))
         });
         let ended = Archived {
             build: &build,
@@ -117,7 +121,7 @@ impl Finish {
     ) -> Result<(), Fault> {
         let failure = self.ending.failure();
         let end = End {
-            failure: failure.map(|it| (it.reason, it.detail.as_str())),
+            failure: failure.map(|failure| (failure.reason, failure.detail.as_str())),
             started,
             finished,
             summary: summary(&self.ending, self.log.is_some()),
@@ -191,7 +195,8 @@ fn times(pass: &Pass) -> (Option<Timestamp>, Timestamp) {
     // Those of earlier attempts tell nothing about this one, which may not even have ended yet.
     let job = pass.facts.jobs.iter().max_by_key(|job| job.attempt);
     let name = job.map(|job| &job.name).or(pass.facts.status.job_name.as_ref());
-    let ours = |pod: &&Arc<Pod>| pod.owner_references().iter().any(|it| Some(&it.name) == name);
+    let ours =
+        |pod: &&Arc<Pod>| pod.owner_references().iter().any(|owner| Some(&owner.name) == name);
     let pod = pods.iter().filter(ours).max_by_key(|pod| pod.creation_timestamp());
     let over = job.filter(|job| job.state != JobState::Active);
     let started = said.started_at.map(|time| time.0);

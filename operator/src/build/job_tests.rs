@@ -34,14 +34,14 @@ fn pod(job: &Value) -> &Value {
 fn container<'a>(job: &'a Value, name: &str) -> &'a Value {
     let containers = pod(job)["containers"].as_array().unwrap();
     assert_eq!(containers.len(), 2);
-    containers.iter().find(|it| it["name"] == name).unwrap()
+    containers.iter().find(|container| container["name"] == name).unwrap()
 }
 
 /// What a container sees of the pod's volumes: name and whether it may write.
 fn mounts(job: &Value, name: &str) -> Vec<(String, bool)> {
     let mounts = container(job, name)["volumeMounts"].as_array().unwrap().iter();
     let mut mounts: Vec<_> = mounts
-        .map(|it| (it["name"].as_str().unwrap().to_owned(), it["readOnly"] != true))
+        .map(|mount| (mount["name"].as_str().unwrap().to_owned(), mount["readOnly"] != true))
         .collect();
     mounts.sort();
     mounts

@@ -29,7 +29,8 @@ impl Pass {
             return Ok(whole.clone());
         }
         let found = self.context.api::<FirmwareBuild>().get_opt(&self.build.name_any()).await?;
-        let mut found = found.filter(|it| it.uid() == self.build.uid()).ok_or(Fault::Replaced)?;
+        let mut found =
+            found.filter(|found| found.uid() == self.build.uid()).ok_or(Fault::Replaced)?;
         // Deciding and writing go by one status: the one that the facts are about.
         found.status = Some(self.facts.status.clone());
         let whole = Arc::new(found);

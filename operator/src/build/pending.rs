@@ -50,7 +50,7 @@ pub fn seed(context: &Context) {
         }
         // It may be gone since the list was made, and nobody would tell again.
         let reference = ObjectRef::from_obj(&*build);
-        if context.stores.builds.get(&reference).is_none_or(|it| it.uid() != build.uid()) {
+        if context.stores.builds.get(&reference).is_none_or(|stored| stored.uid() != build.uid()) {
             wake(context, &context.queue.leave(&uid, now));
         }
     }

@@ -129,7 +129,7 @@ impl Writer {
         let fresh = self.status.attempt != Some(attempt);
         self.status.attempt = Some(attempt);
         self.status.job_name = Some(job.to_owned());
-        let waited = self.status.stage.as_deref().is_none_or(|it| it == Stage::Init.as_str());
+        let waited = self.status.stage.as_deref().is_none_or(|stage| stage == Stage::Init.as_str());
         if fresh || waited {
             self.status.stage = Some(Stage::ContainerSetup.as_str().to_owned());
         }
@@ -137,7 +137,7 @@ impl Writer {
         self.set(C::Admitted, ConditionStatus::True, "Admitted", "");
         if fresh {
             // What is known of the attempt before is over.
-            self.status.conditions.retain(|it| it.type_ != C::Succeeded.as_str());
+            self.status.conditions.retain(|condition| condition.type_ != C::Succeeded.as_str());
         }
         let (reason, message) = match (trouble, attempt) {
             (Some(trouble), _) => (trouble.reason, trouble.message.as_str()),

@@ -126,7 +126,8 @@ mod tests {
     fn seen(change: impl Fn(&mut PersistentVolumeClaim)) -> Claim {
         let mut claim: PersistentVolumeClaim =
             serde_json::from_value(json!({"metadata": {"name": "ibc-n", "uid": "c"}})).unwrap();
-        claim.metadata.owner_references = owner().controller_owner_ref(&()).map(|it| vec![it]);
+        claim.metadata.owner_references =
+            owner().controller_owner_ref(&()).map(|owner| vec![owner]);
         change(&mut claim);
         read(Some(&claim), &owner())
     }
@@ -134,17 +135,21 @@ mod tests {
     #[test]
     fn a_claim_is_usable_before_it_is_bound_and_not_once_it_is_lost_deleted_or_another_s() {
         assert_eq!(seen(|_| {}), Claim::Usable("c".into()));
-        let phase =
-            |phase: &str| seen(|it| it.status.get_or_insert_default().phase = Some(phase.into()));
+        let phase = |phase: &str| {
+            seen(|claim| claim.status.get_or_insert_default().phase = Some(phase.into()))
+        };
         assert_eq!(phase("Pending"), Claim::Usable("c".into()));
         assert_eq!(phase("Lost"), Claim::Lost);
-        assert_eq!(seen(|it| it.metadata.owner_references = None), Claim::Foreign);
+        assert_eq!(seen(|claim| claim.metadata.owner_references = None), Claim::Foreign);
         let deleted = serde_json::from_str("\"2026-01-01T00:00:00Z\"").ok();
-        assert_eq!(seen(|it| it.metadata.deletion_timestamp.clone_from(&deleted)), Claim::Deleting);
+        assert_eq!(
+            seen(|claim| claim.metadata.deletion_timestamp.clone_from(&deleted)),
+            Claim::Deleting
+        );
         // One for all caches is nobody's.
-        let shared = |it: &mut PersistentVolumeClaim| {
-            it.metadata.name = Some("asu-cache".into());
-            it.metadata.owner_references = None;
+        let shared = |claim: &mut PersistentVolumeClaim| {
+            claim.metadata.name = Some("asu-cache".into());
+            claim.metadata.owner_references = None;
         };
         assert_eq!(seen(shared), Claim::Usable("c".into()));
         assert_eq!(read(None, &owner()), Claim::Absent);

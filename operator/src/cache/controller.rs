@@ -47,7 +47,7 @@ pub async fn reconcile(
     if cache.meta().deletion_timestamp.is_some() {
         return remove(&cache, &valid, &observed, &context).await;
     }
-    if !cache.finalizers().iter().any(|it| it == labels::VOLUME_FINALIZER) {
+    if !cache.finalizers().iter().any(|finalizer| finalizer == labels::VOLUME_FINALIZER) {
         set_finalizer(&cache, &context, true).await?;
     }
     let now = context.now();
@@ -168,7 +168,7 @@ async fn remove(
     observed: &Observed,
     context: &Context,
 ) -> Result<Action, Fault> {
-    if !cache.finalizers().iter().any(|it| it == labels::VOLUME_FINALIZER) {
+    if !cache.finalizers().iter().any(|finalizer| finalizer == labels::VOLUME_FINALIZER) {
         return Ok(Action::await_change());
     }
     let there = observed.claims.wanted.uid().is_some();
@@ -207,7 +207,7 @@ async fn set_finalizer(
     present: bool,
 ) -> Result<(), kube::Error> {
     let mut finalizers = cache.finalizers().to_vec();
-    finalizers.retain(|it| it != labels::VOLUME_FINALIZER);
+    finalizers.retain(|finalizer| finalizer != labels::VOLUME_FINALIZER);
     if present {
         finalizers.push(labels::VOLUME_FINALIZER.to_owned());
     }

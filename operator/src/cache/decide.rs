@@ -45,7 +45,9 @@ pub fn decide(
     let expected = expected_job(name, uid, valid, status);
     let blocked = blocked(valid, &observed.claims.wanted);
     // A builder image that comes back before its former tree is gone.
-    if let Some(prune) = observed.prunes.iter().find(|it| it.replaces.as_deref() == Some(tree)) {
+    if let Some(prune) =
+        observed.prunes.iter().find(|prune| prune.replaces.as_deref() == Some(tree))
+    {
         let made = |job: &&JobSeen| job.tree.as_deref() == Some(tree) || job.name == expected;
         let mut jobs: Vec<_> = observed.populates.iter().filter(made).map(named).collect();
         if prune.state != JobState::Active && !prune.alive {
@@ -98,7 +100,8 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
             Decision::Done { result: result.clone() }
         }
         (_, result) => {
-            let told = result.and_then(|it| Some((it.failure?.as_str(), it.detail.clone())));
+            let told =
+                result.and_then(|result| Some((result.failure?.as_str(), result.detail.clone())));
             let (reason, message) = told.unwrap_or_else(|| loss(job));
             failed(&job.name, failures, reason, message, now)
         }
@@ -184,8 +187,9 @@ fn ready(current: &str, observed: &Observed, now: Timestamp) -> Decision {
 /// meanwhile, and the one that it replaced. Never one in use, or one that is being filled.
 fn leftovers<'a>(job: &'a JobSeen, current: &str, observed: &Observed) -> Vec<&'a str> {
     let is_filled = |tree: &str| {
-        let active = observed.populates.iter().filter(|it| it.state == JobState::Active);
-        active.into_iter().any(|it| it.tree.as_deref() == Some(tree))
+        let active =
+            observed.populates.iter().filter(|populate| populate.state == JobState::Active);
+        active.into_iter().any(|populate| populate.tree.as_deref() == Some(tree))
     };
     let both = [job.tree.as_deref(), job.replaces.as_deref()];
     both.into_iter().flatten().filter(|tree| *tree != current && !is_filled(tree)).collect()

@@ -110,15 +110,15 @@ pub fn observe(context: &Context, cache: &ImageBuilderCache) -> Observed {
 fn strays(context: &Context, cache: &str) -> bool {
     let now = context.now();
     let fills = |pod: &Pod| {
-        pod.labels().get(labels::CACHE).is_some_and(|it| it == cache)
+        pod.labels().get(labels::CACHE).is_some_and(|label| label == cache)
             && is_populate(pod)
             && !is_over(pod, now)
     };
     let of_none = |pod: &Arc<Pod>| {
         let owner = pod.owner_references().first();
         let reference =
-            owner.map(|it| ObjectRef::new(&it.name).within(&context.settings.namespace));
-        let job = reference.and_then(|it| context.stores.jobs.get(&it));
+            owner.map(|owner| ObjectRef::new(&owner.name).within(&context.settings.namespace));
+        let job = reference.and_then(|reference| context.stores.jobs.get(&reference));
         job.is_none_or(|job| !is_owned_by(pod.as_ref(), job.uid().as_deref()))
     };
     context.stores.pods.state_filter(fills).iter().any(of_none)

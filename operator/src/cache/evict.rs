@@ -49,8 +49,8 @@ fn usage(context: &Context, cache: &ImageBuilderCache) -> CacheUse {
     let status = cache.status.clone().unwrap_or_default();
     let created = cache.creation_timestamp().map(|time| time.0);
     // It may have taken long to fill, and those that it was filled for begin only now.
-    let ready = condition(&status.conditions, "Ready").filter(|it| it.status == "True");
-    let since = created.max(ready.map(|it| it.last_transition_time.0));
+    let ready = condition(&status.conditions, "Ready").filter(|ready| ready.status == "True");
+    let since = created.max(ready.map(|ready| ready.last_transition_time.0));
     let last = observed.last_used.max(since);
     CacheUse {
         name: cache.name_any(),

@@ -26,8 +26,8 @@ pub fn pause(status: &ImageBuilderCacheStatus, now: Timestamp) -> Option<Timesta
 
 /// Since when the tree that builds use is ready.
 fn ready_since(status: &ImageBuilderCacheStatus) -> Option<Timestamp> {
-    let ready = condition(&status.conditions, "Ready").filter(|it| it.status == "True");
-    ready.map(|it| it.last_transition_time.0)
+    let ready = condition(&status.conditions, "Ready").filter(|ready| ready.status == "True");
+    ready.map(|ready| ready.last_transition_time.0)
 }
 
 /// Whether a build that began then was given the tree that is said to be ready now: one that was made

@@ -168,7 +168,10 @@ pub fn own_claim(
         },
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec![caches.cache_access_mode.clone()]),
-            storage_class_name: caches.cache_storage_class.clone().filter(|it| !it.is_empty()),
+            storage_class_name: caches
+                .cache_storage_class
+                .clone()
+                .filter(|class| !class.is_empty()),
             resources: Some(VolumeResourceRequirements {
                 requests: Some(quantities(&[("storage", caches.cache_size.as_str())])),
                 limits: None,

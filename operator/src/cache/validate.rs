@@ -61,7 +61,8 @@ pub fn validate(
         let claim_name = settings.caches.cache_claim.clone();
         (CachePlace { claim_name, sub_path: format!("{name}/{tree}") }, Some(name))
     };
-    let plan = distribution.and_then(|it| plan(cache, uid, sha256, it, settings));
+    let plan =
+        distribution.and_then(|distribution| plan(cache, uid, sha256, distribution, settings));
     let builder_image = settings.pods.builder_image.clone();
     Ok(Validated { place, own_claim, folder, builder_image, plan })
 }

@@ -65,7 +65,7 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
     if object.meta().deletion_timestamp.is_some() {
         return remove(&object, &context).await;
     }
-    if !object.finalizers().iter().any(|it| it == labels::CATALOG_FINALIZER) {
+    if !object.finalizers().iter().any(|finalizer| finalizer == labels::CATALOG_FINALIZER) {
         set_finalizer(&object, &context, true).await?;
     }
     if let Some(wait) = not_due(&object, &context) {
@@ -124,7 +124,7 @@ async fn catalog(
     context: &Context,
 ) -> Result<Option<(Decision, i64)>, Fault> {
     let last = context.repositories.load().await?;
-    let last = last.distributions.into_iter().find(|it| it.name == name);
+    let last = last.distributions.into_iter().find(|distribution| distribution.name == name);
     let accepted = object.annotations().get(labels::ACCEPT_REVISIONS).map(String::as_str);
     let offered = Offered { last: last.as_ref(), accepted: accepted.unwrap_or_default() };
     let read = dereference::read(name, valid, offered, &context.catalogs, &context.stop).await?;
@@ -148,7 +148,7 @@ fn not_due(object: &Distribution, context: &Context) -> Option<Action> {
 }
 
 async fn remove(object: &Distribution, context: &Context) -> Result<Action, Fault> {
-    if object.finalizers().iter().any(|it| it == labels::CATALOG_FINALIZER) {
+    if object.finalizers().iter().any(|finalizer| finalizer == labels::CATALOG_FINALIZER) {
         let name = object.name_any();
         apply::pinned(context, &name, &std::collections::BTreeMap::new()).await?;
         context.repositories.remove_distribution(&name, context.epoch()?).await?;
@@ -165,7 +165,7 @@ async fn set_finalizer(
     present: bool,
 ) -> Result<(), kube::Error> {
     let mut finalizers = object.finalizers().to_vec();
-    finalizers.retain(|it| it != labels::CATALOG_FINALIZER);
+    finalizers.retain(|finalizer| finalizer != labels::CATALOG_FINALIZER);
     if present {
         finalizers.push(labels::CATALOG_FINALIZER.to_owned());
     }
@@ -193,7 +193,7 @@ async fn publish(
         Some((ready.status.clone(), ready.reason.clone(), ready.message.clone()))
     };
     if let Some((ready, word, message)) =
-        reason(Some(&new)).filter(|it| reason(old).as_ref() != Some(it))
+        reason(Some(&new)).filter(|current| reason(old).as_ref() != Some(current))
     {
         let on = object.object_ref(&());
         if ready == "True" && word == "UpToDate" {

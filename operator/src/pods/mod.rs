@@ -109,7 +109,7 @@ impl PodJob<'_> {
             metadata: ObjectMeta {
                 name: Some(self.name),
                 labels: Some(job_labels),
-                annotations: Some(self.annotations).filter(|it| !it.is_empty()),
+                annotations: Some(self.annotations).filter(|annotations| !annotations.is_empty()),
                 owner_references: Some(vec![self.owner]),
                 ..ObjectMeta::default()
             },

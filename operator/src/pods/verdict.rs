@@ -72,9 +72,9 @@ pub fn pod_state(pod: &Pod) -> PodState {
     if ended {
         return PodState::Ended { codes: exit_codes(containers) };
     }
-    let started = containers
-        .iter()
-        .any(|it| it.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some()));
+    let started = containers.iter().any(|status| {
+        status.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some())
+    });
     if started {
         PodState::Running
     } else {
@@ -84,16 +84,20 @@ pub fn pod_state(pod: &Pod) -> PodState {
 
 fn disruption(status: &PodStatus) -> Option<String> {
     let conditions = status.conditions.as_deref().unwrap_or_default();
-    let found =
-        conditions.iter().find(|it| it.type_ == "DisruptionTarget" && it.status == "True")?;
+    let found = conditions
+        .iter()
+        .find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")?;
     Some(found.message.clone().or_else(|| found.reason.clone()).unwrap_or_default())
 }
 
 fn out_of_memory(containers: &[ContainerStatus]) -> Option<String> {
     let killed = |state: &ContainerState| {
-        state.terminated.as_ref().is_some_and(|it| it.reason.as_deref() == Some("OOMKilled"))
+        state
+            .terminated
+            .as_ref()
+            .is_some_and(|terminated| terminated.reason.as_deref() == Some("OOMKilled"))
     };
-    let found = containers.iter().find(|it| it.state.as_ref().is_some_and(killed))?;
+    let found = containers.iter().find(|status| status.state.as_ref().is_some_and(killed))?;
     Some(found.name.clone())
 }
 
@@ -108,15 +112,16 @@ fn exit_codes(containers: &[ContainerStatus]) -> Vec<(String, i32)> {
 fn start_problem(status: &PodStatus, containers: &[ContainerStatus]) -> Option<StartProblem> {
     // Waiting for these is what every pod does.
     const USUAL: [&str; 2] = ["ContainerCreating", "PodInitializing"];
-    let waiting = containers.iter().find_map(|it| {
-        let waiting = it.state.as_ref()?.waiting.as_ref()?;
+    let waiting = containers.iter().find_map(|status| {
+        let waiting = status.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.clone().filter(|reason| !USUAL.contains(&reason.as_str()))?;
         Some(StartProblem { reason, message: waiting.message.clone().unwrap_or_default() })
     });
     waiting.or_else(|| {
         let conditions = status.conditions.as_deref().unwrap_or_default();
-        let found =
-            conditions.iter().find(|it| it.type_ == "PodScheduled" && it.status == "False")?;
+        let found = conditions
+            .iter()
+            .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
         Some(StartProblem {
             reason: found.reason.clone()?,
             message: found.message.clone().unwrap_or_default(),
@@ -127,7 +132,7 @@ fn start_problem(status: &PodStatus, containers: &[ContainerStatus]) -> Option<S
 /// The termination message of a container.
 pub fn termination_message<'a>(pod: &'a Pod, container: &str) -> Option<&'a str> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let found = containers.iter().find(|it| it.name == container)?;
+    let found = containers.iter().find(|status| status.name == container)?;
     found.state.as_ref()?.terminated.as_ref()?.message.as_deref()
 }
 
@@ -136,8 +141,8 @@ pub fn started_at(pod: &Pod) -> Option<Timestamp> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
     let started = |it: &ContainerStatus| {
         let state = it.state.as_ref()?;
-        let running = state.running.as_ref().and_then(|it| it.started_at.as_ref());
-        let ended = state.terminated.as_ref().and_then(|it| it.started_at.as_ref());
+        let running = state.running.as_ref().and_then(|running| running.started_at.as_ref());
+        let ended = state.terminated.as_ref().and_then(|terminated| terminated.started_at.as_ref());
         running.or(ended).map(|time| time.0)
     };
     containers.iter().filter_map(started).min()
@@ -179,7 +184,10 @@ pub enum JobState {
 pub fn job_state(job: &Job) -> JobState {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref());
     let holds = |type_: &str| {
-        conditions.unwrap_or_default().iter().find(|it| it.type_ == type_ && it.status == "True")
+        conditions
+            .unwrap_or_default()
+            .iter()
+            .find(|condition| condition.type_ == type_ && condition.status == "True")
     };
     if holds("Complete").is_some() {
         return JobState::Complete;
@@ -196,7 +204,10 @@ pub fn is_suspended(job: &Job) -> bool {
     let asked = job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref());
     let said = |type_: &str| {
-        conditions.unwrap_or_default().iter().any(|it| it.type_ == type_ && it.status == "True")
+        conditions
+            .unwrap_or_default()
+            .iter()
+            .any(|condition| condition.type_ == type_ && condition.status == "True")
     };
     // For a moment after it is resumed the Job controller still says so.
     job_state(job) == JobState::Active && (asked || said("Suspended"))
@@ -212,9 +223,10 @@ pub fn begun_at(job: &Job) -> Option<Timestamp> {
 /// Whether Kubernetes ended the pod of a failed Job: the pod itself may be gone by then.
 pub fn was_disrupted(job: &Job) -> bool {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref());
-    conditions.unwrap_or_default().iter().any(|it| {
-        let message = it.message.as_deref().unwrap_or_default();
-        it.reason.as_deref() == Some("PodFailurePolicy") && message.contains("DisruptionTarget")
+    conditions.unwrap_or_default().iter().any(|condition| {
+        let message = condition.message.as_deref().unwrap_or_default();
+        condition.reason.as_deref() == Some("PodFailurePolicy")
+            && message.contains("DisruptionTarget")
     })
 }
 

@@ -210,7 +210,7 @@ fn take<K>(
         E::Init | E::InitApply(_) => {}
         E::InitDone => {
             let now = store.state();
-            let there: HashSet<String> = now.iter().filter_map(|it| it.uid()).collect();
+            let there: HashSet<String> = now.iter().filter_map(|object| object.uid()).collect();
             let gone = |it: &&Arc<K>| it.uid().is_none_or(|uid| !there.contains(&uid));
             for object in before.iter().filter(gone) {
                 listener.changed(stores, &Change::Gone(object));

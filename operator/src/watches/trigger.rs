@@ -193,10 +193,10 @@ impl Listener<FirmwareBuild> for Triggers {
         self.build(&build.name_any());
         // A cache that pauses after a failure is tried for whoever comes meanwhile.
         let resolved = build.status.as_ref().and_then(|status| status.resolved.as_ref());
-        let Some(cache) = resolved.map(|it| it.cache_name.as_str()) else { return };
+        let Some(cache) = resolved.map(|resolved| resolved.cache_name.as_str()) else { return };
         let found = stores.caches.get(&ObjectRef::new(cache).within(&self.namespace));
         let pauses = |it: &ImageBuilderCache| it.status.as_ref()?.retry_at.as_ref().map(drop);
-        if found.is_some_and(|it| pauses(&it).is_some()) {
+        if found.is_some_and(|cache| pauses(&cache).is_some()) {
             self.cache(cache);
         }
     }
