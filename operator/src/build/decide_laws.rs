@@ -1,4 +1,4 @@
-//! What holds whatever the facts are.
+//! Properties of decisions that hold for any facts.
 
 use asu_crds::Resolved;
 use proptest::prelude::*;
@@ -143,6 +143,6 @@ proptest! {
                 _ => return Ok(()),
             }
         }
-        prop_assert!(false, "facts asks for ever");
+        prop_assert!(false, "it asks for ever");
     }
 }
