@@ -1,4 +1,5 @@
-//! Deletes caches that nothing uses.
+//! Deletes caches that no build uses and no Distribution pins. Called by a periodic task of the
+//! leader; the finalizer removes the trees.
 
 use asu_core::cache::{CachePolicy, CacheUse, evict as choose};
 use asu_crds::{ImageBuilderCache, condition};
@@ -14,7 +15,8 @@ use crate::{
     runtime::patch::{is_conflict, is_not_found},
 };
 
-/// One sweep.
+/// Deletes the caches that are idle for too long, and the least recently used ones above the
+/// maximum size.
 ///
 /// # Errors
 /// Those of the API server.
@@ -48,7 +50,7 @@ fn usage(context: &Context, cache: &ImageBuilderCache) -> CacheUse {
     let observed = observe(context, cache);
     let status = cache.status.clone().unwrap_or_default();
     let created = cache.creation_timestamp().map(|time| time.0);
-    // It may have taken long to fill, and those that it was filled for begin only now.
+    // Filling may have taken long, and the builds that waited for the cache begin only now.
     let ready = condition(&status.conditions, "Ready").filter(|ready| ready.status == "True");
     let since = created.max(ready.map(|ready| ready.last_transition_time.0));
     let last = observed.last_used.max(since);
