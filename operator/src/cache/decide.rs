@@ -46,9 +46,7 @@ pub fn decide(
     let expected = expected_job(name, uid, valid, status);
     let blocked = blocked(valid, &observed.claims.wanted);
     // The builder image was set back before the tree that it made was removed.
-    if let Some(prune) =
-        observed.prunes.iter().find(|prune| prune.replaces.as_deref() == Some(tree))
-    {
+    if let Some(prune) = observed.prunes.iter().find(|job| job.replaces.as_deref() == Some(tree)) {
         let made = |job: &&JobSeen| job.tree.as_deref() == Some(tree) || job.name == expected;
         let mut jobs: Vec<_> = observed.populates.iter().filter(made).map(named).collect();
         if prune.state != JobState::Active && !prune.alive {
@@ -102,8 +100,7 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
             Decision::Done { result: result.clone() }
         }
         (_, result) => {
-            let told =
-                result.and_then(|result| Some((result.failure?.as_str(), result.detail.clone())));
+            let told = result.and_then(|end| Some((end.failure?.as_str(), end.detail.clone())));
             let (reason, message) = told.unwrap_or_else(|| loss(job));
             failed(&job.name, failures, reason, message, now)
         }
