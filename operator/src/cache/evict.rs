@@ -1,5 +1,5 @@
-//! Deletes caches that no build uses and no Distribution pins. Called by a periodic task of the
-//! leader; the finalizer removes the trees.
+//! Deletes caches that no build uses and no Distribution pins. Called by each retention
+//! sweep of the leader; the finalizer removes the trees.
 
 use asu_core::cache::{CachePolicy, CacheUse, evict as choose};
 use asu_crds::{ImageBuilderCache, condition};
