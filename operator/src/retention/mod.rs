@@ -1,5 +1,6 @@
-//! Deletes files whose time is over, makes room when the store fills up, and stops admission when
-//! it is nearly full. Every step may break off: deletions are marked first and finished later.
+//! Retention: deletes expired files, makes room when the artifact store fills up, and stops
+//! admission when it is nearly full. Run by the leader as a periodic task. Every step may be
+//! interrupted: a deletion is marked in the database first and finished by a later sweep.
 
 pub mod admission;
 mod orphans;
@@ -17,13 +18,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{cache, context::Context, settings::Settings};
 
-/// History rows that are deleted at a time.
+/// Maximum number of history rows that one statement deletes.
 const ROWS: u32 = 1000;
 
-/// Time between two sweeps while the store is too full: builds wait for them.
+/// Time between two sweeps while the store is too full, because builds wait for room.
 const PAUSED_INTERVAL: Duration = Duration::from_secs(15);
 
-/// A failed sweep; the next one goes on.
+/// The error of a failed sweep; the next one continues.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// The database.
@@ -37,7 +38,7 @@ pub enum SweepError {
     Kube(#[from] kube::Error),
 }
 
-/// Sweeps until leading ends.
+/// Runs sweeps until leading ends.
 pub async fn run(context: Arc<Context>) {
     let interval = context.settings.retention_interval;
     loop {
@@ -60,10 +61,11 @@ pub async fn run(context: Arc<Context>) {
     }
 }
 
-/// One sweep. Room in the store is looked at first: it must not depend on the database.
+/// One sweep. The fill level of the store is checked first, because that must not depend on the
+/// database.
 ///
 /// # Errors
-/// What broke it off.
+/// What interrupted the sweep.
 pub async fn sweep(context: &Context) -> Result<(), SweepError> {
     let policy = policy(&context.settings);
     let space = admission::look(context, &policy).await?;
@@ -86,7 +88,7 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
         delete_files(context, deletion, untouched.min(policy.minimum_age), now, epoch).await?;
     }
     delete_logs(context, &plan, now, epoch).await?;
-    // Builds wait for nothing else.
+    // First, because waiting builds depend on it.
     admission::look(context, &policy).await?;
     orphans::sweep(context, &holdings, now, epoch).await?;
     let history = span(context.settings.retention.history);
@@ -99,7 +101,7 @@ fn span(time: Duration) -> SignedDuration {
     SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
 }
 
-/// The bounds that the settings give.
+/// The retention policy from the settings.
 pub fn policy(settings: &Settings) -> RetentionPolicy {
     RetentionPolicy {
         grace: span(settings.retention.retention_grace),
@@ -122,7 +124,7 @@ async fn delete_files(
         return Ok(());
     }
     let begun = context.repositories.begin_files_deletion(deletion, now, epoch).await?;
-    // A build that is kept longer has come to use them.
+    // Another build that is kept longer uses the files meanwhile.
     let Some(objects) = begun else { return Ok(()) };
     finish(context, &deletion.build_key, &objects, epoch).await?;
     tracing::info!(build_key = %deletion.build_key, bytes = deletion.bytes, "its files are deleted");
@@ -130,7 +132,7 @@ async fn delete_files(
     Ok(())
 }
 
-/// Deletes the objects that are known, and whatever else lies beside them.
+/// Deletes the known objects of a build key and everything else in its folder.
 async fn finish(
     context: &Context,
     key: &Sha256Hex,
@@ -151,8 +153,8 @@ fn folder(key: &Sha256Hex) -> String {
     format!("artifacts/{key}")
 }
 
-/// Whether no file of a build key was written lately: a build writes its files, or finds that they
-/// are there and writes them again, before its record exists.
+/// Whether no file of a build key was written within the given age. A build writes its files, or
+/// writes existing ones again, before its record exists.
 async fn is_older(
     context: &Context,
     key: &Sha256Hex,
