@@ -1,4 +1,5 @@
-//! Makes and deletes the Jobs of a build, its cache, and in the end itself.
+//! Creates and deletes objects for a build: its Jobs, its cache, its Secret, and in the end the
+//! build itself. Called by the controller; it decides nothing.
 
 use asu_crds::{FirmwareBuild, ImageBuilderCacheSpec, Resolved, labels};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
@@ -19,11 +20,11 @@ use crate::{
     watches::Strip,
 };
 
-/// Names that are tried when another object's Job has the one we want.
+/// Number of Job names that are tried while Jobs of other objects have them.
 const NAMES: u32 = 5;
 
-/// Creates the Job of an attempt, or finds that it is there. Gives its name and number, which is
-/// higher when a Job of another object has the name.
+/// Creates the Job of an attempt, or finds that it exists. Returns its name and its number, which
+/// is higher than wanted if a Job of another object has the name.
 pub async fn create_job(
     context: &Context,
     mut attempt: Attempt<'_>,
@@ -46,7 +47,7 @@ pub async fn create_job(
                 attempt.number = attempt.number.saturating_add(1);
             }
             Err(error) if is_refused(&error) => return Err(Fault::JobRefused(error)),
-            // An answer that was lost on its way may have been a good one.
+            // The Job may have been created although the response was lost.
             Err(_)
                 if matches!(
                     dereference::unseen_job(context, attempt.build, &name).await,
@@ -72,8 +73,8 @@ pub async fn delete_jobs(context: &Context, names: &[String]) -> Result<(), kube
     Ok(())
 }
 
-/// Deletes the first-boot script of a build that ended, whose object stays for hours: nothing needs
-/// the text any more. What cannot be deleted now goes with the object at the latest.
+/// Deletes the Secret with the first-boot script of an ended build, because the object is kept for
+/// hours. If this fails, the Secret is deleted with the object at the latest.
 pub async fn forget_script(context: &Context, build: &FirmwareBuild) {
     if let Err(error) = delete_secret(context, build).await {
         tracing::warn!(build = build.name_any(), %error, "cannot delete the Secret of a build yet");
@@ -90,7 +91,7 @@ async fn delete_secret(context: &Context, build: &FirmwareBuild) -> Result<(), k
     }
 }
 
-/// Asks for the cache that a build needs.
+/// Creates the cache that a build needs.
 pub async fn create_build_cache(
     context: &Context,
     build: &FirmwareBuild,
@@ -109,12 +110,12 @@ pub async fn create_build_cache(
         .and_then(|version| version.ready.get(&request.target))
         .ok_or(Fault::NoDistribution)?;
     let offered = cache_spec(&request.distribution, &request.version, target, target_path);
-    // The one that the build was validated with.
+    // The ImageBuilder that the build was validated with.
     let spec = ImageBuilderCacheSpec { sha256: resolved.image_builder_sha256.clone(), ..offered };
     Ok(create_cache(context, &resolved.cache_name, &spec).await?)
 }
 
-/// Puts our finalizer on or takes it off.
+/// Adds or removes the operator's finalizer.
 pub async fn set_finalizer(
     context: &Context,
     build: &FirmwareBuild,
@@ -138,7 +139,7 @@ pub async fn set_finalizer(
     }
 }
 
-/// Deletes an archived object, unless another has its name by now.
+/// Deletes an archived object, unless a new object has its name.
 pub async fn delete_object(context: &Context, build: &FirmwareBuild) -> Result<(), kube::Error> {
     let preconditions = Preconditions { uid: build.uid(), resource_version: None };
     let params = DeleteParams::background().preconditions(preconditions);

@@ -1,4 +1,5 @@
-//! What is kept of a finished build: pure.
+//! Makes the database record of a finished build: its facts, its events and its lifetime. Called by
+//! `finish.rs` and the controller; pure, nothing is written here.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use asu_store::model::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-/// How a build ended.
+/// A finished build with everything that its record is made from.
 pub struct Archived<'a> {
     /// The whole object.
     pub build: &'a FirmwareBuild,
@@ -26,19 +27,19 @@ pub struct Archived<'a> {
     pub hash: RequestHash,
     /// Its result, or why there is none.
     pub ending: Ending,
-    /// Its log.
+    /// Where its log is in the artifact store, if there is one.
     pub log: Option<LogRecord>,
-    /// Milliseconds of each step.
+    /// Duration of each step of the build, in milliseconds.
     pub millis: BTreeMap<String, u64>,
-    /// Whether its version is rebuilt under the same name.
+    /// Whether its version is a snapshot.
     pub snapshot: bool,
-    /// When its pod ran.
+    /// When its pod started, if it did.
     pub started: Option<Timestamp>,
     /// When it ended.
     pub finished: Timestamp,
 }
 
-/// The ending that a committed result tells.
+/// The ending that a committed result states.
 pub fn ending(result: &BuildResult) -> Ending {
     match (&result.built, &result.failure) {
         (Some(built), _) => Ending::Succeeded(built.clone()),
@@ -49,7 +50,7 @@ pub fn ending(result: &BuildResult) -> Ending {
     }
 }
 
-/// Where the log of a result is. `attempt` is absent for the commit.
+/// The log of a result. `attempt` is absent for a final result, whose log has a key of its own.
 pub fn log(uid: &str, attempt: Option<u32>, stored: Option<&StoredLog>) -> Option<LogRecord> {
     let key = match attempt {
         None => store_keys::log(uid),
@@ -63,7 +64,7 @@ pub fn log(uid: &str, attempt: Option<u32>, stored: Option<&StoredLog>) -> Optio
     })
 }
 
-/// The record.
+/// The record of a build, with the lifetime that `policy` gives it.
 pub fn record(ended: &Archived<'_>, policy: &LifetimePolicy, now: Timestamp) -> NewArchive {
     let build = ended.build;
     let status = build.status.clone().unwrap_or_default();
@@ -140,7 +141,7 @@ fn events(times: &BuildTimes, ending: &Ending, attempt: u32) -> Vec<BuildEvent> 
     .collect()
 }
 
-/// What the status tells of the ending.
+/// The summary of the ending for the object's status.
 pub fn summary(ending: &Ending, log: bool) -> BuildSummary {
     let built = ending.built();
     let files = built.map(|built| built.files.as_slice()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A container that the kernel killed for want of memory is told from its request's faults.
+//! Tests that an OOM kill is not blamed on the request.
 
 use super::{
     tests::{NOW, facts, job, result, seconds},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::pods::verdict::{Loss, PodState};
 
-/// A build whose attempt ended so, with this in the store.
+/// A build whose attempt ended with this pod state, with this in the artifact store.
 fn starved(container: &str, attempt: u32, stored: Stored) -> Facts {
     let mut it = facts();
     let killed = PodState::Lost(Loss::OutOfMemory(container.into()));
@@ -59,7 +59,7 @@ fn a_final_result_of_a_starved_build_is_taken_back_before_the_next_attempt() {
     let mut writer = super::super::status::Writer::new(&it.status, None, it.now);
     writer.failed_attempt(1, &failure, None);
     it.status = writer.finish();
-    // Deleting may have broken off: it is done again.
+    // Deleting may have failed: it is repeated.
     assert!(matches!(decide(&it), Step::TakeBack { .. }));
     it.stored = Some(Stored::Nothing);
     it.now = NOW + seconds(60);

@@ -1,4 +1,5 @@
-//! Whether what an attempt committed is the end of its build: pure.
+//! Decides whether the result that an attempt committed ends its build. Called by `decide.rs`;
+//! pure.
 
 use asu_core::result::BuildResult;
 
@@ -10,8 +11,9 @@ use super::{
 };
 use crate::pods::verdict::JobState;
 
-/// A committed result ends the build, unless its container was killed for want of memory: that it
-/// says itself when it can see it, else its end says it.
+/// A committed result ends the build, unless the container `build` was OOM-killed: then the result
+/// is taken back and another attempt gets more memory. The result states the kill if the container
+/// could read its memory counters; otherwise the container's termination state shows it.
 pub fn ended(facts: &Facts, job: &JobFact, result: &BuildResult) -> Step {
     let unsure = result.memory_unknown && result.failure.is_some();
     if unsure && job.state == JobState::Active && facts.pods_alive {

@@ -1,4 +1,6 @@
-//! One pass over a FirmwareBuild: dereference, validate, decide, apply, status.
+//! One pass over a FirmwareBuild: gathers facts, decides, and carries the decided step out. Run by
+//! the leader for each watch event and each requeue. It holds no rules of its own: those are in the
+//! pure modules beside it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,19 +28,20 @@ use crate::{
     runtime::{events::Attempt::Begins, patch::is_forbidden},
 };
 
-/// Looks of one pass, at most: each fact is looked up once.
+/// Maximum number of look-ups in one pass. Each fact is looked up once, so a higher number is a
+/// bug.
 const LOOKS: usize = 10;
-/// Brings one build closer to its end.
+/// Carries out the next step of one build.
 ///
 /// # Errors
-/// What is tried again after a pause.
+/// A [`Fault`]; the pass is repeated after a pause.
 pub async fn reconcile(stored: Arc<FirmwareBuild>, context: Arc<Context>) -> Result<Action, Fault> {
     let build = context.recent_builds.newest(&stored);
     let facts = dereference::facts(&context, &build);
     let mut pass = Pass { context, build, facts, whole: None, created: false };
     let done = pass.run().await;
     if done.is_err() && !pass.created && !pass.facts.runs() {
-        // Whatever broke it off: it is tried again, and then asks again.
+        // The pass is repeated, and then asks for a place again.
         pass.give_place();
     }
     done
@@ -158,7 +161,7 @@ impl Pass {
         Ok(Action::await_change())
     }
 
-    /// Deletes Jobs, and decides again by what is told then.
+    /// Deletes Jobs, and repeats the pass after `again`.
     async fn stop_jobs(&self, jobs: &[String], again: Duration) -> Result<Action, Fault> {
         apply::delete_jobs(&self.context, jobs).await?;
         Ok(Action::requeue(again))
@@ -174,7 +177,7 @@ impl Pass {
         Ok(Action::requeue(SAFETY))
     }
 
-    /// Says to the cache that a pod did not find its tree.
+    /// Reports to the cache that a pod did not find its tree.
     async fn distrust(&self, attempt: u32, failure: &Failure) -> Result<(), Fault> {
         let job = self.facts.jobs.iter().find(|job| job.attempt == attempt);
         let mounted = job.and_then(|job| Some((job.tree.as_deref()?, job.created)));
@@ -271,7 +274,8 @@ fn no_longer_offered() -> Failure {
     Failure::new(FailureReason::CacheFailed, "The version is no longer offered")
 }
 
-/// A span as kube wants it, a little longer than whole seconds so that they are over.
+/// The requeue delay for a span. 50 ms are added, because times of objects are whole seconds and
+/// the pass must not run before the second is over.
 fn after(span: jiff::SignedDuration) -> Duration {
     Duration::try_from(span).unwrap_or_default() + Duration::from_millis(50)
 }

@@ -1,5 +1,6 @@
-//! What to do about a FirmwareBuild: pure. Facts that cost a call are looked up only when a
-//! decision depends on them: [`decide`] asks for one, and is called again with the answer.
+//! Decides the next step of a FirmwareBuild: pure. Facts that need a call are looked up only when a
+//! decision depends on them: [`decide`] returns [`Step::Look`], and the controller calls it again
+//! with the answer.
 
 use asu_core::failure::{Failure, FailureReason};
 use asu_crds::{BuildCondition, condition, is_true};
@@ -15,14 +16,14 @@ use super::{
 };
 use crate::{cache::NOT_OFFERED, pods::verdict::JobState, queue::Turn};
 
-/// Failures in a row of a cache after which builds that wait for it fail. One that came after the last
-/// of them waits for the next try, which its coming brings about.
+/// Number of consecutive failures of a cache after which the builds that wait for it fail. A build
+/// that was created after the last failure waits: its creation triggers the next try.
 const CACHE_PATIENCE: u32 = 3;
 
-/// How long the object of a build that was turned away tells its client so.
+/// How long the object of a build that was turned away is kept, so that its client can read why.
 const TURNED_AWAY: SignedDuration = SignedDuration::from_mins(1);
 const OUT_OF_MEMORY: &str = "OutOfMemory";
-/// Decides.
+/// The next step of a build.
 pub fn decide(facts: &Facts) -> Step {
     if facts.deleted && !facts.finalizer {
         return Step::Rest;
@@ -86,7 +87,7 @@ fn archived(facts: &Facts) -> Step {
     if left.is_positive() { Step::Wait(left) } else { Step::DeleteObject }
 }
 
-/// A verdict that is in the status already stands: only its record is missing.
+/// A verdict that the status already contains is final: only the record is missing.
 fn decided_before(facts: &Facts) -> Option<Step> {
     let verdict = condition(&facts.status.conditions, BuildCondition::Succeeded.as_str())?;
     if verdict.status == "Unknown" {
@@ -98,7 +99,7 @@ fn decided_before(facts: &Facts) -> Option<Step> {
     };
     Some(match &facts.stored {
         None => Step::Look(Lookup::Stored),
-        // What was left by a container that was killed for want of memory says something else.
+        // The result of an OOM-killed container may state another reason: the status counts.
         Some(Stored::Final(result))
             if verdict.reason == OUT_OF_MEMORY && result.reason().is_some() =>
         {
@@ -124,13 +125,13 @@ fn cancel(facts: &Facts) -> Step {
     }
     match &facts.stored {
         None => Step::Look(Lookup::Stored),
-        // It had ended before anybody could stop it.
+        // The build had ended before the cancellation took effect.
         Some(Stored::Final(result)) => Step::Archive(result.clone()),
         Some(_) => Step::Fail(Failure::new(FailureReason::Cancelled, "The build was cancelled")),
     }
 }
 
-/// Decides on the newest attempt; nothing when another one may begin.
+/// Decides on the newest attempt; `None` when another attempt may begin.
 fn attempt(facts: &Facts) -> Option<Step> {
     let newest = facts.jobs.iter().max_by_key(|job| job.attempt);
     let known = facts.status.attempt.unwrap_or_default();
@@ -139,15 +140,15 @@ fn attempt(facts: &Facts) -> Option<Step> {
     };
     if job.state == JobState::Active {
         return Some(match &facts.stored {
-            // A result is final whatever Kubernetes has noticed of its pod.
+            // A committed result is final, even if Kubernetes has not yet updated its pod.
             None if facts.committed => Step::Look(Lookup::Stored),
             Some(Stored::Final(result)) => ended(facts, job, result),
             _ => running(facts, job),
         });
     }
     if job.state != JobState::Complete && facts.pods_alive {
-        // Kubernetes says that it is to fail before its pod has had its grace, in which `publish`
-        // stores the log.
+        // The Job is marked as failed before the grace period of its pod is over, in which
+        // `publish` stores the log.
         return Some(Step::Wait(SOON));
     }
     match &facts.stored {
@@ -163,7 +164,7 @@ fn attempt(facts: &Facts) -> Option<Step> {
     }
 }
 
-/// The status names an attempt whose Job the watch does not show.
+/// Decides on an attempt that the status names and whose Job the watch does not show.
 fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
     if attempt == 0 {
         return None;
@@ -173,7 +174,7 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
         (Some(Stored::Final(result)), _) => Some(Step::Archive(result.clone())),
         (Some(_), None) => Some(Step::Look(Lookup::UnseenJob)),
         (Some(_), Some(true)) => Some(Step::Wait(SOON)),
-        // It was deleted because the attempt had failed, which the status says.
+        // The operator deleted the Job because the attempt had failed, as the status says.
         (Some(_), Some(false)) if facts.pods_alive && told(&facts.status, attempt).is_some() => {
             Some(Step::Wait(SOON))
         }
@@ -193,7 +194,7 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
     }
 }
 
-/// Another attempt after a pause, or the end.
+/// Decides on a failed attempt: another one after a pause, or the failure of the build.
 fn failed(facts: &Facts, attempt: u32, ended: Option<Timestamp>, failure: Failure) -> Option<Step> {
     let told = told(&facts.status, attempt);
     let failure = told.clone().unwrap_or(failure);
@@ -246,7 +247,7 @@ fn next_attempt(facts: &Facts) -> Step {
     }
 }
 
-/// The script's time runs while a cache is filled, too.
+/// The timeout of the first-boot script also runs while the cache is filled.
 fn without_secret(facts: &Facts) -> Step {
     if facts.now.duration_since(facts.created) < facts.policy.defaults_timeout {
         return match facts.cache {

@@ -1,4 +1,4 @@
-//! What holds whatever the facts are.
+//! Properties of decisions that hold for any facts.
 
 use asu_crds::Resolved;
 use proptest::prelude::*;
@@ -49,72 +49,72 @@ prop_compose! {
         now in 0_i64..100_000,
     ) -> Facts {
         let [deleted, cancel, abandon, finalizer, pods_alive] = flags;
-        let mut it =
+        let mut facts =
             Facts { deleted, cancel, abandon, finalizer, pods_alive, cache, stored, turn, ..facts() };
-        it.jobs = (1..)
+        facts.jobs = (1..)
             .zip(jobs)
             .map(|(n, (state, suspended))| JobFact { suspended, ..job(n, state, None) })
             .collect();
-        it.status.attempt = attempt;
-        it.now = NOW + seconds(now);
+        facts.status.attempt = attempt;
+        facts.now = NOW + seconds(now);
         if archived {
-            it.status = with(it.status, "Archived", true, "Archived");
+            facts.status = with(facts.status, "Archived", true, "Archived");
         }
-        it
+        facts
     }
 }
 
 proptest! {
     #[test]
-    fn there_are_never_two_active_jobs(it in any_facts()) {
-        if matches!(decide(&it), Step::CreateJob { .. }) {
-            let newest = it.jobs.iter().max_by_key(|job| job.attempt);
+    fn there_are_never_two_active_jobs(facts in any_facts()) {
+        if matches!(decide(&facts), Step::CreateJob { .. }) {
+            let newest = facts.jobs.iter().max_by_key(|job| job.attempt);
             prop_assert!(newest.is_none_or(|job| job.state != JobState::Active));
-            prop_assert!(!it.deleted && !it.cancel);
-            prop_assert_eq!(it.turn, Some(Turn::Admitted));
-            prop_assert!(!matches!(it.stored, None | Some(Stored::Final(_))));
+            prop_assert!(!facts.deleted && !facts.cancel);
+            prop_assert_eq!(facts.turn, Some(Turn::Admitted));
+            prop_assert!(!matches!(facts.stored, None | Some(Stored::Final(_))));
         }
     }
 
     #[test]
-    fn a_place_is_held_only_by_what_runs_or_creates_its_job_now(it in any_facts()) {
-        let step = decide(&it);
-        if standing(&it, &step) == Standing::Place {
+    fn a_place_is_held_only_by_what_runs_or_creates_its_job_now(facts in any_facts()) {
+        let step = decide(&facts);
+        if standing(&facts, &step) == Standing::Place {
             let creates = matches!(step, Step::CreateJob { .. });
-            prop_assert!(creates || it.runs(), "{step:?}");
-            prop_assert!(!creates || it.turn == Some(Turn::Admitted));
+            prop_assert!(creates || facts.runs(), "{step:?}");
+            prop_assert!(!creates || facts.turn == Some(Turn::Admitted));
         }
     }
 
     #[test]
-    fn what_runs_has_a_place_until_it_ended(it in any_facts()) {
-        let step = decide(&it);
+    fn what_runs_has_a_place_until_it_ended(facts in any_facts()) {
+        let step = decide(&facts);
         let looks = matches!(step, Step::Look(_));
         let ends = matches!(
             step,
             Step::Archive(_) | Step::Fail(_) | Step::Refuse(_) | Step::DeleteJobs(_) | Step::LetGo
                 | Step::DeleteObject | Step::Rest
         );
-        let archived = is_true(&it.status.conditions, "Archived");
-        let active = it.jobs.last().is_some_and(JobFact::is_under_way);
+        let archived = is_true(&facts.status.conditions, "Archived");
+        let active = facts.jobs.last().is_some_and(JobFact::is_under_way);
         if active && !looks && !ends && !archived {
-            prop_assert_eq!(standing(&it, &step), Standing::Place, "{:?}", step);
+            prop_assert_eq!(standing(&facts, &step), Standing::Place, "{:?}", step);
         }
     }
 
     #[test]
-    fn who_stands_in_line_can_start(it in any_facts()) {
-        let step = decide(&it);
-        if standing(&it, &step) == Standing::Queue {
-            prop_assert!(matches!(it.cache, CacheFact::Ready { .. }), "{step:?}");
-            prop_assert!(!it.jobs.last().is_some_and(JobFact::is_under_way));
+    fn who_stands_in_line_can_start(facts in any_facts()) {
+        let step = decide(&facts);
+        if standing(&facts, &step) == Standing::Queue {
+            prop_assert!(matches!(facts.cache, CacheFact::Ready { .. }), "{step:?}");
+            prop_assert!(!facts.jobs.last().is_some_and(JobFact::is_under_way));
         }
     }
 
     #[test]
-    fn an_archived_build_is_never_built_or_archived_again(it in any_facts()) {
-        if is_true(&it.status.conditions, "Archived") {
-            let step = decide(&it);
+    fn an_archived_build_is_never_built_or_archived_again(facts in any_facts()) {
+        if is_true(&facts.status.conditions, "Archived") {
+            let step = decide(&facts);
             let tidies = matches!(
                 step,
                 Step::DeleteJobs(_) | Step::LetGo | Step::Wait(_) | Step::DeleteObject | Step::Rest
@@ -124,22 +124,22 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_let_go_without_a_record(it in any_facts()) {
-        if decide(&it) == Step::LetGo {
-            prop_assert!(it.deleted);
-            prop_assert!(is_true(&it.status.conditions, "Archived") || it.abandon);
+    fn nothing_is_let_go_without_a_record(facts in any_facts()) {
+        if decide(&facts) == Step::LetGo {
+            prop_assert!(facts.deleted);
+            prop_assert!(is_true(&facts.status.conditions, "Archived") || facts.abandon);
         }
     }
 
     #[test]
-    fn every_question_is_answered_once(mut it in any_facts()) {
+    fn every_question_is_answered_once(mut facts in any_facts()) {
         for _ in 0..8 {
-            match decide(&it) {
-                Step::Look(Lookup::Stored) => it.stored = Some(Stored::Nothing),
-                Step::Look(Lookup::Turn) => it.turn = Some(Turn::Admitted),
-                Step::Look(Lookup::Secret) => it.secret = Some(true),
-                Step::Look(Lookup::UnseenJob) => it.unseen_job = Some(false),
-                Step::Look(Lookup::Validity) => it.validity = Some(Ok(Resolved::default())),
+            match decide(&facts) {
+                Step::Look(Lookup::Stored) => facts.stored = Some(Stored::Nothing),
+                Step::Look(Lookup::Turn) => facts.turn = Some(Turn::Admitted),
+                Step::Look(Lookup::Secret) => facts.secret = Some(true),
+                Step::Look(Lookup::UnseenJob) => facts.unseen_job = Some(false),
+                Step::Look(Lookup::Validity) => facts.validity = Some(Ok(Resolved::default())),
                 _ => return Ok(()),
             }
         }

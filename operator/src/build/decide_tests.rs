@@ -121,7 +121,7 @@ fn reason(step: &Step) -> FailureReason {
     }
 }
 
-/// Does what `Step::Failed` asks for.
+/// Applies `Step::Failed` to the facts.
 pub(super) fn tell(it: &mut Facts) {
     let Step::Failed { attempt, failure, next, .. } = decide(it) else { panic!("{it:?}") };
     let mut writer = super::super::status::Writer::new(&it.status, None, it.now);
@@ -392,7 +392,7 @@ fn a_committed_result_is_archived_before_its_pods_end_is_noticed() {
     assert_eq!(decide(&it), Step::Look(Lookup::Stored));
     it.stored = Some(Stored::Final(result(None)));
     assert!(matches!(decide(&it), Step::Archive(_)));
-    // What the pod says alone is nothing.
+    // What the pod says does not count without a result in the store.
     it.stored = Some(Stored::Nothing);
     assert!(matches!(decide(&it), Step::Running { .. }));
 }

@@ -1,4 +1,6 @@
-//! Gathers facts: from the stores at once, from elsewhere when a decision asks for it.
+//! Gathers the facts that decisions depend on. [`facts`] reads only the watch caches and runs in
+//! every pass; the other functions call the API server, the database or the artifact store, and are
+//! called only when a decision asks for that fact.
 
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ use crate::{
     runtime::owner::is_owned_by,
 };
 
-/// Facts that cost nothing.
+/// The facts that the watch caches hold: no call is made.
 pub fn facts(context: &Context, build: &FirmwareBuild) -> Facts {
     let status = build.status.clone().unwrap_or_default();
     let cache = status.resolved.as_ref().map(|resolved| cache_fact(context, &resolved.cache_name));
@@ -65,7 +67,8 @@ pub fn facts(context: &Context, build: &FirmwareBuild) -> Facts {
     }
 }
 
-/// What was accepted once stays.
+/// Number of older waiting builds, when it exceeds the maximum. A build that was already accepted
+/// is never turned away.
 fn beyond(context: &Context, build: &FirmwareBuild) -> Option<usize> {
     let accepted = build.status.as_ref().is_some_and(|status| status.resolved.is_some());
     let earlier = context.triggers.pending.earlier(build);
@@ -84,7 +87,8 @@ fn policy(context: &Context) -> Policy {
     }
 }
 
-/// Jobs that belong to this very object: a Job of that name with another owner does not count.
+/// Jobs whose owner is this object, compared by uid: a Job of a former object with the same name
+/// does not count.
 fn jobs(context: &Context, build: &FirmwareBuild) -> Vec<JobFact> {
     let (name, uid) = (build.name_any(), build.uid());
     let ours = |job: &Job| {
@@ -133,33 +137,34 @@ fn job_fact(context: &Context, job: &Job) -> Option<JobFact> {
 fn memory_limits(job: &Job) -> Vec<(String, String)> {
     let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let containers = pod.map(|pod| pod.containers.as_slice()).unwrap_or_default();
-    let limit = |it: &Container| {
-        let limit = it.resources.as_ref()?.limits.as_ref()?.get("memory")?;
-        Some((it.name.clone(), limit.0.clone()))
+    let limit = |container: &Container| {
+        let limit = container.resources.as_ref()?.limits.as_ref()?.get("memory")?;
+        Some((container.name.clone(), limit.0.clone()))
     };
     containers.iter().filter_map(limit).collect()
 }
 
-/// Pods of this very object, whichever attempt.
+/// Pods of this object, compared by uid, of all attempts.
 pub fn pods(context: &Context, build: &FirmwareBuild) -> Vec<Arc<Pod>> {
     let name = build.name_any();
     let short: String = build.uid().unwrap_or_default().chars().take(8).collect();
     let infix = format!("-{short}-");
     context.stores.pods.state_filter(|pod| {
-        // The owner of a pod is its Job, which may be gone; its name has the uid of the build.
+        // The owner of a pod is its Job, which may be gone; the Job's name contains the build's
+        // uid.
         pod.labels().get(labels::BUILD) == Some(&name)
             && pod.owner_references().iter().any(|owner| owner.name.contains(&infix))
     })
 }
 
-/// The cache as we last saw or wrote it.
+/// The cache as the watch last showed it or this process last wrote it.
 pub fn cache(context: &Context, name: &str) -> Option<Arc<ImageBuilderCache>> {
     let reference = ObjectRef::new(name).within(&context.settings.namespace);
     let stored = context.stores.caches.get(&reference)?;
     Some(context.recent_caches.newest(&stored))
 }
 
-/// What a decision depends on of a cache.
+/// The facts about a cache that decisions depend on.
 pub fn cache_fact(context: &Context, name: &str) -> CacheFact {
     let Some(cache) = cache(context, name) else { return CacheFact::Absent };
     if cache.metadata.deletion_timestamp.is_some() {
@@ -185,12 +190,12 @@ pub fn distribution(context: &Context, name: &str) -> Option<Arc<Distribution>> 
     context.stores.distributions.get(&reference)
 }
 
-/// What the rules judge a build by. The bounds are those of the Distribution's object as it is now,
-/// which the catalog follows. While the database is away, a build goes on that the API made for an
-/// ImageBuilder of which there is a cache.
+/// What a build is validated against. The bounds come from the current Distribution object; the
+/// catalog in the database follows it. While the database is unavailable, a build is still accepted
+/// if the API validated it with an ImageBuilder that has a cache.
 ///
 /// # Errors
-/// When the catalog cannot be read and nothing else bears the build out.
+/// When the catalog cannot be read and no cache exists for the ImageBuilder of the build.
 pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered, StoreError> {
     let known = frozen_cache(build).is_some_and(|name| {
         let cache = cache(context, &name);
@@ -219,10 +224,10 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
     Ok(Offered { distribution, known })
 }
 
-/// What the store holds about a build.
+/// Reads the result that the artifact store holds of a build, if any.
 ///
 /// # Errors
-/// When the store does not answer.
+/// When the artifact store cannot be read.
 pub async fn stored(
     context: &Context,
     uid: &str,
@@ -248,7 +253,7 @@ pub async fn stored(
     Ok(Stored::Nothing)
 }
 
-/// The Secret of a private build, when it is there and belongs to it. Only its metadata is read.
+/// The Secret of a private build, if it exists and the build owns it. Only its metadata is read.
 ///
 /// # Errors
 /// Those of the API server.
@@ -262,7 +267,8 @@ pub async fn own_secret(
     Ok(found.filter(|secret| is_owned_by(secret, uid.as_deref())))
 }
 
-/// Whether a Job that the watch does not show is there and belongs to the build.
+/// Asks the API server whether a Job exists and belongs to the build although the watch does not
+/// show it.
 ///
 /// # Errors
 /// Those of the API server.

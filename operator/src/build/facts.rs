@@ -1,4 +1,5 @@
-//! What decisions about a FirmwareBuild depend on, as plain values.
+//! What decisions about a FirmwareBuild depend on, as plain values. Filled by `dereference.rs`,
+//! read by the pure modules; nothing here makes a call.
 
 use asu_core::{plan::Workspace, result::BuildResult};
 use asu_crds::{CachePlace, FirmwareBuildStatus, Resolved};
@@ -12,11 +13,11 @@ use crate::{
 /// A Job of this build (its ownerReference has the uid).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobFact {
-    /// Its name.
+    /// Name of the Job.
     pub name: String,
-    /// Its number, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// Its state.
+    /// State of the Job, from its conditions.
     pub state: JobState,
     /// State of its pod.
     pub pod: Option<PodState>,
@@ -24,40 +25,40 @@ pub struct JobFact {
     pub created: Timestamp,
     /// Memory limits of its containers, by name.
     pub limits: Vec<(String, String)>,
-    /// Whether somebody holds it back: `spec.suspend`.
+    /// Whether it is suspended: `spec.suspend`.
     pub suspended: bool,
-    /// Whether Kubernetes says that it ended the pod, which may be gone.
+    /// Whether the Job failed by its rule for disrupted pods. The pod itself may be gone.
     pub disrupted: bool,
-    /// Why its pod, which still runs, is about to end.
+    /// Why its running pod is about to be ended, for example an eviction.
     pub ending: Option<String>,
-    /// Folder of the tree that its pod mounts.
+    /// Folder of the ImageBuilder tree that its pod mounts.
     pub tree: Option<String>,
-    /// When it ended.
+    /// When the Job or its pod ended.
     pub ended: Option<Timestamp>,
     /// Whether it is being deleted.
     pub deleting: bool,
 }
 
 impl JobFact {
-    /// Whether it has a pod, or is to get one.
+    /// Whether it has a pod or will get one.
     pub fn is_under_way(&self) -> bool {
         self.state == JobState::Active && !self.suspended
     }
 }
 
-/// What keeps an attempt from running as it should: what its status says then.
+/// A problem of a running attempt, for the object's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Word of a closed set.
+    /// Reason of the condition, in CamelCase, of a closed set.
     pub reason: &'static str,
-    /// One sentence.
+    /// One sentence for people.
     pub message: String,
 }
 
 /// The build's cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheFact {
-    /// There is none.
+    /// No such object exists.
     Absent,
     /// It is being deleted.
     Deleting,
@@ -72,93 +73,94 @@ pub enum CacheFact {
     },
     /// Its tree is ready.
     Ready {
-        /// Where it lies.
+        /// Claim and folder of the tree.
         place: CachePlace,
-        /// Image that it was warmed up in.
+        /// Builder image that the tree was warmed up with.
         image: String,
         /// How a build gets a tree that it may write to.
         workspace: Workspace,
     },
 }
 
-/// What is in the store about this build.
+/// What the artifact store holds of this build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// Nothing.
     Nothing,
-    /// The commit.
+    /// The final result.
     Final(Box<BuildResult>),
-    /// The end of the last attempt, which an infrastructure failure caused.
+    /// The result of the last attempt, which ended with an infrastructure failure.
     Attempt(Box<BuildResult>),
-    /// Something that may not be used.
+    /// An invalid result, with the reason.
     Bad(String),
 }
 
-/// Everything a decision depends on. `None` in the last group: not looked up.
+/// Everything a decision depends on. In the last group, `None` means that the fact was not looked
+/// up yet.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts are independent of each other")]
 pub struct Facts {
-    /// Being deleted.
+    /// Whether the object has a deletionTimestamp.
     pub deleted: bool,
-    /// Cancelled by its spec.
+    /// Whether `spec.cancel` is set.
     pub cancel: bool,
-    /// May go without a record.
+    /// Whether the object may be deleted without a record (annotation `ABANDON_RECORD`).
     pub abandon: bool,
-    /// Has our finalizer.
+    /// Whether the object has the operator's finalizer.
     pub finalizer: bool,
-    /// When it was created.
+    /// The object's creationTimestamp.
     pub created: Timestamp,
-    /// Its status.
+    /// The object's status, as last read or written.
     pub status: FirmwareBuildStatus,
-    /// Its Jobs.
+    /// The Jobs that the object owns.
     pub jobs: Vec<JobFact>,
-    /// Whether a pod of it may still run.
+    /// Whether any of its pods may still run.
     pub pods_alive: bool,
-    /// Whether its pod said that the result is in the store.
+    /// Whether the log of its pod states that the result is in the store.
     pub committed: bool,
     /// Whether it has a private first-boot script.
     pub private: bool,
-    /// How many older ones wait, when it comes too late to be accepted.
+    /// Number of older waiting builds, when there are too many for this one to be accepted.
     pub beyond: Option<usize>,
     /// Its cache, once it is resolved.
     pub cache: CacheFact,
-    /// The present time.
+    /// The current time, in whole seconds.
     pub now: Timestamp,
-    /// Bounds.
+    /// Timeouts and pauses from the settings.
     pub policy: Policy,
 
-    /// Whether it is valid.
+    /// What the build was resolved to, or why it is invalid.
     pub validity: Option<Result<Resolved, String>>,
-    /// What the store holds.
+    /// What the artifact store holds.
     pub stored: Option<Stored>,
-    /// Its place in the queue.
+    /// The queue's answer.
     pub turn: Option<Turn>,
-    /// Whether its Secret is there.
+    /// Whether its Secret exists.
     pub secret: Option<bool>,
-    /// Whether the Job that its status names is there although the watch does not show it.
+    /// Whether the Job that the status names exists although the watch does not show it.
     pub unseen_job: Option<bool>,
 }
 
 impl Facts {
-    /// Whether a Job of it is under way, or a pod of it may still run.
+    /// Whether one of its Jobs is active or one of its pods may still run.
     pub fn runs(&self) -> bool {
-        // One that the watch does not show yet is there.
+        // The API server has a Job that the watch does not show yet.
         let unseen = self.unseen_job == Some(true);
         unseen || self.pods_alive || self.jobs.iter().any(JobFact::is_under_way)
     }
 }
 
-/// Bounds from the settings.
+/// Timeouts and pauses from the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// How long a pod may take to start.
+    /// Maximum time until a pod starts.
     pub start_timeout: SignedDuration,
-    /// How long the Secret may take.
+    /// Maximum time until the Secret of a private build exists.
     pub defaults_timeout: SignedDuration,
-    /// First pause before another attempt.
+    /// Pause before the second attempt; it doubles with each further one.
     pub retry_pause: SignedDuration,
-    /// How long a succeeded object stays.
+    /// How long the object of an archived success is kept.
     pub ttl_succeeded: SignedDuration,
-    /// How long a failed object stays.
+    /// How long the object of an archived failure is kept.
     pub ttl_failed: SignedDuration,
 }

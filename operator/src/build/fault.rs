@@ -1,4 +1,5 @@
-//! Why a pass over a FirmwareBuild breaks off.
+//! Why a pass over a FirmwareBuild fails. [`crate::runtime::reconcile`] counts and logs it and
+//! repeats the pass.
 
 use std::time::Duration;
 
@@ -8,22 +9,22 @@ use asu_store::StoreError;
 use super::job::BadAttempt;
 use crate::runtime::reconcile;
 
-/// A failed pass.
+/// The error of a failed pass.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The API server refused or is away.
+    /// The API server refused the call or is unavailable.
     #[error("the API server: {0}")]
     Kube(#[from] kube::Error),
-    /// The database refused or is away.
+    /// The database refused the write or is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The artifact store failed.
+    /// The artifact store cannot be read or written.
     #[error(transparent)]
     Artifacts(#[from] ArtifactError),
     /// No Job can be made.
     #[error(transparent)]
     Attempt(#[from] BadAttempt),
-    /// The API server will never take the Job.
+    /// The API server refuses the Job for good.
     #[error("the API server refuses the Job: {0}")]
     JobRefused(#[source] kube::Error),
     /// The object was replaced by another of its name.
@@ -35,7 +36,7 @@ pub enum Fault {
     /// Other objects' Jobs have all the names.
     #[error("other objects' Jobs have the names of this build's Jobs")]
     NamesTaken,
-    /// The decision asks for the same fact again and again: a fault of ours.
+    /// The decision asks for the same fact again and again: a bug.
     #[error("no decision was reached")]
     Undecided,
 }
@@ -55,7 +56,7 @@ impl reconcile::Fault for Fault {
     }
 
     fn longest_pause(&self) -> Option<Duration> {
-        // Clients wait for the record.
+        // Clients wait for the record, so the pause is short.
         let soon = match self {
             Self::Store(StoreError::BeingDeleted(_)) => true,
             Self::Store(error) => error.is_unavailable(),

@@ -1,5 +1,6 @@
-//! The end of a build: its files are checked, its record is written in one transaction, then its
-//! status in one write.
+//! Ends a build: checks that its files exist, writes its record in one transaction, then its final
+//! status in one write. Called by the controller. The status must never say `Archived` before the
+//! record exists.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -28,10 +29,11 @@ use super::{
 };
 use crate::pods::verdict::{JobState, ended_at, started_at};
 
-/// Time until an archived build is looked at to delete its Jobs, should no watch report.
+/// Time after which an archived build is reconciled to delete its Jobs, if no watch event does it
+/// before.
 const TIDY: Duration = Duration::from_secs(5);
 
-/// How a build ended, as far as it is known.
+/// How a build ended, with its log and the durations of its steps.
 pub(super) struct Finish {
     pub(super) ending: Ending,
     pub(super) log: Option<LogRecord>,
@@ -39,7 +41,7 @@ pub(super) struct Finish {
 }
 
 impl Finish {
-    /// Archives, then writes the final status.
+    /// Writes the record, then the final status.
     pub(super) async fn run(mut self, pass: &mut Pass) -> Result<Action, Fault> {
         pass.leave();
         let (started, finished) = times(pass);
@@ -67,7 +69,7 @@ impl Finish {
         if pass.facts.deleted && pass.facts.jobs.is_empty() {
             return self.let_go(pass, finished).await;
         }
-        // Before the status: once that says `Archived`, the end of the build is not gone through again.
+        // Before the status is written: once it says `Archived`, this function does not run again.
         apply::forget_script(&pass.context, &pass.build).await;
         self.publish(pass, started, finished, true).await?;
         self.tell(pass, finished).await;
@@ -131,8 +133,8 @@ impl Finish {
         pass.publish(writer.finish()).await
     }
 
-    /// Lets a deleted object go at once: nobody reads a status that ends with it. Whatever fails here
-    /// is gone through again, and finds the record.
+    /// Removes the finalizer of a deleted object without writing a final status, which nobody could
+    /// read. If this fails, the next pass repeats it and finds the record.
     async fn let_go(&self, pass: &mut Pass, finished: Timestamp) -> Result<Action, Fault> {
         apply::forget_script(&pass.context, &pass.build).await;
         apply::set_finalizer(&pass.context, &pass.build, false).await?;
@@ -166,8 +168,8 @@ impl Finish {
 }
 
 impl Pass {
-    /// Drops a committed result whose files are gone, so that the build is tried again. Its verdict
-    /// is taken back first: without the result, it would stand for nothing.
+    /// Deletes a committed result whose files are gone, so that another attempt begins. The verdict
+    /// in the status is taken back first, because it has no meaning without the result.
     async fn drop_result(&mut self, what: &str) -> Result<Action, Fault> {
         tracing::warn!(build = self.build.name_any(), what, "ignoring an invalid result");
         let detail = format!("Its files are gone from the store: {what}");
@@ -175,7 +177,7 @@ impl Pass {
         self.take_back(self.attempts(), &lost, None).await
     }
 
-    /// Deletes the committed result of an attempt, after it was told why that is worth nothing.
+    /// Deletes the committed result of an attempt, after the status says why it does not count.
     pub(super) async fn take_back(
         &mut self,
         attempt: u32,
@@ -188,11 +190,11 @@ impl Pass {
     }
 }
 
-/// When the build ran: as its status says, or its pods, or its Jobs.
+/// Start and end of the build, from its status, else its newest pod, else its Job.
 fn times(pass: &Pass) -> (Option<Timestamp>, Timestamp) {
     let said = pass.facts.status.times.clone().unwrap_or_default();
     let pods = dereference::pods(&pass.context, &pass.build);
-    // Those of earlier attempts tell nothing about this one, which may not even have ended yet.
+    // Only the newest attempt counts, even if it has not ended yet.
     let job = pass.facts.jobs.iter().max_by_key(|job| job.attempt);
     let name = job.map(|job| &job.name).or(pass.facts.status.job_name.as_ref());
     let ours =

@@ -1,4 +1,5 @@
-//! The Job of one attempt, as an object: pure.
+//! Makes the Job of one attempt: its plan, containers, volumes and failure policy. Called by
+//! `apply.rs`; pure, nothing is created here.
 
 use asu_core::{
     packages::apply_changes,
@@ -29,15 +30,14 @@ use crate::{
 
 /// Name of the container that runs the ImageBuilder.
 pub const BUILD: &str = "build";
-/// Exit code of both containers when the request is at fault.
+/// Exit code of both containers for a failure that the request caused.
 const REQUEST_FAULT: i32 = 42;
-/// Time above the build's own limit after which Kubernetes ends the pod, in seconds: what is built
-/// has to be stored.
+/// Seconds added to the build's own limit before Kubernetes ends the pod, for storing its files.
 const DEADLINE_SLACK: i64 = 180;
-/// Space above the work folder's own limit before the kubelet evicts the pod, which would lose the
-/// log.
+/// Bytes added to the work folder's own limit for the volume's limit: above that the kubelet evicts
+/// the pod, and its log is lost.
 const WORK_SLACK: u64 = 512 << 20;
-/// Size of the folders for temporary files.
+/// Size of each volume for temporary files, in bytes.
 const TMP: u64 = 64 << 20;
 
 /// What a Job is made from.
@@ -52,39 +52,39 @@ pub struct Attempt<'a> {
     pub resolved: &'a Resolved,
     /// Its Distribution.
     pub distribution: &'a DistributionSpec,
-    /// Where the tree lies.
+    /// Claim and folder of the tree.
     pub place: &'a CachePlace,
-    /// Image that the tree was warmed up in: a build runs in the same.
+    /// Builder image that the tree was warmed up with: a build runs in the same image.
     pub image: &'a str,
-    /// How it gets a tree that it may write to.
+    /// How the build gets a tree that it may write to.
     pub workspace: Workspace,
     /// Number of the attempt, from 1.
     pub number: u32,
-    /// Memory that it gets because one before it ran out of it.
+    /// Memory limit, if an earlier attempt ran out of memory.
     pub memory: Option<&'a str>,
-    /// How the operator runs.
+    /// The operator's settings.
     pub settings: &'a Settings,
 }
 
-/// A Job cannot be made.
+/// Why no Job can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BadAttempt {
     /// The digest of the ImageBuilder is malformed (the schema should not let it through).
     #[error("the digest of the ImageBuilder is malformed")]
     Digest,
-    /// The plan is no JSON (never in practice).
+    /// The plan cannot be written as JSON (never in practice).
     #[error("the plan: {0}")]
     Plan(#[from] serde_json::Error),
 }
 
-/// `fwb-` + 20 characters of the hash + 8 of the uid + the attempt.
+/// Name of a Job: `fwb-` + 20 characters of the hash + 8 of the uid + the attempt.
 pub fn job_name(build: &str, uid: &str, attempt: u32) -> String {
     let hash: String = build.chars().take(24).collect();
     let uid: String = uid.chars().take(8).collect();
     format!("{hash}-{uid}-{attempt}")
 }
 
-/// The Job.
+/// Makes the Job.
 ///
 /// # Errors
 /// [`BadAttempt`].
@@ -168,7 +168,7 @@ fn build_container(attempt: &Attempt<'_>, plan: &BuildPlan) -> Container {
     }
 }
 
-/// A request, or the limit where that is lower: Kubernetes refuses a request above its limit.
+/// The lower of a resource request and its limit: Kubernetes refuses a request above its limit.
 fn at_most(request: &str, limit: &str) -> String {
     match (request.parse::<Quantity>(), limit.parse::<Quantity>()) {
         (Ok(wanted), Ok(most)) if wanted > most => limit.to_owned(),
@@ -220,7 +220,7 @@ fn volumes(attempt: &Attempt<'_>, plan: &BuildPlan) -> Vec<Volume> {
             name: "defaults".to_owned(),
             secret: Some(SecretVolumeSource {
                 secret_name: Some(defaults.secret_name.clone()),
-                // Both containers have the group; only `build` has the mount.
+                // Both containers run with the group that could read it; only `build` mounts it.
                 default_mode: Some(0o444),
                 items: Some(vec![KeyToPath {
                     key: paths::DEFAULTS_KEY.to_owned(),
@@ -235,8 +235,8 @@ fn volumes(attempt: &Attempt<'_>, plan: &BuildPlan) -> Vec<Volume> {
     volumes
 }
 
-/// A disrupted pod ends the Job, and so does a fault of the request: another attempt, with its number,
-/// its place in the queue and its events, is the operator's matter.
+/// A disrupted pod fails the Job, and so does a failure that the request caused. Kubernetes must
+/// not retry: the operator decides on another attempt, with its number, place and events.
 fn failure_policy() -> PodFailurePolicy {
     let disrupted = PodFailurePolicyRule {
         action: "FailJob".to_owned(),

@@ -1,4 +1,5 @@
-//! What is said about a pod that did not do its work: pure.
+//! Words the failure or the problem of a pod that did not do its work: pure. Called by `decide.rs`,
+//! `running.rs` and `committed.rs`.
 
 use asu_core::failure::{Failure, FailureReason};
 
@@ -12,8 +13,8 @@ fn trouble(reason: &'static str, message: impl Into<String>) -> Trouble {
     Trouble { reason, message: message.into() }
 }
 
-/// Of an image that cannot be pulled Kubernetes says one thing and another in turns: each would be
-/// a write.
+/// Kubernetes alternates between two reasons for an image that cannot be pulled. They are reported
+/// as one, because each change would be a write.
 fn start_problem(problem: &StartProblem) -> String {
     match problem.reason.as_str() {
         "ErrImagePull" | "ImagePullBackOff" => "ImagePullBackOff: see the pod's events".to_owned(),
@@ -21,7 +22,7 @@ fn start_problem(problem: &StartProblem) -> String {
     }
 }
 
-/// What is so while a pod should start and has not.
+/// The problem of a pod that has not started yet.
 pub fn not_yet(pod: Option<&PodState>) -> Option<Trouble> {
     match pod {
         None => Some(trouble("NoPod", "its Job has no pod yet")),
@@ -35,32 +36,32 @@ pub fn not_yet(pod: Option<&PodState>) -> Option<Trouble> {
     }
 }
 
-/// Its pod is about to end.
+/// The problem of a pod that is about to be ended.
 pub fn about_to_end(why: &str) -> Trouble {
     trouble("Disrupted", format!("its pod is being ended: {why}"))
 }
 
-/// Its pod ended, and Kubernetes has not noticed.
+/// The pod has ended, and its Job does not show it yet.
 pub fn ended_unnoticed() -> Trouble {
     trouble("Ending", "its pod has ended")
 }
 
-/// Its Job is gone.
+/// The Job was deleted while its pod still runs.
 pub fn job_deleted() -> Trouble {
     trouble("JobDeleted", "its Job was deleted, and its pod ends")
 }
 
-/// Why a pod that did not start failed its attempt.
+/// The failure of an attempt whose pod did not start in time.
 pub fn not_started(problem: Option<&StartProblem>) -> Failure {
     let why = problem.map_or("no reason is known", |problem| problem.reason.as_str());
     Failure::new(FailureReason::PodFailed, format!("The pod did not start in time: {why}"))
 }
 
-/// Why an attempt failed of which `said` was left. That the kernel killed a container for want of
-/// memory counts whatever that is: what was killed could not tell.
+/// Why an attempt failed. `said` is the failure in the result that it left, if any. An OOM kill
+/// takes precedence, because the killed container could not report it.
 pub fn verdict(job: &JobFact, said: Option<&Failure>) -> Failure {
     match (&job.pod, said) {
-        // `build` saw it itself, and knows how much was used.
+        // `build` reported it itself, with the amount of memory used.
         (_, Some(said)) if said.reason == FailureReason::OutOfMemory => said.clone(),
         (Some(PodState::Lost(Loss::OutOfMemory(container))), _) => out_of_memory(job, container),
         (_, Some(said)) => said.clone(),
@@ -68,8 +69,8 @@ pub fn verdict(job: &JobFact, said: Option<&Failure>) -> Failure {
     }
 }
 
-/// Whether the container that runs the ImageBuilder was killed for want of memory: then what it
-/// left says nothing, be it a fault of the request.
+/// Whether the container `build` was OOM-killed: then no failure in its result counts, not even one
+/// that the request caused.
 pub fn starved(job: &JobFact) -> bool {
     matches!(&job.pod, Some(PodState::Lost(Loss::OutOfMemory(name))) if name == BUILD)
 }
@@ -85,13 +86,13 @@ fn out_of_memory(job: &JobFact, container: &str) -> Failure {
     )
 }
 
-/// Why a pod that had not started failed its attempt, when its tree is gone.
+/// The failure of an attempt whose tree was lost before its pod started.
 pub fn tree_went() -> Failure {
     let detail = "The ImageBuilder's tree was lost before the pod started";
     Failure::new(FailureReason::TreeLost, detail)
 }
 
-/// The pod's own verdict, when there is no result.
+/// The failure by the state of the pod and its Job, when there is no result.
 fn no_result(job: &JobFact) -> Failure {
     let lost = |detail: &str| Failure::new(FailureReason::PodFailed, detail);
     match &job.pod {

@@ -1,25 +1,26 @@
-//! How much memory an attempt gets: pure. One that ran out of it is followed by one with twice as
-//! much, up to a limit.
+//! Computes how much memory an attempt gets: pure. An attempt that ran out of memory is followed by
+//! one with twice as much, up to a maximum.
 
 use asu_core::quantity::Quantity;
 
 use crate::settings::BuildSettings;
 
-/// What a build of the usual limit asks its node for; more for one with more.
+/// Memory request of a build with the default limit; it grows with the limit.
 const REQUEST: u64 = 128 << 20;
-/// Usual limit of what stores a build's files: it takes them by pieces.
+/// Memory limit of the container `publish` for a build with the default limit. It copies files in
+/// parts.
 const STORING: u64 = 256 << 20;
-/// How often the usual limit fits into the largest, when nothing is set.
+/// The maximum limit is this many times the default limit, unless it is set.
 const TIMES: u64 = 4;
 
-/// Memory of one attempt, as Kubernetes writes it.
+/// Memory of one attempt, as Kubernetes quantities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// What its node must have free.
+    /// Memory request of the container `build`.
     pub request: String,
-    /// More than that the kernel does not give it.
+    /// Memory limit of the container `build`.
     pub limit: String,
-    /// The same of the container that stores its files.
+    /// Memory limit of the container `publish`.
     pub storing: String,
 }
 
@@ -27,7 +28,7 @@ fn bytes(text: &str) -> Option<u64> {
     text.parse().ok().map(Quantity::units)
 }
 
-/// Most memory of any attempt. Never less than the usual.
+/// Maximum memory of any attempt, in bytes. Never less than the default limit.
 fn most(settings: &BuildSettings) -> Option<u64> {
     let usual = bytes(&settings.build_memory)?;
     let most = match &settings.build_memory_max {
@@ -37,11 +38,11 @@ fn most(settings: &BuildSettings) -> Option<u64> {
     Some(most.max(usual))
 }
 
-/// The memory of an attempt: the usual, or `more` than that.
+/// The memory of an attempt: the default limit, or `more` after an attempt that ran out of memory.
 pub fn share(settings: &BuildSettings, more: Option<&str>) -> Share {
     let usual = &settings.build_memory;
     let limit = more.unwrap_or(usual).to_owned();
-    // What is no quantity is left to Kubernetes to refuse.
+    // A malformed quantity is passed on: Kubernetes refuses it.
     let (times, most) = match (bytes(usual), bytes(&limit)) {
         (Some(usual), Some(limit)) => (limit.div_ceil(usual.max(1)).max(1), limit),
         _ => (1, u64::MAX),
@@ -54,7 +55,8 @@ pub fn share(settings: &BuildSettings, more: Option<&str>) -> Share {
     }
 }
 
-/// What the next attempt gets after one that ran out of `last`, or of the usual.
+/// The limit of the next attempt after one that ran out of memory with the limit `last`, or with
+/// the default limit.
 pub fn after(settings: &BuildSettings, last: Option<&str>) -> Option<String> {
     let last = bytes(last.unwrap_or(&settings.build_memory))?;
     let next = last.saturating_mul(2).min(most(settings)?).max(last);

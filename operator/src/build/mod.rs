@@ -1,4 +1,6 @@
-//! FirmwareBuild: from the request to the archived image.
+//! The controller of FirmwareBuilds: from the accepted request through its Jobs to the archived
+//! record. [`reconcile`] is run by the leader alone; the images themselves are built in pods, by
+//! the crate `asu-builder`.
 
 mod apply;
 mod archive;

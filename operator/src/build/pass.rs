@@ -1,4 +1,5 @@
-//! What the parts of a pass over a FirmwareBuild have in common.
+//! The state of one pass over a FirmwareBuild, shared by `controller.rs`, `publish.rs`, `finish.rs`
+//! and `refuse.rs`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,22 +9,22 @@ use kube::ResourceExt;
 use super::{facts::Facts, fault::Fault, pending::wake, status::Writer};
 use crate::context::Context;
 
-/// How often a build is looked at although no watch reported anything: watches miss nothing in
-/// normal work.
+/// Interval of passes without any watch event. A safety net: in normal operation watches miss
+/// nothing.
 pub(super) const SAFETY: Duration = Duration::from_mins(10);
 
-/// One pass.
+/// The state of one pass.
 pub(super) struct Pass {
     pub(super) context: Arc<Context>,
     pub(super) build: Arc<FirmwareBuild>,
     pub(super) facts: Facts,
     pub(super) whole: Option<Arc<FirmwareBuild>>,
-    /// Whether it created a Job.
+    /// Whether this pass created a Job.
     pub(super) created: bool,
 }
 
 impl Pass {
-    /// The object with its package lists, which the store does not hold.
+    /// The whole object from the API server: the watch cache holds it without its package lists.
     pub(super) async fn whole(&mut self) -> Result<Arc<FirmwareBuild>, Fault> {
         if let Some(whole) = &self.whole {
             return Ok(whole.clone());
@@ -42,7 +43,7 @@ impl Pass {
         self.build.uid().unwrap_or_default()
     }
 
-    /// What the build was resolved to, now or before.
+    /// What the build was resolved to, by this pass or an earlier one.
     pub(super) fn resolved(&self) -> Option<Resolved> {
         let now = self.facts.validity.as_ref().and_then(|validity| validity.as_ref().ok());
         self.facts.status.resolved.as_ref().or(now).cloned()
@@ -54,13 +55,14 @@ impl Pass {
         newest.max(self.facts.status.attempt).unwrap_or_default()
     }
 
-    /// It ended.
+    /// Stops following the log of an ended build, and gives its place back.
     pub(super) fn leave(&self) {
         self.context.followers.stop(&self.uid());
         self.give_place();
     }
 
-    /// Gives back its place in the queue or in line, and wakes who is called.
+    /// Removes the build from the queue or gives its place back, and wakes the builds whose turn it
+    /// is.
     pub(super) fn give_place(&self) {
         wake(&self.context, &self.context.queue.leave(&self.uid(), self.facts.now));
     }
@@ -69,7 +71,7 @@ impl Pass {
         wake(&self.context, &self.context.queue.runs(&self.uid(), self.facts.now));
     }
 
-    /// A status in the making, with what was resolved.
+    /// A writer that starts with the current status and what was resolved.
     pub(super) fn writer(&self) -> Writer {
         let generation = self.build.metadata.generation;
         let mut writer = Writer::new(&self.facts.status, generation, self.facts.now);

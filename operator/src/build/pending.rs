@@ -1,4 +1,5 @@
-//! Builds and the queue: who stands in it, and who leaves it.
+//! Connects builds with the queue: fills it when leading begins, removes builds from it, and counts
+//! the waiting builds. Called by the controller, the watches and `run.rs`.
 
 use std::{
     collections::HashSet,
@@ -21,9 +22,9 @@ use crate::{
     watches::Change,
 };
 
-/// Fills the queue when a process begins to lead. Only Jobs and pods tell who has a place, whatever
-/// the objects say; who could start is called by its age. What it says of each is set right by the
-/// pass that follows.
+/// Fills the queue when a process begins to lead. A build has a place if one of its Jobs is active
+/// or one of its pods may still run, whatever its status says; builds that could start are queued
+/// by age. The pass over each build that follows corrects what is wrong here.
 pub fn seed(context: &Context) {
     let now = context.now();
     let mut busy = HashSet::new();
@@ -48,7 +49,8 @@ pub fn seed(context: &Context) {
         } else if could_start(context, &build) {
             context.queue.stand(context.triggers.pending.entry(&build));
         }
-        // It may be gone since the list was made, and nobody would tell again.
+        // The build may have been deleted since the list was made; no further watch event would
+        // report that.
         let reference = ObjectRef::from_obj(&*build);
         if context.stores.builds.get(&reference).is_none_or(|found| found.uid() != build.uid()) {
             wake(context, &context.queue.leave(&uid, now));
@@ -63,7 +65,7 @@ fn has_verdict(build: &FirmwareBuild) -> bool {
     archived || verdict.is_some_and(|verdict| verdict.status != "Unknown")
 }
 
-/// Whether a build that has no Job could start, as far as it is known without asking.
+/// Whether a build that has no Job could start, as far as the watch caches show.
 fn could_start(context: &Context, build: &FirmwareBuild) -> bool {
     let Some(status) = &build.status else { return false };
     let Some(resolved) = &status.resolved else { return false };
@@ -72,22 +74,22 @@ fn could_start(context: &Context, build: &FirmwareBuild) -> bool {
     ready && !pauses && build.metadata.deletion_timestamp.is_none()
 }
 
-/// Wakes builds that are called.
+/// Triggers reconciliations of the builds that the queue returned.
 pub fn wake(context: &Context, called: &[String]) {
     for name in called {
         context.triggers.build(name);
     }
 }
 
-/// Forgets a build that is gone, and wakes whose turn it is.
+/// Forgets a deleted build, and wakes the builds whose turn it is now.
 pub fn forget(context: &Context, uid: &str) {
     context.followers.stop(uid);
     context.recent_builds.forget(uid);
     wake(context, &context.queue.leave(uid, context.now()));
 }
 
-/// Builds that wait, in the order of the watch: what it has told of a build is all that was written
-/// before.
+/// The waiting builds, in the order of the queue. Fed by the watch, before its events reach the
+/// controller.
 #[derive(Debug, Default)]
 pub struct Pending(Mutex<QueueOrder>);
 
@@ -96,7 +98,7 @@ impl Pending {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of what the watch tells.
+    /// Records a change that the watch reported.
     pub fn saw(&self, change: &Change<'_, FirmwareBuild>) {
         match change {
             Change::Present(build) if waits(build) => self.lock().insert(&entry(build).waiting),
@@ -106,12 +108,13 @@ impl Pending {
         }
     }
 
-    /// How many older ones wait.
+    /// Number of waiting builds that are older than this one.
     pub fn earlier(&self, build: &FirmwareBuild) -> usize {
         self.lock().earlier(&entry(build).waiting)
     }
 
-    /// The entry of a build that may wait already: a write of anybody does not make it younger.
+    /// The queue entry of a build. If the build already waits, its recorded sequence is kept, so
+    /// that a write to the object does not change its age.
     pub fn entry(&self, build: &FirmwareBuild) -> Entry {
         let mut entry = entry(build);
         entry.waiting.sequence = self.lock().sequence(&entry.waiting);
@@ -119,7 +122,7 @@ impl Pending {
     }
 }
 
-/// Whether a build has yet to begin. One that is being deleted never will.
+/// Whether a build is waiting: neither admitted, archived nor being deleted.
 fn waits(build: &FirmwareBuild) -> bool {
     let status = build.status.as_ref();
     let conditions = status.map_or(&[][..], |status| status.conditions.as_slice());
@@ -129,7 +132,7 @@ fn waits(build: &FirmwareBuild) -> bool {
         && !holds(BuildCondition::Archived)
 }
 
-/// The entry of a build.
+/// The queue entry that the object alone gives.
 fn entry(build: &FirmwareBuild) -> Entry {
     let priority = build.spec.priority.into();
     let since = build.creation_timestamp().map_or(jiff::Timestamp::MAX, |time| time.0);

@@ -1,5 +1,6 @@
-//! What a build has of the queue after a decision: pure. It is the operator's part in the laws of
-//! [`asu_core::queue`].
+//! Tells whether a build has a place or waits in the queue after a decision. Called by the
+//! controller before each step; pure. Together with [`asu_core::queue`] it guarantees that no more
+//! than the maximum number of builds run.
 
 use asu_crds::{BuildCondition, is_true};
 
@@ -8,20 +9,20 @@ use super::{
     step::Step,
 };
 
-/// What a build has of the queue.
+/// The state of a build in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// A place.
+    /// It has a place: the right to have a Job.
     Place,
-    /// It stands in line.
+    /// It waits in the queue.
     Queue,
-    /// Neither: it ended, or cannot start now.
+    /// Neither: it has ended, or cannot start now.
     Nothing,
 }
 
-/// Reads it off the facts and what is decided. A place belongs to a build as long as a Job of it is
-/// under way or a pod of it may still run, and not after its result is in the store. A suspended Job
-/// has no pod and so no place; resumed, it has one again.
+/// Derives it from the facts and the decided step. A build has a place as long as one of its Jobs
+/// is active or one of its pods may still run, and not after its result is in the store. A
+/// suspended Job has no pod and so no place; once resumed, it has one again.
 pub fn standing(facts: &Facts, step: &Step) -> Standing {
     if is_true(&facts.status.conditions, BuildCondition::Archived.as_str()) {
         return Standing::Nothing;

@@ -1,4 +1,5 @@
-//! What a pass over a FirmwareBuild tells: its status, and the events that go with it.
+//! Writes the status of a FirmwareBuild while it runs or waits, and the events that go with it.
+//! Called by the controller; the final status is written by `finish.rs`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +27,7 @@ use crate::{
 };
 
 impl Pass {
-    /// Says that an attempt is under way, and follows its pod.
+    /// Writes that an attempt is running, and follows the log of its pod.
     pub(super) async fn running(
         &mut self,
         job: &str,
@@ -52,21 +53,22 @@ impl Pass {
         Ok(Action::requeue(again.unwrap_or(SAFETY)))
     }
 
-    /// Says that somebody holds its Job back.
+    /// Writes that its Job is suspended.
     pub(super) async fn suspended(&mut self, job: &str, attempt: u32) -> Result<(), Fault> {
         let mut writer = self.writer();
         writer.suspended(job, attempt);
         self.tell(writer.finish()).await
     }
 
-    /// Says why its Job may not be created: a quota, a right or a policy of the cluster.
+    /// Writes why its Job may not be created: a quota, a missing permission or a policy of the
+    /// cluster.
     pub(super) async fn forbidden(&mut self, error: &kube::Error) -> Result<(), Fault> {
         let mut writer = self.writer();
         writer.forbidden(&error.to_string());
         self.tell(writer.finish()).await
     }
 
-    /// Writes a status that people should look at, with an event when its reason is new.
+    /// Writes a status that needs attention, with a warning event when its reason is new.
     async fn tell(&mut self, new: FirmwareBuildStatus) -> Result<(), Fault> {
         let is_new = self.facts.status.reason != new.reason;
         let (reason, message) = (new.reason.clone(), new.message.clone());
@@ -79,7 +81,7 @@ impl Pass {
         Ok(())
     }
 
-    /// Says that an attempt failed, once.
+    /// Writes that an attempt failed. Does nothing if the status already says it.
     pub(super) async fn tell_failed(
         &mut self,
         attempt: u32,
@@ -106,16 +108,16 @@ impl Pass {
         Ok(())
     }
 
-    /// Says that it waits, and what for.
+    /// Writes that the build waits, and for what.
     pub(super) async fn publish_queued(&mut self) -> Result<(), Fault> {
         let mut writer = self.writer();
         writer.queued(&self.facts.cache, self.facts.turn, self.facts.secret);
         self.publish(writer.finish()).await
     }
 
-    /// Writes the status, when it differs.
+    /// Writes the status if it differs.
     pub(super) async fn publish(&mut self, mut new: FirmwareBuildStatus) -> Result<(), Fault> {
-        // Once and for all: every write gives the object another version.
+        // Set once: every later write changes the resourceVersion that the sequence is taken from.
         new.sequence.get_or_insert_with(|| {
             let entry = self.context.triggers.pending.entry(&self.build);
             i64::try_from(entry.waiting.sequence).unwrap_or(i64::MAX)

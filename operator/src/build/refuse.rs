@@ -1,4 +1,5 @@
-//! The end of a build that was never accepted: there is nothing to record.
+//! Ends a build that was never accepted: writes its status and an event, but no record. Called by
+//! the controller.
 
 use asu_core::failure::FailureReason;
 use kube::Resource;
@@ -6,12 +7,12 @@ use kube::Resource;
 use super::{fault::Fault, pass::Pass, status::Writer};
 
 impl Pass {
-    /// Its fields contradict each other, or the catalog.
+    /// Refuses a build whose fields contradict each other or the catalog.
     pub(super) async fn refuse(&mut self, problem: &str) -> Result<(), Fault> {
         self.never_accept(FailureReason::Refused, problem).await
     }
 
-    /// It came when so many older ones waited. Whoever asks again, asks anew.
+    /// Refuses a build because `earlier` older builds wait. A repeated request makes a new build.
     pub(super) async fn turn_away(&mut self, earlier: usize) -> Result<(), Fault> {
         let problem = format!("{earlier} builds waited before it, more than may; ask again later");
         self.never_accept(FailureReason::QueueFull, &problem).await?;

@@ -1,4 +1,4 @@
-//! What to do about an attempt that is under way: pure.
+//! Decides on an attempt whose Job is active. Called by `decide.rs` and `committed.rs`; pure.
 
 use jiff::SignedDuration;
 
@@ -9,10 +9,11 @@ use super::{
 };
 use crate::pods::verdict::PodState;
 
-/// What every pod needs to start, and Kubernetes to notice its end, is not said.
+/// Delays shorter than this are normal, at the start of a pod and until its Job shows its end; they
+/// are not reported in the status.
 const SETTLED: SignedDuration = SignedDuration::from_secs(5);
 
-/// Decides on a Job that has not ended.
+/// Decides on a Job that is active.
 pub fn running(facts: &Facts, job: &JobFact) -> Step {
     if job.suspended {
         return suspended(facts, job);
@@ -33,7 +34,7 @@ pub fn running(facts: &Facts, job: &JobFact) -> Step {
 }
 
 fn starting(facts: &Facts, job: &JobFact, age: SignedDuration) -> Step {
-    // A pod that mounts what is not there never starts, or finds nothing.
+    // A pod whose claim or tree is gone never starts, or finds no tree.
     let lost = matches!(facts.cache, CacheFact::Absent | CacheFact::NotReady { .. });
     let left = facts.policy.start_timeout.saturating_sub(age);
     if left.is_positive() && !lost {
@@ -51,7 +52,7 @@ fn starting(facts: &Facts, job: &JobFact, age: SignedDuration) -> Step {
     match &facts.stored {
         None => Step::Look(Lookup::Stored),
         Some(Stored::Final(result)) => Step::Archive(result.clone()),
-        // The Job's state is lost with it: the reason has to be written down first.
+        // Deleting the Job loses its state, so the reason is written to the status first.
         Some(_) => Step::Failed {
             attempt: job.attempt,
             failure: if lost { tree_went() } else { not_started(problem) },
@@ -61,8 +62,7 @@ fn starting(facts: &Facts, job: &JobFact, age: SignedDuration) -> Step {
     }
 }
 
-/// Somebody holds the Job back, and may let it go on at any time: that is no failure of its pod, and
-/// no clock runs.
+/// A suspended Job may be resumed at any time: this is no failure, and no timeout applies.
 fn suspended(facts: &Facts, job: &JobFact) -> Step {
     match &facts.stored {
         None => Step::Look(Lookup::Stored),

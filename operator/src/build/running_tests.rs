@@ -1,4 +1,4 @@
-//! Attempts that are under way, or should be.
+//! Tests of decisions on active attempts.
 
 use super::{
     tests::{NOW, facts, job, runs, seconds, tell},
@@ -73,7 +73,7 @@ fn a_pod_that_mounts_a_tree_that_was_lost_is_not_waited_for() {
         it.jobs = vec![job(1, JobState::Active, None)];
         let Step::Failed { failure, stop, .. } = decide(&it) else { panic!() };
         assert_eq!((failure.reason, stop.as_deref()), (FailureReason::TreeLost, Some("j-1")));
-        // One that has it mounted goes on.
+        // A pod that has mounted the tree goes on.
         it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
         assert_eq!(decide(&it), runs(None, None));
     }
@@ -101,7 +101,7 @@ fn a_job_that_we_deleted_ourselves_takes_nothing_of_why_its_attempt_failed() {
     it.unseen_job = Some(false);
     it.pods_alive = true;
     assert_eq!(decide(&it), Step::Wait(SOON));
-    // Somebody else deleted it: that is news.
+    // Another client deleted the Job, so the status changes.
     it.status = facts().status;
     it.status.attempt = Some(1);
     assert!(matches!(decide(&it), Step::Running { trouble: Some(_), .. }));

@@ -1,4 +1,5 @@
-//! What the status says: pure. Conditions are the facts; phase and reason are derived for people.
+//! Makes the status of a FirmwareBuild: pure. Conditions hold the facts; phase and reason are
+//! derived from them for people.
 
 use asu_core::{
     failure::{Failure, FailureReason},
@@ -14,13 +15,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::facts::{CacheFact, Trouble};
 use crate::queue::Turn;
 
-/// Longest message, in characters; the schema allows a little more.
+/// Maximum length of a message, in characters; the schema allows a little more.
 const MAX_MESSAGE: usize = 1000;
 
 /// Reason of a build that pauses between two attempts.
 pub const ATTEMPT_FAILED: &str = "AttemptFailed";
 
-/// A status in the making.
+/// Changes a status step by step. Ends with [`Self::finish`].
 pub struct Writer {
     status: FirmwareBuildStatus,
     generation: Option<i64>,
@@ -29,24 +30,24 @@ pub struct Writer {
 
 /// How a build ended, for its status.
 pub struct End<'a> {
-    /// Why it failed; nothing for a success.
+    /// Why it failed; `None` for a success.
     pub failure: Option<(FailureReason, &'a str)>,
-    /// When it started.
+    /// When its pod started, if it did.
     pub started: Option<Timestamp>,
     /// When it ended.
     pub finished: Timestamp,
-    /// What came out.
+    /// Number and size of its files.
     pub summary: BuildSummary,
 }
 
 impl Writer {
-    /// Begins with the present status.
+    /// Starts with the current status.
     pub fn new(old: &FirmwareBuildStatus, generation: Option<i64>, now: Timestamp) -> Self {
         let status = FirmwareBuildStatus { observed_generation: generation, ..old.clone() };
         Self { status, generation, now }
     }
 
-    /// The status.
+    /// The finished status, with phase and reason.
     pub fn finish(self) -> FirmwareBuildStatus {
         self.status
     }
@@ -68,7 +69,7 @@ impl Writer {
     fn say(&mut self, phase: BuildPhase, reason: &str, message: &str) {
         self.status.phase = Some(phase);
         self.status.reason = Some(reason.to_owned());
-        // Kubernetes' own sentences may be longer than the schema allows.
+        // Messages of Kubernetes may be longer than the schema allows.
         let message: String = message.chars().take(MAX_MESSAGE).collect();
         self.status.message = Some(message.clone());
         let (ready, reconciling, stalled) = match phase {
@@ -81,7 +82,7 @@ impl Writer {
         self.set(C::Stalled, stalled.into(), reason, "");
     }
 
-    /// It is valid.
+    /// The build is accepted.
     pub fn accepted(&mut self, resolved: &Resolved) {
         if self.status.resolved.is_none() {
             self.status.resolved = Some(resolved.clone());
@@ -89,7 +90,7 @@ impl Writer {
         self.set(C::Accepted, ConditionStatus::True, "Valid", "");
     }
 
-    /// It waits.
+    /// The build waits for its Secret, its cache or its turn.
     pub fn queued(&mut self, cache: &CacheFact, turn: Option<Turn>, secret: Option<bool>) {
         let now = Time(self.now);
         self.times().queued_at.get_or_insert(now);
@@ -120,7 +121,7 @@ impl Writer {
         }
     }
 
-    /// An attempt is under way.
+    /// An attempt is running.
     pub fn running(&mut self, job: &str, attempt: u32, trouble: Option<&Trouble>) {
         let now = Time(self.now);
         let times = self.times();
@@ -147,33 +148,32 @@ impl Writer {
         self.say(BuildPhase::Running, reason, message);
     }
 
-    /// The next attempt gets so much.
+    /// Sets the memory limit of the next attempt.
     pub fn more_memory(&mut self, memory: Option<String>) {
         self.status.memory = memory.or(self.status.memory.take());
     }
 
-    /// Somebody holds the Job of an attempt back.
+    /// The Job of an attempt is suspended.
     pub fn suspended(&mut self, job: &str, attempt: u32) {
         self.status.attempt = Some(attempt);
         self.status.job_name = Some(job.to_owned());
         self.wait_again("Suspended", "its Job is suspended: it has no pod until it is resumed");
     }
 
-    /// The cluster does not let its Job be created now.
+    /// The cluster does not allow its Job to be created now.
     pub fn forbidden(&mut self, said: &str) {
         let message = format!("its Job may not be created, and is tried again: {said}");
         self.wait_again("JobForbidden", &message);
     }
 
-    /// It has no place in the queue any more.
+    /// The build has lost its place and waits again.
     fn wait_again(&mut self, reason: &str, message: &str) {
         self.set(C::Admitted, ConditionStatus::False, reason, "");
         self.status.stage = Some(Stage::Init.as_str().to_owned());
         self.say(BuildPhase::Queued, reason, message);
     }
 
-    /// An attempt failed. What was said about its end, should it be a success whose files are gone,
-    /// is taken back.
+    /// An attempt failed. A success in the status, whose files are gone, is taken back.
     pub fn failed_attempt(&mut self, attempt: u32, failure: &Failure, next: Option<Timestamp>) {
         let times = self.times();
         (times.started_at, times.finished_at) = (None, None);
@@ -185,7 +185,7 @@ impl Writer {
         self.wait_again(ATTEMPT_FAILED, &message);
     }
 
-    /// It ended and was never accepted: there is nothing to record.
+    /// The build ended without being accepted: there is nothing to record.
     pub fn refused(&mut self, reason: FailureReason, message: &str) {
         let message: String = message.chars().take(MAX_MESSAGE).collect();
         let reason = reason.as_str();
@@ -199,7 +199,7 @@ impl Writer {
         self.say(BuildPhase::Failed, reason, &message);
     }
 
-    /// It ended. `archived` says whether its record is in the database.
+    /// The build ended. `archived` says whether its record is in the database.
     pub fn ended(&mut self, end: &End<'_>, archived: bool) {
         let (ok, reason, message) = match &end.failure {
             None => (true, "Succeeded", "the image is built"),
@@ -228,12 +228,12 @@ impl Writer {
     }
 }
 
-/// What the condition `Succeeded` says before the reason of a failed attempt.
+/// Prefix of the message of the condition `Succeeded` after a failed attempt.
 fn prefix(attempt: u32) -> String {
     format!("Attempt {attempt}: ")
 }
 
-/// What the status says about the failure of an attempt that was not the end.
+/// The failure of an attempt that the status states while the build goes on.
 pub fn told(status: &FirmwareBuildStatus, attempt: u32) -> Option<Failure> {
     let verdict = condition(&status.conditions, C::Succeeded.as_str())?;
     let detail = verdict.message.strip_prefix(&prefix(attempt))?;

@@ -1,113 +1,114 @@
-//! What there is to do about a FirmwareBuild, and the bounds of its attempts.
+//! The steps that a decision about a FirmwareBuild can return, the look-ups it can ask for, and the
+//! bounds of attempts.
 
 use asu_core::{failure::Failure, result::BuildResult};
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{Facts, Trouble};
 
-/// Most attempts of one build: infrastructure failures are tried again twice.
+/// Maximum number of attempts of one build: infrastructure failures are retried twice.
 pub const MAX_ATTEMPTS: u32 = 3;
-/// Pause before another look at what no watch reports.
+/// Requeue delay for changes that no watch reports.
 pub const SOON: SignedDuration = SignedDuration::from_secs(2);
 
-/// The pause after an attempt.
+/// The pause after an attempt: it doubles with each. `None` on overflow.
 pub fn pause(facts: &Facts, attempt: u32) -> Option<SignedDuration> {
     let doublings = attempt.saturating_sub(1).min(8);
     facts.policy.retry_pause.checked_mul(1 << doublings)
 }
 
-/// What a decision needs to know.
+/// A fact that a decision needs and that must be looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// Is the object valid?
+    /// Whether the object is valid.
     Validity,
-    /// What does the store hold?
+    /// What the artifact store holds.
     Stored,
-    /// Is it this build's turn?
+    /// Whether it is this build's turn in the queue.
     Turn,
-    /// Is its Secret there?
+    /// Whether its Secret exists.
     Secret,
-    /// Is the Job that its status names there?
+    /// Whether the Job that its status names exists.
     UnseenJob,
 }
 
-/// What to do.
+/// The next step of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Look this up and decide again.
     Look(Lookup),
-    /// Put our finalizer on.
+    /// Add the operator's finalizer.
     AddFinalizer,
-    /// Ask for the cache.
+    /// Create the cache that the build needs.
     CreateCache,
-    /// It waits.
+    /// Write that the build waits.
     Queue {
-        /// When to look again, if no watch reports what it waits for.
+        /// Requeue delay, if no watch reports what the build waits for.
         again: Option<SignedDuration>,
     },
-    /// Start an attempt.
+    /// Create the Job of an attempt.
     CreateJob {
-        /// Its number.
+        /// Number of the attempt.
         attempt: u32,
     },
-    /// An attempt runs.
+    /// Write that an attempt runs.
     Running {
-        /// Its Job.
+        /// Name of its Job.
         job: String,
-        /// Its number.
+        /// Number of the attempt.
         attempt: u32,
-        /// What keeps it from running as it should.
+        /// The problem of the attempt, if it has one.
         trouble: Option<Trouble>,
-        /// When to look again.
+        /// Requeue delay.
         again: Option<SignedDuration>,
     },
-    /// Somebody holds the Job of an attempt back.
+    /// Write that the Job of an attempt is suspended.
     Suspended {
-        /// Its Job.
+        /// Name of its Job.
         job: String,
-        /// Its number.
+        /// Number of the attempt.
         attempt: u32,
-        /// When to look again, while its pod may still run.
+        /// Requeue delay, while its pod may still run.
         again: Option<SignedDuration>,
     },
-    /// An attempt failed: that is told, and another follows unless it was the last.
+    /// Write that an attempt failed. Another follows unless it was the last.
     Failed {
-        /// Its number.
+        /// Number of the attempt.
         attempt: u32,
-        /// Why.
+        /// Why it failed.
         failure: Failure,
-        /// Its Job, when that still runs and is to be deleted.
+        /// Its Job, if that is still active and must be deleted.
         stop: Option<String>,
-        /// When the next one begins, if that is known.
+        /// When the next attempt begins, if known.
         next: Option<Timestamp>,
     },
-    /// What an attempt left as the end of the build is none: it is taken back, and told why.
+    /// Delete the result that an attempt committed, after writing why it does not count.
     TakeBack {
-        /// Its number.
+        /// Number of the attempt.
         attempt: u32,
-        /// Why.
+        /// Why it failed.
         failure: Failure,
-        /// When the next one begins, if that is known.
+        /// When the next attempt begins, if known.
         next: Option<Timestamp>,
     },
-    /// Wait for what no watch reports.
+    /// Repeat the pass after this time.
     Wait(SignedDuration),
     /// Delete these Jobs and wait for their pods.
     StopJobs(Vec<String>),
-    /// It ended with what the store holds.
+    /// End the build with this result from the artifact store.
     Archive(Box<BuildResult>),
-    /// It ended without an image.
+    /// End the build with this failure.
     Fail(Failure),
-    /// It ended before it was accepted.
+    /// Refuse the build, which was never accepted.
     Refuse(String),
-    /// It ended before it was accepted, because so many older ones wait.
+    /// Refuse the build because this many older builds wait.
     TurnAway(usize),
     /// Delete the Jobs of an archived build.
     DeleteJobs(Vec<String>),
-    /// Take our finalizer off.
+    /// Remove the operator's finalizer.
     LetGo,
-    /// Delete the object, whose time is over.
+    /// Delete the archived object, whose time to live is over.
     DeleteObject,
-    /// Nothing until it changes.
+    /// Do nothing until the object changes.
     Rest,
 }

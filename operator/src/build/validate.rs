@@ -1,4 +1,5 @@
-//! Whether a FirmwareBuild agrees with itself and with the catalog: pure.
+//! Checks a FirmwareBuild for consistency and against the catalog: pure. Called once before a build
+//! is accepted; [`own`] also before each Job and result.
 
 use asu_core::{
     catalog::Distribution,
@@ -22,54 +23,54 @@ pub struct Accepted {
     pub resolved: Resolved,
 }
 
-/// Why a build is never built.
+/// Why a build is refused for good.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// A field breaks its bounds.
     #[error(transparent)]
     Spec(#[from] BadSpec),
-    /// The hash is not that of the request.
+    /// `spec.requestHash` does not match the request.
     #[error("spec.requestHash is not the hash of spec.request, which is {0}")]
     Hash(RequestHash),
     /// The name is not that of the hash.
     #[error("metadata.name must be {0}")]
     Name(String),
-    /// There is no such distribution.
+    /// No Distribution has that name.
     #[error("spec.request.distribution: {0} is not offered")]
     Distribution(String),
-    /// The distribution does not offer or allow it.
+    /// The distribution does not offer or does not allow something of the request.
     #[error("spec.request: {0}")]
     Offer(#[from] Refusal),
-    /// What it says that it was validated with is malformed.
+    /// `spec.validated` is malformed.
     #[error("spec.validated.imageBuilderSha256: {0}")]
     Validated(#[from] NotADigest),
 }
 
-/// What the system has to judge a build by.
+/// What a build is validated against.
 #[derive(Clone, Debug, Default)]
 pub struct Offered {
-    /// Its distribution: what the catalog offers, and the bounds that its object sets.
+    /// The distribution of the build: versions from the catalog, bounds from its object.
     pub distribution: Option<Distribution>,
-    /// Whether there is a cache of the ImageBuilder that the build says it was validated with.
+    /// Whether a cache exists for the ImageBuilder in `spec.validated`.
     pub known: bool,
 }
 
-/// Checks a whole FirmwareBuild by the rules that a POST meets.
+/// Checks a whole FirmwareBuild by the same rules as the API checks a POST.
 ///
 /// # Errors
-/// Why it is never built.
+/// Why the build is refused for good.
 pub fn validate(build: &FirmwareBuild, offered: &Offered) -> Result<Accepted, Refused> {
     let (request, hash) = own(build)?;
     let frozen = build.spec.validated.as_ref().map(basis).transpose()?;
     let basis = match (&offered.distribution, frozen) {
         (Some(distribution), frozen) => {
-            // Of what the catalog has not, nothing but a cache that is there already can be used.
+            // If the catalog does not offer the target, only an existing cache can be used.
             let gone = target(&request, distribution).is_err();
             let known = offered.known || gone;
             let frozen = frozen.as_ref().map(|basis| Frozen { basis, known });
             settle(&request, frozen, distribution)?
         }
-        // It ends before it gets a pod, with a record for who asked.
+        // The build then fails before it gets a pod, with a record that its client can read.
         (None, Some(frozen)) => frozen,
         (None, None) => return Err(Refused::Distribution(request.distribution)),
     };
@@ -97,14 +98,14 @@ fn basis(validated: &Validated) -> Result<Basis, NotADigest> {
     })
 }
 
-/// Name of the cache of the ImageBuilder that a build says it was validated with.
+/// Name of the cache for the ImageBuilder in `spec.validated`.
 pub fn frozen_cache(build: &FirmwareBuild) -> Option<String> {
     let (request, validated) = (&build.spec.request, build.spec.validated.as_ref()?);
     let digest = &validated.image_builder_sha256;
     Some(cache_name(&request.distribution, &request.version, &request.target, digest))
 }
 
-/// The request with its hash, which spec and name must agree with.
+/// The canonical request and its hash, after checking `spec.requestHash` and the object's name.
 ///
 /// # Errors
 /// Which of them does not.

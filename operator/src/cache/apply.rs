@@ -1,4 +1,5 @@
-//! Makes and deletes the Jobs and claims of a cache.
+//! Creates and deletes the Jobs and claims of a cache. Called by the controller; it decides
+//! nothing.
 
 use asu_crds::{ImageBuilderCache, labels};
 use k8s_openapi::{
@@ -25,9 +26,10 @@ fn params() -> PostParams {
     PostParams { field_manager: Some(labels::CACHE_MANAGER.to_owned()), ..PostParams::default() }
 }
 
-/// Starts filling a tree, with its claim when that is ours to make. A Job that is there already
-/// counts: its name tells what it is for. A claim only if it is this very object's: one that is left
-/// of a former object of the name goes with that.
+/// Creates the Job that fills a tree, and its claim if the operator manages claims. An existing Job
+/// of that name is accepted: the name identifies the tree and the attempt. An existing claim is
+/// accepted only if this object owns it: a claim of a former object with the same name is deleted
+/// with that object.
 pub async fn populate(
     context: &Context,
     cache: &ImageBuilderCache,
@@ -60,7 +62,7 @@ fn belongs(claim: &ObjectMeta, cache: &ImageBuilderCache) -> bool {
         && owners.into_iter().any(|owner| Some(&owner.uid) == uid.as_ref())
 }
 
-/// Starts removing a folder of the cache's claim.
+/// Creates the Job that removes a folder of the cache's claim.
 pub async fn prune(
     context: &Context,
     cache: &ImageBuilderCache,
@@ -88,7 +90,7 @@ pub async fn delete_job(context: &Context, name: &str) -> Result<(), kube::Error
     }
 }
 
-/// Deletes the claim of one cache.
+/// Deletes the claim that belongs to one cache.
 pub async fn delete_claim(context: &Context, name: &str) -> Result<(), kube::Error> {
     let claims = context.api::<PersistentVolumeClaim>();
     match claims.delete(name, &DeleteParams::background()).await {

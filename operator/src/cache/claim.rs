@@ -1,5 +1,5 @@
-//! Whether the claims of a cache's trees are there: looked at in every pass, for as long as the cache
-//! lives.
+//! Reads the state of the claims that hold a cache's trees. Called in every pass over a cache, for
+//! as long as it exists.
 
 use asu_crds::{CachePlace, ImageBuilderCache, ImageBuilderCacheStatus};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -8,24 +8,25 @@ use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use super::validate::{Validated, own_name};
 use crate::{context::Context, runtime::owner::is_owned_by};
 
-/// What a claim is good for.
+/// The state of a claim, as far as trees depend on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Claim {
-    /// There is none.
+    /// It does not exist.
     #[default]
     Absent,
-    /// It has the name of a cache's own claim and is another object's.
+    /// It has the name of the cache's own claim, and another object owns it.
     Foreign,
-    /// It is being deleted: no new pod gets it.
+    /// It is being deleted: new pods cannot mount it.
     Deleting,
-    /// Its volume is gone.
+    /// Its volume is gone (phase `Lost`).
     Lost,
-    /// Pods can mount it. With its uid.
+    /// Pods can mount it. Contains its uid.
     Usable(String),
 }
 
 impl Claim {
-    /// What is wrong with a claim of that name, on which a tree was made when it had that uid.
+    /// What is wrong with the claim `name`; `None` if it is usable. `uid` is the claim's uid when
+    /// the tree was made on it: a claim that was created again is empty.
     pub fn problem(&self, name: &str, uid: Option<&str>) -> Option<String> {
         let what = match self {
             Self::Absent => "is gone",
@@ -38,7 +39,7 @@ impl Claim {
         Some(format!("the claim {name} {what}"))
     }
 
-    /// Its uid, when it is usable.
+    /// The uid of a usable claim.
     pub fn uid(&self) -> Option<&String> {
         match self {
             Self::Usable(uid) => Some(uid),
@@ -47,12 +48,12 @@ impl Claim {
     }
 }
 
-/// The claims of a cache.
+/// The claims that a pass over a cache depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// That on which its tree belongs.
+    /// The claim on which a new tree is made.
     pub wanted: Claim,
-    /// That of the tree that builds use, when there is one.
+    /// The claim of the tree that builds use, if there is one.
     pub kept: Claim,
 }
 
@@ -60,7 +61,8 @@ fn kept(status: Option<&ImageBuilderCacheStatus>) -> Option<&CachePlace> {
     status.and_then(|status| status.place.as_ref())
 }
 
-/// What the watch shows, which may be behind: whatever is not usable is asked for again.
+/// Reads the claims from the watch cache. A claim that is not usable there is read again from the
+/// API server, because the watch may lag behind.
 ///
 /// # Errors
 /// Those of the API server.

@@ -1,4 +1,5 @@
-//! What a leader remembers of caches between its passes.
+//! State of caches that the leader keeps in memory between passes. Lost when another process leads,
+//! which costs no more than an early status write.
 
 use std::{
     collections::HashMap,
@@ -8,18 +9,18 @@ use std::{
 
 use jiff::SignedDuration;
 
-/// Since when the use of each cache differs from its status. Writing every begin and end of a
-/// build would cost two more writes for each.
+/// Since when the usage of each cache differs from its status. Usage is written at most once per
+/// interval, to save two status writes for each build.
 #[derive(Debug, Default)]
 pub struct UseClock(Mutex<HashMap<String, Instant>>);
 
 impl UseClock {
-    /// Forgets a cache that is gone.
+    /// Forgets a deleted cache.
     pub fn forget(&self, uid: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 
-    /// Whether the use is to be written now; otherwise when.
+    /// `Ok` if the usage is to be written now, else the time until then.
     pub(super) fn due(&self, uid: &str, differs: bool, interval: Duration) -> Result<(), Duration> {
         let mut clock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !differs {
@@ -35,7 +36,7 @@ impl UseClock {
     }
 }
 
-/// When this process last gave the builds of each cache another tree.
+/// When this process last changed the tree that the builds of each cache use.
 #[derive(Debug, Default)]
 pub struct Switches(Mutex<HashMap<String, Instant>>);
 
@@ -53,7 +54,7 @@ impl Switches {
         self.lock().get(uid).is_some_and(|at| age(at).is_ok_and(|age| age < span))
     }
 
-    /// Forgets a cache that is gone.
+    /// Forgets a deleted cache.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }

@@ -1,4 +1,5 @@
-//! One pass over an ImageBuilderCache.
+//! One pass over an ImageBuilderCache: observes, decides, acts and writes the status. Run by the
+//! leader for each watch event and each requeue. Its rules are in the pure modules beside it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,15 +27,15 @@ use crate::{
     },
 };
 
-/// Reasons that somebody should look at, besides those of failures.
+/// Reasons that are reported by a warning event, besides those of failures.
 const WARNED: [&str; 5] = ["NotStarted", "NoPod", "Suspended", CLAIM_LOST, TREE_LOST];
-/// How often something is looked at that no watch reports.
+/// Requeue delay for changes that no watch reports.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Brings one cache closer to what it should be.
+/// Carries out the next step of one cache.
 ///
 /// # Errors
-/// What is tried again after a pause.
+/// A [`Fault`]; the pass is repeated after a pause.
 pub async fn reconcile(
     stored: Arc<ImageBuilderCache>,
     context: Arc<Context>,
@@ -86,7 +87,7 @@ pub async fn reconcile(
     Ok(again(&decision, due.err().unwrap_or(interval), now))
 }
 
-/// When to look again, should no watch report anything.
+/// The requeue delay after a pass, if no watch event comes first.
 fn again(decision: &Decision, usual: Duration, now: Timestamp) -> Action {
     match decision {
         Decision::Waiting { until } => requeue_at(*until, now),
@@ -135,7 +136,7 @@ async fn act(
     }
 }
 
-/// Writes a status, with an event when what it says is new.
+/// Writes the status if it differs, with an event when its reason is new.
 pub(super) async fn publish(
     context: &Context,
     cache: &ImageBuilderCache,

@@ -1,4 +1,5 @@
-//! What to do about a cache: pure.
+//! Decides the next step of a cache, also of one that is being deleted. Called by the controller;
+//! pure.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +16,10 @@ use super::{
 };
 use crate::pods::verdict::{JobState, PodState};
 
-/// A tree that was replaced stays so long at least: a build may just be mounting it.
+/// Minimum time that a replaced tree is kept: a build may be about to mount it.
 pub const LINGER: SignedDuration = SignedDuration::from_secs(60);
 
-/// A Job that has no pod for so long is said to: for a moment none has.
+/// Time after which a Job without a pod is reported: a new Job has none for a moment.
 const SETTLED: SignedDuration = SignedDuration::from_secs(5);
 
 /// Decides on a cache that is not being deleted.
@@ -49,7 +50,7 @@ pub fn decide(
         return cleared_for(tree, &expected, prune, observed);
     }
     if let Some(job) = observed.populates.iter().find(|job| job.name == expected) {
-        // A pod that still has the claim fills what nobody will find.
+        // A pod that still mounts the former claim fills a tree that no build can use.
         return match observed.claims.wanted.problem(&valid.place.claim_name, None) {
             Some(problem) => failed(&job.name, failures, CLAIM_LOST, problem, now),
             None => running(job, failures, now),
@@ -95,7 +96,8 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
         (JobState::Active, _) => {
             Decision::Populating { job: job.name.clone(), trouble: trouble(job, now) }
         }
-        // It is to fail, and its pod has its grace: until then it writes into the tree.
+        // The Job is marked as failed, and its pod may write to the tree until its grace period is
+        // over.
         (JobState::Failed | JobState::Deadline, _) if job.alive => {
             Decision::Populating { job: job.name.clone(), trouble: None }
         }
@@ -127,12 +129,12 @@ fn trouble(job: &JobSeen, now: Timestamp) -> Option<(&'static str, String)> {
     }
 }
 
-/// Kubernetes will not take the claim or the Job, for example for want of quota.
+/// The decision when Kubernetes refuses the claim or the Job, for example because of a quota.
 pub fn refused(job: &str, failures: u32, message: String, now: Timestamp) -> Decision {
     failed(job, failures, "NotAccepted", message, now)
 }
 
-/// One failure more, after `before` in a row.
+/// The decision after one more failure, when `before` consecutive ones were counted.
 fn failed(job: &str, before: u32, reason: &str, message: String, now: Timestamp) -> Decision {
     let failures = before.saturating_add(1);
     Decision::Failed {
@@ -175,7 +177,8 @@ fn ready(current: &str, observed: &Observed, now: Timestamp) -> Decision {
             (JobState::Failed | JobState::Deadline, _) if !rested(prune, now) => {
                 again = Some(LINGER);
             }
-            // Once more, at once: no other leader may take the rest of the tree for a whole one.
+            // The prune Job is created again at once: another leader must not take an incomplete
+            // tree for a complete one.
             (_, Some(tree)) => {
                 tidy.push(Tidy::DeleteJob(prune.name.clone()));
                 tidy.push(Tidy::PruneTree { tree: tree.to_owned() });
@@ -186,8 +189,8 @@ fn ready(current: &str, observed: &Observed, now: Timestamp) -> Decision {
     Decision::Ready { tidy, again }
 }
 
-/// The trees that are of no use once a Job has ended: its own when the builder image was taken back
-/// meanwhile, and the one that it replaced. Never one in use, or one that is being filled.
+/// The trees that no build can use once a Job has ended: its own if the builder image was set back
+/// meanwhile, and the one that it replaced. Never a tree that is in use or being filled.
 fn leftovers<'a>(job: &'a JobSeen, current: &str, observed: &Observed) -> Vec<&'a str> {
     let is_filled = |tree: &str| {
         let active =
@@ -198,13 +201,13 @@ fn leftovers<'a>(job: &'a JobSeen, current: &str, observed: &Observed) -> Vec<&'
     both.into_iter().flatten().filter(|tree| *tree != current && !is_filled(tree)).collect()
 }
 
-/// How far the removal of a tree is, when one was begun.
+/// The state of the Job that removes a tree, if there is one.
 fn removal_of(tree: &str, observed: &Observed) -> Option<JobState> {
     let of_tree = |job: &&JobSeen| job.replaces.as_deref() == Some(tree);
     observed.prunes.iter().find(of_tree).map(|job| job.state)
 }
 
-/// Whether builds use a tree, or may be about to: it was the one in use a moment ago.
+/// Whether builds use a tree, or may be about to mount it because it was replaced only recently.
 fn lingers(tree: &str, current: &str, observed: &Observed, now: Timestamp) -> bool {
     let speaks = |job: &&JobSeen| {
         let trees = [job.tree.as_deref(), job.replaces.as_deref()];
@@ -214,30 +217,30 @@ fn lingers(tree: &str, current: &str, observed: &Observed, now: Timestamp) -> bo
     observed.switched || fresh || observed.mounted.contains(tree)
 }
 
-/// Whether the end of a Job's pod, as far as it is known, was some while ago.
+/// Whether a Job's pod ended long enough ago for another try, as far as its end is known.
 fn rested(job: &JobSeen, now: Timestamp) -> bool {
     job.ended.is_none_or(|ended| now.duration_since(ended) >= LINGER)
 }
 
-/// What to do about a cache that is being deleted.
+/// The next step of a cache that is being deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// Builds use it: wait for their ends.
+    /// Builds use it: wait until they have ended.
     InUse,
     /// Delete these Jobs first.
     StopJobs(Vec<String>),
-    /// Remove the folder of its trees from the shared claim.
+    /// Create a Job that removes the folder of its trees from the shared claim.
     PruneFolder {
-        /// The folder.
+        /// Name of the folder.
         folder: String,
-        /// A former Job for it that failed.
+        /// An earlier Job for it that failed and is deleted first.
         failed: Option<String>,
     },
-    /// A Job removes the folder.
+    /// Wait for the Job that removes the folder.
     Pruning,
-    /// Nothing is left.
+    /// Remove the finalizer: nothing is left.
     LetGo {
-        /// Whether a claim of its own goes with it.
+        /// Whether the cache's own claim is deleted too.
         own_claim: bool,
     },
 }
@@ -265,7 +268,7 @@ pub fn removal(
     match job.state {
         JobState::Active => Removal::Pruning,
         JobState::Complete => Removal::LetGo { own_claim: false },
-        // Its deletion wakes us at once: the pause is before it.
+        // Deleting the Job triggers a pass at once, so the pause is before the deletion.
         JobState::Failed | JobState::Deadline if !rested(job, now) => Removal::Pruning,
         JobState::Failed | JobState::Deadline => {
             Removal::PruneFolder { folder: folder.clone(), failed: Some(job.name.clone()) }

@@ -42,7 +42,7 @@ pub(super) fn job(name: &str, state: JobState, result: Option<PopulateResult>) -
     }
 }
 
-/// Nothing but claims as they should be.
+/// An observation with usable claims and nothing else.
 pub(super) fn nothing() -> Observed {
     let claim = Claim::Usable("c".into());
     let claims = Claims { wanted: claim.clone(), kept: claim };
@@ -239,7 +239,7 @@ fn no_tree_is_forgotten_when_one_builder_image_follows_another() {
         ..job(name, JobState::Complete, None)
     };
     observed.prunes.push(done("p2", "second"));
-    // The Job that remembers the first tree stays until that is gone too.
+    // The Job whose annotation names the first tree is kept until that tree is removed too.
     let tidy = vec![Tidy::DeleteJob("third".into()), prune("first")];
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy, again: None });
     observed.prunes.push(done("p1", "first"));

@@ -1,89 +1,90 @@
-//! What there is to do about a cache.
+//! The decisions that `decide.rs` can return, for the controller and for the status.
 
 use asu_core::result::PopulateResult;
 use jiff::{SignedDuration, Timestamp};
 
-/// What to do, and what the status says.
+/// The next step of a cache, with what its status needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The tree is ready.
     Ready {
-        /// What is left to tidy.
+        /// Jobs and trees that are no longer needed.
         tidy: Vec<Tidy>,
-        /// When to look again, at the latest.
+        /// Maximum requeue delay.
         again: Option<SignedDuration>,
     },
-    /// Start a Job.
+    /// Create a Job that fills the tree.
     Populate {
-        /// Its name.
+        /// Name of the Job.
         job: String,
-        /// Folder of the tree that it replaces.
+        /// Folder of the tree that the new one replaces.
         replaces: Option<String>,
     },
-    /// A former tree at the very place is removed first.
+    /// A former tree in the same folder is removed first.
     Clearing {
-        /// Jobs to delete, in this order: those that made the former tree, whose success must not be
-        /// taken for that of the next one, and last the one that removed it, once it has.
+        /// Jobs to delete, in this order: first those that made the former tree, because their
+        /// success must not count for the next one, and last the Job that removed it, once it has
+        /// succeeded.
         jobs: Vec<String>,
     },
-    /// A Job is under way.
+    /// A Job is filling the tree.
     Populating {
-        /// Its name.
+        /// Name of the Job.
         job: String,
-        /// What keeps it from running as it should: a word of a closed set, and a sentence.
+        /// The problem of the Job, if it has one: a reason of a closed set, and a sentence.
         trouble: Option<(&'static str, String)>,
     },
-    /// The tree that was ready is not there any more.
+    /// The tree that was ready is lost.
     Lost {
-        /// What happened.
+        /// What happened, for the status.
         message: String,
-        /// Jobs that were about it.
+        /// Jobs of the lost tree, to be deleted.
         jobs: Vec<String>,
-        /// When it is made anew, if not at once.
+        /// When the tree is made again, if not at once.
         retry_at: Option<Timestamp>,
     },
-    /// A claim that is of no use is waited for to go.
+    /// A claim that cannot be used must be deleted before a tree can be made.
     ClaimGoing {
-        /// The claim, when it is to be deleted first.
+        /// The claim, if the operator is to delete it.
         drop: Option<String>,
-        /// What is wrong with it.
+        /// What is wrong with the claim, for the status.
         message: String,
     },
-    /// A Job made the tree.
+    /// A Job has made the tree.
     Done {
-        /// What it reported.
+        /// The result in the termination message of its pod.
         result: PopulateResult,
     },
-    /// A Job failed.
+    /// A Job has failed.
     Failed {
-        /// Its name.
+        /// Name of the Job.
         job: String,
-        /// Word of a closed set.
+        /// Reason of the condition, of a closed set.
         reason: String,
-        /// One sentence.
+        /// One sentence for people.
         message: String,
-        /// When it is tried again.
+        /// When the next try begins.
         retry_at: Timestamp,
-        /// Failures in a row.
+        /// Number of consecutive failures.
         failures: u32,
     },
-    /// A failure is not tried again yet.
+    /// A failed tree waits for its next try.
     Waiting {
-        /// When it is.
+        /// When the next try begins.
         until: Timestamp,
     },
-    /// The Distribution or the version is gone.
+    /// The Distribution does not exist or no longer lists the version.
     Orphaned,
 }
 
-/// Something that is no longer needed.
+/// Something to remove that is no longer needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tidy {
-    /// A Job that did its work.
+    /// A Job that has ended.
     DeleteJob(String),
     /// A tree that no build uses any more.
     PruneTree {
-        /// Its folder.
+        /// Folder of the tree.
         tree: String,
     },
 }

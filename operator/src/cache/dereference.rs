@@ -1,4 +1,5 @@
-//! What the stores know about a cache: its Jobs, its pod, the builds that use it.
+//! Observes a cache: its Jobs, pods and claims, and the builds that use it. Reads the watch caches,
+//! and the API server only where a watch may lag behind.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -21,54 +22,54 @@ use crate::{
     runtime::owner::is_owned_by,
 };
 
-/// A Job of the cache.
+/// A Job that makes or removes trees of the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobSeen {
-    /// Its name.
+    /// Name of the Job.
     pub name: String,
-    /// Its state.
+    /// State of the Job, from its conditions.
     pub state: JobState,
     /// Folder of the tree that it makes.
     pub tree: Option<String>,
     /// Folder of the tree that it replaces, or removes.
     pub replaces: Option<String>,
-    /// What its pod said, when it did.
+    /// The result in the termination message of its pod, if there is one.
     pub result: Option<PopulateResult>,
     /// State of its pod.
     pub pod: Option<PodState>,
-    /// Whether a pod of it may still run.
+    /// Whether one of its pods may still run.
     pub alive: bool,
     /// When its pod ended.
     pub ended: Option<Timestamp>,
-    /// Whether somebody holds it back: `spec.suspend`.
+    /// Whether it is suspended: `spec.suspend`.
     pub suspended: bool,
     /// When it was created or last resumed.
     pub begun: Option<Timestamp>,
 }
 
-/// What is known about a cache.
+/// Everything that decisions about a cache depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     /// Jobs that fill it.
     pub populates: Vec<JobSeen>,
     /// Jobs that remove trees.
     pub prunes: Vec<JobSeen>,
-    /// Whether a pod that fills a tree may still run although its Job is gone.
+    /// Whether a populate pod may still run although its Job is gone.
     pub strays: bool,
-    /// Its claims.
+    /// The claims of its trees.
     pub claims: Claims,
-    /// When the youngest of the builds that wait for it came.
+    /// When the newest of the builds that wait for the cache was created.
     pub newest: Option<Timestamp>,
-    /// Builds that run on it.
+    /// Number of builds that have an active Job on the cache.
     pub users: usize,
-    /// Builds that refer to it and have not ended.
+    /// Number of builds that refer to the cache and have not ended.
     pub referrers: usize,
-    /// When a build last began with it, as its status and the builds say.
+    /// When a build last began to use the cache, by its status and the builds.
     pub last_used: Option<Timestamp>,
     /// Trees that Jobs of builds mount.
     pub mounted: BTreeSet<String>,
-    /// Whether this process has just given builds another tree: the Job of one that was about to mount
-    /// the former may not have been seen yet.
+    /// Whether this process changed the tree that builds use only recently: the watch may not show
+    /// yet the Job of a build that mounts the former tree.
     pub switched: bool,
 }
 
@@ -79,7 +80,7 @@ pub fn distribution(context: &Context, cache: &ImageBuilderCache) -> Option<Arc<
     context.stores.distributions.get(&reference)
 }
 
-/// Everything that decisions depend on.
+/// Observes a cache from the watch caches.
 pub fn observe(context: &Context, cache: &ImageBuilderCache) -> Observed {
     let name = cache.name_any();
     let uid = cache.uid();
@@ -124,7 +125,7 @@ fn strays(context: &Context, cache: &str) -> bool {
     context.stores.pods.state_filter(fills).iter().any(of_none)
 }
 
-/// Asks for the Job that should be there and that the watch does not show.
+/// Asks the API server for the expected Job if the watch does not show it.
 ///
 /// # Errors
 /// Those of the API server.
@@ -146,8 +147,8 @@ pub async fn confirm_job(
     Ok(())
 }
 
-/// Asks for the pods of Jobs that ended without a result, as far as the watches show: that of pods
-/// may be behind that of Jobs, and a tree that is ready would be thrown away.
+/// Reads the pods of Jobs that ended without a result from the API server: the watch of pods may
+/// lag behind that of Jobs, and without the result a finished tree would be discarded.
 ///
 /// # Errors
 /// Those of the API server.
@@ -203,7 +204,7 @@ fn job_seen(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> JobSeen {
     let message = pods.iter().find_map(|pod| termination_message(pod, CONTAINER));
     let pod = pods.iter().max_by_key(|pod| pod.creation_timestamp());
     let state = pod.map(|pod| pod_state(pod));
-    // Hostile in form only: the container runs our own program on a hostile tarball.
+    // The message is parsed defensively, but its content is trusted: our own program wrote it.
     let result = message.and_then(|text| serde_json::from_str(text).ok());
     JobSeen {
         name: job.name_any(),
@@ -219,14 +220,14 @@ fn job_seen(job: &Job, pods: &[Arc<Pod>], now: Timestamp) -> JobSeen {
     }
 }
 
-/// Whether what a pod said counts: not a failure of something that was killed for want of memory,
-/// unless it knows that itself.
+/// Whether the result of a pod counts. A failure of an OOM-killed container does not, unless it
+/// reports the OOM kill itself.
 fn counts(result: &PopulateResult, pod: Option<&PodState>) -> bool {
     let killed = matches!(pod, Some(PodState::Lost(Loss::OutOfMemory(_))));
     !killed || matches!(result.failure, None | Some(PopulateFailure::OutOfMemory))
 }
 
-/// Why a Job without a result failed, in one word and one sentence.
+/// Why a Job without a result failed: a reason and a sentence.
 pub fn loss(job: &JobSeen) -> (&'static str, String) {
     match (&job.pod, job.state) {
         (Some(PodState::Lost(Loss::Evicted(text))), _) => ("Evicted", text.clone()),

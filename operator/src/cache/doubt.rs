@@ -1,4 +1,5 @@
-//! A build did not find the tree that a status says is ready: what pods report counts for more.
+//! Handles the report that a pod did not find a tree that the status says is ready: the report
+//! takes precedence. Called by the controller of builds.
 
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::context::Context;
 
-/// Takes back that a cache is ready, when a build that began then was given its present tree.
+/// Sets a cache to not ready, unless the tree was made after the build began.
 ///
 /// # Errors
 /// Those of the API server.

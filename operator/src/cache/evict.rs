@@ -1,4 +1,5 @@
-//! Deletes caches that nothing uses.
+//! Deletes caches that no build uses and no Distribution pins. Called by each retention
+//! sweep of the leader; the finalizer removes the trees.
 
 use asu_core::cache::{CachePolicy, CacheUse, evict as choose};
 use asu_crds::{ImageBuilderCache, condition};
@@ -14,7 +15,8 @@ use crate::{
     runtime::patch::{is_conflict, is_not_found},
 };
 
-/// One sweep.
+/// Deletes the caches that are idle for too long, and the least recently used ones above the
+/// maximum size.
 ///
 /// # Errors
 /// Those of the API server.

@@ -1,4 +1,5 @@
-//! Why a pass over an ImageBuilderCache breaks off.
+//! Why a pass over an ImageBuilderCache fails. [`crate::runtime::reconcile`] counts and logs it and
+//! repeats the pass.
 
 use super::validate::BadCache;
 use crate::runtime::{
@@ -6,22 +7,23 @@ use crate::runtime::{
     reconcile,
 };
 
-/// A failed pass.
+/// The error of a failed pass.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The API server refused or is away.
+    /// The API server refused the call or is unavailable.
     #[error("the API server: {0}")]
     Kube(#[from] kube::Error),
-    /// Another object's claim has the name.
+    /// Another object owns the claim of that name.
     #[error("the claim {0} is another object's, or is being deleted")]
     Claim(String),
-    /// The object cannot be worked with.
+    /// The object is invalid.
     #[error(transparent)]
     Bad(#[from] BadCache),
 }
 
 impl Fault {
-    /// Whether waiting will not help by itself: builds that need the cache are to hear of it.
+    /// Whether Kubernetes refuses the claim or the Job, so that waiting alone does not help. It
+    /// counts as a failure of the cache, which its builds can see.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Kube(error) => is_forbidden(error) || is_refused(error),

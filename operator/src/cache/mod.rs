@@ -1,4 +1,6 @@
-//! ImageBuilderCache: makes, renews and removes trees.
+//! The controller of ImageBuilderCaches: creates the Jobs that make and remove trees, and writes
+//! which tree builds use. [`reconcile`] is run by the leader alone; trees are made in pods, by the
+//! crate `asu-builder`.
 
 mod apply;
 mod claim;

@@ -1,4 +1,4 @@
-//! The Jobs and claims of a cache, as objects.
+//! Makes the Jobs and claims of a cache as objects. Called by `apply.rs`; nothing is created here.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::{
     settings::Settings,
 };
 
-/// Container of populate and prune pods, and component label of the former.
+/// Name of the container of populate and prune pods, and component label of populate pods.
 pub const CONTAINER: &str = "populate";
 /// Annotation of a build's Job: folder of the tree that it mounts.
 pub const TREE_ANNOTATION: &str = "asu.dev/tree";
@@ -30,20 +30,20 @@ pub const REPLACES_ANNOTATION: &str = "asu.dev/replaces";
 /// Component label of Jobs that remove trees.
 const PRUNE: &str = "prune";
 
-/// Time above the program's own limit after which Kubernetes ends a populate pod, in seconds: it
-/// has to be scheduled and to pull its image.
+/// Seconds added to the program's own limit before Kubernetes ends a populate pod, for scheduling
+/// and pulling its image.
 const DEADLINE_SLACK: i64 = 900;
-/// Longest time of removing a tree, in seconds.
+/// Maximum time for removing a tree, in seconds.
 const PRUNE_SECONDS: i64 = 1800;
-/// Scratch space of a populate pod: the tarball goes to the claim.
+/// Size of the scratch volume of a populate pod, in bytes. The tarball is stored on the claim.
 const SCRATCH: u64 = 256 << 20;
 
-/// Whether a Job removes a tree.
+/// Whether a Job is a prune Job, which removes a tree.
 pub fn is_prune(job: &Job) -> bool {
     is_component(job, PRUNE)
 }
 
-/// Whether a pod fills a tree.
+/// Whether a pod is a populate pod, which fills a tree.
 pub fn is_populate(pod: &Pod) -> bool {
     is_component(pod, CONTAINER)
 }
@@ -101,7 +101,7 @@ pub fn populate_job(
 }
 
 /// The Job that removes one folder of a claim: a tree, or all trees of a cache. `folder` is a name
-/// that we made ourselves, of plain characters.
+/// that the operator made, of plain characters, so it is safe as an argument.
 pub fn prune_job(
     name: &str,
     cache: &ImageBuilderCache,
@@ -110,7 +110,7 @@ pub fn prune_job(
     settings: &Settings,
 ) -> Job {
     let root = "/asu/cache";
-    // The marker first: a tree of which only a part is gone must not be taken for a whole one.
+    // The marker is removed first: an incomplete tree must not be taken for a complete one.
     let gone = [format!("{root}/{folder}/{}", paths::MARKER), format!("{root}/{folder}")];
     let arguments = ["rm", "-rf", "--one-file-system", "--"].map(str::to_owned);
     let container = Container {
@@ -148,7 +148,7 @@ fn resources(cpu: &str, memory: &str, most: &str) -> ResourceRequirements {
     }
 }
 
-/// The claim of one cache.
+/// The claim of a cache in the mode `perCache`.
 pub fn own_claim(
     cache: &ImageBuilderCache,
     place: &CachePlace,

@@ -1,4 +1,4 @@
-//! What the status says: pure.
+//! Makes the status of an ImageBuilderCache from a decision: pure.
 
 use asu_core::result::PopulateResult;
 use asu_crds::{CachePhase, ConditionFacts, ImageBuilderCacheStatus, condition, set_condition};
@@ -11,20 +11,20 @@ use super::{
     validate::Validated,
 };
 
-/// Reason of a cache that nothing can fill until a Distribution lists its version.
+/// Reason of a cache that cannot be filled because no Distribution lists its version.
 pub const NOT_OFFERED: &str = "NotOffered";
 
-/// Number of builds that use a cache, and when one last began.
+/// Number of builds that use a cache, and when a build last began to use it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Use {
-    /// Builds that run on it.
+    /// Number of builds that have an active Job on it.
     pub users: u32,
-    /// Latest begin.
+    /// When a build last began to use it.
     pub last_used: Option<Timestamp>,
 }
 
 impl Use {
-    /// What the status says now.
+    /// The usage that the status contains.
     pub fn of(status: &ImageBuilderCacheStatus) -> Self {
         Self {
             users: status.users.unwrap_or_default(),
@@ -33,7 +33,7 @@ impl Use {
     }
 }
 
-/// The status after a pass. `usage` is absent while it is not to be written.
+/// The status after a pass. `usage` is absent if it is not to be written in this pass.
 pub fn status(
     old: &ImageBuilderCacheStatus,
     generation: Option<i64>,
@@ -91,7 +91,7 @@ pub fn status(
     status
 }
 
-/// The status once a tree that was ready is not there any more, and why.
+/// The status after the loss of a tree that was ready.
 pub fn lost(
     old: &ImageBuilderCacheStatus,
     generation: Option<i64>,
@@ -125,7 +125,7 @@ fn say(
     status.message = Some(message);
 }
 
-/// The new tree is the one that builds use from now on.
+/// Makes the new tree the one that builds use.
 fn take_over(status: &mut ImageBuilderCacheStatus, valid: &Validated, result: &PopulateResult) {
     status.place = Some(valid.place.clone());
     status.builder_image = Some(valid.builder_image.clone());
@@ -156,11 +156,11 @@ fn conditions(
     generation: Option<i64>,
     now: Timestamp,
 ) {
-    // An old tree stays in use while a new one is made, or cannot be.
+    // An old tree stays in use while a new one is made or cannot be made.
     let ready = status.place.is_some();
     let under_way = matches!(phase, CachePhase::Pending | CachePhase::Populating);
     let stalled = phase == CachePhase::Failed && status.retry_at.is_none();
-    // Why a tree had to be made anew stays said until it is there again.
+    // The reason why a tree was lost is kept until a tree is ready again.
     let lost = condition(&status.conditions, "Ready").filter(|old| {
         let known = [CLAIM_LOST, TREE_LOST].contains(&old.reason.as_str());
         known && old.status == "False" && under_way && ![CLAIM_LOST, TREE_LOST].contains(&reason)

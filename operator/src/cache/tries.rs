@@ -1,4 +1,4 @@
-//! When the next try of a tree begins, and under which name: pure.
+//! Computes when the next try to make a tree begins, and the name of its Job: pure.
 
 use asu_core::cache::retry_after;
 use asu_crds::ImageBuilderCacheStatus;
@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::{lost::CLAIM_LOST, validate::Validated};
 
-/// When a tree that could not be had is tried again. A build that came since the last try has it tried
-/// at once, a short pause after that at the earliest; so does a claim that is usable again.
+/// When a tree that could not be made is tried again. A build that was created after the last try
+/// makes it earlier, but not before a short pause after that try; so does a claim that is usable
+/// again.
 pub fn next_try(
     status: &ImageBuilderCacheStatus,
     blocked: bool,
@@ -23,13 +24,13 @@ pub fn next_try(
     Some(soon.map_or(retry_at, |soon| soon.min(retry_at)))
 }
 
-/// When the last try of a tree failed.
+/// When the last try to make a tree failed.
 pub fn failed_at(status: &ImageBuilderCacheStatus) -> Option<Timestamp> {
     let retry_at = status.retry_at.as_ref()?.0;
     retry_at.checked_sub(retry_after(status.failures?)).ok()
 }
 
-/// The Job of the present try.
+/// Name of the Job of the current try.
 pub fn expected_job(
     name: &str,
     uid: &str,
@@ -38,14 +39,16 @@ pub fn expected_job(
 ) -> String {
     let failures = status.failures.unwrap_or_default();
     let mut tree = valid.place.sub_path.clone();
-    // A Job that made a tree which was lost since is not taken for one of the next.
+    // The number of losses is part of the name, so that the Job of a lost tree is not taken for
+    // that of the next one.
     if let Some(losses) = status.losses {
         tree = format!("{tree} after {losses}");
     }
     job_name(name, uid, &tree, failures)
 }
 
-/// `ibc-` + a readable part + eight digits that tell attempts and trees apart.
+/// Name of a Job: `ibc-` + a readable part + eight hexadecimal digits that differ by attempt and
+/// tree.
 pub fn job_name(name: &str, uid: &str, tree: &str, failures: u32) -> String {
     let mut hasher = asu_core::digest::FieldHasher::new("asu.dev/populate/v1");
     hasher.field(uid).field(tree).field(&failures.to_string());

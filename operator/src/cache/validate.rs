@@ -1,4 +1,5 @@
-//! The spec with what its Distribution says, as parsed values.
+//! Parses the spec of a cache together with its Distribution: pure. Called by the controller before
+//! anything is decided.
 
 use asu_core::{
     digest::Digest,
@@ -9,19 +10,19 @@ use kube::ResourceExt;
 
 use crate::settings::{ClaimMode, Settings};
 
-/// A cache that can be made.
+/// A valid cache, with everything that its Jobs need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validated {
-    /// Where its tree belongs, with the present builder image.
+    /// Claim and folder for a tree with the current builder image.
     pub place: CachePlace,
-    /// Whether the claim is ours to make.
+    /// Whether the operator creates the claim.
     pub own_claim: bool,
-    /// Folder of all its trees on the claim; absent when the claim is its own.
+    /// Folder of all its trees on a shared claim; absent if the cache has its own claim.
     pub folder: Option<String>,
-    /// Image that the tree at that place is warmed up in.
+    /// Builder image that the tree at that place is warmed up with.
     pub builder_image: String,
-    /// What the populate pod does; absent when the Distribution or the version is gone. A tree
-    /// that is there stays usable.
+    /// The plan of the populate pod; absent if the Distribution does not exist or no longer lists
+    /// the version. An existing tree stays usable.
     pub plan: Option<PopulatePlan>,
 }
 
@@ -31,20 +32,20 @@ pub enum BadCache {
     /// The digest is malformed (the schema should not let it through).
     #[error("spec.sha256 is not a digest")]
     Digest,
-    /// The object has no uid: it is not from the API server.
+    /// The object has no uid, so it does not come from the API server.
     #[error("the object has no uid")]
     NoUid,
 }
 
-/// Most entries of a tarball: the largest genuine ones have 120,000.
+/// Maximum number of entries of a tarball: the largest genuine ones have 120,000.
 const MAX_ENTRIES: u64 = 500_000;
-/// A tree is at most so many times larger than its tarball.
+/// Maximum size of a tree, as a multiple of its tarball's size.
 const MAX_RATIO: u64 = 12;
 
-/// Checks a cache against its Distribution.
+/// Validates a cache with its Distribution.
 ///
 /// # Errors
-/// What only another object can mend.
+/// When the object is invalid, which no retry can change.
 pub fn validate(
     cache: &ImageBuilderCache,
     distribution: Option<&Distribution>,
@@ -67,7 +68,8 @@ pub fn validate(
     Ok(Validated { place, own_claim, folder, builder_image, plan })
 }
 
-/// Folder of a tree: another builder image means another tree.
+/// Name of the folder of a tree. It depends on the builder image, so that another image gets a new
+/// tree.
 fn tree_id(builder_image: &str) -> String {
     let digest = Digest::of(builder_image.as_bytes());
     let short: String = digest.to_string().chars().take(12).collect();
@@ -106,7 +108,7 @@ fn plan(
         seconds: settings.caches.populate_timeout.as_secs(),
     })
 }
-/// Name of the claim of one cache.
+/// Name of a cache's own claim.
 pub fn own_name(cache: &str) -> String {
     format!("ibc-{cache}")
 }

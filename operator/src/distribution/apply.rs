@@ -1,4 +1,5 @@
-//! Writes the catalog and the pinned caches.
+//! Writes the catalog to the database and creates caches. Called by the controller; it decides
+//! nothing.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use super::decide::Decision;
 use crate::{context::Context, runtime::patch::is_conflict};
 
-/// Writes the catalog in one transaction. Gives its revision.
+/// Writes the catalog in one transaction. Returns its revision.
 pub async fn catalog(
     context: &Context,
     name: &str,
@@ -29,7 +30,7 @@ pub async fn catalog(
     Ok(written.revision)
 }
 
-/// Makes the pinned caches, and unpins those of this distribution that are no longer named.
+/// Creates the pinned caches, and unpins those of this distribution that the spec no longer names.
 pub async fn pinned(
     context: &Context,
     distribution: &str,
@@ -47,7 +48,7 @@ pub async fn pinned(
             None => create_cache(context, name, spec).await?,
         }
     }
-    // Caches that people made themselves carry another managed-by label, or none.
+    // Caches that people created have another managed-by label, or none.
     let stale = existing.iter().filter(|cache| {
         cache.spec.pinned
             && !wanted.contains_key(&cache.name_any())
@@ -59,7 +60,7 @@ pub async fn pinned(
     Ok(())
 }
 
-/// Makes the caches of ImageBuilders that are to take over.
+/// Creates the caches of successors: new ImageBuilders that are offered once their cache is ready.
 pub async fn successors(
     context: &Context,
     wanted: &BTreeMap<String, ImageBuilderCacheSpec>,
@@ -81,7 +82,8 @@ async fn change(context: &Context, name: &str, spec: Value) -> Result<(), kube::
     context.api::<ImageBuilderCache>().patch(name, &params, &patch).await.map(drop)
 }
 
-/// Makes a cache; one of that name that is there already is the same.
+/// Creates a cache. An existing cache of that name is the same, because the name identifies the
+/// ImageBuilder.
 pub async fn create_cache(
     context: &Context,
     name: &str,

@@ -1,4 +1,5 @@
-//! One pass over a Distribution: on every change of its spec, and every ten minutes.
+//! One pass over a Distribution: reads upstream, decides, writes the catalog, the caches and the
+//! status. Run by the leader on each change of the spec and at the interval of the settings.
 
 use std::{
     sync::Arc,
@@ -26,16 +27,16 @@ use crate::{
     },
 };
 
-/// A failed pass.
+/// The error of a failed pass.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// The API server refused or is away.
+    /// The API server refused the call or is unavailable.
     #[error("the API server: {0}")]
     Kube(#[from] kube::Error),
     /// The catalog could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The client could not be set up.
+    /// The HTTP client for upstream could not be set up.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
 }
@@ -58,7 +59,7 @@ impl reconcile::Fault for Fault {
 /// Brings the catalog up to date with one Distribution.
 ///
 /// # Errors
-/// What is tried again after a pause.
+/// A [`Fault`]; the pass is repeated after a pause.
 pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Result<Action, Fault> {
     let object = context.recent_distributions.newest(&stored);
     let name = object.name_any();
@@ -90,11 +91,12 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
             Ok(Action::requeue(pause))
         }
         Err(fault) => {
-            // The status is about the present spec from now on; the time until the next reading was
-            // set for the former one.
+            // The status is now about the current spec; the next reading was scheduled for the
+            // former one.
             context.catalogs.clear_due(&name);
             let reason = reconcile::Fault::reason(&fault);
-            // Without the error's own text, which differs from one attempt to the next.
+            // The error's own text is left out, because it differs between attempts and each change
+            // would be a write.
             let message = match &fault {
                 Fault::Store(_) => "the catalog could not be written; it is tried again",
                 _ => "upstream could not be read; it is tried again",
@@ -112,7 +114,7 @@ fn pause(name: &str, decision: &Decision, context: &Context) -> Duration {
     if decision.successors.is_empty() {
         context.catalogs.pause(name, decision.problems.is_empty(), interval)
     } else {
-        // They take over when they are ready, which is soon.
+        // Successors are offered once they are ready, so the next reading comes soon.
         dereference::RETRY.min(interval)
     }
 }
@@ -135,8 +137,9 @@ async fn catalog(
     Ok(Some((decision, revision)))
 }
 
-/// Our own status writes wake us too: nothing is read again before its time, unless the spec
-/// changed. A new leader reads once whatever the status says.
+/// The requeue delay if the next reading is not due; `None` if it is. Status writes of the operator
+/// trigger passes too, so upstream is read again only when that is due or the spec has changed. A
+/// new leader always reads once.
 fn not_due(object: &Distribution, context: &Context) -> Option<Action> {
     let status = object.status.as_ref()?;
     if status.observed_generation != object.metadata.generation {

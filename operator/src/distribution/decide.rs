@@ -1,4 +1,4 @@
-//! What the catalog becomes: pure.
+//! Decides what the catalog offers after a reading: pure. Called by the controller.
 
 use std::collections::BTreeMap;
 
@@ -13,27 +13,27 @@ use super::{
     validate::target_path,
 };
 
-/// Most problems of a branch that its status names.
+/// Maximum number of problems that the status lists for a branch.
 const MAX_PROBLEMS: usize = 32;
 
-/// What is written.
+/// The result of a reading: what is written to the catalog, the status and the caches.
 #[derive(Debug)]
 pub struct Decision {
     /// What clients are offered.
     pub offer: Offer,
-    /// Versions, in the order of the spec.
+    /// Versions to write to the catalog, in the order of the spec.
     pub versions: Vec<Version>,
-    /// Branches with something wrong.
+    /// Branches with problems, for the status.
     pub problems: Vec<BranchStatus>,
-    /// Caches that are fetched ahead, by name.
+    /// Pinned caches, which are filled before any request needs them, by name.
     pub pinned: BTreeMap<String, ImageBuilderCacheSpec>,
-    /// Caches of ImageBuilders that take over once they are ready, by name.
+    /// Caches of successors, whose ImageBuilders are offered once the cache is ready, by name.
     pub successors: BTreeMap<String, ImageBuilderCacheSpec>,
 }
 
-/// Merges what was read with the last good catalog: what could not be read stays as it was, and
-/// is reported. So does a target whose ImageBuilder was replaced upstream, as long as the former one
-/// serves and its successor does not yet.
+/// Merges what was read with the last good catalog. A target that could not be read stays as it was
+/// and is reported. A target whose ImageBuilder was replaced upstream keeps the former one as long
+/// as that has a ready cache and its successor has none yet.
 pub fn decide(
     name: &str,
     spec: &DistributionSpec,
@@ -95,7 +95,7 @@ fn branch_of(spec: &DistributionSpec, version: &str) -> String {
     found.map(|branch| branch.name.clone()).unwrap_or_default()
 }
 
-/// A target that is listed and could not be read stays as it was last read.
+/// Keeps the last reading of each target that is listed and could not be read now.
 fn keep_unread(found: &mut Version, problems: &BTreeMap<String, String>, before: Option<&Version>) {
     for target in problems.keys().filter(|target| found.targets.contains_key(*target)) {
         if let Some(old) = before.and_then(|before| before.ready.get(target)) {
@@ -120,7 +120,7 @@ fn pinned_cache(
     })
 }
 
-/// The cache of a target's ImageBuilder, as it is made for a request.
+/// The spec of the cache of a target's ImageBuilder.
 pub fn cache_spec(
     distribution: &str,
     version: &str,
@@ -139,7 +139,7 @@ pub fn cache_spec(
     }
 }
 
-/// Puts the former ImageBuilders back that go on serving. Gives the caches that take over.
+/// Puts back the former ImageBuilders that stay offered. Returns the caches of their successors.
 fn hold_back(
     name: &str,
     spec: &DistributionSpec,
@@ -171,9 +171,9 @@ fn hold_back(
     successors
 }
 
-/// Whether the former ImageBuilder of a target goes on serving: it can and does, and the new one
-/// cannot yet. One that no build ever began with gives way at once: else every ImageBuilder that
-/// upstream ever makes of a target would be fetched because somebody asked for it once.
+/// Whether the former ImageBuilder of a target stays offered: its cache is ready and was used, and
+/// the new one's cache is not ready yet. An unused one is replaced at once: otherwise every new
+/// ImageBuilder of a target would be downloaded because of a single former request.
 fn is_held(
     distribution: &str,
     version: &Version,
@@ -214,13 +214,14 @@ pub fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
     }
 }
 
-/// Releases alone: LuCI would offer a router that has the newest one what stands before it.
+/// The newest version of each branch without snapshots: LuCI would offer a snapshot to a router that
+/// has the newest release.
 fn latest(branches: &[Branch]) -> Vec<String> {
     let releases = branches.iter().filter(|branch| !branch.snapshot);
     releases.filter_map(|branch| branch.versions.first().cloned()).collect()
 }
 
-/// The domain's form of a package change.
+/// Converts a package change of the spec into that of `asu_core`.
 pub fn package_change(change: &asu_crds::PackageChange) -> PackageChange {
     PackageChange {
         source: change.source.clone(),
@@ -243,7 +244,7 @@ fn statuses(problems: BTreeMap<String, Vec<String>>) -> Vec<BranchStatus> {
     named.map(cut).take(64).collect()
 }
 
-/// How much is offered.
+/// The numbers of versions, targets and profiles, for the status.
 pub fn counts(versions: &[Version]) -> CatalogCounts {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let ready = || versions.iter().flat_map(|version| version.ready.values());

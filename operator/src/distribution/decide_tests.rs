@@ -61,7 +61,7 @@ fn failed(name: &str, branch: &str) -> VersionRead {
     VersionRead { read: Err("it is away".into()), ..read(name, branch, Some("r1")) }
 }
 
-/// What is decided while no cache is ready.
+/// The decision while no cache is ready.
 fn decided(read: Vec<VersionRead>, last: Option<&Distribution>) -> Decision {
     decide("d", &spec(), read, last, &ReadyCaches::default())
 }
@@ -102,7 +102,7 @@ fn ready(all: &[String], wanted: &[String]) -> ReadyCaches {
     ReadyCaches { all: all.iter().cloned().collect(), wanted: wanted.iter().cloned().collect() }
 }
 
-/// Else each ImageBuilder that upstream makes would follow the one before, which nobody asked for.
+/// Otherwise each new ImageBuilder would be downloaded as the successor of one that no build uses.
 #[test]
 fn a_former_image_builder_that_nobody_used_gives_way_at_once() {
     let unused = ready(&[cache(b"ib")], &[]);
@@ -204,7 +204,7 @@ fn a_mirror_with_something_wrong_is_named_although_another_one_serves_its_target
 #[test]
 fn a_long_list_of_problems_is_cut_with_a_note() {
     let mut reading = read("24.10.1", "24.10", None);
-    // With the pinned cache that is not offered there are 51.
+    // The pinned cache that is not offered is problem number 51.
     reading.problems = (0..50).map(|n| (format!("t/{n}"), "away".to_owned())).collect();
     let found = decided(vec![reading], Some(&last()));
     assert_eq!(found.problems[0].problems.len(), 32);

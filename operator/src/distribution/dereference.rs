@@ -1,4 +1,5 @@
-//! Reads what the spec refers to: the download server.
+//! Reads the versions that a spec lists from the download server, and which caches of the
+//! distribution are ready. Called by the controller.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,16 +22,16 @@ use super::{
 };
 use crate::{cache::observe, context::Context};
 
-/// The caches of a distribution that builds can use, by name.
+/// The ready caches of a distribution, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadyCaches {
-    /// All of them.
+    /// All ready caches.
     pub all: BTreeSet<String>,
-    /// Those that are pinned, or that a build ever began with.
+    /// Those of them that are pinned or that a build has used.
     pub wanted: BTreeSet<String>,
 }
 
-/// The caches of a distribution that builds can use. One that is being deleted is none.
+/// The ready caches of a distribution, without those that are being deleted.
 pub fn ready_caches(context: &Context, distribution: &str) -> ReadyCaches {
     let mut ready = ReadyCaches::default();
     for cache in context.stores.caches.state() {
@@ -50,8 +51,8 @@ fn is_usable(cache: &ImageBuilderCache) -> bool {
     placed && cache.metadata.deletion_timestamp.is_none()
 }
 
-/// What the last reading of each version of each distribution remembers, to skip what is unchanged,
-/// and when the next reading is due.
+/// State that the leader keeps in memory between readings: what was read of each version, to skip
+/// what is unchanged, and when the next reading is due.
 #[derive(Debug, Default)]
 pub struct Memories(Mutex<Known>, Recall);
 
@@ -62,7 +63,7 @@ struct Known {
     pauses: BTreeMap<String, Duration>,
 }
 
-/// Pause after a reading that was not complete; it doubles with each.
+/// Pause after an incomplete reading; it doubles with each further one.
 pub const RETRY: Duration = Duration::from_mins(1);
 
 impl Memories {
@@ -79,23 +80,23 @@ impl Memories {
         self.lock().versions.insert((distribution.to_owned(), version.to_owned()), memory);
     }
 
-    /// When a distribution is read next; nothing before this process has read it once.
+    /// When the next reading is due; `None` before this process has read the distribution once.
     pub fn due(&self, distribution: &str) -> Option<Instant> {
         self.lock().due.get(distribution).copied()
     }
 
-    /// Sets when a distribution is read next.
+    /// Sets when the next reading is due.
     pub fn set_due(&self, distribution: &str, at: Instant) {
         self.lock().due.insert(distribution.to_owned(), at);
     }
 
-    /// A distribution is read whenever it is asked for.
+    /// Makes the next reading due at once.
     pub fn clear_due(&self, distribution: &str) {
         self.lock().due.remove(distribution);
     }
 
-    /// Time until the next reading after one that was complete or not. What stays broken is not asked
-    /// for every minute for ever.
+    /// Time until the next reading. After incomplete readings it starts with [`RETRY`] and
+    /// doubles, so that a permanent fault does not cause a request every minute.
     pub fn pause(&self, distribution: &str, complete: bool, interval: Duration) -> Duration {
         let mut known = self.lock();
         if complete {
@@ -108,7 +109,7 @@ impl Memories {
         pause
     }
 
-    /// The catalog as the database has it.
+    /// The catalog of the database, by way of the cache in `recall.rs`.
     ///
     /// # Errors
     /// Those of the database.
@@ -116,7 +117,7 @@ impl Memories {
         self.1.catalog(context).await
     }
 
-    /// Forgets a distribution.
+    /// Forgets a deleted distribution.
     pub fn forget(&self, distribution: &str) {
         let mut known = self.lock();
         known.pauses.remove(distribution);
@@ -125,32 +126,32 @@ impl Memories {
     }
 }
 
-/// What came of one version.
+/// The result of reading one version.
 #[derive(Debug)]
 pub struct VersionRead {
-    /// Its branch.
+    /// Name of its branch.
     pub branch: String,
-    /// Its name.
+    /// Name of the version.
     pub version: String,
-    /// What it offers, or why nothing could be read.
+    /// What the version offers, or why nothing could be read.
     pub read: Result<Version, String>,
-    /// Targets that could not be read, with the reason.
+    /// Why targets could not be read, by target.
     pub problems: BTreeMap<String, String>,
-    /// What is wrong with a target that could be read: with a mirror, or with some of its devices.
+    /// Problems of targets that could be read, for example with a mirror or a device, by target.
     pub faults: BTreeMap<String, String>,
 }
 
-/// What is offered before a reading.
+/// What the catalog offers before a reading.
 #[derive(Clone, Copy, Debug)]
 pub struct Offered<'a> {
     /// The last good catalog.
     pub last: Option<&'a Distribution>,
-    /// Older revisions that may be gone back to, with blanks between them.
+    /// Older revisions to which the catalog may go back, separated by blanks.
     pub accepted: &'a str,
 }
 
 impl Offered<'_> {
-    /// Revisions that a version offers, by target.
+    /// Revisions that a version offers now, by target.
     fn of(&self, version: &str) -> BTreeMap<String, String> {
         let last = self.last.and_then(|last| last.version(version));
         let ready = last.into_iter().flat_map(|version| &version.ready);
@@ -158,8 +159,8 @@ impl Offered<'_> {
     }
 }
 
-/// Reads every version, one after the other; targets are read at the same time. `None` when the
-/// process stops meanwhile.
+/// Reads every version, one after the other, and the targets of a version concurrently. `None` if
+/// the process is stopped meanwhile.
 pub async fn read(
     distribution: &str,
     spec: &Validated,
@@ -232,8 +233,8 @@ fn described(errors: &BTreeMap<String, UpstreamError>) -> BTreeMap<String, Strin
     errors.iter().map(|(target, error)| (target.clone(), hint(error))).collect()
 }
 
-/// Parsing and checking 30 MB of a large version takes a second: not on a thread that others wait
-/// for. `None` when the process stops meanwhile.
+/// Runs the reading of a version on a thread of its own, because parsing 30 MB takes a second and
+/// would block a worker thread of the runtime. `None` if the process is stopped meanwhile.
 async fn on_its_own_thread(
     upstream: Upstream,
     request: ReadRequest,

@@ -1,4 +1,6 @@
-//! Distribution: reads upstream, writes the catalog, keeps pinned caches.
+//! The controller of Distributions: reads the download server, writes the catalog to the database,
+//! and creates pinned caches. [`reconcile`] is run by the leader alone. It never replaces what was
+//! read before by what could not be read.
 
 mod apply;
 mod controller;

@@ -1,4 +1,4 @@
-//! The catalog as it was last loaded: builds that come in a burst are judged by one load.
+//! Caches the catalog for a short time, so that a burst of builds is validated with one load.
 
 use std::{
     sync::Arc,
@@ -11,17 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 
-/// How long a loaded catalog is held: it has megabytes.
+/// How long an unused catalog stays in memory: it has several megabytes.
 const HELD: Duration = Duration::from_secs(15);
 
 type Held = Arc<Mutex<Option<(Arc<Catalog>, Instant)>>>;
 
-/// See the module.
+/// The cached catalog; the lock makes a load a single flight.
 #[derive(Debug, Default)]
 pub struct Recall(Held);
 
 impl Recall {
-    /// The catalog of this moment. Whoever comes while another loads it waits for that.
+    /// The current catalog: the cached one if its revision is still current, else it is loaded.
+    /// Concurrent callers wait for the same load.
     ///
     /// # Errors
     /// Those of the database.
@@ -41,7 +42,7 @@ impl Recall {
     }
 }
 
-/// Drops the catalog when nobody asked for it for a while.
+/// Drops the catalog when it was not used for [`HELD`].
 async fn let_go(held: Held, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(HELD)).await.is_some() {
         let mut held = held.lock().await;

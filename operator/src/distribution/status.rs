@@ -1,4 +1,4 @@
-//! What the status says: pure.
+//! Makes the status of a Distribution from the result of a pass: pure.
 
 use asu_crds::{ConditionFacts, ConditionStatus, DistributionStatus, set_condition};
 use jiff::Timestamp;
@@ -6,22 +6,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::decide::{Decision, counts};
 
-/// What came of one pass.
+/// The result of one pass.
 pub enum Facts<'a> {
     /// The catalog was written.
     Written {
-        /// What was decided.
+        /// The merged reading.
         decision: &'a Decision,
-        /// Revision of the catalog.
+        /// Revision of the catalog that was written.
         revision: i64,
     },
-    /// Nothing can be done until the spec changes.
+    /// The spec is invalid, with the reason: no retry until it changes.
     Refused(String),
-    /// It is tried again; the last good catalog stays.
+    /// The pass failed and is retried; the last good catalog stays.
     Failed {
-        /// Word of a closed set.
+        /// Reason of the condition, of a closed set.
         reason: &'static str,
-        /// One sentence.
+        /// One sentence for people.
         message: String,
     },
 }
@@ -46,7 +46,7 @@ pub fn status(
             written(decision)
         }
         Facts::Refused(message) => (ConditionStatus::False, "Refused", message.clone()),
-        // A catalog that was read before is still served.
+        // A catalog that was written before is still served.
         Facts::Failed { reason, message } => {
             (status.catalog_revision.is_some().into(), *reason, message.clone())
         }

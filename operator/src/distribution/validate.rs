@@ -1,34 +1,35 @@
-//! The spec as parsed values. What is wrong with one branch is that branch's problem alone.
+//! Parses the spec of a Distribution: pure. An invalid branch is left out and reported; it does not
+//! affect the other branches.
 
 use asu_crds::{Branch, DistributionSpec, Signatures};
 use asu_upstream::{Trust, UsignPublicKey};
 use url::Url;
 
-/// A spec that can be worked with.
+/// A valid spec, as parsed values.
 #[derive(Debug)]
 pub struct Validated {
-    /// Mirrors, in order.
+    /// Mirrors, in the order in which they are tried.
     pub mirrors: Vec<Url>,
     /// Branches, newest first.
     pub branches: Vec<ValidBranch>,
-    /// Targets that are offered; all when absent.
+    /// Targets to offer; all if absent.
     pub targets: Option<Vec<String>>,
 }
 
-/// A branch, or why it is left out.
+/// A branch, with the reason if it is left out.
 #[derive(Debug)]
 pub struct ValidBranch {
-    /// Its name.
+    /// Name of the branch.
     pub name: String,
-    /// Who must have signed.
+    /// Keys that must have signed its files, or why the branch is left out.
     pub trust: Result<Trust, String>,
-    /// Versions, newest first, with their folders.
+    /// Versions, newest first, each with its folder below a mirror.
     pub versions: Vec<(String, String)>,
-    /// Whether they are rebuilt under the same name.
+    /// Whether its versions are snapshots.
     pub snapshot: bool,
 }
 
-/// A spec that nothing can be done with until it changes.
+/// Why a spec is invalid as a whole: no retry until it changes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadDistribution {
     /// A mirror's URL is malformed.
@@ -42,7 +43,7 @@ pub enum BadDistribution {
 /// Parses the spec.
 ///
 /// # Errors
-/// What concerns the whole distribution.
+/// When the spec is invalid as a whole.
 pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
     let mut seen = std::collections::BTreeSet::new();
     for version in spec.branches.iter().flat_map(|branch| &branch.versions) {
@@ -87,7 +88,7 @@ pub fn target_path(spec: &DistributionSpec, version: &str, target: &str) -> Opti
     Some(format!("{}/targets/{target}", version_path(branch, version)))
 }
 
-/// Where builds fetch packages from.
+/// Base URL from which builds download packages.
 pub fn package_base_url(spec: &DistributionSpec) -> String {
     let upstream = &spec.upstream;
     upstream

@@ -1,4 +1,4 @@
-//! Reads and writes the Lease.
+//! Reads and writes the Lease as the state machine in `election.rs` decides. Called by `run.rs`.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ pub enum LeaderError {
     Lost(String),
 }
 
-/// A Lease that this process holds.
+/// The Lease while this process holds it.
 pub struct Leadership {
     candidate: Candidate,
 }
@@ -68,10 +68,10 @@ pub async fn acquire(
 }
 
 impl Leadership {
-    /// Renews until the Lease is lost, which is an error, or `stop` is cancelled.
+    /// Renews the Lease until `stop` is cancelled or the Lease is lost.
     ///
     /// # Errors
-    /// [`LeaderError::Lost`]: nothing may be written any more.
+    /// [`LeaderError::Lost`]: this process must not write any more.
     pub async fn keep(&mut self, stop: &CancellationToken) -> Result<(), LeaderError> {
         let retry = self.candidate.timing.retry;
         while stop.run_until_cancelled(tokio::time::sleep(retry)).await.is_some() {
@@ -83,12 +83,12 @@ impl Leadership {
         Ok(())
     }
 
-    /// Time until another process may take the Lease, if it is not renewed any more.
+    /// Time until another process may take the Lease if it is not renewed.
     pub fn left(&self) -> Duration {
         self.candidate.election.left(Instant::now())
     }
 
-    /// Gives the Lease back, so that another takes over at once.
+    /// Releases the Lease, so that another process can take over at once.
     #[expect(clippy::disallowed_methods, reason = "a Lease tells the time of its holder's clock")]
     pub async fn release(mut self) {
         let Some(mut lease) = self.candidate.lease.take() else { return };
@@ -108,7 +108,7 @@ impl Leadership {
 }
 
 impl Candidate {
-    /// One reading and at most one write, before the renew deadline.
+    /// Reads the Lease once and writes it at most once, before the renew deadline.
     async fn attempt(&mut self) {
         let limit = self.election.patience(Instant::now());
         match tokio::time::timeout(limit, self.exchange()).await {
@@ -149,8 +149,8 @@ impl Candidate {
         }
     }
 
-    /// The Lease in our name. It keeps the resourceVersion that it was read at, which makes the
-    /// write conflict when anybody wrote since.
+    /// The Lease with this process as its holder. It keeps the resourceVersion that was read, so
+    /// that the write conflicts if another process has written since.
     #[expect(clippy::disallowed_methods, reason = "a Lease tells the time of its holder's clock")]
     fn desired(&self, found: Option<Lease>, takeover: bool) -> Lease {
         let now = MicroTime(jiff::Timestamp::now());

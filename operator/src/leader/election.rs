@@ -1,22 +1,23 @@
-//! The state machine of the election: pure, with the clock as an argument.
+//! The state machine of the election: pure, with the time as an argument. Called by `driver.rs`,
+//! which reads and writes the Lease.
 
 use std::time::{Duration, Instant};
 
-/// What a Lease says, as far as the election cares.
+/// The fields of a Lease that the election depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// resourceVersion it was read at.
+    /// The resourceVersion that was read.
     pub version: String,
-    /// Who holds it; nobody after a release.
+    /// Identity of the holder; `None` after a release.
     pub holder: Option<String>,
-    /// Duration that its holder promised to renew it within.
+    /// Time within which its holder must renew it.
     pub duration: Duration,
 }
 
-/// Periods of the election.
+/// Times of the election, from the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// Time without renewal after which others take over.
+    /// Time without renewal after which another process takes over.
     pub duration: Duration,
     /// Time without a successful renewal after which the leader stops.
     pub renew_deadline: Duration,
@@ -27,27 +28,27 @@ pub struct Timing {
 /// Whether this process leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lead {
-    /// It waits.
+    /// Another process leads, or none does yet.
     Follows,
-    /// It leads.
+    /// This process leads.
     Leads,
-    /// It led and may not write any more.
+    /// This process led and must not write any more.
     Lost,
 }
 
 /// What to do with the Lease now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// There is none: create it.
+    /// No Lease exists: create it.
     Create,
     /// Write it with this resourceVersion; `takeover` counts as a transition.
     Replace {
         /// resourceVersion that it must still have.
         version: String,
-        /// Whether it changes hands.
+        /// Whether the holder changes.
         takeover: bool,
     },
-    /// Leave it.
+    /// Do not write.
     Wait,
 }
 
@@ -56,15 +57,15 @@ pub enum Step {
 pub struct Election {
     identity: String,
     timing: Timing,
-    /// The last record seen, and when it was first seen so.
+    /// The last record that was read, and when it was first read unchanged.
     seen: Option<(Record, Instant)>,
-    /// When the last renewal that succeeded was sent.
+    /// When the last successful renewal was sent.
     renewed: Option<Instant>,
     lost: bool,
 }
 
 impl Election {
-    /// A candidate that has seen nothing yet.
+    /// A candidate that has not read the Lease yet.
     pub fn new(identity: &str, timing: Timing) -> Self {
         Self { identity: identity.to_owned(), timing, seen: None, renewed: None, lost: false }
     }
@@ -79,19 +80,19 @@ impl Election {
         }
     }
 
-    /// How long an attempt that begins at `now` may take.
+    /// Maximum time of an attempt that begins at `now`.
     pub fn patience(&self, now: Instant) -> Duration {
         let since = self.renewed.map_or(Duration::ZERO, |at| now.duration_since(at));
         self.timing.renew_deadline.saturating_sub(since)
     }
 
-    /// Time from `now` until others may take over, without another renewal.
+    /// Time from `now` until another process may take over, without a further renewal.
     pub fn left(&self, now: Instant) -> Duration {
         let since = self.renewed.map_or(Duration::MAX, |at| now.duration_since(at));
         self.timing.duration.saturating_sub(since)
     }
 
-    /// Decides on a reading of the Lease that was begun at `now`.
+    /// Decides what to write after a reading of the Lease that began at `now`.
     pub fn observe(&mut self, record: Option<Record>, now: Instant) -> Step {
         let Some(record) = record else {
             self.seen = None;
@@ -111,8 +112,8 @@ impl Election {
         };
         self.seen = Some((record.clone(), since));
         let leads = ours && self.renewed.is_some();
-        // A record of our own name that we did not write in this life is another process's until
-        // it expires: two pods with one name must not both lead.
+        // A record with this identity that this process did not write belongs to another process
+        // until it expires: two pods with the same name must not both lead.
         let free = record.holder.is_none() || now.duration_since(since) >= record.duration;
         if leads || free {
             Step::Replace { version: record.version, takeover: !leads }
@@ -121,7 +122,7 @@ impl Election {
         }
     }
 
-    /// The write that was begun at `sent` succeeded and gave this record.
+    /// Records that the write that was sent at `sent` succeeded with this record.
     pub fn written(&mut self, record: Record, sent: Instant) {
         self.seen = Some((record, sent));
         if !self.lost {
@@ -129,7 +130,7 @@ impl Election {
         }
     }
 
-    /// The write was refused because somebody else wrote first.
+    /// Records that the write conflicted, because another process wrote first.
     pub fn conflict(&mut self) {
         if self.renewed.is_some() {
             self.lost = true;
@@ -233,7 +234,7 @@ mod tests {
         assert_eq!(a.observe(Some(record(1, Some("a"))), Instant::now()), Step::Wait);
     }
 
-    /// One Lease of an API server, with the rule that a stale resourceVersion conflicts.
+    /// An API server with one Lease: a stale resourceVersion conflicts.
     struct Server(Option<Record>, u64);
 
     impl Server {
@@ -248,8 +249,8 @@ mod tests {
     }
 
     proptest! {
-        /// Two candidates act at arbitrary moments, with readings that may be old when the write
-        /// goes out; each may be cut off from the server. Never do both lead.
+        /// Two candidates act at arbitrary times. A reading may be stale when its write is sent,
+        /// and each may be cut off from the server. They must never lead at the same time.
         #[test]
         fn two_candidates_never_lead_at_once(
             acts in proptest::collection::vec((0_usize..2, 0_u64..6, 0_u64..4, any::<bool>()), 1..200),

@@ -1,7 +1,7 @@
-//! One leader by Lease, as client-go does it: every write of the Lease carries the
-//! resourceVersion it was read at, so that of two candidates one gets a conflict; and a Lease is
-//! over when its record stayed the same for its duration on the local monotonic clock, so that
-//! clocks of different machines are never compared.
+//! Leader election by a Lease, as in client-go. Every write carries the resourceVersion of the
+//! Lease that was read, so that of two candidates one gets a conflict. A Lease has expired when its
+//! record did not change for its duration on the local monotonic clock; clocks of different
+//! machines are never compared. Called by `run.rs`.
 
 mod driver;
 mod election;

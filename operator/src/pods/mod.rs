@@ -1,5 +1,6 @@
-//! What all pods of ours have in common: the restricted Pod Security Standard, no token, no
-//! service links, their plan as a file, their place.
+//! Makes the Jobs of builds and caches from what these have in common: the restricted Pod Security
+//! Standard, no token, no service links, the plan as a file, and placement. Called by
+//! `build/job.rs` and `cache/pods.rs`; nothing is created here.
 
 pub mod placement;
 pub mod verdict;
@@ -26,11 +27,12 @@ use k8s_openapi::{
 
 use crate::settings::{ClaimMode, PodSettings, Settings};
 
-/// Group of all our pods, so that the store's files can be read by each.
+/// Group of all pods, so that each of them can read the files of the artifact store.
 pub const GROUP: i64 = 2000;
 /// User of the container `build`: what it runs is not trusted.
 pub const BUILD_USER: i64 = 2001;
-/// User of the containers that run our own code: owns the trees and the stored files.
+/// User of the containers `populate` and `publish`, which run only our own code: owns the trees and
+/// the stored files.
 pub const TRUSTED_USER: i64 = 2002;
 
 const PLAN_VOLUME: &str = "plan";
@@ -43,9 +45,9 @@ pub struct PodJob<'a> {
     pub component: &'static str,
     /// More labels.
     pub labels: Vec<(&'static str, String)>,
-    /// Annotations of the Job alone.
+    /// Annotations of the Job; its pod does not get them.
     pub annotations: BTreeMap<String, String>,
-    /// The object that it belongs to.
+    /// The object that owns the Job.
     pub owner: OwnerReference,
     /// JSON of the plan.
     pub plan: String,
@@ -53,16 +55,16 @@ pub struct PodJob<'a> {
     pub containers: Vec<Container>,
     /// Volumes besides the plan.
     pub volumes: Vec<Volume>,
-    /// When Kubernetes ends it whatever it does, in seconds from its start.
+    /// The Job's `activeDeadlineSeconds`.
     pub deadline: i64,
-    /// How long it may take to end after SIGTERM, in seconds.
+    /// The pod's `terminationGracePeriodSeconds`.
     pub grace: i64,
-    /// Which failures count.
+    /// The Job's `podFailurePolicy`.
     pub failure_policy: Option<k8s_openapi::api::batch::v1::PodFailurePolicy>,
-    /// Whether its volumes are given to our group: a new volume belongs to root alone. Never for a
-    /// pod with a work folder, which it would make setgid, and so folders in images.
+    /// Whether the pod has an `fsGroup`, which makes a new volume writable. Never for a pod with a
+    /// work folder: its folders, and so those in images, would get the setgid bit.
     pub own_volumes: bool,
-    /// Settings of all pods.
+    /// The operator's settings.
     pub settings: &'a Settings,
 }
 
@@ -76,7 +78,8 @@ impl PodJob<'_> {
         .collect()
     }
 
-    /// The Job. It has no time to live: it is deleted when its outcome is safe.
+    /// Makes the Job. It has no `ttlSecondsAfterFinished`: the operator deletes it once its outcome
+    /// is recorded.
     pub fn into_job(self) -> Job {
         let job_labels = self.job_labels();
         let mut labels = job_labels.clone();
@@ -116,7 +119,8 @@ impl PodJob<'_> {
             spec: Some(JobSpec {
                 parallelism: Some(1),
                 completions: Some(1),
-                // Another attempt is the operator's decision: admission and results depend on it.
+                // Kubernetes must not retry: the operator decides on another attempt, because
+                // admission and results depend on it.
                 backoff_limit: Some(0),
                 active_deadline_seconds: Some(self.deadline),
                 pod_failure_policy: self.failure_policy,
@@ -135,7 +139,8 @@ fn pod_spec(settings: &PodSettings) -> PodSpec {
         service_account_name: Some(settings.build_service_account.clone()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        // Only `false` is written: a cluster without user namespaces may not know the field.
+        // Only `false` is written, because a cluster without user namespaces may not know the
+        // field.
         host_users: (!settings.host_users).then_some(false),
         image_pull_secrets: settings
             .image_pull_secret
@@ -145,14 +150,15 @@ fn pod_spec(settings: &PodSettings) -> PodSpec {
     }
 }
 
-/// The group is set beside each container's user: containerd refuses a pod-level group without a
-/// user.
+/// The group is set for each container, beside its user: containerd refuses a group of the pod
+/// without a user.
 fn pod_security(own_volumes: bool) -> PodSecurityContext {
     PodSecurityContext {
         run_as_non_root: Some(true),
         seccomp_profile: Some(seccomp()),
         fs_group: own_volumes.then_some(GROUP),
-        // A full tree has 120,000 files: they are looked at once, not by every pod.
+        // A tree has up to 120,000 files: their owner is changed once, not at the start of every
+        // pod.
         fs_group_change_policy: own_volumes.then(|| "OnRootMismatch".to_owned()),
         ..PodSecurityContext::default()
     }
@@ -180,8 +186,7 @@ fn colocation(settings: &PodSettings) -> Option<(&str, &str)> {
     settings.colocate.as_deref()?.split_once('=')
 }
 
-/// Which other pods a pod must share its node with: those that mount a volume of its own which only
-/// one node can mount at a time.
+/// The pods with which a pod must share its node: those that mount the same ReadWriteOnce volume.
 fn together(settings: &Settings, labels: &BTreeMap<String, String>) -> Option<PodAffinityTerm> {
     if let Some((key, value)) = colocation(&settings.pods) {
         return Some(same_node(key, value));
@@ -196,7 +201,7 @@ fn together(settings: &Settings, labels: &BTreeMap<String, String>) -> Option<Po
     labels.get(key).map(|value| same_node(key, value))
 }
 
-/// Pods with this label share a node.
+/// The affinity term for the node of the pods with this label.
 fn same_node(key: &str, value: &str) -> PodAffinityTerm {
     PodAffinityTerm {
         label_selector: Some(LabelSelector {
@@ -227,7 +232,7 @@ fn plan_volume() -> Volume {
     }
 }
 
-/// The mount of the plan, for each container.
+/// The mount of the plan in each container.
 pub fn plan_mount() -> VolumeMount {
     let folder = paths::PLAN.trim_end_matches("/plan.json");
     mount(PLAN_VOLUME, folder, true)
@@ -243,7 +248,7 @@ pub fn mount(volume: &str, path: &str, read_only: bool) -> VolumeMount {
     }
 }
 
-/// A volume of a claim.
+/// A volume that mounts a claim.
 pub fn claim(volume: &str, claim: &str) -> Volume {
     Volume {
         name: volume.to_owned(),
@@ -255,7 +260,7 @@ pub fn claim(volume: &str, claim: &str) -> Volume {
     }
 }
 
-/// A scratch volume of the node.
+/// An `emptyDir` volume of at most `bytes`.
 pub fn scratch(volume: &str, bytes: u64) -> Volume {
     Volume {
         name: volume.to_owned(),
@@ -267,7 +272,7 @@ pub fn scratch(volume: &str, bytes: u64) -> Volume {
     }
 }
 
-/// Quantities by resource name.
+/// Resource quantities by name.
 pub fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), Quantity((*value).to_owned()))).collect()
 }

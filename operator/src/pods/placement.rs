@@ -1,25 +1,26 @@
-//! Where the cluster's administrator wants the pods of builds and caches, and what these pods wear
-//! besides. It comes as one JSON value from the chart; [`super::PodJob`] merges it with what the
-//! operator itself needs, which always wins.
+//! Placement, labels and annotations that the cluster's administrator sets for the pods of builds
+//! and caches. The chart passes them as one JSON value; [`super::PodJob`] merges it with what the
+//! operator itself needs, which takes precedence.
 
 use std::{collections::BTreeMap, str::FromStr};
 
 use k8s_openapi::api::core::v1::{Affinity, PodAffinity, PodAffinityTerm, PodSpec, Toleration};
 use serde::Deserialize;
 
-/// Key prefixes of labels and annotations that mean something to the operator or to Kubernetes.
+/// Key prefixes of labels and annotations that the operator or Kubernetes interprets. The setting
+/// must not contain them.
 const RESERVED: [&str; 5] =
     ["asu.dev/", "app.kubernetes.io/", "batch.kubernetes.io/", "kubernetes.io/", "k8s.io/"];
 /// Labels without a prefix that the Job controller sets.
 const RESERVED_NAMES: [&str; 2] = ["job-name", "controller-uid"];
-/// Maximum length of the setting. A pod's annotations may have 256 KiB together, and the plan of a
-/// build is one of them.
+/// Maximum length of the setting, in bytes. All annotations of a pod together may have 256 KiB, and
+/// the plan of a build is one of them.
 const MAX_BYTES: usize = 16 << 10;
 /// Kubernetes' limit of a label's value, and of the part of a key after its prefix.
 const MAX_NAME: usize = 63;
 /// Kubernetes' limit of the prefix of a key.
 const MAX_PREFIX: usize = 253;
-/// Architecture of the programs in an ImageBuilder.
+/// Node label and value for the architecture of the programs in an ImageBuilder.
 const ARCH: (&str, &str) = ("kubernetes.io/arch", "amd64");
 
 /// Placement of the pods that the operator makes. All fields are as in a pod.
@@ -65,7 +66,7 @@ impl FromStr for Placement {
 fn key_is_free(key: &str) -> Result<(), String> {
     is_key(key)?;
     let reserved = RESERVED.iter().any(|prefix| {
-        // Also below a domain of Kubernetes, such as node.kubernetes.io/.
+        // Also subdomains, such as node.kubernetes.io/.
         key.starts_with(prefix) || key.contains(&format!(".{prefix}"))
     });
     if reserved || RESERVED_NAMES.contains(&key) {
@@ -98,22 +99,22 @@ fn is_label_value(value: &str) -> Result<(), String> {
 }
 
 impl Placement {
-    /// The labels of a pod: the administrator's, then `own`, which win.
+    /// The labels of a pod: those of the administrator, overridden by `own`.
     pub fn labels(&self, own: BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut labels = self.pod_labels.clone();
         labels.extend(own);
         labels
     }
 
-    /// The annotations of a pod: the administrator's, then `own`, which win.
+    /// The annotations of a pod: those of the administrator, overridden by `own`.
     pub fn annotations(&self, own: BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut annotations = self.pod_annotations.clone();
         annotations.extend(own);
         annotations
     }
 
-    /// Places a pod. `together` is what it must share its node with: required besides whatever the
-    /// administrator's affinity requires.
+    /// Applies the placement to a pod. `together` names the pods with which it must share its node;
+    /// it is required in addition to the administrator's affinity.
     pub fn place(&self, together: Option<PodAffinityTerm>, pod: PodSpec) -> PodSpec {
         let (key, value) = ARCH;
         let mut node_selector = BTreeMap::from([(key.to_owned(), value.to_owned())]);

@@ -1,5 +1,5 @@
-//! What a pod says about its end. The pod's own verdict comes first: of an evicted pod the
-//! containers know nothing.
+//! Reads the states of pods and Jobs from their statuses: pure. The pod's own reason takes
+//! precedence over those of its containers, which do not show an eviction.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
@@ -7,12 +7,12 @@ use k8s_openapi::api::{
     core::v1::{ContainerState, ContainerStatus, Pod, PodStatus},
 };
 
-/// How far a pod is.
+/// The state of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PodState {
-    /// Nothing of it has started.
+    /// No container has started.
     Starting {
-        /// Why not, when Kubernetes says so.
+        /// Why not, if Kubernetes gives a reason.
         problem: Option<StartProblem>,
     },
     /// At least one container runs.
@@ -22,27 +22,27 @@ pub enum PodState {
         /// Exit code by container.
         codes: Vec<(String, i32)>,
     },
-    /// It was ended from outside.
+    /// It was killed or evicted.
     Lost(Loss),
 }
 
 /// Why a pod does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartProblem {
-    /// Kubernetes' word, for example `Unschedulable` or `ImagePullBackOff`.
+    /// Kubernetes' reason, for example `Unschedulable` or `ImagePullBackOff`.
     pub reason: String,
-    /// Kubernetes' sentence.
+    /// Kubernetes' message.
     pub message: String,
 }
 
-/// Why a pod was ended.
+/// Why a pod was killed or evicted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// It used more than its node could give, or than it asked for.
+    /// Evicted by the kubelet for its use of resources. Contains the message.
     Evicted(String),
-    /// Preempted, drained, or its node is gone.
+    /// Preempted, drained, or its node was lost. Contains the reason.
     Disrupted(String),
-    /// The kernel killed a container for want of memory.
+    /// A container was OOM-killed. Contains its name.
     OutOfMemory(String),
     /// It exceeded the Job's deadline.
     Deadline,
@@ -110,7 +110,7 @@ fn exit_codes(containers: &[ContainerStatus]) -> Vec<(String, i32)> {
 }
 
 fn start_problem(status: &PodStatus, containers: &[ContainerStatus]) -> Option<StartProblem> {
-    // Waiting for these is what every pod does.
+    // Every pod waits for these.
     const USUAL: [&str; 2] = ["ContainerCreating", "PodInitializing"];
     let waiting = containers.iter().find_map(|container| {
         let waiting = container.state.as_ref()?.waiting.as_ref()?;
@@ -157,8 +157,8 @@ pub fn ended_at(pod: &Pod) -> Option<Timestamp> {
     containers.iter().filter_map(ended).max()
 }
 
-/// Whether no process of a pod can run any more. A pod whose node is gone never says so: its time
-/// is over some while after its deletion was to be complete.
+/// Whether no process of a pod can run any more. A pod on a lost node never reports its end, so it
+/// counts as over some time after its deletion should have been complete.
 pub fn is_over(pod: &Pod, now: Timestamp) -> bool {
     const SLACK: SignedDuration = SignedDuration::from_secs(60);
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
@@ -167,16 +167,16 @@ pub fn is_over(pod: &Pod, now: Timestamp) -> bool {
     matches!(phase, Some("Succeeded" | "Failed")) || deletion.is_some_and(|time| late(time.0))
 }
 
-/// Whether a Job ended, and how.
+/// The state of a Job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobState {
-    /// It still runs.
+    /// It has not ended.
     Active,
     /// Its pod succeeded.
     Complete,
     /// Its pod failed.
     Failed,
-    /// It ran into its deadline.
+    /// It exceeded its deadline.
     Deadline,
 }
 
@@ -199,7 +199,7 @@ pub fn job_state(job: &Job) -> JobState {
     }
 }
 
-/// Whether somebody holds a Job back: it has no pod, or loses it.
+/// Whether a Job is suspended: it has no pod, or its pod is being deleted.
 pub fn is_suspended(job: &Job) -> bool {
     let asked = job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref());
@@ -209,18 +209,18 @@ pub fn is_suspended(job: &Job) -> bool {
             .iter()
             .any(|condition| condition.type_ == type_ && condition.status == "True")
     };
-    // For a moment after it is resumed the Job controller still says so.
+    // For a moment after a resume, the condition of the Job controller still says so.
     job_state(job) == JobState::Active && (asked || said("Suspended"))
 }
 
-/// Since when a Job could have had a pod: its creation, or when it was last resumed.
+/// When a Job was created or last resumed: from then on it could have a pod.
 pub fn begun_at(job: &Job) -> Option<Timestamp> {
     let created = job.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
     created.max(started.map(|time| time.0))
 }
 
-/// Whether Kubernetes ended the pod of a failed Job: the pod itself may be gone by then.
+/// Whether a Job failed by its rule for disrupted pods. The pod itself may be gone by then.
 pub fn was_disrupted(job: &Job) -> bool {
     let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref());
     conditions.unwrap_or_default().iter().any(|condition| {
@@ -230,7 +230,7 @@ pub fn was_disrupted(job: &Job) -> bool {
     })
 }
 
-/// Why a pod that still runs is about to end, when Kubernetes is ending it.
+/// Why Kubernetes is ending a pod that still runs, if it is.
 pub fn ending(pod: &Pod) -> Option<String> {
     let empty = PodStatus::default();
     let status = pod.status.as_ref().unwrap_or(&empty);

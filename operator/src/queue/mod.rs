@@ -1,5 +1,6 @@
-//! The queue of builds: a thin driver around [`asu_core::queue::Admission`], which keeps its laws. It
-//! lives in memory and is filled from the objects when a process begins to lead.
+//! The queue of builds: [`asu_core::queue::Admission`], which guarantees its rules, with a lock,
+//! names and metrics. Called by the controller of builds and by retention. It is held in memory and
+//! filled from the objects when a process begins to lead.
 
 use std::{
     collections::HashMap,
@@ -12,24 +13,24 @@ use jiff::Timestamp;
 
 use crate::runtime::metrics::Metrics;
 
-/// A build in the queue, with the name to wake it by.
+/// A build in the queue, with the name of its object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Name of the object.
+    /// Name of the object, for its trigger.
     pub name: String,
-    /// What the order depends on.
+    /// The fields that determine its position.
     pub waiting: Waiting,
 }
 
 #[derive(Debug)]
 struct State {
     admission: Admission,
-    /// Names of those in line, by uid.
+    /// Names of the waiting builds, by uid.
     names: HashMap<String, String>,
 }
 
-/// The queue of one leadership. Whoever changes it gets the names of the builds that are called, and
-/// wakes them.
+/// The queue of one leadership. Each change returns the names of the builds whose turn it is now;
+/// the caller must trigger their reconciliation.
 #[derive(Debug)]
 pub struct Queue {
     state: Mutex<State>,
@@ -37,8 +38,8 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// An empty queue with room for `running` builds. It admits none before [`Self::pause`] says
-    /// that the store has room.
+    /// An empty queue with `running` places. It admits no build before [`Self::pause`] is called
+    /// with `false`.
     pub fn new(running: usize, metrics: Metrics) -> Self {
         let admission = Admission::new(running);
         Self { state: Mutex::new(State { admission, names: HashMap::new() }), metrics }
@@ -48,7 +49,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A Job of a build is under way.
+    /// Records that a build has an active Job: it takes a place.
     pub fn runs(&self, uid: &str, now: Timestamp) -> Vec<String> {
         let mut state = self.lock();
         state.admission.runs(uid);
@@ -56,14 +57,14 @@ impl Queue {
         self.call(&state, now)
     }
 
-    /// A build that could start waited before this process began to lead.
+    /// Adds a build that could start, when this process begins to lead.
     pub fn stand(&self, entry: Entry) {
         let mut state = self.lock();
         state.admission.stand(&entry.waiting);
         state.names.insert(entry.waiting.uid, entry.name);
     }
 
-    /// A build that can start, and has no Job, asks for a place.
+    /// Asks for a place for a build that can start and has no Job. Returns whether it got one.
     pub fn ask(&self, entry: Entry, now: Timestamp) -> (Turn, Vec<String>) {
         let mut state = self.lock();
         let turn = state.admission.ask(&entry.waiting, now);
@@ -76,7 +77,7 @@ impl Queue {
         (turn, called)
     }
 
-    /// A build ended, is gone, or cannot start now.
+    /// Removes a build that has ended, was deleted or cannot start now.
     pub fn leave(&self, uid: &str, now: Timestamp) -> Vec<String> {
         let mut state = self.lock();
         state.names.remove(uid);
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(queue.ask(entry("c", 2), NOW).0, Turn::Waits);
         assert_eq!(queue.ask(entry("b", 1), NOW).0, Turn::Waits);
         assert_eq!(queue.leave("a", NOW), ["n-b"]);
-        // One that was not called does not overtake.
+        // A build whose turn it is not does not overtake.
         assert_eq!(queue.ask(entry("c", 2), NOW), (Turn::Waits, vec!["n-b".to_owned()]));
         assert_eq!(queue.ask(entry("b", 1), NOW).0, Turn::Admitted);
     }

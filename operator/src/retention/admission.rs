@@ -1,6 +1,6 @@
-//! Whether the store has room for another build. Looks at the volume, stops or resumes admission, and
-//! says so where operators look: in metrics, in events on the Distributions, and through the queue in
-//! the condition `Admitted` of each build that waits.
+//! Checks whether the artifact store has room for another build, and stops or resumes admission.
+//! Reports it in metrics, in events on the Distributions, and by way of the queue in the condition
+//! `Admitted` of each waiting build. Called by each sweep.
 
 use asu_artifacts::ArtifactError;
 use asu_core::retention::{RetentionPolicy, Space, is_too_full, space};
@@ -12,15 +12,16 @@ use crate::context::Context;
 
 /// Reason of the events when admission stops.
 const PAUSED: &str = "AdmissionPaused";
-/// Reason of the events when it goes on.
+/// Reason of the events when admission resumes.
 const RESUMED: &str = "AdmissionResumed";
-/// Reason of the events when nobody knows how large the store is.
+/// Reason of the events when the capacity of the store is unknown.
 const UNKNOWN: &str = "StoreCapacityUnknown";
 
-/// Looks how full the store is, and stops or resumes admission.
+/// Measures the store, and stops or resumes admission.
 ///
 /// # Errors
-/// When the store does not tell: admission stays as it is, and before the first look stopped.
+/// When the store cannot be measured: admission stays as it is, which is stopped before the first
+/// measurement.
 pub async fn look(
     context: &Context,
     policy: &RetentionPolicy,

@@ -1,5 +1,6 @@
-//! Deletes files whose time is over, makes room when the store fills up, and stops admission when
-//! it is nearly full. Every step may break off: deletions are marked first and finished later.
+//! Retention: deletes expired files, makes room when the artifact store fills up, and stops
+//! admission when it is nearly full. Run by the leader as a periodic task. Every step may be
+//! interrupted: a deletion is marked in the database first and finished by a later sweep.
 
 pub mod admission;
 mod orphans;
@@ -18,13 +19,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{cache, context::Context, settings::Settings};
 
-/// History rows that are deleted at a time.
+/// Maximum number of history rows that one statement deletes.
 const ROWS: u32 = 1000;
 
-/// Time between two sweeps while the store is too full: builds wait for them.
+/// Time between two sweeps while the store is too full, because builds wait for room.
 const PAUSED_INTERVAL: Duration = Duration::from_secs(15);
 
-/// A failed sweep; the next one goes on.
+/// The error of a failed sweep; the next one continues.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// The database.
@@ -38,7 +39,7 @@ pub enum SweepError {
     Kube(#[from] kube::Error),
 }
 
-/// Sweeps until leading ends.
+/// Runs sweeps until leading ends.
 pub async fn run(context: Arc<Context>) {
     let interval = context.settings.retention_interval;
     loop {
@@ -61,10 +62,11 @@ pub async fn run(context: Arc<Context>) {
     }
 }
 
-/// One sweep. Room in the store is looked at first: it must not depend on the database.
+/// One sweep. The fill level of the store is checked first, because that must not depend on the
+/// database.
 ///
 /// # Errors
-/// What broke it off.
+/// What interrupted the sweep.
 pub async fn sweep(context: &Context) -> Result<(), SweepError> {
     let policy = policy(&context.settings);
     let space = admission::look(context, &policy).await?;
@@ -87,7 +89,7 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
         delete_files(context, deletion, untouched.min(policy.minimum_age), now, epoch).await?;
     }
     delete_logs(context, &plan, now, epoch).await?;
-    // Builds wait for nothing else.
+    // First, because waiting builds depend on it.
     admission::look(context, &policy).await?;
     orphans::sweep(context, &holdings, now, epoch).await?;
     let history = span(context.settings.retention.history);
@@ -100,7 +102,7 @@ fn span(time: Duration) -> SignedDuration {
     SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
 }
 
-/// The bounds that the settings give.
+/// The retention policy from the settings.
 pub fn policy(settings: &Settings) -> RetentionPolicy {
     RetentionPolicy {
         grace: span(settings.retention.retention_grace),
@@ -131,7 +133,7 @@ async fn delete_files(
     Ok(())
 }
 
-/// Deletes the objects that are known, and whatever else lies beside them.
+/// Deletes the known objects of a build key and everything else in its folder.
 async fn finish(
     context: &Context,
     key: &BuildKey,
@@ -152,8 +154,8 @@ fn folder(key: &BuildKey) -> String {
     format!("artifacts/{key}")
 }
 
-/// Whether no file of a build key was written lately: a build writes its files, or finds that they
-/// are there and writes them again, before its record exists.
+/// Whether no file of a build key was written within the given age. A build writes its files, or
+/// writes existing ones again, before its record exists.
 async fn is_older(
     context: &Context,
     key: &BuildKey,

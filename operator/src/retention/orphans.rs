@@ -1,5 +1,5 @@
-//! What lies in the store and belongs to nothing: files of build keys that no build has, and what
-//! builds without a record left.
+//! Deletes orphans in the artifact store: files of build keys that no build has, and uploads,
+//! results and logs of builds without a record. Called by each sweep.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +17,10 @@ use crate::context::Context;
 
 /// Folders whose objects are named by the uid of their build.
 const BY_UID: [&str; 3] = ["uploads", "results", "logs"];
-/// Builds that the database is asked for at a time.
+/// Maximum number of builds that one query asks for.
 const BATCH: usize = 1000;
 
-/// One sweep. The holdings may be old by now: the database has the last word on each.
+/// One sweep over the store. The holdings may be outdated, so the database confirms each deletion.
 pub(super) async fn sweep(
     context: &Context,
     holdings: &Holdings,
@@ -57,8 +57,8 @@ async fn folders(context: &Context) -> Result<BTreeSet<BuildKey>, ArtifactError>
     Ok(found)
 }
 
-/// Deletes what builds left that are neither alive nor recorded. Retention deletes what recorded
-/// ones have, but for unfinished uploads.
+/// Deletes what builds left in a folder that have neither an object nor a record. The files of
+/// recorded builds are deleted by the rest of retention, except for unfinished uploads.
 async fn by_uid(
     context: &Context,
     folder: &str,

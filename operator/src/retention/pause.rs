@@ -1,4 +1,4 @@
-//! What was last said about the room in the store.
+//! The last reported fill level of the artifact store, shared by the sweeps of one leadership.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use asu_core::retention::Holdings;
 
-/// What was last said about the store.
+/// The last reported state of the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Said {
     #[default]
@@ -17,7 +17,7 @@ pub(super) enum Said {
     Unknown,
 }
 
-/// What the looks of one leadership have in common.
+/// The state that the measurements of one leadership share.
 #[derive(Debug, Default)]
 pub struct AdmissionPause {
     said: Mutex<Said>,
@@ -25,23 +25,24 @@ pub struct AdmissionPause {
 }
 
 impl AdmissionPause {
-    /// Notes how many bytes of files the database knows: what a volume that does not tell holds.
+    /// Records how many bytes of files the database knows. It is the fill level of a volume that
+    /// cannot be measured.
     pub fn record(&self, holdings: &Holdings) {
         let bytes = holdings.sets.iter().map(|set| set.bytes).fold(0, u64::saturating_add);
         self.recorded.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether the last look found the store too full.
+    /// Whether the last measurement found the store too full.
     pub fn is_paused(&self) -> bool {
         *self.said.lock().unwrap_or_else(PoisonError::into_inner) == Said::TooFull
     }
 
-    /// Bytes of files that the database knows.
+    /// Bytes of all files that the database knows, as last recorded.
     pub(super) fn recorded(&self) -> u64 {
         self.recorded.load(Ordering::Relaxed)
     }
 
-    /// Notes what is so now, and gives what was so before.
+    /// Records the current state, and returns the previous one.
     pub(super) fn note(&self, now: Said) -> Said {
         std::mem::replace(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner), now)
     }

@@ -92,40 +92,47 @@ fn pass_histogram() -> Histogram {
 }
 
 fn register(registry: &mut Registry, values: &Values) {
-    let it = values;
-    registry.register("reconciliations", "Reconciliations by outcome", it.reconciled.clone());
-    registry.register("leader", "1 on the replica that leads", it.leader.clone());
+    registry.register("reconciliations", "Reconciliations by outcome", values.reconciled.clone());
+    registry.register("leader", "1 on the replica that leads", values.leader.clone());
     registry.register(
         "queue_waiting",
         "Builds that can start and wait for their turn",
-        it.waiting.clone(),
+        values.waiting.clone(),
     );
-    registry.register("queue_running", "Builds of which a Job is under way", it.running.clone());
+    registry.register(
+        "queue_running",
+        "Builds of which a Job is under way",
+        values.running.clone(),
+    );
     registry.register(
         "queue_limit",
         "Waiting builds from which POST is refused",
-        it.max_pending.clone(),
+        values.max_pending.clone(),
     );
-    registry.register("queue_paused", "1 while the store is nearly full", it.paused.clone());
+    registry.register("queue_paused", "1 while the store is nearly full", values.paused.clone());
     registry.register(
         "admission_paused",
         "1 while no build starts, by the reason",
-        it.admission_paused.clone(),
+        values.admission_paused.clone(),
     );
-    registry.register("builds_admitted", "Builds that left the queue", it.admitted.clone());
-    registry.register("builds_finished", "Builds that ended, by outcome", it.builds.clone());
-    registry.register("builds_archived", "Records written", it.archived.clone());
+    registry.register("builds_admitted", "Builds that left the queue", values.admitted.clone());
+    registry.register("builds_finished", "Builds that ended, by outcome", values.builds.clone());
+    registry.register("builds_archived", "Records written", values.archived.clone());
     registry.register(
         "file_sets_deleted",
         "File sets that retention deleted",
-        it.files_deleted.clone(),
+        values.files_deleted.clone(),
     );
-    registry.register("bytes_deleted", "Bytes that retention deleted", it.bytes_deleted.clone());
-    registry.register("store_used_bytes", "Bytes in use in the store", it.store_used.clone());
+    registry.register(
+        "bytes_deleted",
+        "Bytes that retention deleted",
+        values.bytes_deleted.clone(),
+    );
+    registry.register("store_used_bytes", "Bytes in use in the store", values.store_used.clone());
     registry.register(
         "store_capacity_bytes",
         "Bytes of the store, 0 when it does not tell",
-        it.store_capacity.clone(),
+        values.store_capacity.clone(),
     );
 }
 
