@@ -38,7 +38,7 @@ impl std::fmt::Display for KeyId {
 /// The text is no file of usign.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadUsign {
-    /// More than [`MAX_FILE`] bytes.
+    /// More than 4,096 bytes.
     #[error("it is too long")]
     TooLong,
     /// Nothing but a comment.
