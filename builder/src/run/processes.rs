@@ -39,9 +39,9 @@ pub(super) fn kill_descendants() {
     }
 }
 
-/// The addresses that download programs among the descendants are fetching, by their names and
-/// arguments; `None` if none is running. A program without an address in its arguments adds none. A
-/// script could fake this, but gains only another attempt.
+/// The addresses that the descendants named wget are downloading, by their arguments; `None` if
+/// none is running. One without an address in its arguments adds an empty string. A script could
+/// fake this, but gains only another attempt.
 pub(super) fn downloads() -> Option<Vec<String>> {
     let is_wget = |pid: &i32| {
         fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "wget\n")
