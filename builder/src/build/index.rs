@@ -83,7 +83,7 @@ pub(super) fn lists(index: &[u8], package: &str, package_manager: PackageManager
 }
 
 /// Versions of a package in an index. For apk's database these are all texts that `could_be` a
-/// version, because it is not parsed to which package a version belongs.
+/// version: the database is not parsed, so it is unknown to which package a version belongs.
 pub(super) fn versions(
     index: &[u8],
     package: &str,

@@ -55,8 +55,8 @@ impl Publish<'_> {
     }
 }
 
-/// The result as JSON within the maximum size, and whether it is final. Only the data that the
-/// build reports about its image can make a result too large; then the build fails.
+/// The result, or a final failure in its place if it exceeds the maximum size, and whether it is
+/// final. Only the data that the build reports about its image can make a result too large.
 pub(super) fn bounded(
     result: BuildResult,
     is_final: bool,
