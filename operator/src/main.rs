@@ -77,7 +77,7 @@ async fn main() -> ExitCode {
     match perform(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "asu-operator ends");
+            tracing::error!(%error, "asu-operator exits with an error");
             eprintln!("asu-operator: {error}");
             ExitCode::FAILURE
         }
@@ -97,7 +97,7 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
                     _ = terminate.recv() => {}
                     _ = tokio::signal::ctrl_c() => {}
                 }
-                tracing::info!("it is told to end");
+                tracing::info!("shutdown was requested");
                 cancel.cancel();
             });
             let backends = Backends::open(&settings).await?;

@@ -178,7 +178,7 @@ impl Follower {
         // Before any build asks for a place: none starts before the store is known to have room.
         let policy = retention::policy(&self.settings);
         if let Err(error) = retention::admission::look(&context, &policy).await {
-            tracing::warn!(%error, "no build starts until the store says how full it is");
+            tracing::warn!(%error, "no build starts until the store can be measured");
         }
         tasks.spawn(raise_epoch(context.clone(), epoch));
         tasks.spawn(retention::run(context.clone()));
@@ -284,8 +284,8 @@ async fn schema_fits(repositories: &dyn Repositories) {
     loop {
         match repositories.schema().await {
             Ok(state) if state.fits() => return,
-            Ok(state) => tracing::warn!(?state, "it waits for a schema that fits"),
-            Err(error) => tracing::warn!(%error, "it waits for the database"),
+            Ok(state) => tracing::warn!(?state, "waiting for a supported database schema"),
+            Err(error) => tracing::warn!(%error, "waiting for the database"),
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
@@ -298,14 +298,14 @@ async fn raise_epoch(context: Arc<Context>, epoch: watch::Sender<Option<i64>>) {
         match context.stop.run_until_cancelled(context.repositories.raise()).await {
             None => return,
             Some(Ok(raised)) => {
-                tracing::info!(epoch = raised, "earlier leaders are fenced");
+                tracing::info!(epoch = raised, "raised the epoch: earlier leaders are fenced");
                 epoch.send_replace(Some(raised));
                 // What failed without an epoch is retried at once.
                 context.triggers.everything(&context.stores);
                 return;
             }
             Some(Err(error)) if error.ends_leading() => {
-                tracing::error!(%error, "this process may not lead");
+                tracing::error!(%error, "this process must not lead");
                 context.stop.cancel();
                 return;
             }

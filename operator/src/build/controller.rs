@@ -232,7 +232,7 @@ impl Pass {
         if self.facts.status.attempt.is_none() {
             self.context.metrics.admitted();
         }
-        tracing::info!(build = self.build.name_any(), job, attempt = number, "its Job is created");
+        tracing::info!(build = self.build.name_any(), job, attempt = number, "created its Job");
         let action = self.running(&job, number, None, None).await?;
         let on = self.build.object_ref(&());
         let note = format!("attempt {number} runs as Job {job}");

@@ -171,7 +171,7 @@ impl Pass {
     /// Deletes a committed result whose files are gone, so that another attempt begins. The verdict
     /// in the status is taken back first, because it has no meaning without the result.
     async fn drop_result(&mut self, what: &str) -> Result<Action, Fault> {
-        tracing::warn!(build = self.build.name_any(), what, "its result is worth nothing");
+        tracing::warn!(build = self.build.name_any(), what, "the committed result is dropped");
         let detail = format!("Its files are gone from the store: {what}");
         let lost = Failure::new(FailureReason::Internal, detail);
         self.take_back(self.attempts(), &lost, None).await

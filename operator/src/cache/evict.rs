@@ -35,7 +35,7 @@ pub async fn evict(context: &Context) -> Result<(), kube::Error> {
         if cache.metadata.deletion_timestamp.is_some() {
             continue;
         }
-        tracing::info!(cache = name, "nothing uses it: it is deleted");
+        tracing::info!(cache = name, "deleting an unused cache");
         let preconditions = Preconditions { uid: cache.uid(), resource_version: None };
         let params = DeleteParams::background().preconditions(preconditions);
         match context.api::<ImageBuilderCache>().delete(&name, &params).await {

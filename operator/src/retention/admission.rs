@@ -73,7 +73,7 @@ async fn tell(
         ),
         _ => return,
     };
-    tracing::warn!(reason, note, "the store");
+    tracing::warn!(reason, note, "the state of the store changed");
     // Waiting builds are reconciled, so that their conditions show it.
     for build in context.stores.builds.state() {
         let phase = build.status.as_ref().and_then(|status| status.phase);

@@ -33,7 +33,7 @@ pub(super) async fn sweep(
             continue;
         }
         if context.repositories.claim_orphan(&key, now, epoch).await? {
-            tracing::info!(build_key = %key, "its files have no record: they are deleted");
+            tracing::info!(build_key = %key, "deleting files without a record");
             finish(context, &key, &[], epoch).await?;
         }
     }
@@ -43,7 +43,7 @@ pub(super) async fn sweep(
     let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
     let files = context.artifacts.remove_unfinished(before).await?;
     if files > 0 {
-        tracing::info!(files, "writers that were killed had left them: they are deleted");
+        tracing::info!(files, "deleted temporary files of killed writers");
     }
     Ok(())
 }
@@ -84,7 +84,7 @@ async fn by_uid(
         let kept = |uid: &String| folder != "uploads" && recorded.contains(uid);
         for uid in batch.iter().filter(|uid| !kept(uid)) {
             for key in old.get(uid).into_iter().flatten() {
-                tracing::info!(key, "it belongs to no build: it is deleted");
+                tracing::info!(key, "deleting an object that belongs to no build");
                 context.artifacts.delete(key).await?;
             }
         }

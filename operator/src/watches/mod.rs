@@ -156,7 +156,7 @@ impl<L> Watch<'_, L> {
                     Ok(Some(event)) => take(&mut writer, &*listener, &stores, &event),
                     Err(error) => {
                         let kind = K::kind(&());
-                        tracing::warn!(%kind, %error, "the watch broke off and starts again");
+                        tracing::warn!(%kind, %error, "the watch failed and is restarted");
                     }
                 }
             }
@@ -214,7 +214,7 @@ fn take<K>(
         E::InitDone => {
             let now = store.state();
             let there: HashSet<String> = now.iter().filter_map(|object| object.uid()).collect();
-            let gone = |it: &&Arc<K>| it.uid().is_none_or(|uid| !there.contains(&uid));
+            let gone = |object: &&Arc<K>| object.uid().is_none_or(|uid| !there.contains(&uid));
             for object in before.iter().filter(gone) {
                 listener.changed(stores, &Change::Gone(object));
             }
@@ -239,11 +239,12 @@ mod tests {
 
     impl Listener<FirmwareBuild> for Told {
         fn changed(&self, stores: &Stores, change: &Change<'_, FirmwareBuild>) {
-            let there =
-                |it: &FirmwareBuild| stores.builds.find(|known| known.uid() == it.uid()).is_some();
+            let there = |build: &FirmwareBuild| {
+                stores.builds.find(|known| known.uid() == build.uid()).is_some()
+            };
             let line = match change {
-                Change::Present(it) => format!("{} there={}", it.name_any(), there(it)),
-                Change::Gone(it) => format!("{} gone there={}", it.name_any(), there(it)),
+                Change::Present(build) => format!("{} there={}", build.name_any(), there(build)),
+                Change::Gone(build) => format!("{} gone there={}", build.name_any(), there(build)),
             };
             self.0.lock().unwrap().push(line);
         }
