@@ -1,5 +1,5 @@
-//! What a build really does: the plan applied to one tree. `build` acts on it, and `publish`
-//! computes it again for itself, from the plan and the read-only tree alone.
+//! The inputs of a build: the plan applied to one tree. `build` runs by it, and `publish` computes
+//! it again from the plan and the read-only tree, because it does not trust `build`.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use asu_core::{
     request::Filesystem,
 };
 
-/// See the module.
+/// The inputs of one build; see the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
     /// The PACKAGES argument, in order.
@@ -25,11 +25,11 @@ pub struct Effective {
     pub extra_image_name: String,
     /// The repositories file.
     pub repositories_file: String,
-    /// Who brought which of its feeds.
+    /// Which feeds the request brought and which the distribution.
     pub origins: Origins,
     /// Files that are added to `keys/`, by name.
     pub keys: BTreeMap<String, String>,
-    /// Lines of `.config` that are set.
+    /// Lines to set in `.config`.
     pub config_edits: Vec<String>,
     /// Digest of the key that the tree signs images with.
     pub tree_key: Option<Digest>,
@@ -39,7 +39,7 @@ impl Effective {
     /// Applies `plan` to the tree of `marker` with its own repositories file and signing key.
     ///
     /// # Errors
-    /// Why this plan cannot be built with this tree.
+    /// Why the plan cannot be built with this tree.
     pub fn new(plan: &BuildPlan, marked: &Marked) -> Result<Self, Failure> {
         let Marked { marker, repositories, key } = marked;
         let request = &plan.request;
@@ -81,8 +81,8 @@ impl Effective {
         })
     }
 
-    /// The commands as clients are shown them: the public pair that does what was done. Clients
-    /// and tests of today's server read them by position.
+    /// The commands as the API shows them: the public goals `manifest` and `image` with the same
+    /// effect. Clients and tests of the former server read them by position.
     pub fn commands(&self, plan: &BuildPlan, bin_dir: &str) -> Vec<Vec<String>> {
         let profile = format!("PROFILE={}", plan.request.profile);
         let packages = format!("PACKAGES={}", self.packages.join(" "));
@@ -125,8 +125,8 @@ impl Effective {
     }
 }
 
-/// Refuses a key of the request that has the fingerprint of another key of the tree: package managers
-/// find keys by it, and feeds of the distribution would fail.
+/// Refuses a key of the request that has the fingerprint of a different key of the tree: package
+/// managers find keys by fingerprint, so feeds of the distribution would fail.
 ///
 /// # Errors
 /// Which key it is.
@@ -168,8 +168,8 @@ fn check_tree(plan: &BuildPlan, marker: &Marker) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Switches every enabled file system but the wanted one off. ImageBuilders before the variable
-/// ROOTFS_FILESYSTEM know no other way.
+/// Disables every enabled file system but the wanted one. Older ImageBuilders without the variable
+/// ROOTFS_FILESYSTEM need this.
 fn config_edits(wanted: Filesystem, enabled: &[Filesystem]) -> Result<Vec<String>, Failure> {
     if !enabled.contains(&wanted) {
         let names: Vec<&str> = enabled.iter().map(|known| known.as_str()).collect();
@@ -189,7 +189,7 @@ fn config_edits(wanted: Filesystem, enabled: &[Filesystem]) -> Result<Vec<String
         .collect())
 }
 
-/// A `.config` with lines set in the place of those that set the same name.
+/// Sets lines in a `.config`; each replaces the line that sets the same name.
 pub fn edit_config(config: &str, edits: &[String]) -> String {
     let name_of = |line: &str| -> Option<String> {
         let line = line.strip_prefix("# ").unwrap_or(line);

@@ -1,4 +1,5 @@
-//! Small file operations with the guarantees that this program needs.
+//! File operations with bounds and durability. Used by all subcommands, for our own files only;
+//! files of a build are read through `handover.rs`.
 
 use std::{
     fs::{self, File, Permissions},
@@ -9,33 +10,33 @@ use std::{
 
 use serde::de::DeserializeOwned;
 
-/// Largest plan or marker that is read, in bytes. A marker lists the packages of every profile.
+/// Maximum size of a plan or marker, in bytes. A marker lists the packages of every profile.
 pub const MAX_JSON: u64 = 8 << 20;
 
 /// Why a file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refused.
+    /// The operating system returned an error.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file.
+        /// Path or name of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// Larger than allowed.
+    /// The file is larger than allowed.
     #[error("{} is larger than {limit} bytes", path.display())]
     TooLarge {
-        /// The file.
+        /// Path or name of the file.
         path: PathBuf,
-        /// Most bytes.
+        /// Maximum size, in bytes.
         limit: u64,
     },
-    /// Not the JSON that was expected.
+    /// The file does not contain the expected JSON.
     #[error("{}: {detail}", path.display())]
     Malformed {
-        /// The file.
+        /// Path or name of the file.
         path: PathBuf,
         /// What is wrong.
         detail: String,
@@ -69,14 +70,14 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, FileError> {
     })
 }
 
-/// Reads a JSON document.
+/// Reads a JSON file of at most [`MAX_JSON`] bytes.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
     let bytes = read_bounded(path, MAX_JSON)?;
     serde_json::from_slice(&bytes)
         .map_err(|error| FileError::Malformed { path: path.to_owned(), detail: error.to_string() })
 }
 
-/// Puts a whole file in place by rename, so that nobody ever reads half of it.
+/// Writes a file and renames it into place, so that readers never see an incomplete one.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
@@ -92,7 +93,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-/// As [`put`], and on disk when it returns.
+/// As [`put`], and synced to disk when it returns.
 pub fn put_durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put(path, bytes)?;
     File::open(path)?.sync_all()?;
@@ -102,20 +103,20 @@ pub fn put_durable(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Makes a folder of mode 0755 without a setgid bit: Kubernetes' `fsGroup` puts that bit on
-/// volumes, every folder below inherits it, and it would end up in images.
+/// Creates a folder of mode 0755 without the setgid bit. Kubernetes' `fsGroup` sets that bit on
+/// volumes, new folders inherit it, and it would end up in images.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     fs::create_dir(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
-/// Makes the folder anew.
+/// Removes the folder if it exists, and creates it.
 pub fn make_fresh_folder(path: &Path) -> io::Result<()> {
     remove_tree(path)?;
     make_folder(path)
 }
 
-/// Removes whatever is at `path`; nothing there is fine.
+/// Removes the file or folder at `path`, if there is one.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(info) if info.is_dir() => fs::remove_dir_all(path),

@@ -1,7 +1,7 @@
-//! Reads a folder that hostile programs write to, possibly at this moment.
+//! Reads a folder that untrusted programs write to, possibly at the same time.
 //!
-//! Nothing is reached through a link, nothing but regular files is opened, opening never waits, and
-//! every read is bounded. What is wrong is an answer, never an endless wait.
+//! No link is followed, only regular files are opened, opening never blocks, and every read is
+//! bounded. Whatever violates the rules is an error.
 
 use std::{
     fs::File,
@@ -13,45 +13,45 @@ use std::{
 use asu_core::result::is_plain_file_name;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, statat};
 
-/// Why something in the folder may not be used.
+/// Why a file or folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoverError {
-    /// There is none of that name.
+    /// It does not exist.
     #[error("{0:?} is not there")]
     Missing(String),
-    /// A link, folder, device, FIFO or socket.
+    /// It is a link, folder, device, FIFO or socket.
     #[error("{0:?} is not a regular file")]
     NotRegular(String),
-    /// A name that is not plain.
+    /// Its name is not a plain file name.
     #[error("{0:?} is not a plain file name")]
     Name(String),
-    /// More files than allowed.
+    /// The folder has more files than allowed.
     #[error("there are more than {0} files")]
     TooMany(usize),
-    /// More bytes than allowed.
+    /// The file is larger than allowed.
     #[error("{name:?} is larger than {limit} bytes")]
     TooLarge {
-        /// The file.
+        /// Name of the file.
         name: String,
-        /// Most bytes.
+        /// Maximum size, in bytes.
         limit: u64,
     },
-    /// The system refused.
+    /// The operating system returned an error.
     #[error("{name:?}: {source}")]
     Io {
-        /// The file.
+        /// Name of the file.
         name: String,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
-/// A folder that is read as hostile.
+/// An untrusted folder.
 #[derive(Debug)]
 pub struct Folder(OwnedFd);
 
-/// Below the folder, through no symlink, through no magic link.
+/// A path stays below the folder and passes no symbolic or magic link.
 const BENEATH: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
@@ -71,10 +71,10 @@ fn shown(name: &str) -> String {
 }
 
 impl Folder {
-    /// Opens a folder by a path that is ours.
+    /// Opens a folder by a trusted path.
     ///
     /// # Errors
-    /// When it is not there or no folder.
+    /// When it does not exist or is not a folder.
     pub fn open(path: &Path) -> Result<Self, HandoverError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty())
@@ -82,10 +82,10 @@ impl Folder {
             .map_err(|error| failed(&path.to_string_lossy(), error))
     }
 
-    /// A folder in this folder.
+    /// Opens a folder in this folder.
     ///
     /// # Errors
-    /// When it is not there or no folder.
+    /// When it does not exist or is not a folder.
     pub fn folder(&self, name: &str) -> Result<Self, HandoverError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat2(&self.0, name, flags, Mode::empty(), BENEATH)
@@ -93,11 +93,11 @@ impl Folder {
             .map_err(|error| failed(name, error))
     }
 
-    /// Opens a regular file of this folder. The type is looked at before opening, because opening
-    /// a device can act on it, and again after, because the name may have changed hands.
+    /// Opens a regular file of this folder. The type is checked before opening, because opening a
+    /// device can have effects, and again afterwards, because the file may have been replaced.
     ///
     /// # Errors
-    /// When it is not there or anything but a regular file.
+    /// When it does not exist or is not a regular file.
     pub fn file(&self, name: &str) -> Result<File, HandoverError> {
         let regular = |mode| FileType::from_raw_mode(mode) == FileType::RegularFile;
         let seen = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -132,10 +132,11 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Names of all files, sorted. Everything in the folder must be a regular file of plain name.
+    /// The names of all files, sorted. Everything in the folder must be a regular file with a plain
+    /// name.
     ///
     /// # Errors
-    /// The first entry that breaks a rule, or that there are too many.
+    /// When an entry violates a rule, or there are too many.
     pub fn plain_files(&self, most: usize) -> Result<Vec<String>, HandoverError> {
         let mut names = Vec::new();
         let entries = Dir::read_from(&self.0).map_err(|error| failed(".", error))?;

@@ -2,8 +2,8 @@
 //! runs it for one request without trusting what runs in it, and `publish` takes over what `build`
 //! left behind and commits it to the artifact store.
 //!
-//! Knows neither Kubernetes nor the database: a plan comes in as a file, a result goes out as an
-//! object of the store or as a termination message.
+//! It uses neither Kubernetes nor the database: the plan is a file, and the result is an object of
+//! the artifact store or a termination message.
 
 pub mod build;
 pub mod confine;

@@ -1,4 +1,5 @@
-//! The program inside build pods: populate, build, publish.
+//! The command line of the program in build pods: sets the umask and signals, and calls the library
+//! for one subcommand.
 
 mod cli;
 
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         return ExitCode::from(126);
     }
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    // Files of the store are read by another user, folders of a tree too.
+    // Other users must be able to read files of the store and folders of a tree.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let ran = match command {
         Command::Populate(places) => populate(&places.paths()),
@@ -64,7 +65,7 @@ fn populate(paths: &Paths) -> Result<ExitCode, AnyError> {
     let mut terminate = runtime.block_on(async { signal(SignalKind::terminate()) })?;
     runtime.spawn(async move {
         terminate.recv().await;
-        // Nothing is ready before the marker, and the next run removes what is left.
+        // A tree is not ready before its marker exists, and the next run removes the rest.
         std::process::exit(143);
     });
     let result = runtime.block_on(populate::run(paths, &builder));
@@ -78,7 +79,7 @@ fn build(paths: &Paths) -> Result<ExitCode, AnyError> {
     let stop = Arc::new(AtomicBool::new(false));
     let runtime = runtime()?;
     let stopped = Arc::clone(&stop);
-    // PID 1 ignores a signal that it does not handle.
+    // PID 1 ignores signals without a handler.
     let mut terminate = runtime.block_on(async { signal(SignalKind::terminate()) })?;
     runtime.spawn(async move {
         terminate.recv().await;
@@ -95,7 +96,7 @@ fn publish(paths: &Paths) -> Result<ExitCode, AnyError> {
         #[expect(clippy::disallowed_methods, reason = "it ends with the process")]
         tokio::spawn(async move {
             terminate.recv().await;
-            // Nobody waits any more when the receiver is gone.
+            // A closed receiver means that the run has already ended.
             let _ = sender.send(true);
         });
         Ok::<u8, AnyError>(publish::run(paths, stop).await?)

@@ -1,10 +1,10 @@
-//! What the kernel says of memory: whether it killed something of this container, how much was used,
-//! and how much there may be.
+//! Reads from the control group whether the kernel OOM-killed a process of this container, how much
+//! memory was used, and the limit. Used by `populate` and `build`.
 //!
-//! A package manager, a shell or make tells of a killed child in its own way, or not at all; the
-//! counter of the container's control group is raised by every process that the kernel kills for want
-//! of memory, whoever waits for it, also when the whole node is short of it. Both versions of control
-//! groups are read. What cannot be read is no evidence of anything.
+//! Package managers, shells and make report a killed child in different ways or not at all. The
+//! counter of the container's control group counts every OOM-killed process, also when the whole
+//! node is out of memory. Both versions of control groups are supported. If nothing can be read,
+//! the result is unknown.
 
 use std::{
     fs,
@@ -13,10 +13,10 @@ use std::{
 
 use asu_core::failure::{Failure, FailureReason};
 
-/// From here on a limit of version 1 means that there is none.
+/// From this value on, a limit of version 1 means "no limit".
 const NO_LIMIT: u64 = 1 << 60;
 
-/// Names of a control group's files.
+/// Names of the files of a control group, below its folder.
 #[derive(Debug)]
 struct Files {
     events: &'static str,
@@ -24,7 +24,7 @@ struct Files {
     limit: &'static str,
 }
 
-/// Version 2; the peak is there since Linux 5.19.
+/// Version 2; the peak exists since Linux 5.19.
 const UNIFIED: Files =
     Files { events: "memory.events", used: ["memory.peak", "memory.current"], limit: "memory.max" };
 /// Version 1.
@@ -34,7 +34,7 @@ const LEGACY: Files = Files {
     limit: "memory.limit_in_bytes",
 };
 
-/// Watches the memory of this container from a moment on.
+/// Counts the OOM kills in this container from a point in time on.
 #[derive(Debug)]
 pub struct Memory(Option<Group>);
 
@@ -42,12 +42,12 @@ pub struct Memory(Option<Group>);
 struct Group {
     folder: PathBuf,
     files: &'static Files,
-    /// Kills before the watch began.
+    /// OOM kills before that time.
     before: u64,
 }
 
 impl Memory {
-    /// Begins, with the control groups that are mounted below `root` (`/` in pods).
+    /// Starts counting, with the control groups that are mounted below `root` (`/` in pods).
     pub fn watch(root: &Path) -> Self {
         let groups = candidates(root).into_iter().find_map(|(folder, files)| {
             let before = kills(&folder.join(files.events))?;
@@ -56,12 +56,12 @@ impl Memory {
         Self(groups)
     }
 
-    /// Whether nothing can be said.
+    /// Whether the control group cannot be read.
     pub fn is_unknown(&self) -> bool {
         self.0.as_ref().is_none_or(|group| group.kills().is_none())
     }
 
-    /// The failure when the kernel has killed something since the watch began.
+    /// The failure, if a process was OOM-killed since the start.
     pub fn exhausted(&self) -> Option<Failure> {
         let group = self.0.as_ref()?;
         if group.kills()? <= group.before {
@@ -84,8 +84,8 @@ impl Group {
     }
 }
 
-/// Where the container's own control group may be. In a control group namespace it is the root of
-/// the mount; elsewhere its path is that of the process.
+/// Possible folders of the container's control group. In a control group namespace it is the root
+/// of the mount; otherwise it is at the path of this process.
 fn candidates(root: &Path) -> Vec<(PathBuf, &'static Files)> {
     let mounted = root.join("sys/fs/cgroup");
     let own = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
@@ -108,7 +108,7 @@ fn candidates(root: &Path) -> Vec<(PathBuf, &'static Files)> {
     ]
 }
 
-/// The counter `oom_kill` of a file of counters.
+/// Reads the counter `oom_kill` from a file of counters.
 fn kills(file: &Path) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
@@ -194,7 +194,7 @@ mod tests {
         let memory = Memory::watch(root.path());
         assert!(memory.is_unknown());
         assert_eq!(detail(&memory), None);
-        // Linux before 4.13 counts no kills.
+        // Linux before 4.13 has no counter.
         put(root.path(), "sys/fs/cgroup/memory/memory.oom_control", "under_oom 0\n");
         assert!(Memory::watch(root.path()).is_unknown());
         put(root.path(), "sys/fs/cgroup/memory.events", "oom_kill 0\n");

@@ -1,4 +1,5 @@
-//! Where everything lies. A prefix puts it all below another folder, for tests.
+//! Paths of all files and folders in a pod, as the operator mounts them. A root puts them below
+//! another folder, for tests.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ impl Paths {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// What everything lies below: where the system's own folders are.
+    /// The root of all paths: `/` in pods.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -31,7 +32,7 @@ impl Paths {
         self.plan.clone().unwrap_or_else(|| self.at(paths::PLAN))
     }
 
-    /// The cache's folder.
+    /// The folder of the tree with its marker, mounted from the cache's claim.
     pub fn image_builder(&self) -> PathBuf {
         self.at(paths::IMAGE_BUILDER)
     }
@@ -66,13 +67,13 @@ impl Paths {
         self.at("/dev/termination-log")
     }
 
-    /// Where a build finds its output folder, as clients are shown it.
+    /// The output folder of a build, as the API shows it in commands.
     pub fn output(&self) -> PathBuf {
         self.work().join(paths::OUTPUT)
     }
 }
 
-/// A path as text for an argument; our own paths are ASCII.
+/// A path as text for an argument. All paths of this program are ASCII.
 pub fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -1,5 +1,6 @@
-//! Reads the `profiles.json` of a build's output, as hostile data, and checks the success rule: it
-//! names the profile, and every file that it names is there with that digest.
+//! Reads the untrusted `profiles.json` of a build's output and checks the success rule: it names
+//! the profile, and every image that it names exists with the stated digest. Used by `build` and
+//! `publish`.
 
 use std::io::Read as _;
 
@@ -9,11 +10,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::handover::{Folder, HandoverError};
 
-/// The file.
+/// Name of the file in a build's output.
 pub const FILE: &str = "profiles.json";
-/// Largest one that is read: a build names one profile.
+/// Maximum size of the file, in bytes: a build names one profile.
 const MAX_BYTES: u64 = 1 << 20;
-/// Most images of one profile.
+/// Maximum number of images of one profile.
 const MAX_IMAGES: usize = 200;
 
 /// Why an output is not that of a successful build.
@@ -28,10 +29,10 @@ pub enum BadOutput {
     /// The file is not what an ImageBuilder writes.
     #[error("profiles.json is malformed: {0}")]
     Malformed(String),
-    /// An image is not there, or is another one.
+    /// An image does not exist or has another digest.
     #[error("the image {0:?} is not the one that profiles.json names")]
     WrongImage(String),
-    /// The folder breaks the rules of the hand-over.
+    /// A file of the output cannot be used.
     #[error(transparent)]
     Handover(#[from] HandoverError),
 }
@@ -48,7 +49,7 @@ pub struct Image {
 /// What `profiles.json` says about the profile.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// The document without `profiles`, overlaid with the profile's own keys.
+    /// The document without `profiles`, merged with the keys of the profile, which take precedence.
     pub facts: Map<String, Value>,
     /// Images, at least one.
     pub images: Vec<Image>,

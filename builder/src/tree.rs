@@ -1,4 +1,5 @@
-//! What an unpacked ImageBuilder says about itself, read from its files.
+//! Reads the properties of an unpacked ImageBuilder from its files. Used by `populate` to describe
+//! a new tree, and by `build` and `publish`. Nothing is written here.
 
 use std::{
     fs,
@@ -19,25 +20,25 @@ use crate::{
     paths::Paths,
 };
 
-/// Largest text file of a tree that is read: `.config` has 0.3 MB, the Makefile 20 kB.
+/// Maximum size of a text file of a tree, in bytes: `.config` has 0.3 MB, the Makefile 20 kB.
 const MAX_TEXT: u64 = 4 << 20;
 
 /// Maximum number of files with definitions of devices; the largest board has some 30.
 const MAX_DEVICE_FILES: usize = 200;
 
-/// Goals behind `manifest` and `image`, of which a single resolution is made.
+/// Inner goals of `manifest` and `image`: run one by one, they resolve packages only once.
 const INNER_GOALS: [&str; 5] =
     ["_call_manifest", "prepare_rootfs", "build_image", "json_overview_image_info", "checksum"];
-/// Variables that those goals take.
+/// Variables that these goals use.
 const INNER_VARIABLES: [&str; 3] = ["USER_PROFILE", "USER_PACKAGES", "USER_FILES"];
 /// The goal that makes the tree's own signing keys.
 pub const KEYS_GOAL: &str = "_check_keys";
 /// Public part of the key that ImageBuilders up to 24.10 make for themselves and sign images with.
 const OWN_KEY: &str = "key-build.pub";
-/// The goal that checks the machine's tools, as a file.
+/// The stamp file of the goal that checks the host's tools.
 pub const PREREQ_STAMP: &str = "staging_dir/host/.prereq-build";
 
-/// The package generation, told by which repositories file the tree has.
+/// The package generation, by the repositories file that the tree has.
 pub fn package_manager(tree: &Path) -> Option<PackageManager> {
     [PackageManager::Opkg, PackageManager::Apk]
         .into_iter()
@@ -52,7 +53,7 @@ pub fn repositories(tree: &Path, manager: PackageManager) -> Result<String, File
     read_text(&tree.join(repositories_file::file_name(manager)), MAX_TEXT)
 }
 
-/// A finished tree, as far as builds depend on it.
+/// The properties of a finished tree that builds depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marked {
     /// Its marker.
@@ -63,10 +64,11 @@ pub struct Marked {
     pub key: Option<Digest>,
 }
 
-/// What there is of a finished tree.
+/// Reads a finished tree.
 ///
 /// # Errors
-/// [`FailureReason::TreeLost`] when a part of it is not there: a populate pod made it once.
+/// [`FailureReason::TreeLost`] when a part of it does not exist, because `populate` made it
+/// complete.
 pub fn marked(paths: &Paths) -> Result<Marked, Failure> {
     let lost = |error: FileError| {
         Failure::new(FailureReason::TreeLost, format!("The ImageBuilder: {error}"))
@@ -83,7 +85,7 @@ pub fn marked(paths: &Paths) -> Result<Marked, Failure> {
     Ok(Marked { marker, repositories, key })
 }
 
-/// How many bytes an image of the request's device may have, as far as the tree says it.
+/// Maximum size of an image of the request's device in bytes, if the tree defines it.
 pub fn image_size(tree: &Path, request: &Request) -> Option<u64> {
     let board = request.target.split('/').next()?;
     let folder = tree.join("target/linux").join(board).join("image");
@@ -95,7 +97,8 @@ pub fn image_size(tree: &Path, request: &Request) -> Option<u64> {
         })
         .take(MAX_DEVICE_FILES)
         .collect();
-    // The subtarget's own files last: they decide where two subtargets define one device.
+    // The subtarget's own files are last: they take precedence where two subtargets define the same
+    // device.
     let subtarget = request.target.split('/').nth(1).unwrap_or_default();
     let is_own = |path: &Path| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(subtarget))

@@ -1,4 +1,5 @@
-//! A tree that one build may write to, made from the read-only one in milliseconds.
+//! Makes a workspace that one build may write to from the read-only tree: a link farm, or a copy.
+//! Used by `build`. The tree itself is never written to.
 
 use std::{
     fs::{self, DirEntry},
@@ -21,16 +22,17 @@ use crate::{
 /// (reference: `imagebuilder.md` §2.3). `.profiles.mk` is made anew by a rule when it looks older
 /// than `.targetinfo`, and must not be written through a link.
 const COPIED: [&str; 4] = [".config", ".profiles.mk", "keys", "packages"];
-/// Names that a build begins without.
+/// Names of the tree's top folder that a workspace does not get.
 const ABSENT: [&str; 3] = ["bin", "tmp", "logs"];
-/// Package files of the cache that may be linked into a build; indexes never, they would hide that
-/// a feed could not be read.
+/// Extensions of package files that are linked from the tree into a workspace. Indexes are not:
+/// they would hide that a feed could not be read.
 const SEEDS: [&str; 2] = ["ipk", "apk"];
 
-/// Links to the tree at the new folder `workspace`, with private copies of what is written.
+/// Makes the new folder `workspace` with links to the tree and private copies of what a build
+/// writes.
 ///
 /// # Errors
-/// What could not be made.
+/// The error of the file that could not be made.
 pub fn link_farm(tree: &Path, workspace: &Path) -> io::Result<()> {
     make_fresh_folder(workspace)?;
     for entry in fs::read_dir(tree)? {
@@ -60,7 +62,8 @@ fn is_copied(name: &str) -> bool {
     COPIED.contains(&name) || name.starts_with("repositories") || tree::is_own_key(name)
 }
 
-/// `build_dir/<arch>/linux-<target>/` is written to, and holds large files that are only read.
+/// Links `build_dir`: `build_dir/<arch>/linux-<target>/` becomes a private folder, because builds
+/// write there, with links to its large files, which are only read.
 fn build_dir(from: &Path, to: &Path) -> io::Result<()> {
     make_folder(to)?;
     for arch in folders(from, to)? {
@@ -90,12 +93,12 @@ fn build_dir(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What every run removes and makes again.
+/// Whether every run removes and makes this name again.
 fn is_made_anew(name: &str) -> bool {
     name == "tmp" || name == "json_info_files" || name.starts_with("root")
 }
 
-/// The folders in `from`; everything else is linked into `to`.
+/// Links everything but folders from `from` into `to`, and returns the folders.
 fn folders(from: &Path, to: &Path) -> io::Result<Vec<DirEntry>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(from)? {
@@ -122,7 +125,8 @@ fn seeds(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A whole copy at the new folder `workspace`, for trees whose rules write where a farm has links.
+/// Makes the new folder `workspace` as a full copy, for trees whose rules write where a link farm
+/// has links.
 ///
 /// # Errors
 /// When `cp` fails.
@@ -135,7 +139,7 @@ pub fn copy_tree(tree: &Path, workspace: &Path) -> io::Result<()> {
     make_folder(&workspace.join("tmp"))
 }
 
-/// Copies with modes, times and links as they are.
+/// Copies with modes, times and links preserved.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let done = Command::new("cp")
         .args(["-dR", "--preserve=mode,timestamps,links", "--reflink=auto", "--"])
@@ -148,10 +152,10 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Err(io::Error::other(said.trim().chars().take(300).collect::<String>()))
 }
 
-/// Writes what the plan changes into a workspace.
+/// Writes the changes of the plan into a workspace.
 ///
 /// # Errors
-/// What could not be written.
+/// The error of the file that could not be written.
 pub fn adapt(
     workspace: &Path,
     package_manager: PackageManager,

@@ -1,4 +1,5 @@
-//! What every controller of a leader shares.
+//! The state that all controllers of a leader share. Made by `run.rs` when leading begins, and
+//! dropped when it ends.
 
 use std::sync::Arc;
 
@@ -25,37 +26,37 @@ pub type Room = Arc<dyn Fn() -> Result<Option<Space>, ArtifactError> + Send + Sy
 
 /// Shared by all controllers for the time that this process leads.
 pub struct Context {
-    /// Kubernetes.
+    /// Client of the API server.
     pub client: Client,
-    /// How the operator runs.
+    /// The operator's settings.
     pub settings: Settings,
-    /// What the watches see.
+    /// Caches of the watches.
     pub stores: Stores,
-    /// Wakes reconciliations.
+    /// Triggers reconciliations.
     pub triggers: Arc<Triggers>,
     /// The database.
     pub database: PgStore,
     /// The files.
     pub artifacts: ArtifactStore,
-    /// How full the store is.
+    /// Measures the artifact store.
     pub room: Room,
     /// Whether the store has room for another build.
     pub admission: crate::retention::pause::AdmissionPause,
-    /// Fences writes to the database; absent until the database could be asked for it.
+    /// Epoch that fences writes to the database; absent until the database has assigned one.
     pub epoch: watch::Receiver<Option<i64>>,
     /// The queue of builds.
     pub queue: Queue,
-    /// FirmwareBuilds as we last wrote them.
+    /// FirmwareBuilds as this process last wrote them.
     pub recent_builds: Recent<FirmwareBuild>,
-    /// ImageBuilderCaches as we last wrote them.
+    /// ImageBuilderCaches as this process last wrote them.
     pub recent_caches: Recent<ImageBuilderCache>,
-    /// Distributions as we last wrote them.
+    /// Distributions as this process last wrote them.
     pub recent_distributions: Recent<Distribution>,
-    /// What was read of upstream.
+    /// State kept between readings of upstream.
     pub catalogs: crate::distribution::Memories,
-    /// When caches' use was last written.
+    /// When the usage of each cache is to be written.
     pub cache_use: crate::cache::UseClock,
-    /// When caches were given other trees.
+    /// When the builds of each cache last got another tree.
     pub cache_switches: crate::cache::Switches,
     /// Followers of build pods' logs.
     pub followers: Followers,
@@ -63,16 +64,16 @@ pub struct Context {
     pub backoffs: Backoffs,
     /// Events on objects.
     pub events: Events,
-    /// Measured values.
+    /// Metrics of the process.
     pub metrics: Metrics,
-    /// Tasks beside the controllers.
+    /// Background tasks besides the controllers.
     pub tasks: TaskTracker,
     /// Cancelled when leading ends.
     pub stop: CancellationToken,
 }
 
 impl Context {
-    /// The API of one of our kinds in our namespace.
+    /// The API of a kind in the operator's namespace.
     pub fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -83,20 +84,21 @@ impl Context {
     /// The epoch of this leadership.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] while the database has not given one.
+    /// [`StoreError::Unavailable`] while the database has not assigned one.
     pub fn epoch(&self) -> Result<i64, StoreError> {
         let epoch = *self.epoch.borrow();
         epoch.ok_or_else(|| StoreError::Unavailable("it has not been reached yet".to_owned()))
     }
 
-    /// The present time in whole seconds, as objects hold it.
+    /// The current time in whole seconds, as objects contain it.
     #[expect(clippy::disallowed_methods, reason = "the only place that reads the clock for builds")]
     pub fn now(&self) -> Timestamp {
         whole_seconds(Timestamp::now())
     }
 }
 
-/// Objects hold times in whole seconds; one with a fraction would differ from itself read back.
+/// Cuts a time to whole seconds, as objects contain them: a fraction would be lost when it is read
+/// back.
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

@@ -1,4 +1,5 @@
-//! The operator's command line.
+//! The operator's command line: parses arguments, sets up logging and signals, and calls the
+//! library.
 
 use std::{io::Read, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -14,7 +15,7 @@ use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Gives the memory of builds back to the machine seconds after they are gone.
+/// Returns freed memory to the system within seconds, unlike the default allocator.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
@@ -61,14 +62,14 @@ struct Migrate {
 
 impl std::fmt::Debug for Migrate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Not the URL and the password.
+        // The URL and the password are secret.
         f.debug_struct("Migrate").field("patience", &self.patience).finish_non_exhaustive()
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // `run` is what the container does when told nothing else.
+    // Without arguments, the container runs the command `run`.
     let given: Vec<_> = std::env::args_os().collect();
     let bare = given.len() <= 1;
     let arguments = given.into_iter().chain(bare.then(|| "run".into()));
@@ -130,7 +131,7 @@ fn read(file: &std::path::Path) -> Result<String, std::io::Error> {
 mod tests {
     #[test]
     fn memory_is_given_back_although_nothing_is_asked_of_the_program() {
-        // This test has the program's allocator, which says at its end what it ran with.
+        // The test binary has the program's allocator, which prints its options at exit.
         let output = std::process::Command::new(std::env::current_exe().unwrap())
             .arg("--list")
             .env("_RJEM_MALLOC_CONF", "stats_print:true")

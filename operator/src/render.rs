@@ -1,4 +1,5 @@
-//! Prints a FirmwareBuild with its hash and name, for people with kubectl.
+//! Renders a FirmwareBuild with its hash and name, for `kubectl create`. Called by the command
+//! `render-build`.
 
 use asu_core::{
     request::Request,
@@ -7,10 +8,10 @@ use asu_core::{
 use asu_crds::{FirmwareBuild, FirmwareBuildSpec, RequestSpec, labels};
 use kube::ResourceExt;
 
-/// No object can be made.
+/// Why no object can be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The request is no YAML or JSON of a request.
+    /// The input is not a request in YAML or JSON.
     #[error("the request: {0}")]
     Malformed(#[from] serde_yaml::Error),
     /// A field breaks its bounds.

@@ -1,4 +1,5 @@
-//! The life of the process: warm up, wait for the Lease, lead, give it back.
+//! The life cycle of the process: fills the watch caches, waits for the Lease, leads, and releases
+//! it. Called by `main.rs`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +26,8 @@ use crate::{
     watches::{Kind, Stores, Triggers, WatchEnded},
 };
 
-/// Time between the end of draining and the first moment at which another process may lead.
+/// Safety margin between the end of draining and the earliest time at which another process may
+/// lead.
 const SAFE: Duration = Duration::from_secs(1);
 
 /// Why the process ends with an error.
@@ -34,7 +36,7 @@ pub enum RunError {
     /// Settings contradict each other.
     #[error("settings: {0}")]
     Settings(String),
-    /// No database is named.
+    /// The database is not configured.
     #[error(transparent)]
     Database(#[from] NoDatabase),
     /// The database's URL is malformed.
@@ -43,40 +45,40 @@ pub enum RunError {
     /// The artifact store cannot be opened.
     #[error(transparent)]
     Artifacts(#[from] ArtifactError),
-    /// No API server is configured.
+    /// The client of the API server cannot be configured.
     #[error("Kubernetes: {0}")]
     Kube(#[from] kube::Error),
-    /// The port cannot be had.
+    /// The port for health and metrics cannot be opened.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// The watches never became complete.
+    /// The watches did not become complete.
     #[error(transparent)]
     Watch(#[from] WatchEnded),
     /// The Lease was lost.
     #[error(transparent)]
     Leader(#[from] LeaderError),
-    /// Another leader has fenced this one.
+    /// The epoch of another leader has fenced this one.
     #[error("a newer leader has taken over")]
     Fenced,
 }
 
-/// What the operator works with besides its settings.
+/// The services that the operator uses.
 pub struct Backends {
-    /// Kubernetes.
+    /// Client of the API server.
     pub client: Client,
     /// The database.
     pub database: PgStore,
     /// The files.
     pub artifacts: ArtifactStore,
-    /// How full their store is.
+    /// Measures the artifact store.
     pub room: Room,
 }
 
 impl Backends {
-    /// Opens what the settings name.
+    /// Opens the services that the settings name.
     ///
     /// # Errors
-    /// When one of them is malformed. The database need not answer yet.
+    /// When a setting is malformed. The database may still be unavailable.
     pub async fn open(settings: &Settings) -> Result<Self, RunError> {
         let url = settings.database.read()?;
         let store = PgStore::connect(&url, &PoolSettings::default(), "asu-operator")?;
@@ -105,7 +107,7 @@ pub async fn run(
     metrics.max_pending(settings.builds.max_pending);
     let readiness = Readiness::default();
     let listener = TcpListener::bind(settings.listen).await?;
-    // Watches and the health port outlive leading: they end last.
+    // Watches and the health port run until after leading, and end last.
     let (background, last) = (TaskTracker::new(), CancellationToken::new());
     let serving = health::serve(listener, readiness.clone(), metrics.clone(), last.clone());
     background.spawn(async move {
@@ -170,10 +172,10 @@ impl Follower {
         let (epoch, epoch_seen) = watch::channel(None);
         let context = Arc::new(self.context(epoch_seen, leading.clone()));
         let tasks = context.tasks.clone();
-        // Before any build asks for its turn: none starts before it is known that there is room.
+        // Before any build asks for a place: none starts before the store is known to have room.
         let policy = retention::policy(&self.settings);
         if let Err(error) = retention::admission::look(&context, &policy).await {
-            tracing::warn!(%error, "no build starts until the store says how full it is");
+            tracing::warn!(%error, "no build starts until the store can be measured");
         }
         tasks.spawn(raise_epoch(context.clone(), epoch));
         tasks.spawn(retention::run(context.clone()));
@@ -184,9 +186,9 @@ impl Follower {
         self.triggers.close();
         leading.cancel();
         tasks.close();
-        // Whoever lost the Lease may not finish what it began: the process ends at once.
+        // A process that lost the Lease must not finish its running work: it ends at once.
         kept?;
-        // The Lease is not renewed any more: draining must end before it could be taken.
+        // The Lease is no longer renewed: draining must end before another process could take it.
         let patience = leadership.left().saturating_sub(SAFE);
         let patience = patience.min(self.settings.lease.lease_duration / 2);
         let drained = tokio::time::timeout(patience, tasks.wait()).await.is_ok();
@@ -245,7 +247,8 @@ fn start_controllers(context: &Arc<Context>) {
             Kind::Build => build::forget(&context, uid),
         }
     });
-    // Once what is gone is told: nothing may stay in the queue that nobody takes out.
+    // After the callback for deleted objects is set: otherwise a deleted build could stay in the
+    // queue.
     build::seed(context);
     let shared = || context.clone();
     tasks.spawn(reconcile::run(
@@ -284,8 +287,8 @@ async fn schema_fits(database: &PgStore) {
     }
 }
 
-/// Raises the epoch, which fences every earlier leader. The database may be away: builds go on
-/// meanwhile, and their records wait.
+/// Raises the epoch, which fences every earlier leader. While the database is unavailable, builds
+/// go on and their records wait.
 async fn raise_epoch(context: Arc<Context>, epoch: watch::Sender<Option<i64>>) {
     loop {
         match context.stop.run_until_cancelled(context.database.raise_epoch()).await {
@@ -293,7 +296,7 @@ async fn raise_epoch(context: Arc<Context>, epoch: watch::Sender<Option<i64>>) {
             Some(Ok(raised)) => {
                 tracing::info!(epoch = raised, "raised the epoch, earlier leaders are fenced");
                 epoch.send_replace(Some(raised));
-                // What failed for want of an epoch is tried at once.
+                // What failed without an epoch is retried at once.
                 context.triggers.everything(&context.stores);
                 return;
             }

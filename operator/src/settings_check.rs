@@ -1,22 +1,22 @@
-//! Settings that contradict each other although each alone is well formed. The chart refuses the same
-//! where they are set; this is for whoever runs the program in another way.
+//! Checks the settings for contradictions between values that are valid alone. Called by `run.rs`
+//! at the start. The chart refuses the same values; this check covers installations without it.
 
 use asu_core::quantity::Quantity;
 
 use super::{ClaimMode, Settings};
 
-/// The least memory in which a build of the smallest ImageBuilder ends.
+/// Minimum memory in which a build of the smallest ImageBuilder succeeds, in bytes.
 const LEAST_MEMORY: u64 = 128 << 20;
-/// The least CPU, in thousandths, with which a build ends within its time.
+/// Minimum CPU with which a build ends within its time limit, in thousandths of a CPU.
 const LEAST_CPU: u64 = 100;
 /// Access modes of claims that more than one pod can use in turn.
 const ACCESS_MODES: [&str; 2] = ["ReadWriteOnce", "ReadWriteMany"];
 
 impl Settings {
-    /// What contradicts itself although each setting alone is well formed.
+    /// Checks that the settings do not contradict each other.
     ///
     /// # Errors
-    /// One sentence naming the settings.
+    /// One sentence that names the contradicting settings.
     pub fn check(&self) -> Result<(), String> {
         self.check_lease()?;
         self.check_store()?;

@@ -1,5 +1,5 @@
-//! Whose a package is that could not be had, where the output does not say it: of which feeds the
-//! indexes list it.
+//! Finds whether a package that could not be downloaded belongs to the distribution or to the
+//! request, by the feeds whose indexes list it. Used where the output does not name the feed.
 
 use asu_core::{
     classify::Classifier,
@@ -10,7 +10,7 @@ use super::{Build, index};
 use crate::{handover::Folder, tree};
 
 impl Build<'_> {
-    /// What the output has shown, and what the tree and the indexes know that it does not say.
+    /// What the output has shown, completed by what the tree and the indexes show.
     pub(super) fn classifier(&self) -> Classifier {
         let mut classifier = self.runner.log.classifier();
         if classifier.lacks_image_size()
@@ -22,7 +22,7 @@ impl Build<'_> {
         classifier
     }
 
-    /// What the indexes say of packages whose feed the output does not name.
+    /// Adds the feeds of packages for which the output does not name one.
     fn place(&self, classifier: &mut Classifier) {
         let mut packages = classifier.unplaced();
         if packages.is_empty() {
@@ -38,7 +38,7 @@ impl Build<'_> {
                 let listed = packages.iter().filter(|package| index::lists(&text, package, kind));
                 found.extend(listed.map(|package| (package.clone(), owner.to_owned())));
             } else {
-                // What the Distribution has may have come from there.
+                // A package that the distribution also lists may have come from there.
                 packages.retain(|package| !index::lists(&text, package, kind));
             }
         }

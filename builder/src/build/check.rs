@@ -1,4 +1,5 @@
-//! Whether a build succeeded: exit code 0 is not enough.
+//! Checks the output of a build: exit code 0 alone does not mean success. `publish` repeats the
+//! check, because it does not trust this one.
 
 use asu_core::failure::{Failure, FailureReason};
 
@@ -9,7 +10,8 @@ use crate::{
 };
 
 impl Build<'_> {
-    /// `profiles.json` names the profile, and every file that it names is there with that digest.
+    /// Checks that `profiles.json` names the profile and that every image that it names exists with
+    /// the stated digest.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if let Some(failure) = self.hostile_output() {
             return Err(failure);
@@ -32,8 +34,8 @@ impl Build<'_> {
         }
     }
 
-    /// The failure when something put into the output what make never puts there: then whatever
-    /// else happened is its doing.
+    /// The failure, if the output contains what make never creates, for example a link: then every
+    /// other error may be a consequence of that.
     pub(super) fn hostile_output(&self) -> Option<Failure> {
         let output = Folder::open(&self.paths.output());
         let most = usize::try_from(self.plan.limits.output_files).unwrap_or(usize::MAX);

@@ -1,4 +1,5 @@
-//! Reads a package index out of `dl/`: as text, or as the database of apk.
+//! Reads a package index from `dl/`: the text of opkg or the database of apk. The index is
+//! untrusted; reads are bounded.
 
 use std::{
     io::{Read as _, Write as _},
@@ -11,10 +12,10 @@ use super::indexes::MAX_INDEX;
 use crate::handover::Folder;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// What comes before a deflated stream to make it one of gzip: no name, no time.
+/// A gzip header without name and time, which turns a deflate stream into a gzip stream.
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
 
-/// File of a feed's index in `dl/`: opkg takes the feed's name, apk the digest of its address.
+/// Name of a feed's index in `dl/`: opkg uses the feed's name, apk the digest of its URL.
 pub(super) fn file_name(line: &str, package_manager: PackageManager) -> String {
     match package_manager {
         PackageManager::Opkg => line.split_whitespace().nth(1).unwrap_or_default().to_owned(),
@@ -25,13 +26,13 @@ pub(super) fn file_name(line: &str, package_manager: PackageManager) -> String {
     }
 }
 
-/// An index as text, or as the bytes of apk's database.
+/// Reads an index as text or as the bytes of apk's database.
 pub(super) fn read(dl: &Folder, name: &str) -> Option<Vec<u8>> {
     let bytes = dl.read(name, MAX_INDEX).ok()?;
     match bytes.get(..4)? {
         [first, second, ..] if [*first, *second] == GZIP => inflated(&[], &bytes),
         b"ADBd" => inflated(&GZIP_HEAD, bytes.get(4..)?),
-        // The way of compression, and its level.
+        // The compression method and its level.
         b"ADBc" => match (bytes.get(4)?, bytes.get(6..)?) {
             (0, rest) => Some(rest.to_vec()),
             (1, rest) => inflated(&GZIP_HEAD, rest),
@@ -42,7 +43,7 @@ pub(super) fn read(dl: &Folder, name: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// The content of a stream of gzip. One without its end gives what it has.
+/// The content of a gzip stream. A truncated stream gives the content up to its end.
 fn inflated(head: &[u8], rest: &[u8]) -> Option<Vec<u8>> {
     let mut child = Command::new("gzip")
         .arg("-dc")
@@ -58,7 +59,7 @@ fn inflated(head: &[u8], rest: &[u8]) -> Option<Vec<u8>> {
     std::thread::scope(|scope| {
         scope.spawn(move || input.write_all(head).and_then(|()| input.write_all(rest)));
         let read = output.take(MAX_INDEX).read_to_end(&mut content);
-        // It has ended, or has more to say than anybody wants to hear.
+        // It has ended, or its output exceeds the maximum.
         let _ = child.kill();
         let _ = child.wait();
         read.ok()
@@ -66,7 +67,7 @@ fn inflated(head: &[u8], rest: &[u8]) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// Whether an index lists a package. In apk's database a text follows its length.
+/// Whether an index lists a package. In apk's database each text is preceded by its length.
 pub(super) fn lists(index: &[u8], package: &str, package_manager: PackageManager) -> bool {
     match package_manager {
         PackageManager::Opkg => {
@@ -81,8 +82,8 @@ pub(super) fn lists(index: &[u8], package: &str, package_manager: PackageManager
     }
 }
 
-/// Versions that an index states of a package. Of apk's database all texts that `could_be` one: which
-/// package a version belongs to is not read out of it.
+/// Versions of a package in an index. For apk's database these are all texts that `could_be` a
+/// version: the database is not parsed, so it is unknown to which package a version belongs.
 pub(super) fn versions(
     index: &[u8],
     package: &str,
@@ -150,7 +151,7 @@ mod tests {
     fn an_index_of_apk_lists_its_packages_however_it_is_compressed() {
         let database = b"ADB.indx\x03vim\x08vim-full\x059.1.2";
         let raw = gzip(database);
-        // Without its head and its sum it is a deflated stream.
+        // Without header and checksum it is a deflate stream.
         let deflated = &raw[10..raw.len() - 8];
         let zstd = zstd::encode_all(&database[..], 3).unwrap();
         for bytes in [

@@ -1,5 +1,6 @@
-//! Digests of the package indexes that a build really read. Both package managers keep them in
-//! `dl/`: opkg under the feed's name, apk as `APKINDEX.<hash of the URL>.tar.gz`.
+//! Digests of the package indexes that a build used, which are part of the build key. Both package
+//! managers keep them in `dl/`: opkg under the feed's name, apk as `APKINDEX.<hash of the
+//! URL>.tar.gz`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -7,7 +8,7 @@ use asu_core::{digest::Digest, plan::PackageManager, repositories_file::remote_f
 
 use crate::handover::Folder;
 
-/// Largest index, as it is stored and as text: that of the largest feed has 3 MB.
+/// Maximum size of an index in bytes, compressed and as text: that of the largest feed has 3 MB.
 pub(super) const MAX_INDEX: u64 = 64 << 20;
 
 /// Digests of the remote feeds' indexes by file name.
@@ -24,7 +25,7 @@ pub(super) fn read(
     names
         .into_iter()
         .filter_map(|name| {
-            // Packages' scripts ran beside it.
+            // Scripts of packages could write to this folder.
             let bytes = folder.read(&name, MAX_INDEX).ok()?;
             Some((name, Digest::of(&bytes)))
         })

@@ -1,5 +1,6 @@
-//! Runs an ImageBuilder for one request. Package scripts and third-party feeds run below it, so
-//! nothing that it leaves is believed by anybody; it has no credentials and no store.
+//! The subcommand `build`: runs an ImageBuilder for one request and leaves an outcome for
+//! `publish`. Package scripts of third-party feeds run below it, so its output is untrusted; it has
+//! no credentials and no access to the artifact store.
 
 mod blame;
 mod check;
@@ -41,15 +42,16 @@ use outcome::Times;
 pub const EXIT_SUCCESS: u8 = 0;
 /// Exit code: the infrastructure failed.
 pub const EXIT_INFRASTRUCTURE: u8 = 1;
-/// Exit code: the request is at fault. The Job's `podFailurePolicy` knows the number.
+/// Exit code: the request caused the failure. The Job's `podFailurePolicy` refers to it.
 pub const EXIT_REQUEST: u8 = 42;
 
-/// Largest public key of a tree, in bytes.
+/// Maximum size of a tree's public key, in bytes.
 const MAX_KEY: u64 = 4096;
-/// wget waits 15 minutes for a silent server and tries 20 times, which is longer than any build.
+/// By default wget waits 15 minutes for a silent server and tries 20 times, which is longer than
+/// any build.
 const WGET_SETTINGS: &[u8] = b"timeout = 60\ntries = 3\n";
 
-/// One build on its way.
+/// The state of a running build.
 struct Build<'a> {
     paths: &'a Paths,
     plan: &'a BuildPlan,
@@ -59,7 +61,7 @@ struct Build<'a> {
     times: &'a mut Times,
 }
 
-/// Why the build cannot leave an outcome.
+/// Why the build could not leave an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The work folder cannot be used.
@@ -70,7 +72,7 @@ pub enum BuildError {
     Locked(rustix::io::Errno),
 }
 
-/// Locks the work folder, builds, and leaves an outcome there. `stop` ends it without one.
+/// Locks the work folder, builds, and leaves an outcome there. Setting `stop` ends it without one.
 ///
 /// # Errors
 /// When not even an outcome could be left.
@@ -88,7 +90,7 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
             let log = Arc::new(Log::new(Box::new(log_file), plan.limits.log_bytes));
             let runner = runner(paths, builder, &plan, started, stop, Arc::clone(&log))?;
             let mut outcome = build(paths, &plan, &runner);
-            // Whatever came out of it: something of it was killed.
+            // An OOM kill takes precedence over any other outcome.
             outcome.failure = memory.exhausted().or(outcome.failure);
             outcome.memory_unknown = memory.is_unknown();
             if let Some(failure) = &outcome.failure {
@@ -112,14 +114,14 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
     Ok(exit_code(outcome.failure.as_ref()))
 }
 
-/// Leaves an outcome on a full disk. A success keeps its images: only when there is no room beside
-/// them has the build failed, and for want of room.
+/// Leaves an outcome although the disk may be full. The images of a success are kept: only if there
+/// is no room beside them, the build fails for lack of space.
 fn without_room(
     paths: &Paths,
     outcome: Outcome,
     leave: impl Fn(&Outcome) -> io::Result<()>,
 ) -> io::Result<Outcome> {
-    // What cannot be removed takes room; then leaving the outcome says so.
+    // An error is ignored: if room is missing, leaving the outcome fails.
     let _ = remove_tree(&paths.work().join("ws"));
     if leave(&outcome).is_ok() {
         return Ok(outcome);
@@ -133,16 +135,16 @@ fn without_room(
     Ok(failed)
 }
 
-/// Gives a full disk back what a failed build took: without room even the outcome, which says that
-/// there was none, and the end of the log are lost.
+/// Removes the files of a failed build from a full disk: otherwise even the outcome and the end of
+/// the log could not be written.
 fn make_room(paths: &Paths) {
     for folder in [paths.work().join("ws"), paths.output()] {
-        // What cannot be removed takes room; then leaving the outcome says so.
+        // An error is ignored: if room is missing, leaving the outcome fails.
         let _ = remove_tree(&folder);
     }
 }
 
-/// The exit code for a failure, or for none.
+/// The exit code for a failure or a success.
 fn exit_code(failure: Option<&Failure>) -> u8 {
     match failure.map(|failure| failure.reason.disposition()) {
         None => EXIT_SUCCESS,
@@ -151,8 +153,8 @@ fn exit_code(failure: Option<&Failure>) -> u8 {
     }
 }
 
-/// Takes the lock that tells `publish` that this process lives. Children do not inherit it: the
-/// standard library opens files close-on-exec.
+/// Takes the lock by which `publish` sees that this process is alive. Children do not inherit it:
+/// the standard library opens files close-on-exec.
 fn lock(work: &Path) -> Result<File, BuildError> {
     let file =
         OpenOptions::new().create(true).truncate(false).write(true).open(work.join(names::LOCK))?;
@@ -232,8 +234,8 @@ impl Build<'_> {
         self.paths.work().join("ws")
     }
 
-    /// Builds in a link farm, and once more in a copy when the tree's rules wrote to what the farm
-    /// links to.
+    /// Builds in a link farm, and again in a copy if the tree's rules tried to write through its
+    /// links.
     fn attempts(mut self, outcome: &mut Outcome) -> Result<(), Failure> {
         let mut kind = self.plan.workspace;
         loop {
@@ -276,8 +278,8 @@ mod tests {
 
     use super::*;
 
-    /// A work folder with a workspace and an image, and what is left of both when the outcome finds
-    /// room after this many tries.
+    /// Makes a work folder with a workspace and an image, and returns which of them are left when
+    /// the outcome finds room after this many tries.
     fn left(tries: u32) -> (Outcome, bool, bool) {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::new(root.path().to_owned(), None);

@@ -1,6 +1,6 @@
-//! Whether the target's own packages are those of the tree. Upstream replaces the ImageBuilder of a
-//! development version and its packages one after the other: in between, an old tree would install new
-//! packages.
+//! Checks that the target's packages have the revision of the tree. Upstream replaces the
+//! ImageBuilder of a snapshot and its packages one after the other: in between, an old tree would
+//! install new packages.
 
 use asu_core::{
     failure::{Failure, FailureReason},
@@ -11,12 +11,12 @@ use asu_core::{
 use super::{Build, index};
 use crate::handover::Folder;
 
-/// The package whose version names the revision that a target's packages were built from.
+/// The package whose version contains the revision of a target's packages.
 const BASE_FILES: &str = "base-files";
 
 impl Build<'_> {
-    /// Fails when the request insists on a revision and the packages are of another one. An index that
-    /// does not say of which revision it is says nothing.
+    /// Fails if the request requires a revision and the packages have another one. An index without
+    /// a revision is accepted.
     pub(super) fn check_feed_revision(&self) -> Result<(), Failure> {
         if self.plan.request.version_code.is_none() {
             return Ok(());
@@ -26,7 +26,7 @@ impl Build<'_> {
         let own = format!("/targets/{}/packages", self.plan.request.target);
         for line in remote_lines(&self.effective.repositories_file, kind) {
             let url = url_of(line).unwrap_or_default();
-            // What the request brought has a revision of its own.
+            // Feeds that the request brought have revisions of their own.
             if !url.contains(&own) || self.effective.origins.owner(url).is_some() {
                 continue;
             }

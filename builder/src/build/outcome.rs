@@ -1,4 +1,4 @@
-//! What `build` leaves for `publish`.
+//! Makes and writes the outcome, which `build` leaves for `publish` in the work folder.
 
 use std::{collections::BTreeMap, io, path::Path, time::Instant};
 
@@ -10,7 +10,7 @@ use asu_core::{
 
 use crate::files::put;
 
-/// Milliseconds of each step.
+/// Duration of each step, in milliseconds.
 #[derive(Debug, Default)]
 pub(super) struct Times(BTreeMap<String, u64>);
 
@@ -27,7 +27,7 @@ impl Times {
     }
 }
 
-/// An outcome that says nothing yet.
+/// An outcome without any content.
 pub(super) fn empty() -> Outcome {
     Outcome {
         schema: RESULT_SCHEMA,
@@ -43,12 +43,12 @@ pub(super) fn empty() -> Outcome {
     }
 }
 
-/// An outcome for a fault of ours.
+/// An outcome for an internal error.
 pub(super) fn internal(detail: &str) -> Outcome {
     Outcome { failure: Some(Failure::new(FailureReason::Internal, detail)), ..empty() }
 }
 
-/// Puts the outcome in its place.
+/// Writes the outcome to the work folder.
 pub(super) fn leave(work: &Path, outcome: &Outcome) -> io::Result<()> {
     let bytes = serde_json::to_vec(outcome).map_err(io::Error::other)?;
     put(&work.join(names::OUTCOME), &bytes)

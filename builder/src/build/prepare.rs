@@ -1,4 +1,5 @@
-//! The overlay with the private first-boot script.
+//! Prepares the overlay of the root file system with the private first-boot script. Called by
+//! `build` before the first command. The script must never appear in a log or message.
 
 use std::{
     fs, io,
@@ -18,11 +19,11 @@ use crate::{
     paths::Paths,
 };
 
-/// The script's place in an image; scripts there run once, in order of their names.
+/// Name of the script in an image; scripts in that folder run once, in order of their names.
 const SCRIPT: &str = "99-asu-defaults";
 
-/// Makes the folder that is laid over the root file system, when the request has something to put
-/// there.
+/// Makes the folder that is copied over the root file system, if the request has a first-boot
+/// script.
 pub(super) fn overlay(paths: &Paths, plan: &BuildPlan) -> Result<Option<PathBuf>, Failure> {
     let Some(known) = &plan.request.defaults else {
         return Ok(None);
@@ -33,7 +34,7 @@ pub(super) fn overlay(paths: &Paths, plan: &BuildPlan) -> Result<Option<PathBuf>
     Ok(Some(folder))
 }
 
-/// Reads the script. Neither it nor a part of it is ever in a message.
+/// Reads the script. No message contains any part of it.
 fn script(file: &Path, known: &DefaultsDigest) -> Result<Vec<u8>, Failure> {
     let missing = |detail: &str| Failure::new(FailureReason::DefaultsMissing, detail);
     let bytes = read_bounded(file, u64::from(known.length))
@@ -51,11 +52,11 @@ fn lay_out(folder: &Path, script: &[u8]) -> io::Result<()> {
     make_folder(&scripts)?;
     let file = scripts.join(SCRIPT);
     put(&file, script)?;
-    // The time goes into the image, which must not depend on when it was built.
+    // The modification time is part of the image, which must not depend on the time of the build.
     fs::File::options().write(true).open(&file)?.set_modified(UNIX_EPOCH + Duration::ZERO)
 }
 
-/// The failure for an error while files are laid out.
+/// The failure for an I/O error while files are prepared.
 pub(super) fn of_io(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

@@ -17,9 +17,9 @@ use crate::{
     run::{Exit, Finished},
 };
 
-/// Most files of an output that are looked at for a manifest.
+/// Maximum number of files in an output that is searched for a manifest.
 const MAX_FILES: usize = 1000;
-/// Largest manifest: a thousand packages have 50 kB.
+/// Maximum size of a manifest, in bytes: a thousand packages have 50 kB.
 const MAX_MANIFEST: u64 = 4 << 20;
 
 /// Whether two manifests list the same packages, the second one with ABI suffixes at the names.
@@ -31,8 +31,8 @@ fn is_same_set(stripped: &BTreeMap<String, String>, full: &BTreeMap<String, Stri
 }
 
 impl Build<'_> {
-    /// Resolves and installs once, and makes the image from what that left (reference:
-    /// `imagebuilder.md` §4). Same variables and same order as the public goals'.
+    /// Resolves and installs once, and makes the image from the result (reference:
+    /// `imagebuilder.md` §4). Variables and order are the same as those of the public goals.
     pub(super) fn single(
         &mut self,
         overlay: Option<&Path>,
@@ -63,7 +63,7 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Resolves twice, through the documented goals.
+    /// Runs the public goals, which resolve twice.
     pub(super) fn public(
         &mut self,
         overlay: Option<&Path>,
@@ -91,7 +91,7 @@ impl Build<'_> {
         self.compare_manifests(outcome)
     }
 
-    /// Has the packages listed that will be in the image, and notes from which indexes.
+    /// Lists the packages that the image will contain, and records the digests of the indexes.
     fn resolve(
         &mut self,
         goal: &str,
@@ -107,7 +107,8 @@ impl Build<'_> {
         self.stage(Stage::BuildingImage)
     }
 
-    /// The image's own manifest keeps ABI suffixes, that of the first resolution does not.
+    /// Compares the image's manifest, which has ABI suffixes, with that of the first resolution,
+    /// which has none.
     fn compare_manifests(&self, outcome: &Outcome) -> Result<(), Failure> {
         let same = Folder::open(&self.paths.output()).and_then(|output| {
             let names = output.plain_files(MAX_FILES)?;
@@ -117,7 +118,7 @@ impl Build<'_> {
             Ok(is_same_set(&outcome.manifest, &image))
         });
         match same {
-            // Without a manifest there is no image either, which is found out next.
+            // Without a manifest there is no image either: the check that follows reports it.
             Ok(true) | Err(_) => Ok(()),
             Ok(false) => Err(Failure::new(
                 FailureReason::DownloadFailed,
@@ -149,8 +150,8 @@ impl Build<'_> {
         );
     }
 
-    /// Runs one goal. Even when make says that it succeeded, an infrastructure fault in its
-    /// output is a failure: without a feed the image is another one.
+    /// Runs one goal. An infrastructure failure in its output counts even if make succeeds: without
+    /// a feed the image would be different.
     fn make(&mut self, step: &str, goal: &str, variables: &[String]) -> Result<Finished, Failure> {
         let started = Instant::now();
         let mut argv = vec!["make".to_owned(), "-s".to_owned(), goal.to_owned()];
@@ -163,12 +164,14 @@ impl Build<'_> {
 
     fn judge(&self, done: Finished) -> Result<Finished, Failure> {
         let classifier = self.classifier();
-        // What we killed may have left something half done, which is nobody's attack.
+        // A killed command may leave incomplete files, which are no sign of an attack.
         let or_hostile = |failure| self.hostile_output().unwrap_or(failure);
         let failure = match (&done.ended, classifier.spoiled()) {
-            // A mirror that fails or hangs is not the request's fault, even when time ran out over it.
+            // A mirror that fails or hangs is not the request's fault, even if the command timed
+            // out because of it.
             (Exit::TimedOut | Exit::Code(0), Some(failure)) => failure,
-            // What was killed may blame a repository for what it could not do any more.
+            // A killed command may report an error of a repository that is only a consequence of
+            // the kill.
             (Exit::Signal(_), Some(failure)) if failure.reason.is_retried() => failure,
             (Exit::Code(0), None) => return Ok(done),
             (Exit::Code(_), Some(_)) => classifier.failure(),

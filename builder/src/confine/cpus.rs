@@ -1,11 +1,11 @@
-//! As many CPUs as the container's limit allows: mksquashfs starts a thread for every CPU that it
-//! sees, whatever the quota is.
+//! Pins a process to as many CPUs as the container's limit allows: mksquashfs starts a thread for
+//! every visible CPU and ignores the quota.
 
 use std::{fs, hash::BuildHasher as _, io};
 
 use rustix::thread::CpuSet;
 
-/// Whole CPUs of the quota in force, from cgroup v2 or v1; none when there is no quota.
+/// Whole CPUs of the quota of cgroup v2 or v1; `None` without a quota.
 fn quota() -> Option<usize> {
     let read = |path: &str| fs::read_to_string(path).ok();
     if let Some(line) = read("/sys/fs/cgroup/cpu.max") {
@@ -34,8 +34,8 @@ fn available() -> Vec<usize> {
     }
 }
 
-/// The CPUs that a build runs on; empty means all. They begin at a random one, so that builds do
-/// not all share the first.
+/// Chooses the CPUs for a build; empty means all. They begin at a random CPU, so that concurrent
+/// builds do not all share the first ones.
 pub fn choose() -> Vec<usize> {
     let all = available();
     let Some(wanted) = quota().filter(|&wanted| wanted < all.len()) else {

@@ -1,7 +1,8 @@
-//! What a process gets before it becomes make: umask, limits, CPUs, and on demand no network.
+//! The subcommand `confine`: sets umask, limits and CPUs and, on demand, blocks the network, before
+//! it turns into make.
 //!
-//! It is a subcommand that sets itself up and then turns into the command (exec), because nothing
-//! may run between fork and exec in a program without unsafe code.
+//! It sets itself up and then executes the command (exec), because a program without unsafe code
+//! cannot run anything between fork and exec.
 
 mod cpus;
 mod network;
@@ -12,23 +13,23 @@ use rustix::process::{Resource, Rlimit};
 
 pub use cpus::choose as choose_cpus;
 
-/// Most open files of a build: fakeroot loops over all of them, and container runtimes allow a
-/// billion.
+/// Maximum number of open files of a build: fakeroot loops over all possible ones, and container
+/// runtimes allow a billion.
 pub const OPEN_FILES: u64 = 4096;
 
-/// What to set before exec.
+/// The restrictions to set before exec.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confinement {
     /// CPUs to run on; all when empty.
     pub cpus: Vec<usize>,
-    /// Refuse every socket but local ones.
+    /// Refuse every socket but Unix sockets.
     pub no_network: bool,
 }
 
-/// Sets this process up and turns it into `argv`; returns only on failure.
+/// Restricts this process and executes `argv`; returns only on failure.
 ///
 /// # Errors
-/// What could not be set, or why the program could not be started.
+/// Why a restriction could not be set or the program not be started.
 pub fn exec(confinement: &Confinement, argv: &[OsString]) -> io::Result<Infallible> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     limit(Resource::Nofile, OPEN_FILES)?;
@@ -42,7 +43,7 @@ pub fn exec(confinement: &Confinement, argv: &[OsString]) -> io::Result<Infallib
     Err(std::process::Command::new(program).args(arguments).exec())
 }
 
-/// Lowers a limit; one that is already lower stays.
+/// Lowers a resource limit; a lower one stays.
 fn limit(resource: Resource, most: u64) -> io::Result<()> {
     let has = rustix::process::getrlimit(resource);
     let value = has.maximum.map_or(most, |maximum| maximum.min(most));

@@ -1,5 +1,5 @@
-//! A seccomp filter that refuses sockets which lead out of the machine. The warm-up of a tree runs
-//! code of the ImageBuilder and needs no network; in a pod it has the network of the download.
+//! A seccomp filter that refuses network sockets. The warm-up of a tree runs code of the
+//! ImageBuilder and needs no network, but its pod has one for the download.
 
 use std::{collections::BTreeMap, io};
 
@@ -12,7 +12,8 @@ use seccompiler::{
 const SOCKET: i64 = 41;
 #[cfg(target_arch = "aarch64")]
 const SOCKET: i64 = 198;
-/// The same number on every architecture. io_uring can make sockets on its own.
+/// The same number on every architecture. io_uring can create sockets without the system call
+/// `socket`.
 const IO_URING_SETUP: i64 = 425;
 const AF_UNIX: u64 = 1;
 const EACCES: u32 = 13;
@@ -24,7 +25,7 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
         SeccompCmpOp::Ne,
         AF_UNIX,
     )?])?;
-    // No rule for a call matches it always.
+    // A call with an empty list of rules always matches.
     let rules = BTreeMap::from([(SOCKET, vec![local_only]), (IO_URING_SETUP, Vec::new())]);
     SeccompFilter::new(
         rules,
@@ -35,7 +36,7 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     .try_into()
 }
 
-/// From now on this process and its children get EACCES for every socket but local ones.
+/// Makes every socket but Unix sockets fail with EACCES in this process and its children, for good.
 pub(super) fn forbid() -> io::Result<()> {
     let program = filter().map_err(io::Error::other)?;
     seccompiler::apply_filter(&program).map_err(io::Error::other)

@@ -11,43 +11,43 @@ use asu_upstream::{SignatureError, TarballError, UpstreamError};
 /// Why a cache could not be filled.
 #[derive(Debug, thiserror::Error)]
 pub enum PopulateError {
-    /// The plan cannot be carried out by this program.
+    /// This program does not support the plan.
     #[error("{0}")]
     Plan(String),
     /// The download failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
-    /// A key of the plan is none.
+    /// A key of the plan is malformed.
     #[error("a key of the plan: {0}")]
     Key(SignatureError),
     /// The tarball was refused.
     #[error(transparent)]
     Tarball(#[from] TarballError),
-    /// The tree does not work here.
+    /// A command of the warm-up failed.
     #[error("the warm-up failed: {0}")]
     WarmUp(String),
-    /// `make info` printed something else.
+    /// The output of `make info` cannot be parsed.
     #[error("the warm-up failed: {0}")]
     Info(#[from] BadInfo),
-    /// Another process fills the folder.
+    /// Another process is filling the folder.
     #[error(
         "another pod fills this folder and does not end: its Job may have been deleted while its node cannot be reached"
     )]
     Locked,
-    /// It took too long.
+    /// The time limit was exceeded.
     #[error("the warm-up took too long")]
     TimedOut,
-    /// The kernel killed something of it.
+    /// A process was OOM-killed.
     #[error("{}", .0.detail)]
     Memory(Failure),
-    /// The system refused.
+    /// The operating system returned an error.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
-        /// With what.
+        /// The path it was tried with.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -62,7 +62,7 @@ impl PopulateError {
         move |source| Self::Io { action, path, source: source.into() }
     }
 
-    /// The word for the condition.
+    /// The reason for the condition of the cache.
     pub fn reason(&self) -> PopulateFailure {
         match self {
             Self::Plan(_) | Self::Key(_) => PopulateFailure::Internal,

@@ -1,5 +1,5 @@
-//! Downloads the tarball and checks it: signature over `sha256sums`, `sha256sums` over the digest
-//! of the plan, the digest over the bytes.
+//! Downloads the tarball and verifies it: the signature of `sha256sums`, the plan's digest in
+//! `sha256sums`, and the digest of the bytes. Called by `populate`; nothing is unpacked here.
 
 use std::{
     path::Path,
@@ -12,7 +12,7 @@ use url::Url;
 
 use super::PopulateError;
 
-/// How often progress is printed.
+/// Interval at which progress is printed.
 const PROGRESS: Duration = Duration::from_secs(2);
 
 /// Downloads the plan's tarball to `to`.
@@ -47,7 +47,7 @@ pub(super) async fn fetch(plan: &PopulatePlan, to: &Path) -> Result<(), Populate
     Ok(())
 }
 
-/// The plan's digest is the one that a mirror's signed list names.
+/// Checks that a mirror's signed `sha256sums` names the plan's digest.
 async fn check_sums(upstream: &Upstream, plan: &PopulatePlan) -> Result<(), PopulateError> {
     let trust = if plan.keys.is_empty() {
         Trust::Unsigned

@@ -1,5 +1,5 @@
-//! One populate at a time in one folder: two would remove each other's temporary trees. The lock is
-//! the kernel's, so it is free however its holder ends.
+//! Lets only one `populate` run in a folder: two would remove each other's temporary trees. A
+//! kernel lock is used, so it is released however its holder ends.
 
 use std::{
     fs::{self, File},
@@ -14,21 +14,22 @@ use rustix::{
 
 use super::PopulateError;
 
-/// Name of the file that is locked. It stays: removing it would let two processes lock two files.
+/// Name of the locked file. It is never removed: otherwise two processes could lock two different
+/// files.
 const FILE: &str = ".populate.lock";
-/// Time between two tries.
+/// Time between two tries to take the lock.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Whether this process is alone in the folder.
+/// Whether this process has the folder to itself.
 #[derive(Debug)]
 pub enum Alone {
-    /// For as long as the file is open.
+    /// It holds the lock, as long as the file is open.
     Locked(#[expect(dead_code, reason = "held, never read")] File),
-    /// The volume knows no locks.
+    /// Unknown: the volume does not support locks.
     Unknown,
 }
 
-/// Takes the lock; nothing when another process has it.
+/// Tries to take the lock; `None` if another process has it.
 ///
 /// # Errors
 /// When the folder or the file cannot be made.
@@ -52,7 +53,7 @@ pub fn take(folder: &Path) -> Result<Option<Alone>, PopulateError> {
 /// Waits for the lock.
 ///
 /// # Errors
-/// As [`take`]; [`PopulateError::Locked`] when the time is over.
+/// As [`take`]; [`PopulateError::Locked`] at the deadline.
 pub async fn wait(folder: &Path, deadline: Instant) -> Result<Alone, PopulateError> {
     loop {
         if let Some(alone) = take(folder)? {

@@ -1,4 +1,5 @@
-//! Puts the marker beside a finished tree, after everything it vouches for is on disk.
+//! Writes the marker beside a finished tree, after the tree has been synced to disk. Called by
+//! `populate` as its last step.
 
 use std::{fs::File, path::Path};
 
@@ -7,7 +8,7 @@ use asu_core::plan::Marker;
 use super::PopulateError;
 use crate::{files::put_durable, paths::Paths};
 
-/// Writes everything to disk, then the marker.
+/// Syncs the tree to disk, then writes the marker.
 pub(super) fn write(paths: &Paths, marker: &Marker) -> Result<(), PopulateError> {
     println!("populate: writing to disk");
     let folder = paths.image_builder();
@@ -19,7 +20,7 @@ pub(super) fn write(paths: &Paths, marker: &Marker) -> Result<(), PopulateError>
     put_durable(&file, &bytes).map_err(PopulateError::io("write", &file))
 }
 
-/// Writes a folder's list of names to disk.
+/// Syncs the entries of a folder to disk.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), PopulateError> {
     let opened = File::open(folder).map_err(PopulateError::io("open", folder))?;
     opened.sync_all().map_err(PopulateError::io("sync", folder))

@@ -1,5 +1,6 @@
-//! Makes a verified, warmed-up ImageBuilder tree: download, verify, unpack beside, rename into
-//! place, warm up there, mark. A tree without a marker is never used by anybody.
+//! The subcommand `populate`: downloads, verifies and unpacks an ImageBuilder in a temporary
+//! folder, renames it into place, warms it up there, and writes its marker. A tree without a marker
+//! is never used.
 
 mod error;
 mod fetch;
@@ -31,10 +32,10 @@ use crate::{
     tree,
 };
 
-/// Longest pause that the end of a timed out populate may take.
+/// Maximum time for the shutdown of a `populate` that timed out.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Fills the cache and leaves the result as termination message.
+/// Fills the cache and writes the result as termination message.
 pub async fn run(paths: &Paths, builder: &Path) -> PopulateResult {
     let result = match read_json::<PopulatePlan>(&paths.plan()) {
         Ok(plan) => {
@@ -43,7 +44,7 @@ pub async fn run(paths: &Paths, builder: &Path) -> PopulateResult {
             match populate(paths, builder, &plan, &memory).await {
                 Ok(marker) => PopulateResult::ready(&marker),
                 Err(error) => {
-                    // Whatever failed: something of it was killed.
+                    // An OOM kill takes precedence over any other error.
                     let error = memory.exhausted().map_or(error, PopulateError::Memory);
                     PopulateResult::failed(error.reason(), &error.to_string())
                 }
@@ -63,8 +64,8 @@ fn leave(file: &Path, result: &PopulateResult) {
     println!("populate: {text}");
 }
 
-/// Ends the process when it takes too long, whatever it is doing: unpacking and `syncfs` cannot be
-/// interrupted otherwise.
+/// Exits the process when the time limit is exceeded: unpacking and `syncfs` cannot be interrupted
+/// otherwise.
 fn guard_time(file: PathBuf, seconds: u64) {
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_secs(seconds) + GRACE);
@@ -93,7 +94,8 @@ async fn populate(
     }
     let deadline = Instant::now() + Duration::from_secs(plan.seconds);
     let folder = paths.image_builder();
-    // Another pod may fill the same folder: its Job was deleted a moment ago, or its node is cut off.
+    // Another pod may still fill the same folder: its Job was just deleted, or its node is
+    // unreachable.
     let alone = lock::wait(&folder, deadline).await?;
     if let Some(marker) = ready(paths, plan) {
         println!("populate: the tree is ready already");
@@ -103,7 +105,7 @@ async fn populate(
     remove_leftovers(&folder, &alone)?;
     make_folder(&temporary).map_err(PopulateError::io("make", &temporary))?;
     let made = fill(paths, builder, plan, &temporary, (deadline, memory)).await;
-    // Not being able to clean up must not hide why it failed.
+    // An error of the clean-up must not hide the cause of the failure.
     let removed = remove_tree(&temporary);
     let marker = made?;
     removed.map_err(PopulateError::io("remove", &temporary))?;
@@ -123,13 +125,13 @@ async fn fill(
     fs::remove_file(&tarball).map_err(PopulateError::io("remove", &tarball))?;
     switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
     let facts = in_place(paths, builder, temporary, deadline)?;
-    // A tree of which something was killed while it was made is none.
+    // A tree is discarded if a process was OOM-killed while it was made.
     memory.exhausted().map_or(Ok(()), |failure| Err(PopulateError::Memory(failure)))?;
     mark(paths, plan, facts, &unpacked)
 }
 
-/// Fills the cache from a tarball of this machine, which is not verified: for the conformance
-/// suite, which takes any ImageBuilder through the code that pods run.
+/// Fills the cache from a local tarball without verification: for the conformance suite, which runs
+/// any ImageBuilder through the code that pods run.
 ///
 /// # Errors
 /// Why the tarball cannot be used.
@@ -164,7 +166,7 @@ fn in_place(
     warm_up(&WarmUp { tree: &paths.tree(), home: temporary, builder, deadline })
 }
 
-/// Marks the tree, which is ready then.
+/// Writes the marker, after which the tree is ready.
 fn mark(
     paths: &Paths,
     plan: &PopulatePlan,
@@ -188,9 +190,9 @@ fn mark(
     Ok(marker)
 }
 
-/// The marker, when it is that of a tree of this tarball and this builder image.
+/// The marker of an existing tree, if it was made from this tarball with this builder image.
 fn ready(paths: &Paths, plan: &PopulatePlan) -> Option<Marker> {
-    // What a build would not find is made anew.
+    // An incomplete tree, which builds would reject, is made again.
     let marker = tree::marked(paths).ok()?.marker;
     let same = marker.schema == PLAN_SCHEMA
         && marker.sha256 == plan.sha256
@@ -198,8 +200,8 @@ fn ready(paths: &Paths, plan: &PopulatePlan) -> Option<Marker> {
     same.then_some(marker)
 }
 
-/// Folders of runs that were killed. Where the volume knows no locks, another run may be filling one:
-/// then they stay, and go with the tree.
+/// Removes the folders of killed runs. On a volume without locks another run may still be filling
+/// one: then they are kept until the tree is removed.
 fn remove_leftovers(folder: &Path, alone: &Alone) -> Result<(), PopulateError> {
     if matches!(alone, Alone::Unknown) {
         return Ok(());
@@ -222,7 +224,8 @@ fn unpack(plan: &PopulatePlan, tarball: &Path, to: &Path) -> Result<Unpacked, Po
     Ok(unpacked)
 }
 
-/// Puts the tree in its place. An old one goes, its marker first: half a tree must have none.
+/// Moves the tree into place. An old tree is removed, its marker first: an incomplete tree must not
+/// have one.
 fn switch(paths: &Paths, unpacked: &Path) -> Result<(), PopulateError> {
     let (tree, marker) = (paths.tree(), paths.marker());
     remove_tree(&marker).map_err(PopulateError::io("remove", &marker))?;

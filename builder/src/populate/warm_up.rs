@@ -1,5 +1,6 @@
-//! Runs a fresh tree once at the very place where builds use it: rules make absolute links to the
-//! machine's tools, a prerequisite stamp, and signing keys, which builds then find.
+//! Runs the first `make` of a tree at the path where builds use it: its rules create absolute links
+//! to the host's tools, a prerequisite stamp, and signing keys, so that builds need not write them.
+//! Called by `populate`.
 
 use std::{
     fs::{self, OpenOptions},
@@ -24,39 +25,39 @@ use crate::{
     tree,
 };
 
-/// Most bytes that the warm-up may print.
+/// Maximum size of the warm-up's log, in bytes.
 const MAX_OUTPUT: u64 = 1 << 20;
 
-/// What a warm-up needs.
+/// The input of a warm-up.
 #[derive(Clone, Copy, Debug)]
 pub struct WarmUp<'a> {
     /// The tree, at its final place.
     pub tree: &'a Path,
     /// An existing folder as the commands' home.
     pub home: &'a Path,
-    /// This program.
+    /// Path of this program.
     pub builder: &'a Path,
-    /// When it must be done.
+    /// Deadline of the warm-up.
     pub deadline: Instant,
 }
 
-/// What a tree said.
+/// The properties of a tree that the warm-up found.
 #[derive(Clone, Debug)]
 pub struct TreeFacts {
     /// Package generation.
     pub package_manager: PackageManager,
     /// Output of `make info`.
     pub info: MakeInfo,
-    /// Enabled root file systems.
+    /// Root file systems that its `.config` enables.
     pub filesystems: Vec<Filesystem>,
     /// Whether inner goals can be run one by one.
     pub single_resolution: bool,
 }
 
-/// Warms a tree up, without network.
+/// Warms up a tree, without network.
 ///
 /// # Errors
-/// When a command fails or says something unexpected.
+/// When a command fails or prints something unexpected.
 pub fn warm_up(what: &WarmUp<'_>) -> Result<TreeFacts, PopulateError> {
     let package_manager = tree::package_manager(what.tree)
         .ok_or_else(|| PopulateError::WarmUp("the tree has no repositories file".into()))?;
@@ -123,8 +124,9 @@ fn commands(
     Ok(info)
 }
 
-/// Builds run as another user and copy the keys, which openssl writes for their owner alone. They
-/// are thrown away with the tree and vouch for nothing outside it.
+/// Makes the signing keys readable: openssl writes them for their owner alone, but builds run as
+/// another user and copy them. The keys are discarded with the tree and are not trusted anywhere
+/// else.
 fn open_keys(tree: &Path) -> std::io::Result<()> {
     let own = fs::read_dir(tree)?.chain(fs::read_dir(tree.join("keys")).into_iter().flatten());
     for entry in own {

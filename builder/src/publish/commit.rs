@@ -1,4 +1,5 @@
-//! The commit: one atomic put, after everything that it speaks of.
+//! Commits the result: one atomic put, after everything that the result refers to is stored. Called
+//! by `publish/mod.rs`.
 
 use asu_core::{
     failure::{Disposition, Failure, FailureReason},
@@ -12,8 +13,8 @@ use object_store::{
 use super::{EXIT_INFRASTRUCTURE, EXIT_NOTHING, EXIT_REQUEST, EXIT_SUCCESS, Publish, PublishError};
 
 impl Publish<'_> {
-    /// The exit code of a final result that is there already: then nothing that it speaks of may be
-    /// touched again.
+    /// The exit code of a final result that already exists: then nothing that it refers to may be
+    /// changed.
     pub(super) async fn committed(&self) -> Result<Option<u8>, PublishError> {
         let key = Key::from(store_keys::result(&self.plan.uid));
         match self.store.get(&key).await {
@@ -26,7 +27,7 @@ impl Publish<'_> {
         }
     }
 
-    /// Puts the result. A final one is never replaced: when there is one, it stands.
+    /// Stores the result. An existing final result is never replaced.
     pub(super) async fn commit(
         &self,
         result: &BuildResult,
@@ -54,8 +55,8 @@ impl Publish<'_> {
     }
 }
 
-/// A result that can be read again, and whether it is final. What makes one too large is what the
-/// build said of its image: then that is refused.
+/// The result, or a final failure in its place if it exceeds the maximum size, and whether it is
+/// final. Only the data that the build reports about its image can make a result too large.
 pub(super) fn bounded(
     result: BuildResult,
     is_final: bool,

@@ -1,4 +1,4 @@
-//! Reads the build's log, as hostile data, and stores it compressed.
+//! Reads the untrusted log of a build, and stores it compressed. Called by `publish/mod.rs`.
 
 use std::{fs::File, io::Read as _};
 
@@ -12,12 +12,13 @@ use object_store::{ObjectStoreExt as _, path::Path as Key};
 use super::{Publish, PublishError};
 use crate::{handover::Folder, run::DROPPED_NOTE};
 
-/// What the builder may write beyond the limit: its note about dropped bytes.
+/// Bytes that `build` may write beyond the limit, for its note about dropped bytes.
 const SLACK: u64 = 4096;
-/// Level of zstd: a log of 8 MB takes some 50 ms.
+/// Compression level of zstd: a log of 8 MB takes about 50 ms.
 const LEVEL: i32 = 3;
 
-/// Text of the log and a last line of ours, which is one of standard error where the build failed.
+/// The text of the log with a last line of this program, which is marked as standard error if the
+/// build failed.
 pub(super) fn read(
     work: &Folder,
     opened: Option<File>,
@@ -28,7 +29,7 @@ pub(super) fn read(
     let file = opened.or_else(|| work.file(names::LOG).ok());
     let mut text = Vec::new();
     if let Some(file) = file {
-        // What cannot be read any more is missing from the log; the result matters more.
+        // A read error only truncates the log; the result is more important.
         let _ = file.take(limit.saturating_add(SLACK)).read_to_end(&mut text);
     }
     if text.last().is_some_and(|&byte| byte != b'\n') {
@@ -45,7 +46,8 @@ pub(super) fn read(
 }
 
 impl Publish<'_> {
-    /// Stores the log: under the build's own key when it ended for good.
+    /// Stores the log, under the build's key if the result is final, else under that of the
+    /// attempt.
     pub(super) async fn put_log(
         &self,
         text: &[u8],

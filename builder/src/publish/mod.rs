@@ -1,5 +1,5 @@
-//! Takes over what `build` left behind and commits it to the artifact store. Nothing of ours runs
-//! below it, and it believes nothing that it reads from the shared folder.
+//! The subcommand `publish`: waits for `build`, checks what it left, and commits it to the artifact
+//! store. It starts no commands, and treats the shared work folder as untrusted.
 
 mod commit;
 mod log;
@@ -38,7 +38,7 @@ pub const EXIT_INFRASTRUCTURE: u8 = 3;
 /// Exit code: a failure of the request was committed.
 pub const EXIT_REQUEST: u8 = 42;
 
-/// Longest time that storing may take after SIGTERM; a pod's grace period is 30 s.
+/// Maximum time for storing after SIGTERM; a pod's grace period is 30 s.
 const STORE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why nothing was committed.
@@ -47,16 +47,16 @@ pub enum PublishError {
     /// The plan cannot be read.
     #[error("the plan: {0}")]
     Plan(#[from] FileError),
-    /// The plan is for another program.
+    /// The plan has a format that this program does not support.
     #[error("the plan has format {0}, this program reads {PLAN_SCHEMA}")]
     Schema(u32),
-    /// A uid that cannot be a key.
+    /// The uid cannot be part of a key of the store.
     #[error("the plan's uid is no plain name")]
     Uid,
-    /// The shared folder is not there.
+    /// The shared work folder cannot be opened.
     #[error("the work folder: {0}")]
     Work(HandoverError),
-    /// The store refused.
+    /// The artifact store returned an error.
     #[error("the store: {0}")]
     Store(#[from] object_store::Error),
     /// Its folder cannot be opened.
@@ -70,7 +70,7 @@ pub enum PublishError {
     Slow,
 }
 
-/// What one run works with.
+/// The state of one run.
 struct Publish<'a> {
     paths: &'a Paths,
     plan: &'a BuildPlan,
@@ -78,14 +78,14 @@ struct Publish<'a> {
     store: Arc<dyn ObjectStore>,
 }
 
-/// What an outcome says besides how it ended.
+/// The parts of an outcome that do not depend on how the build ended.
 #[derive(Default)]
 struct Seen {
     millis: BTreeMap<String, u64>,
     memory_unknown: bool,
 }
 
-/// Waits for the end of `build`, and commits what it left.
+/// Waits for the end of `build`, and commits its result.
 ///
 /// # Errors
 /// Why nothing could be committed.
@@ -123,7 +123,7 @@ impl Publish<'_> {
         let mut seen = Seen::default();
         let verdict = match self.verdict(ended, &mut seen).await {
             Ok(verdict) => verdict,
-            // The store itself fails: there is nowhere to put a result, but trying costs nothing.
+            // The store fails, so committing a failure will probably fail too, but it is tried.
             Err(error) => Err(Failure::new(FailureReason::Internal, error.to_string())),
         };
         let last_word = match &verdict {
@@ -161,7 +161,7 @@ impl Publish<'_> {
         self.commit(&result, final_result).await
     }
 
-    /// What became of the build. The outer error is the store's.
+    /// How the build ended. The outer error is that of the store.
     async fn verdict(
         &self,
         ended: BuildEnd,
@@ -178,7 +178,7 @@ impl Publish<'_> {
             }
             BuildEnd::Free => {}
         }
-        // One that was killed has said nothing.
+        // A killed build did not report its memory.
         seen.memory_unknown = true;
         let outcome = match self.outcome() {
             Ok(outcome) => outcome,
@@ -214,8 +214,8 @@ impl Publish<'_> {
         Ok(outcome)
     }
 
-    /// The lock is free and there is no outcome. When the output holds what make never makes, the
-    /// build died of that.
+    /// The failure of a build that ended without an outcome. If the output contains what make never
+    /// creates, that is the cause.
     fn died(&self) -> Failure {
         let most = usize::try_from(self.plan.limits.output_files).unwrap_or(usize::MAX);
         let hostile = self.work.folder(names::OUTPUT).and_then(|output| output.plain_files(most));

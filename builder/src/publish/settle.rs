@@ -17,7 +17,7 @@ use object_store::{Error, ObjectStoreExt as _, path::Path as Key};
 
 use super::{Publish, PublishError};
 
-/// How often putting a file is tried while retention deletes the one in its place.
+/// Maximum number of tries to store a file while retention deletes the existing one.
 const TRIES: usize = 3;
 
 /// Where the files are now.
@@ -26,7 +26,7 @@ pub(super) struct Settled {
     pub(super) key: BuildKey,
     /// What is stored there, sorted by name.
     pub(super) files: Vec<StoredFile>,
-    /// Whether it is not the key of what was built.
+    /// Whether it is a key of the build's own, because the build key is already taken.
     pub(super) is_own: bool,
 }
 
@@ -39,22 +39,22 @@ fn is_gone(error: &PublishError) -> bool {
 }
 
 impl Publish<'_> {
-    /// Puts every file in its place. The uploads stay: they are needed when another build takes the
-    /// key meanwhile.
+    /// Copies every upload to its final key. The uploads are kept: they are needed if another build
+    /// takes the key meanwhile.
     pub(super) async fn settle(
         &self,
         build_key: BuildKey,
         mut files: Vec<StoredFile>,
         uploads: &Key,
     ) -> Result<Settled, PublishError> {
-        // The sums come last: where they are, all the others are.
+        // `sha256sums` is stored last: if it exists, all other files do.
         files.sort_by(|a, b| (a.name == SUMS, &a.name).cmp(&(b.name == SUMS, &b.name)));
         if let Some(mut files) = self.put_shared(&build_key, &files, uploads).await? {
             files.sort_by(|a, b| a.name.cmp(&b.name));
             return Ok(Settled { key: build_key, files, is_own: false });
         }
         let key = own_key(&build_key, &self.plan.uid, self.plan.attempt);
-        // Only a pod of this very attempt that was killed can have left anything here.
+        // Only a killed pod of the same attempt can have left files here.
         self.remove_below(&Key::from(format!("artifacts/{key}"))).await?;
         for file in &files {
             self.store
@@ -65,7 +65,7 @@ impl Publish<'_> {
         Ok(Settled { key, files, is_own: true })
     }
 
-    /// Puts the files under the build key, unless they may not be there.
+    /// Stores the files under the build key, unless it holds other content.
     async fn put_shared(
         &self,
         key: &BuildKey,
@@ -93,7 +93,7 @@ impl Publish<'_> {
         Ok(Some(files))
     }
 
-    /// What lies under a key. Of files that we did not make only the names matter.
+    /// The files stored under a key. For files that this build did not make only the names matter.
     async fn stored(
         &self,
         key: &BuildKey,
@@ -136,7 +136,7 @@ impl Publish<'_> {
         }
     }
 
-    /// Writes a stored file again, as it is: retention spares what was written lately, and the
+    /// Writes a stored file again unchanged: retention spares recently written files, and the
     /// operator has not yet recorded that this build needs it.
     async fn refresh(&self, key: &Key) -> Result<bool, PublishError> {
         let stored = match self.store.get(key).await {
@@ -148,9 +148,9 @@ impl Publish<'_> {
         Ok(true)
     }
 
-    /// Puts one file under the key. One that is there with the same content is replaced by the fresh
-    /// copy, for the reason of [`Self::refresh`]; other content is left alone: then another build
-    /// came first.
+    /// Stores one file under the key. An existing file with the same content is replaced, for the
+    /// same reason as in [`Self::refresh`]. An existing file with other content is kept: another
+    /// build came first.
     async fn put_file(
         &self,
         key: &BuildKey,

@@ -1,5 +1,6 @@
-//! Takes a successful build's files over: checked, hashed while they are copied, then put under the
-//! key of what was really built.
+//! Takes over the files of a successful build: checks them, hashes them while they are copied to
+//! the store, and stores them under the build key, which it computes itself. Called by
+//! `publish/mod.rs`.
 
 use asu_core::{
     failure::{Failure, FailureReason},
@@ -16,19 +17,19 @@ use crate::{
     tree,
 };
 
-/// Folder of the store for files that are on their way. Named by build and attempt, so that a
+/// Folder of the store for uploads in flight. Its folders are named by build and attempt, so that a
 /// later attempt or the operator can remove what a killed one left.
 pub const UPLOADS: &str = "uploads";
 
-/// What was taken over.
+/// The files that were taken over.
 pub(super) struct Taken {
     pub(super) built: Built,
-    /// What the log says about it.
+    /// A note for the log.
     pub(super) note: Option<String>,
 }
 
 impl Publish<'_> {
-    /// The files of the output, under their final keys.
+    /// Takes over the files of the output, under their final keys.
     pub(super) async fn take_over(
         &self,
         outcome: &Outcome,
@@ -53,8 +54,8 @@ impl Publish<'_> {
         Ok(taken)
     }
 
-    /// What a build says of its tree, as far as it is so: packages' scripts can say it too, and it
-    /// would have the tree fetched anew.
+    /// The failure that a build reports about its tree, only if the tree is really damaged: scripts
+    /// of packages can fake it, and it causes the tree to be made again.
     pub(super) fn of_tree(&self, said: &Failure) -> Failure {
         let seen = tree::marked(self.paths).and_then(|marked| Effective::new(self.plan, &marked));
         match seen {
@@ -63,7 +64,7 @@ impl Publish<'_> {
         }
     }
 
-    /// Everything that can be said without copying.
+    /// All checks that need no copy.
     fn inspect(&self) -> Result<(Effective, Folder, Profile, Vec<String>), Failure> {
         let effective = Effective::new(self.plan, &tree::marked(self.paths)?)?;
         let output = self.work.folder(names::OUTPUT).map_err(|e| bad_handover(&e))?;
@@ -106,7 +107,7 @@ impl Publish<'_> {
         Ok(Ok(files))
     }
 
-    /// Puts the files in their places and says what was built.
+    /// Stores the files, and describes what was built.
     async fn taken(
         &self,
         outcome: &Outcome,
@@ -134,7 +135,7 @@ impl Publish<'_> {
     }
 }
 
-/// The success rule, on the bytes that were copied.
+/// Checks the success rule with the bytes that were copied.
 fn named_images_are_there(profile: &Profile, files: &[StoredFile]) -> Result<(), Failure> {
     for image in &profile.images {
         let stored = files.iter().find(|file| file.name == image.name);

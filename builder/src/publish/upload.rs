@@ -1,4 +1,4 @@
-//! Copies one hostile file into the store, hashing it on the way: what is hashed is what is stored.
+//! Copies one untrusted file into the store, and hashes the same bytes that are stored.
 
 use std::{fs::File, io::Read as _};
 
@@ -9,21 +9,21 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Publish, PublishError};
 
-/// Bytes of one part. S3 takes no smaller ones than 5 MiB.
+/// Size of one part, in bytes. The minimum of S3 is 5 MiB.
 const PART: u64 = 8 << 20;
 
 /// How a copy ended.
 pub(super) enum Copied {
-    /// All of it.
+    /// The whole file was copied.
     Whole {
-        /// Bytes.
+        /// Size in bytes.
         size: u64,
         /// Digest.
         sha256: Digest,
     },
-    /// It is longer than allowed; nothing was stored.
+    /// The file is larger than allowed; nothing was stored.
     TooLarge,
-    /// It cannot be read; nothing was stored.
+    /// The file cannot be read; nothing was stored.
     Unreadable(std::io::Error),
 }
 
@@ -39,7 +39,8 @@ impl Publish<'_> {
         let (mut hasher, mut size) = (Sha256::new(), 0_u64);
         let problem = loop {
             let mut part = Vec::new();
-            // Blocking: this process does nothing else meanwhile, and parts come from a local disk.
+            // Blocking is acceptable: this process does nothing else meanwhile, and parts come from
+            // a local disk.
             match (&mut file).take(PART).read_to_end(&mut part) {
                 Ok(0) => break None,
                 Ok(read) => size = size.saturating_add(read as u64),

@@ -1,5 +1,5 @@
-//! Waits for the end of `build`: the kernel frees its lock however it ends. Meanwhile prints its
-//! stages, forward only.
+//! Waits for the end of `build`: the kernel releases its lock however it ends. Meanwhile it prints
+//! the stages of the build, which only advance. Called by `publish/mod.rs`.
 
 use std::{fs::File, time::Duration};
 
@@ -12,11 +12,11 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::handover::Folder;
 
-/// How often the lock and the stage are looked at.
+/// Interval of checks of the lock and the stage.
 const TICK: Duration = Duration::from_millis(50);
-/// How long the beginning of `build` is waited for: the two containers start together.
+/// Maximum time until `build` starts: the two containers start together.
 const BEGINNING: Duration = Duration::from_mins(1);
-/// What a build may take longer than its limit: it ends itself at the limit.
+/// Time that is waited beyond the limit of a build: it ends itself at the limit.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Turns true when the pod is being stopped.
@@ -27,22 +27,22 @@ pub type Stop = watch::Receiver<bool>;
 pub(super) enum BuildEnd {
     /// The lock is free.
     Free,
-    /// There never was a lock.
+    /// `build` did not start in time.
     NeverBegan,
-    /// The lock was held longer than any build may take.
+    /// The lock was held beyond the limit of the build.
     TooLong,
     /// The pod is being stopped.
     Stopped,
 }
 
-/// Follows one build.
+/// The state of waiting for one build.
 pub(super) struct Watch<'a> {
     work: &'a Folder,
     longest: Duration,
     stage: Option<Stage>,
-    /// Opened as early as it is there: later its name may lead to something else.
+    /// Opened as soon as it exists: later its name may refer to another file.
     log: Option<File>,
-    /// As above.
+    /// Opened as soon as it exists, like the log.
     lock: Option<File>,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Watch<'a> {
             if self.lock.is_none() {
                 self.lock = self.work.file(names::LOCK).ok();
             }
-            // The lock's file is made a moment before it is locked; the log comes after the lock.
+            // The lock file exists a moment before it is locked; the log is created after the lock.
             if let (Some(lock), Some(_)) = (&self.lock, &self.log) {
                 if flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
                     self.print_stage();

@@ -1,4 +1,5 @@
-//! The log of a build: bounded, its beginning and its end kept, every line classified.
+//! The log of a build: bounded, with its beginning and its end kept, and every line classified.
+//! Written by `run/mod.rs` and the steps of `build` and the warm-up.
 
 use std::{
     collections::VecDeque,
@@ -11,12 +12,12 @@ use asu_core::{
     classify::{Classifier, Origins},
 };
 
-/// How a note about dropped bytes begins.
+/// Beginning of the note about dropped bytes.
 pub const DROPPED_NOTE: &str = "[asu] dropped from the middle of this log: ";
-/// Most bytes of the end that are held in memory.
+/// Maximum size of the end of a log, which is held in memory, in bytes.
 const MAX_TAIL: u64 = 1 << 20;
 
-/// Takes lines from several threads.
+/// A log that several threads may write to.
 pub struct Log(Mutex<Inner>);
 
 struct Inner {
@@ -60,7 +61,7 @@ impl Log {
         inner.write_line(stream, line);
     }
 
-    /// Adds a line of our own.
+    /// Adds a line of this program.
     pub fn note(&self, text: &str) {
         self.inner().write_line(Stream::Stdout, format!("[asu] {text}").as_bytes());
     }
@@ -70,12 +71,12 @@ impl Log {
         self.inner().write_line(Stream::Stderr, format!("[asu] {text}").as_bytes());
     }
 
-    /// Says who brought which feed. What the lines so far have shown is forgotten.
+    /// Sets which feeds the request brought. What was classified before is discarded.
     pub fn know(&self, origins: Origins) {
         self.inner().classifier = Classifier::of(origins);
     }
 
-    /// What the lines since the last call have shown.
+    /// Returns what the lines since the last call have shown, and starts anew.
     pub fn take_classifier(&self) -> Classifier {
         let mut inner = self.inner();
         let renewed = inner.classifier.renewed();
@@ -87,7 +88,7 @@ impl Log {
         self.inner().classifier.clone()
     }
 
-    /// Writes the end of the log. What comes later begins a new end.
+    /// Writes the end of the log. Later lines begin a new end.
     pub fn finish(&self) {
         let mut inner = self.inner();
         let tail: Vec<u8> = inner.tail.drain(..).collect();
@@ -122,7 +123,8 @@ impl Inner {
         self.dropped += surplus as u64;
     }
 
-    /// A log that cannot be written must not end a build.
+    /// Appends to the file. An error is ignored: a log that cannot be written must not fail the
+    /// build.
     fn append(&mut self, bytes: &[u8]) {
         let _ = self.file.write_all(bytes);
     }

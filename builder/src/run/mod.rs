@@ -1,5 +1,6 @@
-//! Runs one command of an ImageBuilder: cleared environment, own process group, bounded time and
-//! space, every line of output into the log and the classifier.
+//! Runs one command of an ImageBuilder: with a cleared environment, its own process group, and
+//! bounded time and space. Every line of output goes to the log and the classifier. Used by `build`
+//! and the warm-up.
 
 mod log;
 mod output;
@@ -29,41 +30,41 @@ pub use usage::bytes_below;
 
 use crate::confine::Confinement;
 
-/// How often a running command is looked at.
+/// Interval of checks of a running command.
 const TICK: Duration = Duration::from_millis(20);
-/// How often the work folder is measured, at least.
+/// Minimum interval of measurements of the work folder.
 const MEASURE: Duration = Duration::from_secs(1);
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// By itself, with this code.
+    /// It exited with this code.
     Code(i32),
-    /// By a signal that is not ours.
+    /// It was killed by a signal that this program did not send.
     Signal(i32),
-    /// We killed it: too late.
+    /// It was killed at its deadline.
     TimedOut,
-    /// Likewise, and at that moment it was downloading from these addresses.
+    /// It was killed at its deadline while it was downloading from these addresses.
     Stalled(Vec<String>),
-    /// We killed it: too many bytes below the work folder.
+    /// It was killed because the work folder was too large.
     NoSpace,
-    /// We killed it: we were told to stop.
+    /// It was killed because this program was asked to stop.
     Stopped,
 }
 
-/// Bounds of what runs.
+/// Bounds of commands.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// Nothing runs after it.
+    /// Commands are killed at this time.
     pub deadline: Instant,
-    /// A folder and the most bytes it may hold.
+    /// A folder and its maximum size, in bytes.
     pub space: Option<(PathBuf, u64)>,
-    /// Set from outside to end everything.
+    /// Set on SIGTERM, to end the running command.
     pub stop: Arc<AtomicBool>,
 }
 
 impl Bounds {
-    /// Only a deadline.
+    /// Bounds with a deadline alone.
     pub fn until(deadline: Instant) -> Self {
         Self { deadline, space: None, stop: Arc::new(AtomicBool::new(false)) }
     }
@@ -80,17 +81,17 @@ pub struct Runner {
     pub bounds: Bounds,
     /// The commands' home.
     pub home: PathBuf,
-    /// Where output goes.
+    /// Log of all output.
     pub log: Arc<Log>,
-    /// Kill every descendant of this process after each command, also those that left its group.
-    /// Only for a process that has no other children (see [`become_subreaper`]).
+    /// Whether to kill every descendant of this process after each command, also those that left
+    /// its group. Only for a process without other children (see [`become_subreaper`]).
     pub reap: bool,
 }
 
-/// What a command left.
+/// The end and the output of a command.
 #[derive(Debug)]
 pub struct Finished {
-    /// See [`Exit`].
+    /// How it ended.
     pub ended: Exit,
     /// Its standard output, at most `output::MAX_CAPTURE` bytes.
     pub stdout: String,
@@ -107,7 +108,7 @@ impl Runner {
     /// Runs `argv` in `folder` and waits for its end.
     ///
     /// # Errors
-    /// When it could not be started.
+    /// When the command could not be started.
     pub fn run(&self, folder: &Path, argv: &[String]) -> io::Result<Finished> {
         self.log.note(&format!("$ {}", argv.join(" ")));
         let (out, out_writer) = io::pipe()?;
@@ -118,7 +119,8 @@ impl Runner {
             .stdout(out_writer)
             .stderr(err_writer)
             .spawn()?;
-        // The command's own ends of the pipes were closed with `Command`; readers see the end.
+        // `Command` is dropped, so the pipes' write ends in this process are closed and readers see
+        // the end.
         let readers = [self.reader(out, Stream::Stdout), self.reader(err, Stream::Stderr)];
         let ended = self.wait(&mut child)?;
         kill_group(&child);
@@ -175,7 +177,7 @@ impl Runner {
                 verdict = Some(processes::downloads().map_or(Exit::TimedOut, Exit::Stalled));
             } else if now >= measure_at {
                 verdict = self.is_full().then_some(Exit::NoSpace);
-                // Measuring a large folder takes its time; it must not take all of it.
+                // Measuring a large folder is slow: it may take at most a tenth of the time.
                 measure_at = Instant::now() + MEASURE.max(now.elapsed() * 10);
             }
             if let Some(verdict) = verdict {
@@ -208,15 +210,15 @@ impl Runner {
 fn kill_group(child: &Child) {
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     if let Some(group) = group {
-        // A group without members any more is what we want.
+        // The group may already be empty.
         let _ = kill_process_group(group, Signal::KILL);
     }
 }
 
-/// The program that is running, for its subcommand `confine`.
+/// Path of this program, for its subcommand `confine`.
 ///
 /// # Errors
-/// When the system does not say.
+/// When the operating system does not provide it.
 pub fn this_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }

@@ -1,4 +1,4 @@
-//! Reads a command's output line by line.
+//! Reads the output of a command line by line, on a thread for each stream. Used by `run/mod.rs`.
 
 use std::{
     io::{PipeReader, Read as _},
@@ -10,14 +10,14 @@ use asu_core::build_log::Stream;
 
 use super::Log;
 
-/// Most bytes of a command's standard output that are kept for reading.
+/// Maximum number of bytes of standard output that are returned.
 pub const MAX_CAPTURE: usize = 4 << 20;
-/// A longer line is cut into several.
+/// Maximum length of a line, in bytes: a longer one is split.
 const MAX_LINE: usize = 64 << 10;
-/// How long output of processes that could not be killed is waited for.
+/// Maximum time to wait for output of processes that could not be killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Hands every line to the log, and answers the text of standard output.
+/// Adds every line to the log, and returns the text of standard output.
 pub(super) fn read(mut pipe: PipeReader, log: &Log, stream: Stream) -> String {
     let mut captured = Vec::new();
     let mut line = Vec::new();
@@ -48,7 +48,7 @@ pub(super) fn read(mut pipe: PipeReader, log: &Log, stream: Stream) -> String {
     String::from_utf8_lossy(&captured).into_owned()
 }
 
-/// Waits for a reader, whose end comes when every writer is gone, for a while.
+/// Waits for a reader, which ends when every writer has closed the pipe, for at most [`PATIENCE`].
 pub(super) fn collect(reader: JoinHandle<String>) -> String {
     let until = Instant::now() + PATIENCE;
     while !reader.is_finished() {

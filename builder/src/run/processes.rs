@@ -1,5 +1,5 @@
-//! Ends what a command left running. A package script can leave its process group, but not its
-//! descent: orphans become children of this process once it is a subreaper (PID 1 is one anyway).
+//! Kills the processes that a command left running. A package script can leave its process group,
+//! but its orphans become children of this process, because that is a subreaper or PID 1.
 
 use std::{
     collections::BTreeMap,
@@ -9,25 +9,25 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
-/// How long descendants are hunted: each round kills all that the one before has left.
+/// Maximum time for killing descendants: each round kills those that the one before left.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes this process inherit the orphans among its descendants.
 ///
 /// # Errors
-/// What the system said.
+/// The error of the operating system.
 pub fn become_subreaper() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
-/// Kills every descendant of this process and takes in their ends.
+/// Kills and reaps every descendant of this process.
 pub(super) fn kill_descendants() {
     let until = Instant::now() + PATIENCE;
     loop {
         let left = descendants();
         for &pid in &left {
             if let Some(pid) = Pid::from_raw(pid) {
-                // One that ended meanwhile is what we want.
+                // It may already have ended.
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
             }
         }
@@ -39,9 +39,9 @@ pub(super) fn kill_descendants() {
     }
 }
 
-/// What the programs below this process are fetching, as far as their names and arguments say: a
-/// script can take that name, and gains another attempt of its build by it. Nothing when none is;
-/// one without an address counts as one without a place.
+/// The addresses that the descendants named wget are downloading, by their arguments; `None` if
+/// none is running. One without an address in its arguments adds an empty string. A script could
+/// fake this, but gains only another attempt.
 pub(super) fn downloads() -> Option<Vec<String>> {
     let is_wget = |pid: &i32| {
         fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "wget\n")
@@ -61,7 +61,7 @@ fn descendants() -> Vec<i32> {
     let parents = parents();
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let below_us = |mut pid: i32| {
-        // Longer than any chain of processes; ends a loop made by reused numbers.
+        // Longer than any chain of processes: stops at a cycle caused by reused process ids.
         for _ in 0..10_000 {
             match parents.get(&pid) {
                 Some(&parent) if parent == own => return true,
@@ -74,7 +74,7 @@ fn descendants() -> Vec<i32> {
     parents.keys().copied().filter(|&pid| below_us(pid)).collect()
 }
 
-/// Every process with its parent.
+/// The parent of every process, by process id.
 fn parents() -> BTreeMap<i32, i32> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return BTreeMap::new();
@@ -88,8 +88,8 @@ fn parents() -> BTreeMap<i32, i32> {
         .collect()
 }
 
-/// The parent's number in `/proc/<pid>/stat`: the second word after the name, which stands in
-/// parentheses and may hold anything.
+/// The parent's process id in `/proc/<pid>/stat`: the second word after the name, which is in
+/// parentheses and may contain anything.
 fn parent_of(stat: &str) -> Option<i32> {
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(1)?.parse().ok()

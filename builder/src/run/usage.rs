@@ -1,9 +1,9 @@
-//! How much space a folder takes.
+//! Measures how much disk space a folder uses. Used for the limit of the work folder.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
-/// Bytes that the files below `folder` take on disk. Sparse files count with what they really
-/// take; what vanishes meanwhile counts nothing; links are not followed.
+/// Bytes that the files below `folder` use on disk. Sparse files count with their allocated blocks;
+/// files that are removed meanwhile do not count; links are not followed.
 pub fn bytes_below(folder: &Path) -> u64 {
     let mut total: u64 = 0;
     let mut folders = vec![folder.to_owned()];

@@ -1,4 +1,4 @@
-//! Builds with ImageBuilders of the apk generation: what fails, and who is to blame.
+//! Builds with ImageBuilders of the apk generation that fail, each with its reason.
 
 use asu_core::failure::FailureReason as Reason;
 use asu_tests::fixtures::Faults;
@@ -81,7 +81,7 @@ fn feeds_of_the_distribution_that_fail_are_no_fault_of_the_request() {
     }
 }
 
-/// The pod's request brings a repository at that path of the server.
+/// A pod whose request brings a repository at this path of the server.
 fn with_own(packages: &[&str], path: &str) -> Pod {
     let mut pod = pod(packages);
     let url = format!("{}/{path}/packages.adb", pod.upstream.base_url());

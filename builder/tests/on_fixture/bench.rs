@@ -1,4 +1,4 @@
-//! A folder that stands for a pod's root, and the program run in it.
+//! The test bench: a folder that stands for a pod's root, and the program that runs in it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +37,7 @@ pub(crate) fn folder() -> TempDir {
     folder
 }
 
-/// The program, where every user can run it.
+/// A copy of the program that every user can execute.
 pub(crate) fn program() -> &'static Path {
     static PLACE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, program) = PLACE.get_or_init(|| {
@@ -53,7 +53,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A folder of this user, as a volume of a pod.
+/// Makes a folder that belongs to this user, as a volume of a pod.
 fn volume(path: &Path, user: u32, mode: u32) {
     fs::create_dir_all(path).expect("a volume");
     if is_root() {
@@ -90,7 +90,7 @@ pub(crate) enum Generation {
     Apk,
 }
 
-/// The world and a server of its own.
+/// The fixture and a download server for it.
 pub(crate) fn world() -> (World, Upstream) {
     world_of(Generation::Opkg)
 }
@@ -105,7 +105,7 @@ pub(crate) fn world_of(generation: Generation) -> (World, Upstream) {
     (world, upstream)
 }
 
-/// Runs something that waits.
+/// Runs a future to its end.
 pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -114,12 +114,12 @@ pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// Makes the server fail.
+/// Makes the server fail as `faults` says.
 pub(crate) fn fail(upstream: &Upstream, faults: &Faults) {
     block(upstream.knobs().set(faults)).expect("faults");
 }
 
-/// What the server saw.
+/// The requests that the server received.
 pub(crate) fn requests(upstream: &Upstream) -> Vec<Logged> {
     block(upstream.knobs().requests()).expect("the server's log")
 }
@@ -141,12 +141,12 @@ impl Cache {
         self.place.path().join("asu/imagebuilder")
     }
 
-    /// Names in the volume.
+    /// Names of the files in the volume, without the lock.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.volume()).expect("the volume");
         let mut names: Vec<String> = entries
             .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-            // The lock of whoever fills it is never removed.
+            // The lock file is never removed.
             .filter(|name| name != ".populate.lock")
             .collect();
         names.sort();
@@ -236,7 +236,7 @@ pub(crate) struct Ended {
     pub(crate) publish: Output,
 }
 
-/// A mounted file system, which goes with the value.
+/// A mounted file system, which is unmounted when the value is dropped.
 pub(crate) struct SmallDisk(PathBuf);
 
 impl Drop for SmallDisk {
@@ -260,7 +260,7 @@ impl Pod {
         Self::in_world(world(), cache, target, profile, packages)
     }
 
-    /// The same with an ImageBuilder of that generation.
+    /// The same with an ImageBuilder of this generation.
     pub(crate) fn of(
         generation: Generation,
         target: &str,
@@ -281,7 +281,7 @@ impl Pod {
         let place = folder();
         let asu = place.path().join("asu");
         volume(&asu.join("store"), PUBLISH_USER, 0o755);
-        // As `fsGroup` would make it: setgid and open. The owner lets the attacks find it.
+        // As `fsGroup` makes it: setgid and open. The attacks find it by its owner.
         volume(&asu.join("work"), BUILD_USER, 0o2777);
         symlink(cache.volume(), asu.join("imagebuilder")).expect("the cache's mount");
         let marker = cache.marker().expect("a marker");
@@ -339,7 +339,7 @@ impl Pod {
         self.plan.request.repositories_mode = RepositoriesMode::Append;
     }
 
-    /// Waits until the build has said something.
+    /// Waits until the log of the build contains `text`.
     pub(crate) fn wait_for_log(&self, text: &str) {
         let until = Instant::now() + Duration::from_mins(1);
         loop {
@@ -373,14 +373,14 @@ impl Pod {
         self.run_with(|_, _| {})
     }
 
-    /// Makes it the pod of another build of the same plan, with the same store.
+    /// Turns it into the pod of another build of the same plan, with the same store.
     pub(crate) fn next(&mut self, uid: &str) {
         self.plan.uid = uid.into();
         fs::remove_dir_all(self.path("work")).expect("an old work folder");
         volume(&self.path("work"), BUILD_USER, 0o2777);
     }
 
-    /// Runs both; `meanwhile` may disturb them.
+    /// Runs both containers; `meanwhile` may disturb them.
     pub(crate) fn run_with(&self, meanwhile: impl FnOnce(&Child, &Child)) -> Ended {
         let (build, publish) = self.start();
         meanwhile(&build, &publish);
@@ -388,7 +388,7 @@ impl Pod {
         Ended { build: end(build), publish: end(publish) }
     }
 
-    /// Runs `publish` alone, on what a build left.
+    /// Runs `publish` alone, with the work folder that a build left.
     pub(crate) fn publish(&self) -> Output {
         let ran = command(PUBLISH_USER, "publish", self.place.path()).output();
         ran.expect("the program")

@@ -1,5 +1,5 @@
-//! Who is to blame: the kernel that kills for want of memory, the request that brings a repository,
-//! or the infrastructure.
+//! Tests that a failure gets the right cause: an OOM kill, a repository of the request, or the
+//! infrastructure.
 
 use std::{
     fs,
@@ -15,8 +15,8 @@ use crate::{
     faults::failed,
 };
 
-/// What the kernel says of a pod's memory, of which this is a folder below `/asu`: so many processes
-/// were killed for want of it.
+/// Writes the control group of a pod, of which `of` is a folder below `/asu`, with this number of
+/// OOM kills.
 fn killed_for_memory(of: &Path, kills: u32) {
     let root = of.parent().and_then(Path::parent).expect("a root");
     let group = root.join("sys/fs/cgroup");
@@ -26,7 +26,7 @@ fn killed_for_memory(of: &Path, kills: u32) {
         ("memory.peak", "1073741824\n".to_owned()),
         ("memory.events", format!("low 0\nmax 7\noom {kills}\noom_kill {kills}\n")),
     ] {
-        // By rename: it may be read at this moment.
+        // By rename, because it may be read at the same time.
         fs::write(group.join(".new"), text).expect("a file of the control group");
         fs::rename(group.join(".new"), group.join(file)).expect("a file of the control group");
     }
@@ -45,7 +45,7 @@ fn a_script_or_its_child_that_was_killed_is_not_the_requests_fault() {
 const OUT_OF_MEMORY: &str =
     "A process was killed for want of memory: used 1024 MiB, limit 1024 MiB";
 
-/// Runs a build of which the kernel kills something, whatever comes of it.
+/// Runs a build with an OOM kill, and returns its failure.
 fn killed(pod: &Pod) -> asu_core::failure::Failure {
     killed_for_memory(&pod.path("work"), 3);
     pod.run_with(|_, _| {
@@ -57,7 +57,7 @@ fn killed(pod: &Pod) -> asu_core::failure::Failure {
 
 #[test]
 fn a_kill_for_want_of_memory_is_seen_whatever_the_build_says_of_its_end() {
-    // A success, a fault of the request, and one that looks like a kill.
+    // A success, a failure of the request, and one that looks like a kill.
     for package in ["fixture-hello", "fixture-badpostinst", "fixture-killed-late"] {
         let pod = Pod::new(&[package]);
         let failure = killed(&pod);
@@ -79,7 +79,7 @@ fn without_a_kill_by_the_kernel_a_fault_of_the_request_stays_one() {
     assert!(pod.result().memory_unknown, "without a control group nothing can be said");
 }
 
-/// What was killed while a tree was made may have left it half done.
+/// An OOM kill while a tree is made may leave it incomplete.
 #[test]
 fn a_tree_of_which_the_kernel_killed_something_is_not_marked_as_ready() {
     let (world, upstream) = world();
@@ -169,7 +169,7 @@ fn a_repository_of_the_request_that_fails_is_the_requests_own_fault() {
 #[test]
 fn a_repository_of_the_request_that_is_nowhere_is_the_requests_own_fault() {
     let mut pod = Pod::new(&["fixture-hello"]);
-    // The port of nobody.
+    // A port without a server.
     pod.repository("mine", "http://127.0.0.1:1/feed");
     failed(&pod, Reason::RepositoryFailed);
     let mut pod = Pod::new(&["fixture-hello"]);

@@ -1,4 +1,5 @@
-//! Our images are those of `make image`, run by hand in a tree of one's own.
+//! Tests that images are the same as those of `make image`, run by hand in an unpacked
+//! ImageBuilder.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +19,7 @@ const TRAILER: usize = 16;
 /// Kind of the chunk with a signature.
 const SIGNATURE: u8 = 0;
 
-/// An image without the signature at its end: each tree signs with a key that it made for itself.
+/// An image without the signature at its end: each tree signs with its own key.
 fn unsigned(image: &[u8]) -> &[u8] {
     let end = image.len().checked_sub(TRAILER).and_then(|at| image.get(at..));
     match end {
@@ -31,7 +32,7 @@ fn unsigned(image: &[u8]) -> &[u8] {
     }
 }
 
-/// The files of a folder by name: images without their signatures, and what tells of signed files
+/// The files of a folder by name: images without their signatures, and files that list signed files
 /// without their digests.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).expect("a folder");
@@ -72,7 +73,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&text));
 }
 
-/// What somebody gets who unpacks the ImageBuilder, points it to the mirror, and makes the image.
+/// Unpacks the ImageBuilder, sets the mirror, makes the image by hand, and returns the files.
 fn by_hand(
     generation: Generation,
     pod: &Pod,
@@ -128,7 +129,7 @@ fn ours(pod: &Pod) -> BTreeMap<String, Vec<u8>> {
 
 const GENERATIONS: [Generation; 2] = [Generation::Opkg, Generation::Apk];
 
-/// A pod of that generation and what somebody makes by hand give the same files, but for signatures.
+/// Checks that a pod and a build by hand give the same files, except for signatures.
 fn same(generation: Generation, pod: &Pod, script: Option<&str>) {
     let place = folder();
     let ours = ours(pod);

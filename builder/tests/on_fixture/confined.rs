@@ -1,4 +1,4 @@
-//! What a command of an ImageBuilder is confined to.
+//! Tests of the restrictions that `confine` sets for commands of an ImageBuilder.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Builds that fail, each with the reason that says whose fault it is.
+//! Builds that fail, each with its failure reason.
 
 use asu_core::digest::Digest;
 use asu_core::{
@@ -169,7 +169,7 @@ fn what_the_tree_does_not_have_is_said_without_running_it() {
     failed(&pod, Reason::RevisionMismatch);
 }
 
-/// A pod whose tree is of another revision than the feeds upstream.
+/// A pod whose tree has another revision than the feeds upstream.
 pub(crate) fn of_revision(mut pod: Pod, revision: &str) -> Pod {
     let volume = pod.path("imagebuilder");
     let cache = std::fs::read_link(&volume).expect("the cache's mount");

@@ -102,7 +102,7 @@ fn packages_come_from_the_package_base_alone() {
     assert_eq!(indexes, 1, "packages are resolved once");
 }
 
-/// The same plan through another way of building: the store refuses other bytes under one key.
+/// Builds the same plan in another way: the store refuses different bytes under the same key.
 #[test]
 fn every_way_of_building_gives_the_same_bytes() {
     let (world, upstream) = world();
@@ -110,7 +110,7 @@ fn every_way_of_building_gives_the_same_bytes() {
     let ready = cache.populate(&populate_plan(&world, &upstream, "testarch/small"));
     assert_eq!(ready.failure, None, "{}", ready.detail);
     let mut pod = Pod::with(&cache, "testarch/small", "acme_router-a", &["fixture-hello"]);
-    // Another server has another address, and so another repositories file.
+    // Another server has another address, so the repositories file differs.
     let first = built(&pod);
     let again = |pod: &mut Pod, uid: &str| {
         pod.plan.uid = uid.into();

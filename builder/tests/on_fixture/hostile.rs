@@ -1,4 +1,4 @@
-//! Packages that attack the hand-over, and pods that end in the middle.
+//! Packages that attack the work folder, and pods that are killed during a build.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::bench::Pod;
 
-/// Waits until the build has come to its slow package.
+/// Waits until the build installs its slow package.
 fn wait_for_slow_script(pod: &Pod) {
     pod.wait_for_log("Finalizing root filesystem");
 }

@@ -1,6 +1,6 @@
-//! The program as pods run it – same users, same folders, same commands – on the miniature
+//! Runs the program as pods do – same users, same folders, same commands – on the miniature
 //! ImageBuilder and its download server. Needs root to change users; without it everything runs as
-//! the present user.
+//! the current user.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test stops at its first surprise")]
 

@@ -1,4 +1,4 @@
-//! Filling a cache: what is refused, what is left, what is done only once.
+//! Tests of `populate`: what it refuses, what it leaves, and what it does only once.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -70,7 +70,7 @@ fn what_a_killed_run_left_is_removed_and_a_tree_without_marker_made_again() {
     assert!(!cache.volume().join("tree/half").exists());
 }
 
-/// A failed run leaves neither tree nor marker nor temporary files.
+/// Runs `populate`, which must fail and leave neither tree nor marker nor temporary files.
 fn refused(cache: &Cache, plan: &asu_core::plan::PopulatePlan, expected: &[Failure]) -> String {
     let result = cache.populate(plan);
     let failure = result.failure.unwrap_or_else(|| panic!("{} was accepted", plan.target_path));
@@ -104,8 +104,7 @@ fn another_digest_a_stranger_and_an_absent_tarball_are_told_apart() {
     refused(&cache, &plan, &[Failure::TooLarge]);
 }
 
-/// Half a tarball says nothing about the tarball: a mirror whose connections break is not one that
-/// serves a bad archive.
+/// A truncated download does not mean a bad archive: the connection to the mirror may have broken.
 #[test]
 fn a_download_that_breaks_off_is_never_a_bad_archive() {
     let (world, upstream) = world();
@@ -117,7 +116,7 @@ fn a_download_that_breaks_off_is_never_a_bad_archive() {
         let detail = refused(&cache, &plan, &[Failure::DownloadFailed]);
         assert!(detail.contains("broke off after"), "{detail}");
     }
-    // Once is not always: it is asked for again.
+    // A single truncated download is retried.
     let truncate = [("*.tar.zst".to_owned(), 1)].into();
     fail(&upstream, &Faults { truncate, ..Faults::default() });
     let result = cache.populate(&plan);

@@ -1,4 +1,4 @@
-//! Where files go when files are stored under their key already.
+//! The object key of a build's files when its build key is already taken.
 
 use std::{
     fs,

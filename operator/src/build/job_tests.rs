@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::settings::parsed;
 
-/// The Job of a private build, as the API server gets it.
+/// The Job of a private build, as it is sent to the API server.
 fn made(options: &[&str]) -> (BuildPlan, Value) {
     let (mut build, distribution) = (examples::build(), examples::distribution());
     build.spec.request.defaults =
@@ -50,7 +50,7 @@ fn mounts(job: &Value, name: &str) -> Vec<(String, bool)> {
 
 #[test]
 fn the_plan_of_the_largest_request_fits_into_an_annotation() {
-    // What Kubernetes allows all annotations of a pod together.
+    // Kubernetes' limit for all annotations of a pod together.
     const MAX_JOB: usize = 256 << 10;
     let (plan, job) = made(&[]);
     let rest = serde_json::to_string(&plan).unwrap().len();
@@ -137,7 +137,7 @@ fn pods_of_an_image_builder_that_one_node_can_mount_go_where_the_others_are() {
         let terms = affinity["requiredDuringSchedulingIgnoredDuringExecution"].clone();
         let wanted = terms[0]["labelSelector"]["matchLabels"].as_object().unwrap().clone();
         let own = job["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
-        // The first of them starts although there is no other.
+        // The first of these pods starts although there is no other.
         assert!(wanted.iter().all(|(key, value)| own.get(key) == Some(value)));
         wanted.keys().cloned().collect::<Vec<_>>()
     };

@@ -1,4 +1,4 @@
-//! Trees that are lost, and tries that are brought forward.
+//! Tests of lost trees, and of tries that begin earlier.
 
 use asu_core::cache::retry_after;
 use asu_crds::{ConditionFacts, set_condition};
@@ -14,7 +14,7 @@ fn seconds(n: i64) -> SignedDuration {
     SignedDuration::from_secs(n)
 }
 
-/// A status that has said for so long that the tree is ready.
+/// A status with a tree that has been ready for this time.
 fn ready_for(span: SignedDuration) -> ImageBuilderCacheStatus {
     let mut status = at("new");
     status.claim_uid = Some("c".into());
@@ -154,7 +154,7 @@ fn a_build_that_comes_while_a_cache_backs_off_brings_the_next_try_forward() {
     assert_eq!(came(None), Decision::Waiting { until: retry_at });
     assert_eq!(came(Some(failed_at - seconds(1))), Decision::Waiting { until: retry_at });
     assert!(matches!(came(Some(failed_at)), Decision::Populate { .. }));
-    // Not more often than every ten seconds, however many come.
+    // At most one try in ten seconds, however many builds are created.
     let now = failed_at + seconds(4);
     let soon = decide(
         "n",

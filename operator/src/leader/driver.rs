@@ -116,7 +116,7 @@ impl Candidate {
             Ok(Err(error)) => {
                 tracing::warn!(lease = %self.name, %error, "the Lease was not written");
             }
-            Err(_) => tracing::warn!(lease = %self.name, "no answer about the Lease in time"),
+            Err(_) => tracing::warn!(lease = %self.name, "the request for the Lease timed out"),
         }
     }
 

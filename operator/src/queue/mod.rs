@@ -88,7 +88,7 @@ impl Queue {
     pub fn pause(&self, paused: bool, now: Timestamp) -> Vec<String> {
         let mut state = self.lock();
         if state.admission.is_paused() != paused {
-            tracing::warn!(paused, "admission of builds changes");
+            tracing::warn!(paused, "admission was paused or resumed");
         }
         state.admission.pause(paused);
         self.call(&state, now)

@@ -89,7 +89,7 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
         delete_files(context, deletion, untouched.min(policy.minimum_age), now, epoch).await?;
     }
     delete_logs(context, &plan, now, epoch).await?;
-    // First, because waiting builds depend on it.
+    // Before the orphans: waiting builds depend only on the deletions above.
     admission::look(context, &policy).await?;
     orphans::sweep(context, &holdings, now, epoch).await?;
     let history = span(context.settings.retention.history);

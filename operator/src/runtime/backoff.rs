@@ -1,4 +1,4 @@
-//! Pauses after errors, for each object by itself.
+//! Pauses after failed reconciliations, counted for each object. Called by `reconcile.rs`.
 
 use std::{
     collections::HashMap,
@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
-/// Longest pause after an error.
+/// Maximum pause after an error.
 const LONGEST: Duration = Duration::from_mins(5);
 
-/// Number of errors in a row of each object, by uid. kube's own error policy knows no count.
+/// Number of consecutive errors of each object, by uid. The error policy of kube does not pass a
+/// count.
 #[derive(Debug, Default)]
 pub struct Backoffs(Mutex<HashMap<String, u32>>);
 
@@ -18,7 +19,8 @@ impl Backoffs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pause after one more error: 1 s, doubled each time, 5 min at most.
+    /// Counts an error, and returns the pause after it: 1 s, doubled for each further error, at
+    /// most 5 min.
     pub fn failed(&self, uid: &str) -> Duration {
         let mut counts = self.lock();
         let count = counts.entry(uid.to_owned()).or_default();
@@ -26,7 +28,7 @@ impl Backoffs {
         pause(*count)
     }
 
-    /// It worked, or the object is gone.
+    /// Resets the count after a success, or when the object is deleted.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }

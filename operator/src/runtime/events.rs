@@ -1,4 +1,5 @@
-//! Events on our objects: transitions only.
+//! Publishes Kubernetes events on the operator's objects. Called by all controllers, for
+//! transitions only.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -6,10 +7,10 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
-/// Longest note of an event that the API server takes, in bytes.
+/// Maximum length of an event's note that the API server accepts, in bytes.
 const MAX_NOTE: usize = 1024;
 
-/// An attempt, by its number, and what became of it.
+/// An attempt, by its number, and its transition.
 #[derive(Clone, Copy, Debug)]
 pub enum Attempt {
     /// It begins.
@@ -29,18 +30,18 @@ impl Events {
         Self(Recorder::new(client, Reporter { controller, instance: Some(instance.to_owned()) }))
     }
 
-    /// As it should be.
+    /// Publishes an event of type `Normal`.
     pub async fn normal(&self, on: &ObjectReference, reason: &str, note: &str) {
         self.publish(EventType::Normal, on, "Reconcile", reason, note).await;
     }
 
-    /// Something went wrong.
+    /// Publishes an event of type `Warning`.
     pub async fn warning(&self, on: &ObjectReference, reason: &str, note: &str) {
         self.publish(EventType::Warning, on, "Reconcile", reason, note).await;
     }
 
-    /// Something about one attempt. What differs only in its note is counted, and only the first note
-    /// is kept: each attempt has events of its own.
+    /// Publishes an event about one attempt. Events that differ only in their note are counted as
+    /// one, with the first note; the number of the attempt keeps them apart.
     pub async fn attempt(&self, on: &ObjectReference, attempt: Attempt, reason: &str, note: &str) {
         let (type_, number) = match attempt {
             Attempt::Begins(number) => (EventType::Normal, number),

@@ -1,4 +1,5 @@
-//! `/livez`, `/readyz` and `/metrics`, on a port that no Ingress routes.
+//! Serves `/livez`, `/readyz` and `/metrics` on a port that no Ingress routes. Started by `run.rs`.
+//! It must answer although a dependency is unavailable.
 
 use std::sync::{
     Arc,
@@ -17,13 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::metrics::Metrics;
 
-/// Whether the process is ready: true once its stores are filled, and never back because a
-/// dependency is away.
+/// Whether the process is ready: true once its watch caches are filled, and never false again
+/// because a dependency is unavailable.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// From now on it is.
+    /// Sets the process to ready.
     pub fn ready(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

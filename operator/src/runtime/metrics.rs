@@ -1,4 +1,5 @@
-//! Measured values. No label has a value per object.
+//! The metrics of the operator. Updated by the controllers and the queue. No label may have a value
+//! for each object.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -74,9 +75,9 @@ impl fmt::Debug for Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        // From 1 ms, a pass over a store, to 65 s, a slow download server.
+        // From 1 ms, a pass that reads only watch caches, to 65 s, a slow download server.
         let durations = Family::new_with_constructor(pass_histogram as fn() -> Histogram);
-        // From 1 s, a small image, to 1 h, the longest build that a Distribution allows being 2 h.
+        // From 1 s, a small image, to about 1 h; a Distribution allows builds of at most 2 h.
         let build_seconds = Histogram::new(exponential_buckets(1.0, 2.0, 13));
         let values = Arc::new(Values::default());
         let mut registry = Registry::with_prefix("asu_operator");
@@ -137,7 +138,7 @@ fn register(registry: &mut Registry, values: &Values) {
 }
 
 impl Metrics {
-    /// The exposition in OpenMetrics text.
+    /// All metrics in the text format of OpenMetrics.
     ///
     /// # Errors
     /// Never in practice: writing to a string does not fail.
@@ -147,7 +148,7 @@ impl Metrics {
         Ok(text)
     }
 
-    /// A reconciliation ended.
+    /// Counts a reconciliation that ended.
     pub fn reconciled(&self, controller: &str, outcome: &str, took: Duration) {
         let controller = controller.to_owned();
         let of = Reconciled { controller: controller.clone(), outcome: outcome.to_owned() };
@@ -155,12 +156,12 @@ impl Metrics {
         self.durations.get_or_create(&Of { controller }).observe(took.as_secs_f64());
     }
 
-    /// Whether this process leads.
+    /// Sets whether this process leads.
     pub fn leads(&self, leads: bool) {
         self.values.leader.set(i64::from(leads));
     }
 
-    /// State of the queue.
+    /// Sets the state of the queue.
     pub fn queue(&self, waiting: usize, running: usize, paused: bool) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.values.waiting.set(count(waiting));
@@ -168,23 +169,23 @@ impl Metrics {
         self.values.paused.set(i64::from(paused));
     }
 
-    /// A build left the queue.
+    /// Counts a build that left the queue.
     pub fn admitted(&self) {
         self.values.admitted.inc();
     }
 
-    /// Whether the store is too full for another build to start.
+    /// Sets whether the store is too full for another build to start.
     pub fn store_full(&self, full: bool) {
         let pause = Pause { reason: "StoreFull" };
         self.values.admission_paused.get_or_create(&pause).set(i64::from(full));
     }
 
-    /// The bound of the queue that the API keeps.
+    /// Sets the maximum number of waiting builds, which the API enforces.
     pub fn max_pending(&self, limit: usize) {
         self.values.max_pending.set(i64::try_from(limit).unwrap_or(i64::MAX));
     }
 
-    /// A build ended and was archived.
+    /// Counts a build that ended and was archived. `seconds` is the time from admission to its end.
     pub fn finished(&self, outcome: &str, seconds: Option<f64>) {
         self.values.builds.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
         self.values.archived.inc();
@@ -193,13 +194,13 @@ impl Metrics {
         }
     }
 
-    /// Retention deleted a file set.
+    /// Counts a file set that retention deleted.
     pub fn deleted(&self, bytes: u64) {
         self.values.files_deleted.inc();
         self.values.bytes_deleted.inc_by(bytes);
     }
 
-    /// How full the store is. A capacity that nobody knows is 0.
+    /// Sets the fill level of the store. An unknown capacity is 0.
     pub fn store(&self, space: Option<Space>) {
         let bytes = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         if let Some(space) = space {

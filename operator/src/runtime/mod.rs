@@ -1,5 +1,5 @@
-//! What every process needs whatever it does: health, metrics, events, pauses after errors, logs,
-//! ownership.
+//! What all controllers share and no domain rule is part of: health, metrics, events, pauses after
+//! errors, logs, status writes, ownership.
 
 pub mod backoff;
 pub mod events;

@@ -1,4 +1,5 @@
-//! Writes a status, and only what changed of it.
+//! Writes statuses and finalizers, and classifies the errors of such writes. A status is written as
+//! a patch of what changed. Called by all controllers.
 
 use std::fmt::Debug;
 
@@ -9,7 +10,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-/// The merge patch (RFC 7396) that makes `new` of `old`: nothing when they are the same.
+/// The merge patch (RFC 7396) from `old` to `new`; `None` if they are equal.
 pub fn difference(old: &Value, new: &Value) -> Option<Value> {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
@@ -28,8 +29,8 @@ pub fn difference(old: &Value, new: &Value) -> Option<Value> {
     }
 }
 
-/// Writes `new` where the object has `old`; no call when they are the same. Gives the object as it
-/// is afterwards.
+/// Writes the difference from the status `old` to `new`; makes no call if they are equal. Returns
+/// the written object.
 ///
 /// # Errors
 /// Those of the API server.
@@ -54,7 +55,7 @@ where
     api.patch_status(name, &params, &patch).await.map(Some)
 }
 
-/// Sets the finalizers of an object that must still be the one that was read.
+/// Sets the finalizers of an object if it still has the resourceVersion that was read.
 ///
 /// # Errors
 /// Those of the API server: 409 when the object changed.
@@ -72,22 +73,22 @@ where
     api.patch(name, &PatchParams::default(), &patch).await
 }
 
-/// Whether the object was not there.
+/// Whether the object does not exist (404).
 pub fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// Whether a right, or room in a quota, is missing.
+/// Whether a permission or quota is missing (403).
 pub fn is_forbidden(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
-/// Whether the API server will never take this object, however often it is asked.
+/// Whether the API server refuses the object for good, so that a retry is useless.
 pub fn is_refused(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 413 | 422))
 }
 
-/// Whether somebody else wrote first, or the name is taken.
+/// Whether another client wrote first, or the name is taken (409).
 pub fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }
@@ -134,7 +135,7 @@ mod tests {
             if let Some(patch) = difference(&old, &new) {
                 merge(&mut patched, &patch);
             }
-            // A merge patch cannot tell an absent object from an empty one below a leaf.
+            // A merge patch cannot distinguish an absent object from an empty one below a leaf.
             prop_assert_eq!(difference(&patched, &new).filter(|_| patched != new), None);
         }
 

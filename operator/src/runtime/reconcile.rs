@@ -1,5 +1,5 @@
-//! Runs one controller over a shared store: bounded, with pauses after errors, until its queue
-//! closes.
+//! Runs one controller over a shared watch cache: with bounded concurrency, with pauses after
+//! errors, until its queue closes. Called by `run.rs` for each kind.
 
 use std::{convert::Infallible, fmt::Debug, future::Future, sync::Arc, time::Duration};
 
@@ -16,26 +16,27 @@ use tracing::Instrument as _;
 
 use crate::context::Context;
 
-/// Reconciliations of one kind that run at a time.
+/// Maximum number of concurrent reconciliations of one kind.
 const CONCURRENCY: u16 = 16;
 
 /// An error of a reconciliation.
 pub trait Fault: std::error::Error + Send + 'static {
-    /// Word of a closed set, for metrics and logs.
+    /// Reason of a closed set, for metrics and logs.
     fn reason(&self) -> &'static str;
 
-    /// Longest pause after it, where the usual one would be too long.
+    /// Maximum pause after this error, if the default is too long.
     fn longest_pause(&self) -> Option<Duration> {
         None
     }
 
-    /// Whether this process must end: a newer leader has taken over.
+    /// Whether this process must end because a newer leader has taken over.
     fn is_fatal(&self) -> bool {
         false
     }
 }
 
-/// Reconciles what `queue` names until it closes, then what was begun.
+/// Reconciles the objects that `queue` names until it closes, and then finishes the running
+/// reconciliations.
 pub async fn run<K, F, E>(
     controller: &'static str,
     context: Arc<Context>,
@@ -76,12 +77,12 @@ pub async fn run<K, F, E>(
         Action::requeue(pause)
     };
     let queue = queue.map(Ok::<_, Infallible>);
-    // No debounce: a client waits for every step.
+    // No debounce, because a client waits for every step.
     let config = Config::default().concurrency(CONCURRENCY);
     applier(once, on_error, context, store, queue, config)
         .for_each(|result| async move {
             match result {
-                // Reported above, or an object that is gone meanwhile.
+                // The error was reported above, or the object was deleted meanwhile.
                 Ok(_) | Err(Error::ReconcilerFailed(..) | Error::ObjectNotFound(_)) => {}
                 Err(error) => tracing::error!(controller, %error, "the controller's queue failed"),
             }
@@ -89,10 +90,10 @@ pub async fn run<K, F, E>(
         .await;
 }
 
-/// Waits for the time `at`, or for nothing when it is over.
+/// The requeue at the time `at`, at once if that is over.
 pub fn requeue_at(at: jiff::Timestamp, now: jiff::Timestamp) -> Action {
     let wait = at.duration_since(now);
-    // Times of objects are whole seconds; a little more makes sure that the second is over.
+    // Times of objects are whole seconds; 50 ms more make sure that the second is over.
     let wait = Duration::try_from(wait).unwrap_or_default() + Duration::from_millis(50);
     Action::requeue(wait)
 }

@@ -1,4 +1,4 @@
-//! Logs as JSON lines on standard error.
+//! Sets up logging: JSON lines on standard error. Called once by `main.rs`.
 
 use tracing_subscriber::EnvFilter;
 

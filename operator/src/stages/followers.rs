@@ -1,4 +1,5 @@
-//! Which builds are followed, and which of them said that their result is in the store.
+//! The set of builds whose pods' logs are followed, and of those whose log stated that the result
+//! is in the store. Held in memory by the leader.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,7 +8,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-/// Which builds are followed.
+/// The builds that are followed; see the module.
 #[derive(Debug, Default)]
 pub struct Followers(Mutex<Known>);
 
@@ -40,12 +41,13 @@ impl Followers {
         self.lock().committed.insert(uid.to_owned());
     }
 
-    /// Whether a build's pod said that its result is in the store. The store is what counts.
+    /// Whether the log of a build's pod states that the result is in the store. Only a hint to read
+    /// the store: the store is authoritative.
     pub fn is_committed(&self, uid: &str) -> bool {
         self.lock().committed.contains(uid)
     }
 
-    /// Ends following a build and forgets it.
+    /// Stops following a build and forgets it.
     pub fn stop(&self, uid: &str) {
         let mut known = self.lock();
         known.committed.remove(uid);

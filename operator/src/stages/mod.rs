@@ -1,6 +1,7 @@
-//! Follows the container `publish` of running builds, which prints a line when a stage begins, and
-//! writes at most two stages of a build: more writes would help nobody. When it says that the result
-//! is in the store, the build is looked at without waiting for its pod's end to be noticed.
+//! Follows the log of the container `publish` of running builds, which prints a line when a stage
+//! begins, and writes at most two stages of each build to its status, to limit writes. When the log
+//! states that the result is in the store, the build is reconciled at once, before its Job shows
+//! the end. Started by the controller of builds.
 
 pub mod followers;
 
@@ -15,12 +16,12 @@ use kube::api::{LogParams, Patch, PatchParams};
 use serde_json::json;
 use tracing::Instrument as _;
 
-/// Stages that are written; the ones before are part of other writes.
+/// Stages that are written here; earlier ones are part of other status writes.
 const WRITTEN: [Stage; 2] = [Stage::ValidateManifest, Stage::BuildingImage];
-/// Longest line that is looked at, in bytes.
+/// Maximum length of a line that is parsed, in bytes.
 const MAX_LINE: usize = 256;
 
-/// Follows a pod, unless its build is followed already.
+/// Follows the log of a pod, unless its build is already followed.
 pub fn follow(context: &Arc<Context>, build: &str, uid: &str, pod: &str, known: Option<Stage>) {
     let Some(stop) = context.followers.begin(uid, &context.stop) else { return };
     let (shared, build, uid, pod) =
@@ -54,7 +55,7 @@ async fn read_stages(
             context.triggers.build(build);
         }
         let Some(stage) = Stage::from_log_line(&line) else { continue };
-        // Forward only, whatever the pod prints.
+        // Stages only advance, whatever the pod prints.
         if WRITTEN.contains(&stage) && last.is_none_or(|last| stage > last) {
             last = Some(stage);
             write(context, build, stage).await?;
@@ -73,7 +74,7 @@ async fn write(context: &Context, build: &str, stage: Stage) -> Result<(), kube:
     Ok(())
 }
 
-/// The next line, of which only the beginning is kept; nothing at the end.
+/// The next line, cut to [`MAX_LINE`]; `None` at the end.
 async fn next_line(log: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
     let mut line: Vec<u8> = Vec::new();
     let mut any = false;

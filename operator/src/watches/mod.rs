@@ -1,5 +1,6 @@
-//! What the operator sees of the cluster: one watch for each kind, shared by all controllers.
-//! Followers keep them running too, so that a new leader starts with warm stores.
+//! The watches of the cluster: one for each kind, with a cache that all controllers share. Started
+//! by `run.rs` in every replica, so that a new leader starts with filled caches. Nothing is written
+//! here.
 
 mod recent;
 mod strip;
@@ -30,7 +31,7 @@ pub use recent::Recent;
 pub use strip::Strip;
 pub use trigger::{Kind, Trigger, Triggers};
 
-/// Everything that is watched.
+/// The caches of all watches.
 #[derive(Clone)]
 pub struct Stores {
     /// Distributions.
@@ -39,29 +40,29 @@ pub struct Stores {
     pub caches: Store<ImageBuilderCache>,
     /// FirmwareBuilds, without their package lists.
     pub builds: Store<FirmwareBuild>,
-    /// Jobs of ours.
+    /// Jobs that the operator created.
     pub jobs: Store<Job>,
     /// Pods of these Jobs.
     pub pods: Store<Pod>,
-    /// Claims, those of trees among them.
+    /// All claims of the namespace, those of trees among them.
     pub claims: Store<PersistentVolumeClaim>,
 }
 
-/// What became of an object.
+/// A change of an object.
 pub enum Change<'a, K> {
-    /// It was made or changed, or is there at a restart of the watch.
+    /// It was created or changed, or exists at a restart of the watch.
     Present(&'a K),
-    /// It is gone.
+    /// It was deleted.
     Gone(&'a K),
 }
 
 /// Called on every change.
 pub trait Listener<K>: Send + Sync + 'static {
-    /// After the store has it.
+    /// Called after the store contains the change.
     fn changed(&self, stores: &Stores, change: &Change<'_, K>);
 }
 
-/// A watch could not become complete.
+/// The process was stopped before a watch was complete.
 #[derive(Debug, thiserror::Error)]
 #[error("the watch ended before it was complete")]
 pub struct WatchEnded;
@@ -95,16 +96,18 @@ impl Stores {
         let watch = Watch { client, namespace, listener, stores: &stores, tasks, stop };
         watch.start(w1, all.clone());
         watch.start(w2, all.clone());
-        // One claim for all caches has no label of ours.
+        // All claims are watched: a claim that all caches share has no label of the operator.
         watch.start(w6, all.clone());
-        // Small pages: an object may have 100 KiB, and a whole list is decoded before it is stripped.
+        // Small pages save memory: an object may have 100 KiB, and a page is decoded before it is
+        // stripped.
         watch.start(w3, all.page_size(100));
         watch.start(w4, ours.clone().page_size(100));
         watch.start(w5, ours.page_size(100));
         stores
     }
 
-    /// Waits until every store has been filled once. Deciding on less would start too many builds.
+    /// Waits until every store has been filled once. Decisions on incomplete stores would start too
+    /// many builds.
     ///
     /// # Errors
     /// [`WatchEnded`] when the process stops first.
@@ -153,7 +156,7 @@ impl<L> Watch<'_, L> {
                     Ok(Some(event)) => take(&mut writer, &*listener, &stores, &event),
                     Err(error) => {
                         let kind = K::kind(&());
-                        tracing::warn!(%kind, %error, "the watch broke off and starts again");
+                        tracing::warn!(%kind, %error, "the watch failed and is restarted");
                     }
                 }
             }
@@ -161,8 +164,8 @@ impl<L> Watch<'_, L> {
     }
 }
 
-/// The event without what the reflector need not hold. An object that this version cannot read is
-/// left out: it must not stop the others.
+/// The event with stripped objects. An object that this version cannot parse is left out, so that
+/// it does not stop the watch.
 fn readable<K>(event: watcher::Event<DeserializeGuard<K>>) -> Option<watcher::Event<K>>
 where
     K: Strip + Resource<DynamicType = ()>,
@@ -189,9 +192,9 @@ where
     }
 }
 
-/// Puts an event into the store, and tells what it changed there. A list that is read anew arrives
-/// object by object, and the store takes it over as a whole at its end: until then it would not have
-/// what the listener asks it for.
+/// Applies an event to the store, then calls the listener for each change. A new list arrives
+/// object by object, and the store replaces its content at the end of it: only then is the listener
+/// called, because it reads the store.
 fn take<K>(
     writer: &mut Writer<K>,
     listener: &impl Listener<K>,
@@ -230,17 +233,18 @@ mod tests {
 
     use super::*;
 
-    /// Says of each change whether the store had the object then.
+    /// Records for each change whether the store contained the object at that time.
     #[derive(Default)]
     struct Told(Mutex<Vec<String>>);
 
     impl Listener<FirmwareBuild> for Told {
         fn changed(&self, stores: &Stores, change: &Change<'_, FirmwareBuild>) {
-            let there =
-                |it: &FirmwareBuild| stores.builds.find(|known| known.uid() == it.uid()).is_some();
+            let there = |build: &FirmwareBuild| {
+                stores.builds.find(|known| known.uid() == build.uid()).is_some()
+            };
             let line = match change {
-                Change::Present(it) => format!("{} there={}", it.name_any(), there(it)),
-                Change::Gone(it) => format!("{} gone there={}", it.name_any(), there(it)),
+                Change::Present(build) => format!("{} there={}", build.name_any(), there(build)),
+                Change::Gone(build) => format!("{} gone there={}", build.name_any(), there(build)),
             };
             self.0.lock().unwrap().push(line);
         }

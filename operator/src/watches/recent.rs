@@ -1,5 +1,5 @@
-//! Objects as our own writes left them. A store lags behind them by a watch event; deciding on it
-//! would repeat a write.
+//! Remembers objects as this process last wrote them, until the watch shows that write. A decision
+//! on the older object from the store would repeat the write. Used by all controllers.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 
 use kube::{Resource, ResourceExt};
 
-/// The last answer to a write of ours, by uid, until the store has it.
+/// The last response to a write of this process, by uid, until the store contains it.
 #[derive(Debug)]
 pub struct Recent<K>(Mutex<HashMap<String, Arc<K>>>);
 
@@ -23,8 +23,9 @@ impl<K: Resource> Recent<K> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers the answer to a write. A write that let a deleted object go is its end: the watch
-    /// may have told that already, and nobody would forget it any more.
+    /// Remembers the response to a write. A write that removed the last finalizer of a deleted
+    /// object is not remembered: the watch may already have reported the deletion, so the entry
+    /// would never be removed.
     pub fn wrote(&self, object: K) {
         let Some(uid) = object.uid() else { return };
         let gone = object.meta().deletion_timestamp.is_some() && object.finalizers().is_empty();
@@ -36,7 +37,7 @@ impl<K: Resource> Recent<K> {
         }
     }
 
-    /// The newer of the store's object and our own last write.
+    /// The newer one of the object in the store and that of the last write.
     pub fn newest(&self, stored: &Arc<K>) -> Arc<K> {
         let Some(uid) = stored.uid() else { return stored.clone() };
         let mut recent = self.lock();
@@ -56,8 +57,8 @@ impl<K: Resource> Recent<K> {
     }
 }
 
-/// Whether `a` was written after `b`. Versions of one object are numbers that grow (Kubernetes
-/// 1.35 promises it; every release does it); any other kind of version counts as older.
+/// Whether `a` was written after `b`. The resourceVersions of an object are increasing numbers
+/// (guaranteed since Kubernetes 1.35, and true in every release); anything else counts as older.
 fn is_newer<K: Resource>(a: &K, b: &K) -> bool {
     let version = |object: &K| object.resource_version().and_then(|text| text.parse::<u64>().ok());
     match (version(a), version(b)) {

@@ -1,4 +1,4 @@
-//! What the stores do not hold: 10,000 builds must fit into 100 MiB.
+//! Removes fields that the watch caches do not need: 10,000 builds must fit into 100 MiB.
 
 use asu_core::plan::PLAN_ANNOTATION;
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache};
@@ -8,9 +8,10 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 
-/// Drops what the stores need not hold. The whole object is read again where it is needed.
+/// Removes the fields that the stores do not need. Code that needs them reads the whole object from
+/// the API server.
 pub trait Strip {
-    /// In place.
+    /// Removes them in place.
     fn strip(&mut self);
 }
 

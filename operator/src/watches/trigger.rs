@@ -1,4 +1,5 @@
-//! Wakes reconciliations. A follower has no queue, so nothing piles up.
+//! Triggers reconciliations: maps watch events to the objects that depend on them. A replica that
+//! does not lead has no open queue, so nothing accumulates.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,8 +14,8 @@ use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef};
 use super::{Change, Listener, Stores};
 use crate::build::Pending;
 
-/// The way into the queue of one controller, while it runs. The controller's scheduler merges
-/// requests for one object.
+/// The sender to the queue of one controller, while that runs. The controller merges requests for
+/// the same object.
 #[derive(Debug)]
 pub struct Trigger<K: Resource<DynamicType = ()>>(Mutex<Option<UnboundedSender<ObjectRef<K>>>>);
 
@@ -25,11 +26,11 @@ impl<K: Resource<DynamicType = ()>> Default for Trigger<K> {
 }
 
 impl<K: Resource<DynamicType = ()>> Trigger<K> {
-    /// Asks for a reconciliation of that object.
+    /// Requests a reconciliation of an object.
     pub fn wake(&self, name: &str, namespace: &str) {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = &*sender {
-            // The receiver is gone only while the process ends.
+            // The receiver is closed only during shutdown.
             let _ = sender.unbounded_send(ObjectRef::new(name).within(namespace));
         }
     }
@@ -41,13 +42,13 @@ impl<K: Resource<DynamicType = ()>> Trigger<K> {
         receiver
     }
 
-    /// Closes the queue; the controller ends when its running reconciliations have.
+    /// Closes the queue; the controller ends after its running reconciliations.
     pub fn close(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
-/// Kinds of ours.
+/// The kinds that the operator reconciles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Distribution.
@@ -58,25 +59,25 @@ pub enum Kind {
     Build,
 }
 
-/// Told the kind and uid of an object that is gone.
+/// Callback with the kind and uid of a deleted object.
 type Gone = Box<dyn Fn(Kind, &str) + Send + Sync>;
 
-/// The queues of all controllers, and what wakes whom.
+/// The queues of all controllers, and the rules which event triggers which object.
 pub struct Triggers {
     namespace: String,
     gone: Mutex<Option<Gone>>,
-    /// Builds that wait, for the bound on their number.
+    /// The waiting builds, for the maximum of their number.
     pub pending: Pending,
-    /// Distributions.
+    /// Queue of the Distributions.
     pub distributions: Trigger<Distribution>,
-    /// ImageBuilderCaches.
+    /// Queue of the ImageBuilderCaches.
     pub caches: Trigger<ImageBuilderCache>,
-    /// FirmwareBuilds.
+    /// Queue of the FirmwareBuilds.
     pub builds: Trigger<FirmwareBuild>,
 }
 
 impl Triggers {
-    /// For objects of that namespace.
+    /// Triggers for the objects of a namespace.
     pub fn new(namespace: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -88,12 +89,12 @@ impl Triggers {
         }
     }
 
-    /// Sets what is told of objects that are gone, however that came.
+    /// Sets the callback for deleted objects.
     pub fn on_gone(&self, told: impl Fn(Kind, &str) + Send + Sync + 'static) {
         *self.gone.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(told));
     }
 
-    /// Tells of an object that is gone. Gives whether it is, and somebody was told.
+    /// Calls the callback if the change is a deletion. Returns whether it was called.
     fn tell_gone<K: ResourceExt>(&self, kind: Kind, change: &Change<'_, K>) -> bool {
         let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         let (Change::Gone(object), Some(told)) = (change, &*gone) else { return false };
@@ -101,29 +102,29 @@ impl Triggers {
         true
     }
 
-    /// Closes all queues; controllers end when their running reconciliations have.
+    /// Closes all queues; controllers end after their running reconciliations.
     pub fn close(&self) {
         self.distributions.close();
         self.caches.close();
         self.builds.close();
     }
 
-    /// Wakes one build.
+    /// Triggers one build.
     pub fn build(&self, name: &str) {
         self.builds.wake(name, &self.namespace);
     }
 
-    /// Wakes one cache.
+    /// Triggers one cache.
     pub fn cache(&self, name: &str) {
         self.caches.wake(name, &self.namespace);
     }
 
-    /// Wakes one distribution.
+    /// Triggers one distribution.
     pub fn distribution(&self, name: &str) {
         self.distributions.wake(name, &self.namespace);
     }
 
-    /// Wakes everything that the stores hold: the start of a leader.
+    /// Triggers every object in the stores, when leading begins.
     pub fn everything(&self, stores: &Stores) {
         for object in stores.distributions.state() {
             self.distribution(&object.name_any());
@@ -136,7 +137,7 @@ impl Triggers {
         }
     }
 
-    /// Wakes the parents that the labels of a Job or pod name.
+    /// Triggers the objects that the labels of a Job or pod name.
     fn parents(&self, child: &impl ResourceExt) {
         let labels = child.labels();
         if let Some(build) = labels.get(labels::BUILD) {
@@ -158,7 +159,7 @@ impl Listener<Distribution> for Triggers {
         let name = object(change).name_any();
         self.tell_gone(Kind::Distribution, change);
         self.distribution(&name);
-        // Whether they can be filled depends on it.
+        // Whether these caches can be filled depends on the Distribution.
         for cache in stores.caches.state_filter(|cache| cache.spec.distribution == name) {
             self.cache(&cache.name_any());
         }
@@ -191,7 +192,7 @@ impl Listener<FirmwareBuild> for Triggers {
         }
         let build = object(change);
         self.build(&build.name_any());
-        // A cache that pauses after a failure is tried for whoever comes meanwhile.
+        // A new build makes the next try of a cache that pauses after a failure begin earlier.
         let resolved = build.status.as_ref().and_then(|status| status.resolved.as_ref());
         let Some(cache) = resolved.map(|resolved| resolved.cache_name.as_str()) else { return };
         let found = stores.caches.get(&ObjectRef::new(cache).within(&self.namespace));
