@@ -24,6 +24,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
+        .with_current_span(false)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();

@@ -122,21 +122,25 @@ pub async fn observe(State(metrics): State<Metrics>, request: Request, next: Nex
         route: request.extensions().get::<MatchedPath>().cloned(),
     };
     let id = request_id::of(&request);
-    let path = request.uri().path().to_owned();
-    let span = tracing::info_span!("request", request_id = id, route = asked.route());
+    let request_id = request_id::text(id.as_ref());
+    let uri = request.uri().clone();
+    let span = tracing::info_span!("request", request_id);
     let working = Working::new(&metrics.in_flight);
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = next.run(request).instrument(span).await;
     drop(working);
     let (took, status) = (start.elapsed(), response.status());
     if response.extensions().get::<Shed>().is_some() {
         metrics.shed.inc();
     }
     metrics.answered(&asked, status, took);
+    // In no span: its fields would be written twice.
     tracing::info!(
         target: "asu_api::access",
-        parent: &span,
+        parent: None,
+        request_id,
+        route = asked.route(),
         method = asked.method.as_str(),
-        path,
+        path = uri.path(),
         status = status.as_u16(),
         micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "answered"

@@ -20,10 +20,14 @@ pub fn remove_unless_plain(headers: &mut HeaderMap) {
     }
 }
 
-/// The id of a request; empty when it has none.
-pub fn of(request: &Request) -> String {
-    let id = request.extensions().get::<RequestId>();
-    id.and_then(|id| id.header_value().to_str().ok()).unwrap_or_default().to_owned()
+/// The id of a request.
+pub fn of(request: &Request) -> Option<RequestId> {
+    request.extensions().get::<RequestId>().cloned()
+}
+
+/// The text of an id; empty without one.
+pub fn text(id: Option<&RequestId>) -> &str {
+    id.and_then(|id| id.header_value().to_str().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl Memories {
         self.lock().due.remove(distribution);
     }
 
-    /// Time until the next reading. After incomplete readings it starts with [`RETRY`] and
+    /// Time until the next reading. After incomplete readings it starts with `RETRY` and
     /// doubles, so that a permanent fault does not cause a request every minute.
     pub fn pause(&self, distribution: &str, complete: bool, interval: Duration) -> Duration {
         let mut known = self.lock();

@@ -11,6 +11,7 @@ pub fn start(filter: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
+        .with_current_span(false)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .try_init()
