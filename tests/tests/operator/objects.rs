@@ -99,3 +99,8 @@ pub fn build_of(package: &str, target: &str) -> FirmwareBuild {
     build.finalizers_mut().push(labels::ARCHIVE_FINALIZER.to_owned());
     build
 }
+
+/// Selects what belongs to a build.
+pub fn selector_of(build: &FirmwareBuild) -> String {
+    format!("{}={}", labels::BUILD, build.name_any())
+}

@@ -24,7 +24,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
-    objects::{TARGET, cache_of, claim, distribution},
+    objects::{TARGET, cache_of, claim, distribution, selector_of},
     plane,
     process::{Fill, Operator},
 };
@@ -139,11 +139,11 @@ impl World {
     }
 
     pub async fn job_of(&self, build: &FirmwareBuild) -> Job {
-        self.job(&of(build)).await
+        self.job(&selector_of(build)).await
     }
 
     pub async fn jobs_of(&self, build: &FirmwareBuild) -> Vec<Job> {
-        self.jobs(&of(build)).await
+        self.jobs(&selector_of(build)).await
     }
 
     /// The Job of the second attempt, which the operator makes some while after the first failed.
@@ -394,9 +394,4 @@ impl World {
         let get = ["get", "-n", &self.namespace, kinds, "-o", "wide"];
         self.plane.kubectl(&get).await.unwrap_or_default()
     }
-}
-
-/// Selects what belongs to a build.
-fn of(build: &FirmwareBuild) -> String {
-    format!("{}={}", labels::BUILD, build.name_any())
 }
