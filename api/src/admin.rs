@@ -29,7 +29,7 @@ async fn live(State(state): State<AppState>) -> Response {
     }
 }
 
-/// True once everything was there for the first time, and true for ever after.
+/// True from the first time that everything was there, until the process ends.
 async fn ready(State(state): State<AppState>) -> Response {
     let missing = state.not_ready();
     if missing.is_empty() {

@@ -1,4 +1,4 @@
-//! Follows what the database tells: builds whose stored answers changed, and a catalog of another
+//! Follows the notifications of the database: builds whose stored answers changed, and a catalog of another
 //! revision.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::state::AppState;
 
 /// Follows the database's hints until they end: builds whose stored answers changed are dealt with at
-/// once, and of the catalog [`reload_when_told`] is told, because reading it takes long.
+/// once; the catalog is read by [`reload_when_told`], because that takes long.
 pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, changed: Arc<Notify>) {
     while let Some(hint) = hints.next().await {
         match hint {
@@ -26,7 +26,7 @@ pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, change
     }
 }
 
-/// Reads the catalog each time that it may have changed. What is told while it reads is one more time.
+/// Reads the catalog each time that it may have changed. A change during a reading causes one more.
 pub async fn reload_when_told(state: AppState, changed: Arc<Notify>) {
     loop {
         changed.notified().await;

@@ -14,7 +14,7 @@ use asu_store::{
 };
 use jiff::Timestamp;
 
-/// Most different counters that are held.
+/// Maximum number of different counters in memory.
 const MAX_COUNTERS: usize = 10_000;
 /// Time between two writes.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ pub async fn write(held: &Counters, database: &PgStore) {
     }
 }
 
-/// Writes for ever.
+/// Writes until it is dropped.
 pub async fn follow(held: &Counters, database: &PgStore) {
     loop {
         tokio::time::sleep(WRITE_EVERY).await;

@@ -16,7 +16,7 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Runs a task until `stop`. When it ends before that, [`Self::broken`] tells.
+    /// Runs a task until `stop`. When it ends before that, [`Self::broken`] returns.
     pub async fn follow(
         &self,
         what: &'static str,
@@ -30,7 +30,7 @@ impl Followers {
                 panicked = ended.is_err(),
                 "a task ended that must last as long as the process"
             );
-            // Of several the first is told.
+            // Of several the first is reported.
             let _ = self.broken.set(what);
             self.told.notify_waiters();
         }

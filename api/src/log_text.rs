@@ -14,13 +14,13 @@ use zstd::stream::raw::{DParameter, Decoder, Operation as _};
 
 use crate::error::{ApiError, STORE};
 
-/// Most bytes of a stored log.
+/// Maximum size of a stored log in bytes.
 const MAX_STORED: u64 = 16 << 20;
-/// Most bytes of text. Builds keep 8 MiB.
+/// Maximum size of its text in bytes. Builds keep 8 MiB.
 const MAX_TEXT: u64 = 32 << 20;
 /// Bytes of one piece of text.
 const PIECE: usize = 64 * 1024;
-/// Most that a decoder looks back, as a power of two. Logs are written with 21; a file may ask for
+/// Maximum window of a decoder, as a power of two. Logs are written with 21; a file may ask for
 /// 27, which is 128 MiB of memory.
 const WINDOW: u32 = 23;
 

@@ -168,7 +168,7 @@ impl Metrics {
 pub struct Readings {
     /// Revision of the catalog; 0 before it is loaded.
     pub catalog_revision: i64,
-    /// Seconds since the watch told anything; -1 before.
+    /// Seconds since the last event of the watch; -1 before the first.
     pub watch_silence: i64,
     /// FirmwareBuilds that the watch shows.
     pub builds: usize,

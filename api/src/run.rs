@@ -30,7 +30,7 @@ use crate::{
     state::AppState,
 };
 
-/// Longest wait for a connection to the database: a client is told to come back instead.
+/// Maximum wait for a connection to the database. A client is answered 503 instead.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// Longest call of the database.
 const ASK_WITHIN: Duration = Duration::from_secs(8);

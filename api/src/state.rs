@@ -159,7 +159,7 @@ impl AppState {
     }
 }
 
-/// Reads a request hash from a path; anything else is a hash that nobody knows.
+/// Reads a request hash from a path. Any other text is treated as an unknown hash.
 ///
 /// # Errors
 /// [`ApiError::UnknownHash`].

@@ -1,5 +1,5 @@
 //! Whether a distribution offers what a canonical request asks for: one set of rules for what comes by
-//! POST and for objects that somebody made by hand.
+//! POST and for objects that a user made by hand.
 
 use crate::{
     catalog::{Branch, Distribution, Offer, Target},

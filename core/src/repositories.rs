@@ -4,9 +4,9 @@ use url::{Host, Url};
 
 use crate::text::is_word;
 
-/// Longest repository URL, in bytes.
+/// Maximum length of a repository URL in bytes.
 pub const MAX_REPOSITORY_URL: usize = 512;
-/// Longest name of a repository, in bytes.
+/// Maximum length of the name of a repository in bytes.
 const MAX_NAME: usize = 64;
 /// Name of an ImageBuilder's own package folder among its feeds.
 const LOCAL: &str = "imagebuilder";

@@ -11,22 +11,22 @@ use crate::{
     text::is_word,
 };
 
-/// Most packages one request may name. The largest lists that clients send have about 400 names.
+/// Maximum number of packages of a request. The largest lists that clients send have about 400 names.
 pub const MAX_PACKAGES: usize = 1000;
-/// Longest package name, in bytes, a leading minus included: the objects of the cluster have the
+/// Maximum length of a package name in bytes, a leading minus included: the objects of the cluster have the
 /// same bound.
 pub const MAX_PACKAGE_NAME: usize = 128;
-/// Most bytes of all package names together, blanks between them included: make hands the list to
+/// Maximum size of all package names together in bytes, blanks between them included: make hands the list to
 /// shells in one argument, which Linux bounds to 128 KiB.
 pub const MAX_PACKAGE_NAMES: usize = 64 << 10;
-/// Most third-party repositories of one request.
+/// Maximum number of third-party repositories of a request.
 pub const MAX_REPOSITORIES: usize = 16;
 
-/// Most repository keys of one request.
+/// Maximum number of repository keys of a request.
 pub const MAX_REPOSITORY_KEYS: usize = 16;
-/// Longest repository key, in bytes: a PEM public key has fewer than 300.
+/// Maximum length of a repository key in bytes: a PEM public key has fewer than 300.
 pub const MAX_REPOSITORY_KEY: usize = 2048;
-/// Most bytes of a whole request as JSON: it travels to the pod in an annotation, and Kubernetes bounds
+/// Maximum size of a whole request as JSON in bytes: it travels to the pod in an annotation, and Kubernetes bounds
 /// all annotations of a pod to 256 KiB.
 pub const MAX_REQUEST: usize = 160 << 10;
 

@@ -275,7 +275,7 @@ fn start_controllers(context: &Arc<Context>) {
     triggers.everything(stores);
 }
 
-/// Waits for a schema that this program may use: whoever leads writes to it.
+/// Waits for a schema that this program may use: the leader writes to it.
 async fn schema_fits(database: &PgStore) {
     loop {
         match database.schema_state().await {

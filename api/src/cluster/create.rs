@@ -36,14 +36,14 @@ pub struct NewBuild<'a> {
 pub enum Created {
     /// It was created just now.
     New(Entry),
-    /// Somebody else's build of the same request is on its way.
+    /// Another request created a build of the same request.
     Attached(Entry),
     /// An archived build of that name is in the way: its record decides.
     Archived(Entry),
 }
 
 impl Cluster {
-    /// Waits until nobody else in this process creates the build of this hash.
+    /// Waits until no other task of this process creates the build of this hash.
     pub async fn lock(&self, hash: &RequestHash) -> MutexGuard<'_, ()> {
         self.hash_locks.lock(hash).await
     }
@@ -92,7 +92,7 @@ impl Cluster {
         }
     }
 
-    /// The name is taken, but not by this hash: it was deleted in between, or somebody made an
+    /// The name is taken, but not by this hash: it was deleted in between, or a user made an
     /// object by hand whose name does not fit.
     async fn vanished_or_foreign(&self, new: &NewBuild<'_>) -> Result<Created, ApiError> {
         let name = object_name(new.hash);
@@ -115,7 +115,7 @@ impl Cluster {
         loop {
             if let Some(version) = version.take() {
                 match call("delete a FirmwareBuild", self.delete(old, version)).await {
-                    // A conflict: it changed, or is another by now. The look below tells.
+                    // A conflict: it changed, or is another by now. It is read again below.
                     Ok(()) | Err(Failed::NotFound | Failed::Conflict) => {}
                     Err(failed) => return Err(failed.into()),
                 }

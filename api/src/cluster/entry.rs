@@ -143,7 +143,7 @@ pub struct Entry {
 
 impl Entry {
     /// Reads an object; nothing when it lacks what the API server always sets, or is not the build of
-    /// its hash: the name of that one is made of the hash, and whoever copies the hash into another
+    /// its hash: the name of that one is made of the hash, and a user who copies the hash into another
     /// object must not hide it.
     pub fn of(build: &SeenBuild) -> Option<Self> {
         let hash: RequestHash = build.spec.request_hash.parse().ok()?;

@@ -9,7 +9,7 @@ const LOCKS: usize = 256;
 /// A bounded number of locks. Hashes share them by their first byte, and hardly ever wait for each other.
 pub(super) struct HashLocks {
     locks: Vec<Mutex<()>>,
-    /// Of a hash that has none among them, which does not happen: nobody goes without a lock.
+    /// For a hash without a lock among them, which does not happen.
     other: Mutex<()>,
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Entry, recent::Recent};
 
-/// What the watch has told, and what was created or read here since.
+/// The objects that the watch has shown, and those that were created or read here since.
 #[derive(Default)]
 pub(super) struct Index {
     builds: HashMap<RequestHash, Arc<Entry>>,
@@ -46,7 +46,7 @@ impl Index {
         }
     }
 
-    /// What the watch tells of a build.
+    /// A build as the watch shows it.
     pub(super) fn put(&mut self, entry: Entry) {
         self.recent.forget(&entry.hash, &entry.uid);
         if entry.waits() {
@@ -92,7 +92,7 @@ impl Index {
         }
     }
 
-    /// Whether the watch has told of this very object.
+    /// Whether the watch has shown this very object.
     pub(super) fn shows(&self, entry: &Entry) -> bool {
         self.builds.get(&entry.hash).is_some_and(|build| build.uid == entry.uid)
     }
@@ -120,7 +120,7 @@ impl Index {
         &self.queue
     }
 
-    /// Number of builds that the watch has told of.
+    /// Number of builds that the watch has shown.
     pub(super) fn len(&self) -> usize {
         self.builds.len()
     }

@@ -25,7 +25,7 @@ use crate::error::{ApiError, CLUSTER};
 
 /// Longest wait for one answer of the API server.
 const CALL: Duration = Duration::from_secs(10);
-/// Objects that are read at a time: whoever tries hashes at random must not become a load on the
+/// Objects that are read at a time: clients that try hashes at random must not become a load on the
 /// API server.
 const READS_AT_A_TIME: usize = 32;
 
@@ -54,7 +54,7 @@ impl Cluster {
         }
     }
 
-    /// Follows the FirmwareBuilds for ever.
+    /// Follows the FirmwareBuilds until it is dropped.
     pub async fn follow(&self) {
         self.watch.follow(self.seen.clone()).await;
     }

@@ -74,7 +74,7 @@ impl Watch {
     }
 
     /// Number of builds that wait, when [`Self::reserve`] would refuse another. Never for a build that
-    /// is about to be created: whoever asks for the same is answered for that.
+    /// is about to be created: requests for the same are answered with that.
     pub fn is_full_for(&self, hash: &RequestHash, most: usize) -> Option<usize> {
         let index = self.read();
         index.beyond(most).filter(|_| !index.reserved.contains(hash))

@@ -9,9 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 
-/// Most bytes of a request. The largest that clients send have about 40 KiB.
+/// Maximum size of a request body in bytes. The largest that clients send have about 40 KiB.
 pub const MAX_BODY: usize = 256 * 1024;
-/// Most bytes that are read of a larger one before it is refused: a client that is still sending
+/// Maximum number of bytes that are read of a larger one before it is refused: a client that is still sending
 /// when the connection closes never sees the answer.
 const DRAINED: usize = 4 << 20;
 

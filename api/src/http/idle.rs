@@ -22,8 +22,8 @@ pub struct Pace {
     pub bytes: u64,
 }
 
-/// Ends writes to a reader that is slower than its pace: whoever takes nothing, or a few bytes a
-/// minute, of what it asked for must not hold memory and a place for ever.
+/// Ends writes to a reader that is slower than its pace: a client that takes nothing, or a few bytes a
+/// minute, must not hold memory and a place without end.
 #[derive(Debug)]
 pub struct WriteIdle<S> {
     inner: S,

@@ -92,7 +92,7 @@ mod tests {
         })
     }
 
-    /// Somebody who wants the image.
+    /// A client that wants the image.
     fn wanted() -> Ask {
         Ask::Build(order(&["a", "b"]))
     }

@@ -28,8 +28,7 @@ type Running = HashMap<Key, WeakShared<Flight>>;
 pub struct SingleFlight(Arc<Mutex<Running>>);
 
 impl SingleFlight {
-    /// Joins the look-up that is on its way, or begins `look`. It goes on for as long as anybody
-    /// waits for it.
+    /// Joins the look-up in flight, or begins `look`. It goes on for as long as a caller waits for it.
     pub async fn join(
         &self,
         hash: &RequestHash,
@@ -112,7 +111,7 @@ mod tests {
         assert!(
             futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending()
         );
-        // Whoever began it may go.
+        // The caller that began it may go.
         drop(first);
         go.notify_one();
         assert!(second.await.is_ok());

@@ -95,7 +95,7 @@ async fn open(
     part: Range<u64>,
     sent: Sent,
 ) -> Result<Body, ApiError> {
-    // Both are held until the last byte was taken: how fast that goes is up to the client.
+    // Both are held until the client has taken the last byte.
     let place = state.downloads.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let place = (place, sent);
     match state.artifacts.read_range(&row.object_key, part).await {

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-/// Most entries of a list or object that are looked at: more than any bound of the domain.
+/// Maximum number of entries of a list or object: more than any bound of the domain.
 const MAX_ENTRIES: usize = 2048;
 
 /// A JSON object that is being read, with what is wrong so far.

@@ -51,14 +51,14 @@ pub async fn log_get(
     // Until the head of the answer.
     let _waits = state.budgets.enter(Budget::Log)?;
     let record = state.database.newest_by_hash(&hash).await?;
-    // Somebody said that a build of this hash was archived: it may have been another than this one.
+    // The database notified of an archived build of this hash: it may be another than this one.
     let is_its_own = |uid: &str| coming.as_ref().is_none_or(|entry| entry.uid == uid);
     let Some(record) = record.filter(|record| is_its_own(&record.facts.uid)) else {
         // The watch may lag.
         let alive = state.cluster.read(&hash).await?.is_some_and(|entry| !entry.archived);
         return Err(if alive { NOT_YET } else { ApiError::UnknownHash });
     };
-    // Both are held until the last byte was taken: how fast that goes is up to the client.
+    // Both are held until the client has taken the last byte.
     let sent = state.send_to(peer.map(|Extension(peer)| peer), &headers)?;
     let place = state.log_readers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let place = (place, sent);

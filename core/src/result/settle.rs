@@ -67,7 +67,7 @@ fn is_listed(file: &StoredFile, sums: &str) -> bool {
 }
 
 /// The key of one attempt's own for files that may not lie under `build_key`. Two attempts of a build
-/// may both run: of a node that is cut off nobody knows.
+/// may both run: the state of a node that is cut off is unknown.
 pub fn own_key(build_key: &BuildKey, uid: &str, attempt: u32) -> BuildKey {
     let mut hasher = FieldHasher::new("asu.dev/own-build-key/v1");
     hasher.digest(build_key.digest()).field(uid).field(&attempt.to_string());
