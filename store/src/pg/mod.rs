@@ -1,5 +1,5 @@
-//! The repositories' implementation with Postgres: one module for each trait of
-//! [`crate::repository`], over one pool of connections.
+//! The database behind one pool of connections: [`PgStore`], whose methods are in the files of this
+//! folder.
 
 mod archive;
 mod builds;
