@@ -40,7 +40,7 @@ pub struct FinishedAnswer {
 /// Finished answers in memory, bounded by bytes, by uid and dialect. What was not asked for the
 /// longest time goes first.
 pub struct FinishedAnswers {
-    cache: Cache<(String, Dialect), Arc<FinishedAnswer>>,
+    cache: Cache<(Arc<str>, Dialect), Arc<FinishedAnswer>>,
     records: Records,
     logs: LogEnds,
 }
@@ -48,7 +48,7 @@ pub struct FinishedAnswers {
 impl FinishedAnswers {
     /// Holds up to `bytes`.
     pub fn new(bytes: usize, records: Records, logs: LogEnds) -> Self {
-        let weight = |_: &(String, Dialect), answer: &Arc<FinishedAnswer>| {
+        let weight = |_: &(Arc<str>, Dialect), answer: &Arc<FinishedAnswer>| {
             u32::try_from(answer.body.len().saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
         };
         let cache = Cache::builder()

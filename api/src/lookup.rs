@@ -62,7 +62,7 @@ fn in_memory(state: &AppState, hash: &RequestHash, ask: Ask) -> Option<Found> {
     let finished = || state.finished.get(hash, ask, state.now());
     match state.cluster.watch.get(hash).filter(|entry| !entry.archived) {
         Some(entry) if entry.maybe_archived => {
-            finished().filter(|build| build.uid == entry.uid).map(Found::Finished)
+            finished().filter(|build| *build.uid == entry.uid).map(Found::Finished)
         }
         Some(entry) => Some(Found::Alive(entry)),
         None => finished().map(Found::Finished),
@@ -115,8 +115,8 @@ fn note_unknown(state: &AppState, hash: &RequestHash, began: Instant) {
 /// [`ApiError::Overload`] of a build that came when too many waited, through whichever replica.
 pub fn within_bound(state: &AppState, entry: &Entry) -> Result<(), ApiError> {
     match state.cluster.watch.beyond(entry, state.settings.max_pending) {
-        Some(earlier) if !entry.admitted => Err(ApiError::Overload(earlier)),
-        _ => Ok(()),
+        Some(earlier) => Err(ApiError::Overload(earlier)),
+        None => Ok(()),
     }
 }
 
@@ -131,7 +131,7 @@ fn overload(state: &AppState) -> ApiError {
 async fn ended_or_alive(state: &AppState, entry: &Arc<Entry>, ask: Ask, now: Timestamp) -> Found {
     if entry.maybe_archived
         && let Ok(Some(found)) = in_history(state, &entry.hash, ask, now).await
-        && found.build.uid == entry.uid
+        && *found.build.uid == entry.uid
     {
         return Found::Finished(found.build);
     }

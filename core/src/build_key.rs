@@ -53,13 +53,13 @@ pub fn build_key(input: &BuildKeyInput<'_>) -> BuildKey {
         hasher.field(name).field(key);
     }
     hasher
-        .optional(input.defaults.map(Digest::to_string).as_deref())
+        .optional_digest(input.defaults)
         .optional(input.rootfs_size_mb.map(|size| size.to_string()).as_deref())
         .list(input.config_edits.iter().map(String::as_str))
         .field(input.extra_image_name)
         .digest(input.image_builder)
         .field(input.builder_image)
-        .optional(input.tree_key.map(Digest::to_string).as_deref())
+        .optional_digest(input.tree_key)
         .count(input.indexes.len());
     for (name, digest) in input.indexes {
         hasher.field(name).digest(digest);

@@ -151,6 +151,11 @@ impl FieldHasher {
         self.field(&digest.to_string())
     }
 
+    /// Adds an optional digest.
+    pub fn optional_digest(&mut self, digest: Option<&Digest>) -> &mut Self {
+        self.optional(digest.map(Digest::to_string).as_deref())
+    }
+
     /// Adds an optional field; absent differs from empty.
     pub fn optional(&mut self, value: Option<&str>) -> &mut Self {
         match value {

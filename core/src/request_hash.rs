@@ -38,7 +38,7 @@ pub fn request_hash(request: &Request) -> RequestHash {
         .field(if request.diff_packages { "diff" } else { "add" })
         .optional(request.filesystem.map(crate::request::Filesystem::as_str))
         .optional(request.rootfs_size_mb.map(|size| size.to_string()).as_deref())
-        .optional(request.defaults.as_ref().map(|script| script.sha256.to_string()).as_deref())
+        .optional_digest(request.defaults.as_ref().map(|script| &script.sha256))
         .count(request.repositories.len());
     for (name, url) in &request.repositories {
         hasher.field(name).field(url);
@@ -62,8 +62,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::digest::Digest;
-    use crate::request::{DefaultsDigest, Filesystem, RepositoriesMode, tests::example};
+    use crate::{
+        digest::Digest,
+        request::{DefaultsDigest, Filesystem, RepositoriesMode, tests::example},
+    };
 
     #[test]
     fn the_hash_of_the_example_never_changes() {

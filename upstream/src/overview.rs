@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::ParseError;
-use asu_core::catalog::Title;
-use asu_core::request::is_target;
+use asu_core::{catalog::Title, request::is_target};
 
 use crate::text::{is_plain_name, is_shown, quoted};
 

@@ -23,8 +23,7 @@ impl Default for HashLocks {
 impl HashLocks {
     /// Waits for the lock of a hash.
     pub(super) async fn lock(&self, hash: &RequestHash) -> MutexGuard<'_, ()> {
-        let byte = hash.digest().bytes().first().copied().map(usize::from);
-        let lock = byte.and_then(|byte| self.locks.get(byte)).unwrap_or(&self.other);
-        lock.lock().await
+        let [byte, ..] = *hash.digest().bytes();
+        self.locks.get(usize::from(byte)).unwrap_or(&self.other).lock().await
     }
 }

@@ -143,7 +143,7 @@ mod tests {
         let builds = FinishedBuilds::default();
         builds.put(&build(), at(20), at(0));
         builds.put(&FinishedBuild { uid: "newer".into(), ..build() }, at(20), at(0));
-        assert_eq!(builds.get(&build().hash, wanted(), at(1)).unwrap().uid, "newer");
+        assert_eq!(builds.get(&build().hash, wanted(), at(1)).unwrap().uid.as_ref(), "newer");
         builds.forget(&build().hash);
         assert!(builds.get(&build().hash, wanted(), at(1)).is_none());
     }

@@ -31,7 +31,7 @@ pub struct FinishedBuild {
     /// Hash of its request.
     pub hash: RequestHash,
     /// uid of its object. Its record never changes in what clients are told.
-    pub uid: String,
+    pub uid: Arc<str>,
     /// Of a failure that another order of the packages may not meet: the order that failed.
     pub order: Option<Order>,
     /// Its record, when it was just read. Otherwise it is read when it is needed.
@@ -45,7 +45,7 @@ impl FinishedBuild {
         let failure = facts.ending.failure();
         Self {
             hash: facts.request_hash,
-            uid: facts.uid.clone(),
+            uid: facts.uid.as_str().into(),
             order: failure.and_then(|failure| Order::failed(failure.reason, &facts.request)),
             record: Some(Arc::new(record)),
         }

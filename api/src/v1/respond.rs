@@ -15,9 +15,9 @@ pub async fn respond(state: &AppState, known: &Known) -> Result<Response, ApiErr
             let answer = state.answers.of(build, Dialect::V1).await?;
             Ok(answers::finished_response(&answer))
         }
-        Known::Alive(entry) if entry.admitted => answers::waiting(entry, 0),
         Known::Alive(entry) => {
-            answers::waiting(entry, state.cluster.watch.place(entry, state.now()))
+            let position = || state.cluster.watch.place(entry, state.now());
+            answers::waiting(entry, (!entry.admitted).then(position))
         }
     }
 }

@@ -81,11 +81,13 @@ fn exit_code(result: &BuildResult) -> u8 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use asu_core::result::{Built, RESULT_SCHEMA};
+    use asu_core::{
+        build_key::BuildKey,
+        request_hash::RequestHash,
+        result::{Built, RESULT_SCHEMA},
+    };
 
     use super::*;
-    use asu_core::build_key::BuildKey;
-    use asu_core::request_hash::RequestHash;
 
     fn result(profile: &str) -> BuildResult {
         let profile = serde_json::json!({ "titles": profile });

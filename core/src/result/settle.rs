@@ -6,8 +6,7 @@
 //! because earlier answers contain its digest. A build with different files therefore gets its own key.
 
 use super::StoredFile;
-use crate::build_key::BuildKey;
-use crate::digest::FieldHasher;
+use crate::{build_key::BuildKey, digest::FieldHasher};
 
 /// Name of the file with the digests of all others. It is stored last: a set without it is incomplete,
 /// because its pod was killed.

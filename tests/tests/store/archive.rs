@@ -1,7 +1,9 @@
 //! Finished builds: written once, read back whole.
 
-use asu_core::build_key::BuildKey;
-use asu_core::failure::{Failure, FailureReason};
+use asu_core::{
+    build_key::BuildKey,
+    failure::{Failure, FailureReason},
+};
 use asu_store::{
     StoreError,
     model::{ArchiveOutcome, Ending},

@@ -1,10 +1,12 @@
 //! A build is archived with files that are there, whatever retention does at the same time.
 
-use asu_core::build_key::BuildKey;
 use std::{fs, path::Path};
 
 use asu_artifacts::ArtifactStore;
-use asu_core::retention::{RetentionPolicy, plan};
+use asu_core::{
+    build_key::BuildKey,
+    retention::{RetentionPolicy, plan},
+};
 use asu_store::{
     StoreError,
     model::{ArchiveOutcome, NewArchive},

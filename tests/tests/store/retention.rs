@@ -1,7 +1,9 @@
 //! Files go in steps that may break anywhere.
 
-use asu_core::build_key::BuildKey;
-use asu_core::retention::{Deletion, RetentionPolicy, plan};
+use asu_core::{
+    build_key::BuildKey,
+    retention::{Deletion, RetentionPolicy, plan},
+};
 use asu_store::{PgStore, StoreError, model::ArchiveOutcome};
 use asu_tests::postgres::TestDatabase;
 

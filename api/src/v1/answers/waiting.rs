@@ -29,26 +29,27 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    fn of(entry: &Entry, position: usize) -> Self {
+    fn of(entry: &Entry, position: Option<usize>) -> Self {
         Self {
             status: 202,
-            detail: if entry.admitted { "started" } else { "queued" },
-            queue_position: (!entry.admitted).then_some(position),
-            imagebuilder_status: entry.admitted.then(|| entry.stage.as_str()),
+            detail: if position.is_some() { "queued" } else { "started" },
+            queue_position: position,
+            imagebuilder_status: position.is_none().then(|| entry.stage.as_str()),
             enqueued_at: iso(entry.created),
             request_hash: entry.hash.to_string(),
         }
     }
 }
 
-/// The answer of a build that is not finished, with its position in the queue while it waits.
+/// The answer of a build that is not finished. It has a position in the queue while it waits, none once
+/// it is admitted.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub fn waiting(entry: &Entry, position: usize) -> Result<Response, ApiError> {
-    let (stage, position) =
-        if entry.admitted { (entry.stage.as_str(), 0) } else { ("queued", position) };
-    Ok(respond(StatusCode::ACCEPTED, stage, position, json(&Waiting::of(entry, position))?))
+pub fn waiting(entry: &Entry, position: Option<usize>) -> Result<Response, ApiError> {
+    let stage = if position.is_some() { "queued" } else { entry.stage.as_str() };
+    let body = json(&Waiting::of(entry, position))?;
+    Ok(respond(StatusCode::ACCEPTED, stage, position.unwrap_or(0), body))
 }
 
 #[cfg(test)]
@@ -62,8 +63,8 @@ mod tests {
     fn only_a_queued_build_has_a_position_and_only_a_started_one_a_stage() {
         let queued = entry("a", 0);
         let started = Entry { stage: Stage::BuildingImage, admitted: true, ..entry("a", 0) };
-        let queued_body = serde_json::to_value(Waiting::of(&queued, 3)).unwrap();
-        let started_body = serde_json::to_value(Waiting::of(&started, 3)).unwrap();
+        let queued_body = serde_json::to_value(Waiting::of(&queued, Some(3))).unwrap();
+        let started_body = serde_json::to_value(Waiting::of(&started, None)).unwrap();
         assert_eq!(started_body.get("queue_position"), None);
         assert_eq!(started_body["imagebuilder_status"], "building_image");
         assert_eq!(queued_body["queue_position"], 3);
