@@ -1,6 +1,6 @@
 //! The add-ons of a local cluster: DNS, an ingress controller, and a volume provisioner. Called by `up`.
 
-use data_encoding::HEXLOWER;
+use asu_core::digest::Digest;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ async fn content(settings: impl Iterator<Item = &String>) -> String {
     for tag in [COREDNS, LOCAL_PATH, TRAEFIK] {
         hash.update(buildah::id(tag).await.unwrap_or_default());
     }
-    HEXLOWER.encode(&hash.finalize())
+    Digest::from_hasher(hash).to_string()
 }
 
 /// Waits until all pods of every add-on are ready.

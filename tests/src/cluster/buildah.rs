@@ -1,6 +1,6 @@
 //! Builds images with buildah, in the harness's own storage, without a registry and without a daemon.
 
-use data_encoding::HEXLOWER;
+use asu_core::digest::Digest;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -197,7 +197,7 @@ async fn content_key(dockerfile: &Path, context: &Path) -> Result<String, Error>
         sums.split('\0').map(|line| line.replace(&*context.to_string_lossy(), "")).collect();
     sums.sort_unstable();
     hash.update(sums.join("\0"));
-    Ok(HEXLOWER.encode(&hash.finalize()))
+    Ok(Digest::from_hasher(hash).to_string())
 }
 
 /// Images named by the `FROM` lines of a Dockerfile.

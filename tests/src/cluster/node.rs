@@ -1,13 +1,12 @@
 //! One node: containerd, kubelet and kube-proxy in a network namespace of the cluster.
 
-use data_encoding::HEXLOWER;
+use asu_core::digest::Digest;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node as NodeObject;
-use sha2::{Digest as _, Sha256};
 
 use super::certs::Subject;
 use super::paths::Paths;
@@ -128,7 +127,7 @@ impl Node<'_> {
         let settings = self.dir().join(part).with_extension(extension);
         let text = files::read(&settings)?.unwrap_or_default();
         // Other settings make it another process, which replaces the one that runs.
-        environment.insert("ASU_SETTINGS", HEXLOWER.encode(&Sha256::digest(text)).into());
+        environment.insert("ASU_SETTINGS", Digest::of(text.as_bytes()).to_string().into());
         Ok(Spec {
             name: format!("{part}-{}", self.number),
             program: self.toolchain.program(part)?,

@@ -3,7 +3,7 @@
 //! Each process has an environment variable with the cluster's folder. It is used to find a process whose record was
 //! not written because the command was interrupted.
 
-use data_encoding::HEXLOWER;
+use asu_core::digest::Digest;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -215,7 +215,7 @@ impl Spec {
             part(name.as_bytes());
             part(value.as_bytes());
         }
-        HEXLOWER.encode(&hash.finalize())
+        Digest::from_hasher(hash).to_string()
     }
 }
 

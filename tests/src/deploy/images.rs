@@ -1,6 +1,6 @@
 //! Builds the images of the system from this checkout, and makes them available to a cluster.
 
-use data_encoding::HEXLOWER;
+use asu_core::digest::Digest;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -78,7 +78,7 @@ fn tag(context: &Path) -> Result<String, Error> {
             hasher.update(bytes);
         }
     }
-    Ok(HEXLOWER.encode(&hasher.finalize()).chars().take(16).collect())
+    Ok(Digest::from_hasher(hasher).to_string().chars().take(16).collect())
 }
 
 /// A build context with only the programs, because the checkout's folder has gigabytes.

@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use data_encoding::HEXLOWER;
+use asu_core::digest::Digest;
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
@@ -62,7 +62,7 @@ async fn key() -> Result<String, Error> {
         hasher.update(std::env::var_os(name).unwrap_or_default().as_encoded_bytes());
         hasher.update([0]);
     }
-    Ok(HEXLOWER.encode(&hasher.finalize()).chars().take(16).collect())
+    Ok(Digest::from_hasher(hasher).to_string().chars().take(16).collect())
 }
 
 /// Paths of the lock file, and of the manifests of the workspace and its members.

@@ -1,6 +1,6 @@
 //! The cache folder of built programs, and its keys.
 
-use data_encoding::HEXLOWER;
+use asu_core::digest::Digest;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ fn key(go_mod: &[u8], go_sum: &[u8], flags: &[impl AsRef<OsStr>]) -> String {
     for flag in flags {
         part(flag.as_ref().as_encoded_bytes());
     }
-    HEXLOWER.encode(&hash.finalize()).chars().take(16).collect()
+    Digest::from_hasher(hash).to_string().chars().take(16).collect()
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
 //! What a successful build leaves.
 
-use data_encoding::HEXLOWER;
+use asu_core::digest::Digest;
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::tree::{Tree, world};
 
 fn sha256(content: &[u8]) -> String {
-    HEXLOWER.encode(&Sha256::digest(content))
+    Digest::of(content).to_string()
 }
 
 /// The images of a profile, each with the right hash.
