@@ -9,6 +9,7 @@ use asu_core::{
     classify::Origins,
     digest::Digest,
     failure::{Failure, FailureReason},
+    names::PackageSpec,
     packages,
     plan::{BuildPlan, Marker},
     repositories_file::{self, Rewrite},
@@ -20,7 +21,7 @@ use asu_core::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
     /// The PACKAGES argument, in order.
-    pub packages: Vec<String>,
+    pub packages: Vec<PackageSpec>,
     /// EXTRA_IMAGE_NAME.
     pub extra_image_name: String,
     /// The repositories file.
@@ -85,7 +86,7 @@ impl Effective {
     /// effect. Clients and tests of the former server read them by position.
     pub fn commands(&self, plan: &BuildPlan, bin_dir: &str) -> Vec<Vec<String>> {
         let profile = format!("PROFILE={}", plan.request.profile);
-        let packages = format!("PACKAGES={}", self.packages.join(" "));
+        let packages = format!("PACKAGES={}", joined(&self.packages));
         let command = |goal: &str| {
             vec!["make".to_owned(), goal.to_owned(), profile.clone(), packages.clone()]
         };
@@ -123,6 +124,11 @@ impl Effective {
             indexes,
         })
     }
+}
+
+/// Value of the PACKAGES argument.
+pub fn joined(packages: &[PackageSpec]) -> String {
+    packages.iter().map(PackageSpec::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// Refuses a key of the request that has the fingerprint of a different key of the tree: package

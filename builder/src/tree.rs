@@ -87,7 +87,7 @@ pub fn marked(paths: &Paths) -> Result<Marked, Failure> {
 
 /// Maximum size of an image of the request's device in bytes, if the tree defines it.
 pub fn image_size(tree: &Path, request: &Request) -> Option<u64> {
-    let board = request.target.split('/').next()?;
+    let (board, subtarget) = request.target.parts();
     let folder = tree.join("target/linux").join(board).join("image");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .ok()?
@@ -99,7 +99,6 @@ pub fn image_size(tree: &Path, request: &Request) -> Option<u64> {
         .collect();
     // The subtarget's own files are last: they take precedence where two subtargets define the same
     // device.
-    let subtarget = request.target.split('/').nth(1).unwrap_or_default();
     let is_own = |path: &Path| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(subtarget))
     };
@@ -108,7 +107,7 @@ pub fn image_size(tree: &Path, request: &Request) -> Option<u64> {
     for file in files {
         devices.read(&read_text(&file, MAX_TEXT).unwrap_or_default());
     }
-    devices.image_size(&request.profile)
+    devices.image_size(request.profile.as_str())
 }
 
 /// The tree's `.config`.

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use crate::{
     catalog::Distribution,
     digest::Digest,
+    names::ProfileId,
     offered::{self, Basis, Refusal},
     packages::apply_changes,
     profile::{self, NoProfile},
-    request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request},
+    request::{self, DefaultsDigest, Filesystem, InvalidField, RepositoriesMode, Request},
 };
 
 /// A request as a client sent it, its fields of the right types and nothing more.
@@ -75,7 +76,7 @@ pub struct Acceptance {
 /// [`Refusal`] when there is no canonical form: a field breaks its bounds, or its profile is
 /// claimed by several devices.
 pub fn accept(asked: &Asked, distribution: &Distribution) -> Result<Acceptance, Refusal> {
-    let request = canonical(asked, distribution);
+    let request = canonical(asked, distribution)?;
     request::check(&request)?;
     offered::bounds(&request, &distribution.offer)?;
     let target = offered::target(&request, distribution);
@@ -86,14 +87,14 @@ pub fn accept(asked: &Asked, distribution: &Distribution) -> Result<Acceptance, 
     let mut request = apply_changes(request, changes, revision, branch_off);
     let mut by_alias = None;
     if let Ok(target) = target {
-        match profile::resolve(target, &request.profile) {
+        match profile::resolve(target, request.profile.as_str()) {
             Ok(found) => request.profile.clone_from(&found.id),
             Err(ambiguous @ NoProfile::Ambiguous { .. }) => return Err(ambiguous.into()),
             // Told with everything else that is not offered.
             Err(NoProfile::Unknown(_)) => {}
         }
     } else if let Some(id) = meant_elsewhere(&request, distribution) {
-        by_alias = Some(Request { profile: id.to_owned(), ..request.clone() });
+        by_alias = Some(Request { profile: id.clone(), ..request.clone() });
     }
     let verdict = offered::basis(&request, distribution);
     Ok(Acceptance { request, verdict, by_alias })
@@ -101,45 +102,46 @@ pub fn accept(asked: &Asked, distribution: &Distribution) -> Result<Acceptance, 
 
 /// The profile that a name stands for in the versions that offer the target. Nothing when they differ,
 /// or when several devices claim it in any of them: a wrong device would be given the image.
-fn meant_elsewhere<'a>(request: &Request, distribution: &'a Distribution) -> Option<&'a str> {
-    let mut meant = None;
+fn meant_elsewhere<'a>(request: &Request, distribution: &'a Distribution) -> Option<&'a ProfileId> {
+    let mut meant: Option<&ProfileId> = None;
     for version in &distribution.versions {
         let Some(target) = version.ready.get(&request.target) else { continue };
-        match profile::resolve(target, &request.profile) {
-            Ok(found) if meant.is_none_or(|id| id == found.id) => meant = Some(found.id.as_str()),
+        match profile::resolve(target, request.profile.as_str()) {
+            Ok(found) if meant.is_none_or(|id| *id == found.id) => meant = Some(&found.id),
             Err(NoProfile::Unknown(_)) => {}
             Ok(_) | Err(NoProfile::Ambiguous { .. }) => return None,
         }
     }
-    meant.filter(|id| *id != request.profile)
+    meant.filter(|id| **id != request.profile)
 }
 
-fn canonical(asked: &Asked, distribution: &Distribution) -> Request {
-    let named = |list: &[String]| -> Vec<String> {
-        list.iter().filter(|name| !name.is_empty()).cloned().collect()
-    };
+fn canonical(asked: &Asked, distribution: &Distribution) -> Result<Request, InvalidField> {
     let versions = &asked.packages_versions;
-    Request {
+    let keys = asked.repository_keys.iter().filter(|key| !key.is_empty());
+    // Fields are parsed in this order, so the first malformed one is named.
+    let request = Request {
         distribution: distribution.name.clone(),
         version: asked.version.clone(),
         version_code: Some(asked.version_code.clone()),
-        target: asked.target.clone(),
-        profile: profile::spelled(&asked.profile),
+        target: request::target(&asked.target)?,
+        profile: request::profile(&profile::spelled(&asked.profile))?,
         packages: if versions.is_empty() {
-            named(&asked.packages)
+            request::packages(asked.packages.iter().filter(|name| !name.is_empty()))?
         } else {
-            versions.iter().map(|(name, _)| name.clone()).collect()
+            request::packages(versions.iter().map(|(name, _)| name))?
         },
-        packages_versions: versions.iter().cloned().collect(),
+        packages_versions: request::packages_versions(
+            versions.iter().map(|(name, version)| (name, version)),
+        )?,
         diff_packages: asked.diff_packages,
         filesystem: asked.filesystem,
         rootfs_size_mb: asked.rootfs_size_mb,
         defaults: asked.defaults.as_deref().filter(|text| !text.is_empty()).map(digest),
         repositories: asked.repositories.clone(),
         repositories_mode: asked.repositories_mode,
-        repository_keys: named(&asked.repository_keys).into_iter().collect(),
-    }
-    .canonical()
+        repository_keys: keys.cloned().collect(),
+    };
+    Ok(request.canonical())
 }
 
 fn digest(text: &str) -> DefaultsDigest {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use crate::{
     digest::{Digest, FieldHasher},
     failure::{Disposition, FailureReason},
+    names::PackageSpec,
     request::Request,
 };
 
@@ -17,8 +18,8 @@ impl Order {
     /// The order of a canonical request.
     pub fn of(request: &Request) -> Self {
         let mut hasher = FieldHasher::new("asu.dev/order/v1");
-        let names = request.requested_packages();
-        hasher.list(names.into_iter());
+        let packages = request.requested_packages();
+        hasher.list(packages.into_iter().map(PackageSpec::as_str));
         Self(hasher.finish())
     }
 
@@ -251,8 +252,11 @@ mod tests {
     fn an_order_is_that_of_the_names_whether_they_have_versions_or_not() {
         let of = |packages: &[&str], versions: &[&str]| {
             Order::of(&Request {
-                packages: packages.iter().map(|&name| name.into()).collect(),
-                packages_versions: versions.iter().map(|&name| (name.into(), "1".into())).collect(),
+                packages: packages.iter().map(|name| name.parse().unwrap()).collect(),
+                packages_versions: versions
+                    .iter()
+                    .map(|name| (name.parse().unwrap(), "1".into()))
+                    .collect(),
                 ..crate::request::tests::example()
             })
         };

@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::digest::{Digest, FieldHasher, digest_of};
+use crate::{
+    catalog::TarballDigest,
+    digest::{Digest, FieldHasher, digest_of},
+    names::{PackageSpec, ProfileId},
+};
 
 /// Everything that determines the content of an image. `publish` determines these values itself. Only
 /// the index digests come from the untrusted container `build`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildKeyInput<'a> {
     /// Canonical profile.
-    pub profile: &'a str,
+    pub profile: &'a ProfileId,
     /// make's argument PACKAGES, in order.
-    pub packages: &'a [String],
+    pub packages: &'a [PackageSpec],
     /// Content of the repositories file that make used.
     pub repositories_file: &'a str,
     /// Repository keys that were added to those of the tree, by file name.
@@ -26,7 +30,7 @@ pub struct BuildKeyInput<'a> {
     /// make's argument EXTRA_IMAGE_NAME.
     pub extra_image_name: &'a str,
     /// Digest of the ImageBuilder's tarball.
-    pub image_builder: &'a Digest,
+    pub image_builder: &'a TarballDigest,
     /// Digest (or reference) of the builder image.
     pub builder_image: &'a str,
     /// Digest of the key that the tree made for itself and signs images with. Another tree of the same
@@ -45,8 +49,8 @@ digest_of! {
 pub fn build_key(input: &BuildKeyInput<'_>) -> BuildKey {
     let mut hasher = FieldHasher::new("asu.dev/build-key/v2");
     hasher
-        .field(input.profile)
-        .list(input.packages.iter().map(String::as_str))
+        .field(input.profile.as_str())
+        .list(input.packages.iter().map(PackageSpec::as_str))
         .field(input.repositories_file)
         .count(input.keys.len());
     for (name, key) in input.keys {
@@ -57,7 +61,7 @@ pub fn build_key(input: &BuildKeyInput<'_>) -> BuildKey {
         .optional(input.rootfs_size_mb.map(|size| size.to_string()).as_deref())
         .list(input.config_edits.iter().map(String::as_str))
         .field(input.extra_image_name)
-        .digest(input.image_builder)
+        .digest(input.image_builder.digest())
         .field(input.builder_image)
         .optional_digest(input.tree_key)
         .count(input.indexes.len());
@@ -73,15 +77,16 @@ mod tests {
 
     use super::*;
 
-    static PACKAGES: LazyLock<Vec<String>> = LazyLock::new(|| vec!["vim".to_owned()]);
+    static PACKAGES: LazyLock<Vec<PackageSpec>> = LazyLock::new(|| vec!["vim".parse().unwrap()]);
+    static PROFILE: LazyLock<ProfileId> = LazyLock::new(|| "router".parse().unwrap());
     static NO_KEYS: BTreeMap<String, String> = BTreeMap::new();
-    static TARBALL: LazyLock<Digest> = LazyLock::new(|| Digest::of(b"tarball"));
+    static TARBALL: LazyLock<TarballDigest> = LazyLock::new(|| TarballDigest::of(b"tarball"));
     static INDEXES: LazyLock<BTreeMap<String, Digest>> =
         LazyLock::new(|| BTreeMap::from([("base".to_owned(), Digest::of(b"base"))]));
 
     fn key<'a>(change: impl FnOnce(&mut BuildKeyInput<'a>)) -> BuildKey {
         let mut input = BuildKeyInput {
-            profile: "router",
+            profile: &PROFILE,
             packages: PACKAGES.as_slice(),
             repositories_file: "src/gz base http://m/base\n",
             keys: &NO_KEYS,
@@ -100,21 +105,23 @@ mod tests {
 
     #[test]
     fn every_part_of_what_was_built_changes_the_key() {
-        let list = ["nano".to_owned()];
+        let packages = ["nano".parse().unwrap()];
+        let edits = ["nano".to_owned()];
+        let (profile, tarball) = ("other".parse().unwrap(), TarballDigest::of(b"other"));
         let keys = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
         let digest = Digest::of(b"other");
         let none = BTreeMap::new();
         let all = [
             key(|_| {}),
-            key(|i| i.profile = "other"),
-            key(|i| i.packages = &list),
+            key(|i| i.profile = &profile),
+            key(|i| i.packages = &packages),
             key(|i| i.repositories_file = ""),
             key(|i| i.keys = &keys),
             key(|i| i.defaults = Some(&digest)),
             key(|i| i.rootfs_size_mb = Some(1)),
-            key(|i| i.config_edits = &list),
+            key(|i| i.config_edits = &edits),
             key(|i| i.extra_image_name = ""),
-            key(|i| i.image_builder = &digest),
+            key(|i| i.image_builder = &tarball),
             key(|i| i.builder_image = "other"),
             key(|i| i.tree_key = Some(&digest)),
             key(|i| i.indexes = &none),
@@ -126,8 +133,8 @@ mod tests {
 
     #[test]
     fn the_order_of_packages_is_part_of_the_key() {
-        let one = ["a".to_owned(), "b".to_owned()];
-        let other = ["b".to_owned(), "a".to_owned()];
+        let one = ["a", "b"].map(|name| name.parse().unwrap());
+        let other = ["b", "a"].map(|name| name.parse().unwrap());
         assert_ne!(key(|i| i.packages = &one), key(|i| i.packages = &other));
     }
 }

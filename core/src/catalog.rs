@@ -4,20 +4,28 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::Digest;
+use crate::{
+    digest::digest_of,
+    names::{PackageSpec, ProfileId, TargetName},
+};
+
+digest_of! {
+    /// Digest of an ImageBuilder's tarball, by which builds and caches name it.
+    TarballDigest
+}
 
 /// One device of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
-    /// Canonical id.
-    pub id: String,
+    /// Id that `make info` prints.
+    pub id: ProfileId,
     /// Names that routers call themselves by, commas already replaced by underscores.
     pub aliases: Vec<String>,
     /// Its names for people.
     pub titles: Vec<Title>,
-    /// Packages that the device adds to the defaults (`-name` removes).
-    pub device_packages: Vec<String>,
+    /// Packages that the device adds to the defaults, or removes from them.
+    pub device_packages: Vec<PackageSpec>,
 }
 
 /// A device's name for people: `title` alone or the parts.
@@ -51,15 +59,15 @@ pub struct ImageBuilder {
     /// Plain file name.
     pub file: String,
     /// Digest from the signed `sha256sums`.
-    pub sha256: Digest,
+    pub sha256: TarballDigest,
 }
 
 /// One target of a version, read in one go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
-    /// `target/subtarget`.
-    pub name: String,
+    /// Board and subtarget.
+    pub name: TargetName,
     /// Package architecture.
     pub arch: String,
     /// Revision, for example `r29197-ab4c7d6af7`.
@@ -67,7 +75,7 @@ pub struct Target {
     /// Time of the sources, in seconds since 1970.
     pub source_date_epoch: i64,
     /// Packages of every device.
-    pub default_packages: Vec<String>,
+    pub default_packages: Vec<PackageSpec>,
     /// Devices.
     pub profiles: Vec<Profile>,
     /// Its ImageBuilder.
@@ -86,10 +94,10 @@ pub struct Version {
     pub path: String,
     /// Whether it is rebuilt under the same name.
     pub snapshot: bool,
-    /// `target/subtarget` to package architecture, of every target that upstream lists.
-    pub targets: BTreeMap<String, String>,
+    /// Package architecture of every target that upstream lists.
+    pub targets: BTreeMap<TargetName, String>,
     /// The targets that could be read whole.
-    pub ready: BTreeMap<String, Target>,
+    pub ready: BTreeMap<TargetName, Target>,
 }
 
 /// What clients and validation need of a distribution besides its versions.
@@ -135,10 +143,10 @@ pub struct Branch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageChange {
     /// The old name.
-    pub source: String,
+    pub source: PackageSpec,
     /// The new name; absent when the package was dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
+    pub target: Option<PackageSpec>,
     /// Revision number from which it holds.
     pub revision: u32,
     /// Whether a client must follow even when it keeps its packages.

@@ -17,6 +17,7 @@ pub mod feed_revision;
 pub mod image_size;
 pub mod lifetime;
 pub mod make_info;
+pub mod names;
 pub mod offered;
 pub mod packages;
 pub mod plan;

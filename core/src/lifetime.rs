@@ -137,7 +137,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn versioned() -> Request {
-        Request { packages_versions: [("vim".to_owned(), "9".to_owned())].into(), ..example() }
+        Request {
+            packages_versions: [("vim".parse().unwrap(), "9".to_owned())].into(),
+            ..example()
+        }
     }
 
     fn private() -> Request {

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::request;
+use crate::{
+    names::{BadName, PackageSpec, ProfileId, TargetName},
+    request,
+};
 
 /// Maximum number of profiles; the largest target has about 400.
 pub const MAX_PROFILES: usize = 5000;
@@ -12,16 +15,16 @@ pub const MAX_PROFILES: usize = 5000;
 const MAX_LEFT_OUT: usize = 20;
 
 /// The content of the output.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MakeInfo {
-    /// `target/subtarget`.
-    pub target: String,
+    /// Target of the ImageBuilder.
+    pub target: TargetName,
     /// Revision, for example `r29197-ab4c7d6af7`.
     pub revision: String,
     /// Default packages of all devices, in the order of the output.
-    pub default_packages: Vec<String>,
-    /// Packages of each profile, by profile id.
-    pub profiles: BTreeMap<String, Vec<String>>,
+    pub default_packages: Vec<PackageSpec>,
+    /// Packages of each profile.
+    pub profiles: BTreeMap<ProfileId, Vec<PackageSpec>>,
     /// Messages about profiles that are left out: their name, or that of a package, is not safe to
     /// pass to make. The other profiles can be used.
     pub left_out: Vec<String>,
@@ -37,43 +40,87 @@ pub enum BadInfo {
     #[error("'make info' printed more than {MAX_PROFILES} profiles")]
     TooMany,
     /// A name is not safe to pass to make.
-    #[error("'make info' printed {0:?}, which is not a name")]
-    Name(String),
+    #[error("'make info' printed {:?}, which is not a name", .0.text)]
+    Name(#[from] BadName),
 }
 
-impl MakeInfo {
-    fn add(&mut self, profile: &str, packages: Result<Vec<String>, BadInfo>) {
-        match packages {
+/// What was read of the output so far.
+#[derive(Default)]
+struct Reading {
+    target: Option<TargetName>,
+    revision: Option<String>,
+    default_packages: Vec<PackageSpec>,
+    profiles: BTreeMap<ProfileId, Vec<PackageSpec>>,
+    left_out: Vec<String>,
+}
+
+impl Reading {
+    /// A line before the list of profiles.
+    fn line(&mut self, line: &str) -> Result<(), BadInfo> {
+        if let Some(target) = quoted(line, "Current Target:") {
+            self.target = target.parse().ok();
+        } else if let Some(revision) = quoted(line, "Current Revision:") {
+            self.revision = Some(revision.to_owned());
+        } else if let Some(list) = line.strip_prefix("Default Packages:") {
+            self.default_packages = packages(list)?;
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, bad: &BadInfo) {
+        if self.left_out.len() < MAX_LEFT_OUT {
+            self.left_out.push(bad.to_string());
+        }
+    }
+
+    /// The packages of a profile; one of a malformed name takes the profile out.
+    fn packages_of(&mut self, profile: &ProfileId, list: &str) {
+        match packages(list) {
             Ok(packages) => {
-                self.profiles.insert(profile.to_owned(), packages);
+                self.profiles.insert(profile.clone(), packages);
             }
             Err(bad) => {
                 self.profiles.remove(profile);
-                if self.left_out.len() < MAX_LEFT_OUT {
-                    self.left_out.push(bad.to_string());
-                }
+                self.leave_out(&bad);
             }
         }
     }
+
+    /// The first line of a profile's block.
+    fn profile(&mut self, id: &str) -> Option<ProfileId> {
+        match id.parse::<ProfileId>() {
+            Ok(profile) => {
+                self.profiles.insert(profile.clone(), Vec::new());
+                Some(profile)
+            }
+            Err(bad) => {
+                self.leave_out(&bad.into());
+                None
+            }
+        }
+    }
+
+    fn finish(self) -> Result<MakeInfo, BadInfo> {
+        let target = self.target.ok_or(BadInfo::Missing("target"))?;
+        let revision = self.revision.filter(|revision| request::is_revision(revision));
+        let revision = revision.ok_or(BadInfo::Missing("revision"))?;
+        if self.default_packages.is_empty() {
+            return Err(BadInfo::Missing("default packages"));
+        }
+        if self.profiles.is_empty() {
+            return Err(BadInfo::Missing("profiles"));
+        }
+        let Self { default_packages, profiles, left_out, .. } = self;
+        Ok(MakeInfo { target, revision, default_packages, profiles, left_out })
+    }
 }
 
-fn bad_name(name: &str) -> BadInfo {
-    BadInfo::Name(name.chars().take(80).collect())
+fn quoted<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    Some(line.strip_prefix(key)?.trim().trim_matches('"'))
 }
 
-fn quoted(line: &str, key: &str) -> Option<String> {
-    let value = line.strip_prefix(key)?.trim();
-    Some(value.trim_matches('"').to_owned())
-}
-
-fn packages(list: &str) -> Result<Vec<String>, BadInfo> {
-    list.split_whitespace()
-        .map(
-            |name| {
-                if request::is_package(name) { Ok(name.to_owned()) } else { Err(bad_name(name)) }
-            },
-        )
-        .collect()
+fn packages(list: &str) -> Result<Vec<PackageSpec>, BadInfo> {
+    Ok(list.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
 }
 
 /// Parses the output: lines about the target, then a block for each profile.
@@ -81,51 +128,25 @@ fn packages(list: &str) -> Result<Vec<String>, BadInfo> {
 /// # Errors
 /// When a line is missing or malformed.
 pub fn parse(text: &str) -> Result<MakeInfo, BadInfo> {
-    let mut info = MakeInfo::default();
+    let mut reading = Reading::default();
     let mut in_profiles = false;
-    let mut current: Option<String> = None;
+    let mut current: Option<ProfileId> = None;
     for line in text.lines() {
         if !in_profiles {
-            if let Some(target) = quoted(line, "Current Target:") {
-                info.target = target;
-            } else if let Some(revision) = quoted(line, "Current Revision:") {
-                info.revision = revision;
-            } else if let Some(list) = line.strip_prefix("Default Packages:") {
-                info.default_packages = packages(list)?;
-            }
+            reading.line(line)?;
             in_profiles = line.trim_end() == "Available Profiles:";
-            continue;
-        }
-        if let Some(list) = line.strip_prefix("    Packages:") {
-            if let Some(id) = &current {
-                info.add(id, packages(list));
+        } else if let Some(list) = line.strip_prefix("    Packages:") {
+            if let Some(profile) = &current {
+                reading.packages_of(profile, list);
             }
         } else if let Some(id) = line.strip_suffix(':').filter(|id| !id.starts_with(' ')) {
-            let name = request::is_profile(id).then_some(()).ok_or_else(|| bad_name(id));
-            current = name.is_ok().then(|| id.to_owned());
-            info.add(id, name.map(|()| Vec::new()));
+            current = reading.profile(id);
         }
-        if info.profiles.len() > MAX_PROFILES {
+        if reading.profiles.len() > MAX_PROFILES {
             return Err(BadInfo::TooMany);
         }
     }
-    check(info)
-}
-
-fn check(info: MakeInfo) -> Result<MakeInfo, BadInfo> {
-    if !request::is_target(&info.target) {
-        return Err(BadInfo::Missing("target"));
-    }
-    if !request::is_revision(&info.revision) {
-        return Err(BadInfo::Missing("revision"));
-    }
-    if info.default_packages.is_empty() {
-        return Err(BadInfo::Missing("default packages"));
-    }
-    if info.profiles.is_empty() {
-        return Err(BadInfo::Missing("profiles"));
-    }
-    Ok(info)
+    reading.finish()
 }
 
 #[cfg(test)]
@@ -166,7 +187,7 @@ mod tests {
     #[test]
     fn a_default_package_that_make_would_expand_is_refused() {
         let text = TEXT.replace("ca-bundle", "$(shell_id)");
-        assert_eq!(parse(&text), Err(BadInfo::Name("$(shell_id)".into())));
+        assert!(matches!(parse(&text), Err(BadInfo::Name(bad)) if bad.text == "$(shell_id)"));
     }
 
     proptest! {

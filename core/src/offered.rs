@@ -2,8 +2,8 @@
 //! POST and for objects that a user made by hand.
 
 use crate::{
-    catalog::{Branch, Distribution, Offer, Target},
-    digest::Digest,
+    catalog::{Branch, Distribution, Offer, TarballDigest, Target},
+    names::TargetName,
     profile::NoProfile,
     repositories,
     request::{InvalidField, Request},
@@ -18,7 +18,7 @@ pub struct Basis {
     /// Revision of the target.
     pub version_code: String,
     /// Digest of the ImageBuilder's tarball.
-    pub image_builder_sha256: Digest,
+    pub image_builder_sha256: TarballDigest,
 }
 
 /// Why a request is refused. The texts are for objects and logs; what clients are told is up to their
@@ -42,7 +42,7 @@ pub enum Refusal {
     Version(String),
     /// No such target, or it cannot be built yet.
     #[error("the target {0} is not offered, or its files are not there yet")]
-    Target(String),
+    Target(TargetName),
     /// No profile of that name, or several.
     #[error(transparent)]
     Profile(#[from] NoProfile),
@@ -194,7 +194,7 @@ fn profile(request: &Request, target: &Target) -> Result<(), Refusal> {
     if target.profiles.iter().any(|profile| profile.id == request.profile) {
         return Ok(());
     }
-    Err(NoProfile::Unknown(request.profile.clone()).into())
+    Err(NoProfile::Unknown(request.profile.to_string()).into())
 }
 
 fn revision(request: &Request, offered: &str) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@ use crate::{
         accept,
         tests::{asked, distribution},
     },
+    catalog::TarballDigest,
     digest::Digest,
     request::DefaultsDigest,
 };
@@ -16,7 +17,7 @@ fn old() -> Basis {
     Basis {
         catalog_revision: 3,
         version_code: "r1-old".into(),
-        image_builder_sha256: Digest::of(b"old"),
+        image_builder_sha256: TarballDigest::of(b"old"),
     }
 }
 
@@ -52,7 +53,7 @@ fn nothing_that_was_frozen_lifts_a_rule() {
         (Request { defaults: script(101), ..request() }, "defaults"),
         (Request { rootfs_size_mb: Some(1025), ..request() }, "rootfs_size_mb"),
         (Request { repositories: [elsewhere].into(), ..request() }, "repositories"),
-        (Request { profile: "nobody".into(), ..request() }, "profile"),
+        (Request { profile: "nobody".parse().unwrap(), ..request() }, "profile"),
         (Request { version_code: Some("r2-b".into()), ..request() }, "version_code"),
     ] {
         for (basis, known) in [(&now, false), (&now, true), (&old(), true), (&old(), false)] {

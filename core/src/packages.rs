@@ -7,29 +7,35 @@ use crate::{
     catalog::PackageChange,
     digest::Digest,
     failure::{Failure, FailureReason},
+    names::PackageSpec,
     request::Request,
 };
 
 /// make's argument PACKAGES, in order. With `diff_packages` the request lists all packages of the image:
 /// every default and profile package that it does not contain is removed, in sorted order, before the
 /// requested packages (reference: `v1-api.md` §4.6).
-pub fn effective(request: &Request, defaults: &[String], profile: &[String]) -> Vec<String> {
+pub fn effective(
+    request: &Request,
+    defaults: &[PackageSpec],
+    profile: &[PackageSpec],
+) -> Vec<PackageSpec> {
     let requested = request.requested_packages();
-    let mut list: Vec<String> = Vec::new();
+    let mut list: Vec<PackageSpec> = Vec::new();
     if request.diff_packages {
-        let wanted: BTreeSet<&str> = requested.iter().copied().collect();
-        let removals: BTreeSet<String> = defaults
+        let wanted: BTreeSet<&str> = requested.iter().map(|package| package.as_str()).collect();
+        let removals: BTreeSet<PackageSpec> = defaults
             .iter()
             .chain(profile)
-            .filter(|name| !wanted.contains(name.as_str()))
-            .map(|name| format!("-{}", name.trim_start_matches('-')))
-            .filter(|name| !wanted.contains(name.trim_start_matches('-')))
+            .filter(|package| {
+                !wanted.contains(package.as_str()) && !wanted.contains(package.name())
+            })
+            .map(PackageSpec::removal)
             .collect();
         list.extend(removals);
     }
-    for name in requested {
-        if !list.iter().any(|known| known == name) {
-            list.push(name.to_owned());
+    for package in requested {
+        if !list.contains(package) {
+            list.push(package.clone());
         }
     }
     list
@@ -37,8 +43,8 @@ pub fn effective(request: &Request, defaults: &[String], profile: &[String]) -> 
 
 /// Value of make's argument EXTRA_IMAGE_NAME: the first 12 digits of a hash over the sorted packages,
 /// so that files of different package sets have different names.
-pub fn image_name_part(packages: &[String]) -> String {
-    let sorted: BTreeSet<&str> = packages.iter().map(String::as_str).collect();
+pub fn image_name_part(packages: &[PackageSpec]) -> String {
+    let sorted: BTreeSet<&str> = packages.iter().map(PackageSpec::as_str).collect();
     let joined = sorted.into_iter().collect::<Vec<_>>().join(" ");
     Digest::of(joined.as_bytes()).to_string().chars().take(12).collect()
 }
@@ -76,9 +82,9 @@ pub fn apply_changes(
     request.packages =
         request.packages.iter().filter_map(|package| renamed(package, &ordered)).collect();
     let mut versions = BTreeMap::new();
-    for (name, version) in request.packages_versions {
-        match renamed(&name, &ordered) {
-            Some(new) if new == name => {
+    for (package, version) in request.packages_versions {
+        match renamed(&package, &ordered) {
+            Some(new) if new == package => {
                 versions.insert(new, version);
             }
             Some(new) => {
@@ -91,19 +97,19 @@ pub fn apply_changes(
     request.canonical()
 }
 
-fn renamed(package: &str, changes: &[&PackageChange]) -> Option<String> {
-    let removal = package.starts_with('-');
-    let mut name = package.trim_start_matches('-').to_owned();
+fn renamed(package: &PackageSpec, changes: &[&PackageChange]) -> Option<PackageSpec> {
+    let mut renamed = package.clone();
     for change in changes {
-        if change.source == name {
+        if change.source.as_str() == renamed.name() {
             match &change.target {
-                Some(target) => name.clone_from(target),
-                None if removal => {}
+                Some(target) if package.is_removal() => renamed = target.removal(),
+                Some(target) => renamed.clone_from(target),
+                None if package.is_removal() => {}
                 None => return None,
             }
         }
     }
-    Some(if removal { format!("-{name}") } else { name })
+    Some(renamed)
 }
 
 /// Parses the output of `make manifest`: `name - version` lines, or `name version` in some early apk
@@ -115,7 +121,7 @@ pub fn parse_manifest(text: &str) -> BTreeMap<String, String> {
             let (name, version) =
                 if dashed { line.split_once(" - ")? } else { line.split_once(' ')? };
             let (name, version) = (name.trim(), version.trim());
-            let fits = crate::request::is_package(name)
+            let fits = name.parse::<PackageSpec>().is_ok()
                 && !version.is_empty()
                 && !version.contains(char::is_whitespace);
             fits.then(|| (name.to_owned(), version.to_owned()))
@@ -128,11 +134,11 @@ pub fn parse_manifest(text: &str) -> BTreeMap<String, String> {
 /// # Errors
 /// [`FailureReason::PackageVersion`] with the first difference.
 pub fn check_versions(
-    asked: &BTreeMap<String, String>,
+    asked: &BTreeMap<PackageSpec, String>,
     manifest: &BTreeMap<String, String>,
 ) -> Result<(), Failure> {
-    for (name, version) in asked.iter().filter(|(name, _)| !name.starts_with('-')) {
-        let problem = match manifest.get(name) {
+    for (name, version) in asked.iter().filter(|(package, _)| !package.is_removal()) {
+        let problem = match manifest.get(name.as_str()) {
             None => format!("{name} not in manifest"),
             Some(found) if found != version => {
                 format!("{name} version not as requested: {version} vs. {found}")
@@ -154,8 +160,8 @@ mod tests {
     use super::*;
     use crate::request::tests::example;
 
-    fn names(list: &[&str]) -> Vec<String> {
-        list.iter().map(|&name| name.to_owned()).collect()
+    fn names(list: &[&str]) -> Vec<PackageSpec> {
+        list.iter().map(|name| name.parse().unwrap()).collect()
     }
 
     #[test]
@@ -187,8 +193,8 @@ mod tests {
 
     fn change(source: &str, target: Option<&str>, revision: u32) -> PackageChange {
         PackageChange {
-            source: source.into(),
-            target: target.map(str::to_owned),
+            source: source.parse().unwrap(),
+            target: target.map(|name| name.parse().unwrap()),
             revision,
             mandatory: false,
         }
@@ -199,7 +205,7 @@ mod tests {
         changes: &[PackageChange],
         at: &str,
         off: Option<u32>,
-    ) -> Vec<String> {
+    ) -> Vec<PackageSpec> {
         let request = Request { packages: names(list), ..example() };
         apply_changes(request, changes, at, off).packages
     }
@@ -228,7 +234,8 @@ mod tests {
     fn a_version_follows_its_package_to_the_new_name_and_goes_with_a_dropped_one() {
         let changes = [change("old", Some("new"), 10), change("gone", None, 10)];
         let versions = |pairs: &[(&str, &str)]| {
-            let versions = pairs.iter().map(|&(name, version)| (name.into(), version.into()));
+            let versions =
+                pairs.iter().map(|&(name, version)| (name.parse().unwrap(), version.into()));
             let packages_versions = versions.collect();
             let request = Request { packages: vec![], packages_versions, ..example() };
             apply_changes(request.canonical(), &changes, "r10-a", None)
@@ -250,7 +257,7 @@ mod tests {
 
     #[test]
     fn another_version_than_asked_for_fails() {
-        let asked = BTreeMap::from([("vim".to_owned(), "9".to_owned())]);
+        let asked = BTreeMap::from([("vim".parse().unwrap(), "9".to_owned())]);
         let has = |version: &str| BTreeMap::from([("vim".to_owned(), version.to_owned())]);
         assert_eq!(check_versions(&asked, &has("9")), Ok(()));
         assert_eq!(
@@ -271,22 +278,23 @@ mod tests {
         ) {
             let mut request = example();
             request.diff_packages = true;
-            request.packages = wanted.iter().cloned().collect();
+            request.packages = wanted.iter().map(|name| name.parse().unwrap()).collect();
+            let defaults: Vec<PackageSpec> =
+                defaults.iter().map(|name| name.parse().unwrap()).collect();
             let list = effective(&request, &defaults, &[]);
-            for name in &wanted {
-                prop_assert!(list.contains(name));
-                let removal = format!("-{name}");
-                prop_assert!(!list.contains(&removal));
+            for package in &request.packages {
+                prop_assert!(list.contains(package));
+                prop_assert!(!list.contains(&package.removal()));
             }
-            for name in &defaults {
-                let bare = name.trim_start_matches('-');
-                let removal = format!("-{bare}");
-                prop_assert!(wanted.contains(bare) || list.contains(&removal));
+            for package in &defaults {
+                prop_assert!(wanted.contains(package.name()) || list.contains(&package.removal()));
             }
         }
 
         #[test]
-        fn the_image_name_part_does_not_depend_on_order(mut list in proptest::collection::vec("[a-z]{1,4}", 0..6)) {
+        fn the_image_name_part_does_not_depend_on_order(names in proptest::collection::vec("[a-z]{1,4}", 0..6)) {
+            let mut list: Vec<PackageSpec> =
+                names.iter().map(|name| name.parse().unwrap()).collect();
             let part = image_name_part(&list);
             list.reverse();
             prop_assert_eq!(part.len(), 12);

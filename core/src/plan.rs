@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    digest::Digest,
+    catalog::TarballDigest,
+    names::{PackageSpec, ProfileId},
     request::{Filesystem, Request},
     request_hash::RequestHash,
 };
@@ -46,15 +47,6 @@ pub mod paths {
     pub const DEFAULTS: &str = "/asu/defaults";
     /// Key of the script in its Secret, and its file name in [`DEFAULTS`].
     pub const DEFAULTS_KEY: &str = "defaults";
-}
-
-/// A third-party repository of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanRepository {
-    /// Name, unique in the request.
-    pub name: String,
-    /// URL of the folder with the package index.
-    pub url: String,
 }
 
 /// Limits of one build.
@@ -114,7 +106,7 @@ pub struct BuildPlan {
     /// Revision that the build was accepted with; the tree must have the same.
     pub version_code: String,
     /// Digest of the ImageBuilder's tarball.
-    pub image_builder: Digest,
+    pub image_builder: TarballDigest,
     /// Digest (or reference) of the image that this pod runs.
     pub builder_image: String,
     /// Base URL of the feeds in the tree's repositories file (the distribution's `publicURL`).
@@ -126,14 +118,6 @@ pub struct BuildPlan {
     pub workspace: Workspace,
     /// Limits of the build.
     pub limits: BuildLimits,
-}
-
-impl BuildPlan {
-    /// The request's repositories, sorted by name.
-    pub fn repositories(&self) -> Vec<PlanRepository> {
-        let pairs = self.request.repositories.iter();
-        pairs.map(|(name, url)| PlanRepository { name: name.clone(), url: url.clone() }).collect()
-    }
 }
 
 /// The plan of a populate pod.
@@ -158,7 +142,7 @@ pub struct PopulatePlan {
     /// Plain file name of the tarball.
     pub file: String,
     /// Digest of the tarball.
-    pub sha256: Digest,
+    pub sha256: TarballDigest,
     /// Digest (or reference) of the image that this pod runs.
     pub builder_image: String,
     /// Maximum size of the tarball in bytes.
@@ -188,7 +172,7 @@ pub struct Marker {
     /// Version of the format: [`PLAN_SCHEMA`].
     pub schema: u32,
     /// Digest of the tarball it was unpacked from.
-    pub sha256: Digest,
+    pub sha256: TarballDigest,
     /// Builder image it was warmed up in.
     pub builder_image: String,
     /// Package generation, detected from the tree's files, not from its version.
@@ -196,9 +180,9 @@ pub struct Marker {
     /// `Current Revision` of `make info`.
     pub revision: String,
     /// `Default Packages` of `make info`.
-    pub default_packages: Vec<String>,
+    pub default_packages: Vec<PackageSpec>,
     /// Packages of each profile, by profile id.
-    pub profiles: BTreeMap<String, Vec<String>>,
+    pub profiles: BTreeMap<ProfileId, Vec<PackageSpec>>,
     /// Root file systems that the tree's configuration enables.
     pub filesystems: Vec<Filesystem>,
     /// Whether the make goals behind `manifest` and `image` can be run separately, so that packages

@@ -1,6 +1,9 @@
 //! Which device a request means. A wrong one is a brick, so nothing is guessed.
 
-use crate::catalog::{Profile, Target};
+use crate::{
+    catalog::{Profile, Target},
+    names::ProfileId,
+};
 
 /// The profile that stands for every device of a target that has no other.
 pub const GENERIC: &str = "generic";
@@ -12,13 +15,17 @@ pub enum NoProfile {
     #[error("the target has no profile {0}")]
     Unknown(String),
     /// Several devices call themselves that.
-    #[error("several profiles claim the name {name}: {}", ids.join(", "))]
+    #[error("several profiles claim the name {name}: {}", joined(ids))]
     Ambiguous {
         /// The name that was asked for.
         name: String,
         /// Profiles that claim it, sorted.
-        ids: Vec<String>,
+        ids: Vec<ProfileId>,
     },
+}
+
+fn joined(ids: &[ProfileId]) -> String {
+    ids.iter().map(ProfileId::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The name as the catalog spells it: routers write `vendor,model`.
@@ -33,7 +40,7 @@ pub fn spelled(name: &str) -> String {
 /// [`NoProfile`].
 pub fn resolve<'a>(target: &'a Target, name: &str) -> Result<&'a Profile, NoProfile> {
     let name = spelled(name);
-    if let Some(exact) = target.profiles.iter().find(|profile| profile.id == name) {
+    if let Some(exact) = target.profiles.iter().find(|profile| profile.id == *name) {
         return Ok(exact);
     }
     let claims: Vec<&Profile> =
@@ -43,7 +50,8 @@ pub fn resolve<'a>(target: &'a Target, name: &str) -> Result<&'a Profile, NoProf
         ([], [generic]) if generic.id == GENERIC => Ok(generic),
         ([], _) => Err(NoProfile::Unknown(name)),
         (several, _) => {
-            let mut ids: Vec<String> = several.iter().map(|profile| profile.id.clone()).collect();
+            let mut ids: Vec<ProfileId> =
+                several.iter().map(|profile| profile.id.clone()).collect();
             ids.sort();
             ids.dedup();
             Err(NoProfile::Ambiguous { name, ids })
@@ -56,31 +64,34 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{catalog::ImageBuilder, digest::Digest};
+    use crate::catalog::{ImageBuilder, TarballDigest};
 
     /// A target with these profiles and their aliases.
     pub(crate) fn target(profiles: &[(&str, &[&str])]) -> Target {
         Target {
-            name: "ath79/generic".into(),
+            name: "ath79/generic".parse().unwrap(),
             arch: "mips_24kc".into(),
             version_code: "r29197-ab4c7d6af7".into(),
             source_date_epoch: 1,
-            default_packages: vec!["base-files".into()],
+            default_packages: vec!["base-files".parse().unwrap()],
             profiles: profiles
                 .iter()
                 .map(|(id, aliases)| Profile {
-                    id: (*id).into(),
+                    id: id.parse().unwrap(),
                     aliases: aliases.iter().map(|&alias| alias.into()).collect(),
                     titles: vec![],
                     device_packages: vec![],
                 })
                 .collect(),
-            image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Digest::of(b"ib") },
+            image_builder: ImageBuilder {
+                file: "ib.tar.zst".into(),
+                sha256: TarballDigest::of(b"ib"),
+            },
         }
     }
 
     fn id(target: &Target, name: &str) -> Result<String, NoProfile> {
-        resolve(target, name).map(|profile| profile.id.clone())
+        resolve(target, name).map(|profile| profile.id.to_string())
     }
 
     #[test]
@@ -102,7 +113,10 @@ pub(crate) mod tests {
         let error = id(&target, "z").unwrap_err();
         assert_eq!(
             error,
-            NoProfile::Ambiguous { name: "z".into(), ids: vec!["a_a".into(), "b_b".into()] }
+            NoProfile::Ambiguous {
+                name: "z".into(),
+                ids: ["a_a", "b_b"].map(|id| id.parse().unwrap()).into()
+            }
         );
         assert!(error.to_string().contains("a_a, b_b"));
     }
@@ -144,7 +158,7 @@ pub(crate) mod tests {
             let target = target(&profiles);
             if let Ok(profile) = resolve(&target, &name) {
                 let name = spelled(&name);
-                let claims = profile.id == name || profile.aliases.contains(&name);
+                let claims = profile.id == *name || profile.aliases.contains(&name);
                 prop_assert!(claims || (profile.id == GENERIC && target.profiles.len() == 1));
             }
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::Digest,
+    names::{BadName, MAX_PACKAGE_NAME, PackageSpec, ProfileId, TargetName},
     repositories::{self, RepositoryUrl},
     repository_keys::RepositoryKey,
     text::is_word,
@@ -13,9 +14,6 @@ use crate::{
 
 /// Maximum number of packages of a request. The largest lists that clients send have about 400 names.
 pub const MAX_PACKAGES: usize = 1000;
-/// Maximum length of a package name in bytes, a leading minus included: the objects of the cluster have the
-/// same bound.
-pub const MAX_PACKAGE_NAME: usize = 128;
 /// Maximum size of all package names together in bytes, blanks between them included: make hands the list to
 /// shells in one argument, which Linux bounds to 128 KiB.
 pub const MAX_PACKAGE_NAMES: usize = 64 << 10;
@@ -130,18 +128,18 @@ pub struct Request {
     /// Revision that the client insists on, for example `r29197-ab4c7d6af7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_code: Option<String>,
-    /// `target/subtarget`.
-    pub target: String,
-    /// Canonical profile id.
-    pub profile: String,
-    /// Packages to add, or to remove when they begin with `-`: each once, in the order that was sent.
-    /// The order decides which of two providers a package manager takes.
+    /// Target.
+    pub target: TargetName,
+    /// Id of the profile; the name as it was sent where that leads to no profile.
+    pub profile: ProfileId,
+    /// Packages to add or to remove: each once, in the order that was sent. The order decides which of
+    /// two providers a package manager takes.
     #[serde(default)]
-    pub packages: Vec<String>,
+    pub packages: Vec<PackageSpec>,
     /// Packages whose version the client insists on. When not empty, `packages` has exactly their
     /// names, in the order that was sent.
     #[serde(default)]
-    pub packages_versions: BTreeMap<String, String>,
+    pub packages_versions: BTreeMap<PackageSpec, String>,
     /// The list is the absolute set: defaults that are not in it are removed.
     #[serde(default)]
     pub diff_packages: bool,
@@ -168,18 +166,14 @@ pub struct Request {
 impl Request {
     /// Package names that were asked for, whichever way: each once, in the order that was sent.
     /// Versions win over plain names, whose order counts all the same.
-    pub fn requested_packages(&self) -> Vec<&str> {
+    pub fn requested_packages(&self) -> Vec<&PackageSpec> {
         let versions = &self.packages_versions;
         let listed = self
             .packages
             .iter()
-            .filter(|name| versions.is_empty() || versions.contains_key(name.as_str()));
+            .filter(|package| versions.is_empty() || versions.contains_key(*package));
         let mut seen = BTreeSet::new();
-        listed
-            .chain(versions.keys())
-            .map(String::as_str)
-            .filter(|name| seen.insert(*name))
-            .collect()
+        listed.chain(versions.keys()).filter(|package| seen.insert(*package)).collect()
     }
 
     /// Brings the parts that mean the same into one form: versions win over names, a mode without
@@ -188,7 +182,7 @@ impl Request {
     #[must_use]
     pub fn canonical(mut self) -> Self {
         self.version_code = self.version_code.filter(|code| !code.is_empty());
-        self.packages = self.requested_packages().into_iter().map(str::to_owned).collect();
+        self.packages = self.requested_packages().into_iter().cloned().collect();
         for url in self.repositories.values_mut() {
             if let Ok(parsed) = RepositoryUrl::parse(url) {
                 *url = parsed.to_string();
@@ -216,15 +210,6 @@ fn invalid(field: &'static str, problem: impl Into<String>) -> InvalidField {
     InvalidField { field, problem: problem.into() }
 }
 
-/// Whether `name` can be a package: `[A-Za-z0-9_.-]`, an optional leading `-` for removal, and
-/// nothing that make or a shell would expand.
-pub fn is_package(name: &str) -> bool {
-    let bare = name.strip_prefix('-').unwrap_or(name);
-    name.len() <= MAX_PACKAGE_NAME
-        && is_word(bare, MAX_PACKAGE_NAME, ".+-")
-        && !bare.starts_with(['-', '.', '+'])
-}
-
 /// Whether `text` is a version or branch: `[A-Za-z0-9_.-]`, not beginning with a dot.
 pub fn is_version(text: &str) -> bool {
     is_word(text, 64, ".-") && !text.starts_with(['.', '-']) && !text.contains("..")
@@ -241,14 +226,57 @@ pub fn is_package_version(text: &str) -> bool {
     is_word(text, 128, "+.,~-")
 }
 
-/// Whether `text` is `target/subtarget`.
-pub fn is_target(text: &str) -> bool {
-    text.split_once('/').is_some_and(|(a, b)| is_word(a, 32, "-") && is_word(b, 32, "-"))
+/// Parses a target.
+///
+/// # Errors
+/// When it is malformed.
+pub fn target(text: &str) -> Result<TargetName, InvalidField> {
+    text.parse().map_err(|_: BadName| invalid("target", "must look like target/subtarget"))
 }
 
-/// Whether `text` can be a profile id or, with commas already replaced, an alias.
-pub fn is_profile(text: &str) -> bool {
-    is_word(text, 128, ".-+") && !text.starts_with(['.', '-'])
+/// Parses a profile id, or an alias in the spelling of the catalog.
+///
+/// # Errors
+/// When it is malformed.
+pub fn profile(text: &str) -> Result<ProfileId, InvalidField> {
+    let allowed = "letters, digits, '_', '.', '-', ','; at most 128";
+    text.parse().map_err(|_: BadName| invalid("profile", allowed))
+}
+
+/// Parses packages, in their order.
+///
+/// # Errors
+/// When one is malformed. [`check`] bounds their number.
+pub fn packages<'a>(
+    listed: impl IntoIterator<Item = &'a String>,
+) -> Result<Vec<PackageSpec>, InvalidField> {
+    listed.into_iter().map(|name| package(name)).collect()
+}
+
+/// Parses packages with the versions that a client insists on.
+///
+/// # Errors
+/// When a name or a version is malformed.
+pub fn packages_versions<'a>(
+    listed: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Result<BTreeMap<PackageSpec, String>, InvalidField> {
+    let parsed = listed.into_iter().map(|(name, version)| {
+        let package = package(name)?;
+        if is_package_version(version) {
+            return Ok((package, version.clone()));
+        }
+        Err(invalid("packages_versions", format!("the version of {package} is malformed")))
+    });
+    parsed.collect()
+}
+
+fn package(name: &str) -> Result<PackageSpec, InvalidField> {
+    // The custom resources bound a removal with its minus.
+    let parsed = name.parse().ok().filter(|_| name.len() <= MAX_PACKAGE_NAME);
+    parsed.ok_or_else(|| {
+        let shown: String = name.chars().take(40).collect();
+        invalid("packages", format!("{shown:?} is not a package name"))
+    })
 }
 
 fn check_packages(request: &Request) -> Result<(), InvalidField> {
@@ -256,18 +284,10 @@ fn check_packages(request: &Request) -> Result<(), InvalidField> {
     if names.len() > MAX_PACKAGES {
         return Err(invalid("packages", format!("at most {MAX_PACKAGES} packages are allowed")));
     }
-    if names.iter().map(|name| name.len().saturating_add(1)).sum::<usize>() > MAX_PACKAGE_NAMES {
+    let bytes = names.iter().map(|name| name.as_str().len().saturating_add(1)).sum::<usize>();
+    if bytes > MAX_PACKAGE_NAMES {
         let problem = format!("all names together may have {MAX_PACKAGE_NAMES} bytes");
         return Err(invalid("packages", problem));
-    }
-    if let Some(bad) = names.iter().find(|name| !is_package(name)) {
-        let shown: String = bad.chars().take(40).collect();
-        return Err(invalid("packages", format!("{shown:?} is not a package name")));
-    }
-    if let Some((name, _)) =
-        request.packages_versions.iter().find(|(_, version)| !is_package_version(version))
-    {
-        return Err(invalid("packages_versions", format!("the version of {name} is malformed")));
     }
     Ok(())
 }
@@ -320,7 +340,8 @@ fn spelled(key: &str) -> String {
     RepositoryKey::parse(key).map_or_else(|_| key.to_owned(), |key| key.spelled().to_owned())
 }
 
-/// Checks every bound and character set. What passes can be given to make as an argument.
+/// Checks the bounds, and the fields that have no type of their own. What passes can be given to make
+/// as an argument.
 ///
 /// # Errors
 /// The first field that is wrong.
@@ -330,12 +351,6 @@ pub fn check(request: &Request) -> Result<(), InvalidField> {
     }
     if request.version_code.as_deref().is_some_and(|code| !is_revision(code)) {
         return Err(invalid("version_code", "letters, digits, '_', '.', '-', '+'; at most 64"));
-    }
-    if !is_target(&request.target) {
-        return Err(invalid("target", "must look like target/subtarget"));
-    }
-    if !is_profile(&request.profile) {
-        return Err(invalid("profile", "letters, digits, '_', '.', '-', ','; at most 128"));
     }
     check_packages(request)?;
     if request.rootfs_size_mb.is_some_and(|size| size == 0 || size > 65_536) {

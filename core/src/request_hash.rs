@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     digest::{FieldHasher, digest_of},
+    names::PackageSpec,
     request::Request,
 };
 
@@ -22,17 +23,17 @@ digest_of! {
 pub fn request_hash(request: &Request) -> RequestHash {
     let mut hasher = FieldHasher::new("asu.dev/request/v1");
     let named = request.packages.iter().filter(|_| request.packages_versions.is_empty());
-    let packages: BTreeSet<&str> = named.map(String::as_str).collect();
+    let packages: BTreeSet<&str> = named.map(PackageSpec::as_str).collect();
     hasher
         .field(&request.distribution)
         .field(&request.version)
         .optional(request.version_code.as_deref())
-        .field(&request.target)
-        .field(&request.profile)
+        .field(request.target.as_str())
+        .field(request.profile.as_str())
         .list(packages.into_iter())
         .count(request.packages_versions.len());
     for (name, version) in &request.packages_versions {
-        hasher.field(name).field(version);
+        hasher.field(name.as_str()).field(version);
     }
     hasher
         .field(if request.diff_packages { "diff" } else { "add" })
@@ -82,13 +83,13 @@ mod tests {
             |r| r.distribution = "other".into(),
             |r| r.version = "24.10.6".into(),
             |r| r.version_code = Some("r1-a".into()),
-            |r| r.target = "ath79/nand".into(),
-            |r| r.profile = "other".into(),
+            |r| r.target = "ath79/nand".parse().unwrap(),
+            |r| r.profile = "other".parse().unwrap(),
             |r| {
-                r.packages.push("nano".into());
+                r.packages.push("nano".parse().unwrap());
             },
             |r| {
-                r.packages_versions.insert("luci".into(), "1".into());
+                r.packages_versions.insert("luci".parse().unwrap(), "1".into());
             },
             |r| r.diff_packages = true,
             |r| r.filesystem = Some(Filesystem::Squashfs),

@@ -16,6 +16,7 @@ use crate::{
     build_key::BuildKey,
     digest::Digest,
     failure::{Failure, FailureReason},
+    names::PackageSpec,
     request_hash::RequestHash,
 };
 
@@ -79,15 +80,9 @@ pub struct Outcome {
     /// during the build, their digests at its end are included.
     #[serde(default)]
     pub indexes: BTreeMap<String, Digest>,
-    /// Whether an index changed between start and end.
-    #[serde(default)]
-    pub indexes_changed: bool,
     /// Content of the repositories file that make used.
     #[serde(default)]
     pub repositories_file: String,
-    /// The commands of the build, as shown to clients.
-    #[serde(default)]
-    pub commands: Vec<Vec<String>>,
     /// Duration of each step in milliseconds, by the step's name.
     #[serde(default)]
     pub millis: BTreeMap<String, u64>,
@@ -123,14 +118,12 @@ pub struct StoredLog {
 pub struct Built {
     /// Folder of the files in the store.
     pub build_key: BuildKey,
-    /// Whether other requests may share the files: no index changed while they were made.
-    pub shareable: bool,
     /// All files, sorted by name.
     pub files: Vec<StoredFile>,
     /// Installed packages: name to version.
     pub manifest: BTreeMap<String, String>,
     /// make's argument PACKAGES, in order.
-    pub packages: Vec<String>,
+    pub packages: Vec<PackageSpec>,
     /// The commands of the build, as shown to clients.
     pub commands: Vec<Vec<String>>,
     /// The build's `profiles.json`: its top-level keys without `profiles`, merged with the keys of the

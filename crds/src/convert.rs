@@ -1,12 +1,15 @@
 //! From the resources' own shapes to the domain's values, and back.
 
 use asu_core::{
+    catalog,
+    names::{BadName, TargetName},
     plan::Workspace,
     queue_order::Priority,
     request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request},
 };
 
 use crate::{
+    distribution::DistributionSpec,
     firmware_build::{
         BuildPriority, DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec,
     },
@@ -22,6 +25,14 @@ pub enum BadSpec {
     /// The digest of the first-boot script is malformed.
     #[error("spec.request.defaults.sha256: {0}")]
     Digest(#[from] asu_core::digest::NotADigest),
+    /// A name in the spec of a Distribution is malformed.
+    #[error("spec.{field}: {error}")]
+    Name {
+        /// Path of the field below `spec`.
+        field: &'static str,
+        /// What is wrong.
+        error: BadName,
+    },
 }
 
 impl From<BuildPriority> for Priority {
@@ -73,20 +84,61 @@ impl From<CacheWorkspace> for Workspace {
     }
 }
 
+impl DistributionSpec {
+    /// The targets that are offered; `None` when all of them are.
+    ///
+    /// # Errors
+    /// The first malformed one.
+    pub fn wanted_targets(&self) -> Result<Option<Vec<TargetName>>, BadSpec> {
+        if self.targets.is_empty() {
+            return Ok(None);
+        }
+        let bad = |error| BadSpec::Name { field: "targets", error };
+        self.targets
+            .iter()
+            .map(|target| target.parse().map_err(bad))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// The package changes.
+    ///
+    /// # Errors
+    /// The first malformed name.
+    pub fn changes(&self) -> Result<Vec<catalog::PackageChange>, BadSpec> {
+        let bad = |error| BadSpec::Name { field: "packageChanges", error };
+        let parsed = self.package_changes.iter().map(|change| {
+            let target = change.target.as_ref().map(|target| target.parse());
+            Ok(catalog::PackageChange {
+                source: change.source.parse().map_err(bad)?,
+                target: target.transpose().map_err(bad)?,
+                revision: change.revision,
+                mandatory: change.mandatory,
+            })
+        });
+        parsed.collect()
+    }
+}
+
 impl RequestSpec {
     /// The spec of a canonical request. `secret_name` is where its first-boot script is, if it has
     /// one.
     pub fn from_request(request: &Request, secret_name: &str) -> Self {
-        let versioned = !request.packages_versions.is_empty();
+        let versions = &request.packages_versions;
+        let versioned = !versions.is_empty();
+        let names = || request.packages.iter().map(ToString::to_string).collect();
         Self {
             distribution: request.distribution.clone(),
             version: request.version.clone(),
             version_code: request.version_code.clone(),
-            target: request.target.clone(),
-            profile: request.profile.clone(),
-            packages: if versioned { Vec::new() } else { request.packages.clone() },
-            packages_versions: request.packages_versions.clone(),
-            packages_order: if versioned { request.packages.clone() } else { Vec::new() },
+            target: request.target.to_string(),
+            profile: request.profile.to_string(),
+            packages: if versioned { Vec::new() } else { names() },
+            packages_versions: versions
+                .iter()
+                .map(|(package, version)| (package.to_string(), version.clone()))
+                .collect(),
+            packages_order: if versioned { names() } else { Vec::new() },
             diff_packages: request.diff_packages,
             filesystem: request.filesystem.map(Into::into),
             rootfs_size_mb: request.rootfs_size_mb,
@@ -119,10 +171,10 @@ impl RequestSpec {
             distribution: self.distribution.clone(),
             version: self.version.clone(),
             version_code: self.version_code.clone(),
-            target: self.target.clone(),
-            profile: self.profile.clone(),
-            packages: [self.packages.as_slice(), self.packages_order.as_slice()].concat(),
-            packages_versions: self.packages_versions.clone(),
+            target: request::target(&self.target)?,
+            profile: request::profile(&self.profile)?,
+            packages: request::packages(self.packages.iter().chain(&self.packages_order))?,
+            packages_versions: request::packages_versions(&self.packages_versions)?,
             diff_packages: self.diff_packages,
             filesystem: self.filesystem.map(Into::into),
             rootfs_size_mb: self.rootfs_size_mb,
@@ -157,9 +209,9 @@ mod tests {
             distribution: "openwrt".into(),
             version: "24.10.7".into(),
             version_code: Some("r1-abc".into()),
-            target: "ath79/generic".into(),
-            profile: "8dev_carambola2".into(),
-            packages: ["vim", "luci"].map(str::to_owned).into(),
+            target: "ath79/generic".parse().unwrap(),
+            profile: "8dev_carambola2".parse().unwrap(),
+            packages: ["vim", "luci"].map(|name| name.parse().unwrap()).into(),
             packages_versions: [].into(),
             diff_packages: true,
             filesystem: Some(Filesystem::Jffs2Nand),
@@ -176,12 +228,31 @@ mod tests {
     #[test]
     fn names_with_versions_keep_their_order_on_the_way_through_a_spec() {
         let request = Request {
-            packages: ["vim", "luci"].map(str::to_owned).into(),
-            packages_versions: ["luci", "vim"].map(|name| (name.into(), "1".into())).into(),
+            packages: ["vim", "luci"].map(|name| name.parse().unwrap()).into(),
+            packages_versions: ["luci", "vim"]
+                .map(|name| (name.parse().unwrap(), "1".into()))
+                .into(),
             ..crate::examples::request().to_request().unwrap()
         };
         let spec = RequestSpec::from_request(&request, "secret");
         assert_eq!((spec.packages.len(), spec.to_request()), (0, Ok(request)));
+    }
+
+    #[test]
+    fn a_malformed_name_of_a_distribution_is_refused_with_its_path() {
+        let mut spec = crate::examples::distribution().spec;
+        spec.targets = vec!["x86".into()];
+        let error = spec.wanted_targets().unwrap_err().to_string();
+        assert!(error.starts_with("spec.targets: \"x86\""), "{error}");
+        let target = Some("$(id)".to_owned());
+        spec.package_changes = vec![crate::PackageChange {
+            source: "opkg".into(),
+            target,
+            revision: 1,
+            mandatory: false,
+        }];
+        let error = spec.changes().unwrap_err().to_string();
+        assert!(error.starts_with("spec.packageChanges: "), "{error}");
     }
 
     #[test]

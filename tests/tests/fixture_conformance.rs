@@ -20,7 +20,7 @@ async fn check(upstream: &Upstream, source: PathBuf) -> Vec<Line> {
         source,
         package_base_url: Some(upstream.base_url()),
         profile: None,
-        packages: vec!["fixture-hello".to_owned()],
+        packages: vec!["fixture-hello".parse().unwrap()],
         upstream: Some(upstream),
         seconds: 300,
     };

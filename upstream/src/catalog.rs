@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use asu_core::catalog::{ImageBuilder, Target, Version};
 use asu_core::digest::Digest;
+use asu_core::names::TargetName;
 use asu_core::packages::revision_number;
 use futures::StreamExt as _;
 use url::Url;
@@ -38,11 +39,11 @@ pub struct ReadRequest {
     /// Whether upstream rebuilds the version under the same name.
     pub snapshot: bool,
     /// Targets to read; `None` means all targets that the version lists.
-    pub targets: Option<Vec<String>>,
+    pub targets: Option<Vec<TargetName>>,
     /// Keys, one of which must have signed `sha256sums`.
     pub trust: Trust,
     /// Revisions in the present catalog, by target: a snapshot with a lower one is refused.
-    pub offered: BTreeMap<String, String>,
+    pub offered: BTreeMap<TargetName, String>,
     /// Revisions that are accepted although they are lower.
     pub accepted: Vec<String>,
     /// From the last [`CatalogRead`] of this version, to skip targets that have not changed.
@@ -51,7 +52,7 @@ pub struct ReadRequest {
 
 /// The targets read last time, with validators to check that they are still current.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(BTreeMap<String, Remembered>);
+pub struct Memory(BTreeMap<TargetName, Remembered>);
 
 #[derive(Clone, Debug)]
 struct Remembered {
@@ -66,10 +67,10 @@ pub struct CatalogRead {
     /// The version with the targets that could be read.
     pub version: Version,
     /// Errors of wanted targets that could not be read, by target.
-    pub problems: BTreeMap<String, UpstreamError>,
+    pub problems: BTreeMap<TargetName, UpstreamError>,
     /// Errors of targets that could be read all the same, by target: an earlier mirror served wrong
     /// content, or invalid devices were left out.
-    pub faults: BTreeMap<String, UpstreamError>,
+    pub faults: BTreeMap<TargetName, UpstreamError>,
     /// To be passed to the next [`ReadRequest`].
     pub memory: Memory,
 }
@@ -82,7 +83,7 @@ pub async fn read_catalog(
     let path = format!("{}/.targets.json", request.path);
     let document = upstream.document(&path, targets::MAX_BYTES).await?;
     let mut listed = targets::parse(&document.bytes).map_err(|error| error.at(&document.url))?;
-    let wanted: Vec<&String> = match &request.targets {
+    let wanted: Vec<&TargetName> = match &request.targets {
         None => listed.keys().collect(),
         Some(wanted) => wanted.iter().collect(),
     };
@@ -142,8 +143,8 @@ struct Read {
 async fn read_target(
     upstream: &Upstream,
     request: &ReadRequest,
-    name: &str,
-    listed: &BTreeMap<String, String>,
+    name: &TargetName,
+    listed: &BTreeMap<TargetName, String>,
 ) -> Result<Given<Read>, UpstreamError> {
     let folder = format!("{}/targets/{name}", request.path);
     let Some(arch) = listed.get(name) else {
@@ -157,7 +158,7 @@ async fn read_target(
 async fn read_from(
     mirror: &Upstream,
     request: &ReadRequest,
-    name: &str,
+    name: &TargetName,
     arch: &str,
     folder: &str,
 ) -> Result<Read, UpstreamError> {
@@ -172,19 +173,22 @@ async fn read_from(
     };
     let image_builder = sums.image_builder().map_err(|error| error.at(&url))?;
     let digest = sums.digest_of(PROFILES).map_err(|error| error.at(&url))?;
-    check_file_name(&image_builder.name, &request.version, name)
+    check_file_name(&image_builder.name, &request.version, name.as_str())
         .map_err(|said| contradiction(&url, &said, &request.version))?;
     let (profiles, url) = read_profiles(mirror, folder, digest).await?;
     check_profiles(&profiles, &url, &request.version, name, arch)?;
     check_revision(&profiles, &url, request, name)?;
     let target = Target {
-        name: name.to_owned(),
+        name: name.clone(),
         arch: arch.to_owned(),
         version_code: profiles.version_code.clone(),
         source_date_epoch: profiles.source_date_epoch,
         profiles: profiles.catalog_profiles(),
         default_packages: profiles.default_packages,
-        image_builder: ImageBuilder { file: image_builder.name, sha256: image_builder.sha256 },
+        image_builder: ImageBuilder {
+            file: image_builder.name,
+            sha256: image_builder.sha256.into(),
+        },
     };
     let left_out = profiles.left_out.map(|error| error.at(&url));
     // Without a validator the target is read again next time, and the left-out devices are reported
@@ -200,7 +204,7 @@ fn check_revision(
     profiles: &Profiles,
     url: &Url,
     request: &ReadRequest,
-    name: &str,
+    name: &TargetName,
 ) -> Result<(), UpstreamError> {
     let said = profiles.version_code.as_str();
     let offered = request.offered.get(name).filter(|_| request.snapshot);
@@ -230,13 +234,13 @@ fn check_profiles(
     profiles: &Profiles,
     url: &Url,
     version: &str,
-    target: &str,
+    target: &TargetName,
     arch: &str,
 ) -> Result<(), UpstreamError> {
     for (said, asked) in [
-        (&profiles.version_number, version),
-        (&profiles.target, target),
-        (&profiles.arch_packages, arch),
+        (profiles.version_number.as_str(), version),
+        (profiles.target.as_str(), target.as_str()),
+        (profiles.arch_packages.as_str(), arch),
     ] {
         if said != asked {
             return Err(contradiction(url, said, asked));

@@ -9,7 +9,6 @@ pub mod client;
 pub mod download;
 pub mod error;
 mod mirrors;
-pub mod overview;
 pub mod profiles;
 pub mod signature;
 pub mod signed_sums;

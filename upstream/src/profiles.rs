@@ -1,11 +1,12 @@
 //! `profiles.json`: the devices of a target. Published by the download server, and written by each
 //! build for its images. Parsing checks every name, so that callers may use them in paths.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use asu_core::catalog::{self, Title};
 use asu_core::digest::Digest;
-use asu_core::request::{is_package, is_profile, is_revision, is_target, is_version};
+use asu_core::names::{PackageSpec, ProfileId, TargetName};
+use asu_core::request::{is_revision, is_version};
 use serde::{Deserialize, Deserializer};
 
 use crate::error::ParseError;
@@ -26,30 +27,56 @@ const MAX_FILE_NAME: usize = 255;
 const MAX_TEXT: usize = 200;
 
 /// The file, reduced to the fields that are used.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profiles {
     /// Package architecture.
     pub arch_packages: String,
     /// Default packages of all devices (absent before 21.02).
-    #[serde(default)]
-    pub default_packages: Vec<String>,
+    pub default_packages: Vec<PackageSpec>,
     /// Kernel version and ABI (since 24.10.0 and 23.05.6).
-    #[serde(default)]
     pub linux_kernel: Option<LinuxKernel>,
-    /// Devices by id.
-    pub profiles: BTreeMap<String, Profile>,
-    /// Time of the sources, in seconds since 1970; old files have it as a string.
-    #[serde(default, deserialize_with = "number_or_text")]
+    /// Devices.
+    pub profiles: BTreeMap<ProfileId, Profile>,
+    /// Time of the sources, in seconds since 1970.
     pub source_date_epoch: i64,
-    /// `target/subtarget`.
-    pub target: String,
+    /// Target.
+    pub target: TargetName,
     /// Revision, for example `r33051-f5dae5ece4`.
     pub version_code: String,
     /// Version, for example `25.12.5`; `SNAPSHOT` for the development branch.
     pub version_number: String,
     /// Error of the first invalid device. Invalid devices are left out; the others are read.
-    #[serde(skip)]
     pub left_out: Option<ParseError>,
+}
+
+/// The file as it is written, with unchecked names.
+#[derive(Deserialize)]
+struct Written {
+    arch_packages: String,
+    #[serde(default)]
+    default_packages: Vec<String>,
+    #[serde(default)]
+    linux_kernel: Option<LinuxKernel>,
+    profiles: BTreeMap<String, WrittenProfile>,
+    // Old files have a string.
+    #[serde(default, deserialize_with = "number_or_text")]
+    source_date_epoch: i64,
+    target: String,
+    version_code: String,
+    version_number: String,
+}
+
+/// One device as it is written.
+#[derive(Deserialize)]
+struct WrittenProfile {
+    #[serde(default)]
+    device_packages: Vec<String>,
+    #[serde(default)]
+    supported_devices: Vec<String>,
+    #[serde(default)]
+    titles: Vec<Title>,
+    #[serde(default)]
+    images: Vec<Image>,
 }
 
 /// Kernel version and ABI, which name the feed of the kernel modules.
@@ -64,19 +91,15 @@ pub struct LinuxKernel {
 }
 
 /// One device.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Packages of the device in addition to the default ones; `-name` removes a default one.
-    #[serde(default)]
-    pub device_packages: Vec<String>,
+    /// Packages of the device in addition to the default ones, and removals of default ones.
+    pub device_packages: Vec<PackageSpec>,
     /// Names that devices report as their board name; they become aliases of the profile.
-    #[serde(default)]
     pub supported_devices: Vec<String>,
     /// Names for people.
-    #[serde(default)]
     pub titles: Vec<Title>,
     /// Image files of the device.
-    #[serde(default)]
     pub images: Vec<Image>,
 }
 
@@ -105,49 +128,9 @@ impl Profiles {
     /// Parses and checks the file. Names of files, targets and packages are safe in paths and command
     /// line arguments afterwards.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        let mut file: Self = serde_json::from_slice(bytes)
+        let file: Written = serde_json::from_slice(bytes)
             .map_err(|error| ParseError::new(WHAT, error.to_string()))?;
-        file.check()?;
-        file.leave_out()?;
-        Ok(file)
-    }
-
-    /// Removes invalid devices. Fails when no device is left.
-    fn leave_out(&mut self) -> Result<(), ParseError> {
-        let before = self.profiles.len();
-        let mut first = None;
-        self.profiles.retain(|id, profile| {
-            let checked = require(is_profile(id), "profile", id).and_then(|()| profile.check());
-            let is_good = checked.is_ok();
-            if let (Err(error), None) = (checked, &first) {
-                first = Some((id.clone(), error));
-            }
-            is_good
-        });
-        let Some((id, error)) = first else { return Ok(()) };
-        let more = before.saturating_sub(self.profiles.len()).saturating_sub(1);
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        let detail = format!("profile {}: {}{more}", quoted(&id), error.detail);
-        let error = ParseError::new(WHAT, detail);
-        if self.profiles.is_empty() {
-            return Err(error);
-        }
-        self.left_out = Some(error);
-        Ok(())
-    }
-
-    fn check(&self) -> Result<(), ParseError> {
-        name("arch_packages", &self.arch_packages)?;
-        require(is_revision(&self.version_code), "version_code", &self.version_code)?;
-        require(is_version(&self.version_number), "version_number", &self.version_number)?;
-        require(is_target(&self.target), "target", &self.target)?;
-        if let Some(LinuxKernel { version, release, vermagic }) = &self.linux_kernel {
-            for part in [version, release, vermagic] {
-                name("linux_kernel", part)?;
-            }
-        }
-        packages("default_packages", &self.default_packages)?;
-        count("profiles", self.profiles.len(), MAX_PROFILES)
+        file.check()
     }
 
     /// The devices as values of the catalog.
@@ -156,9 +139,63 @@ impl Profiles {
     }
 }
 
-impl Profile {
-    fn check(&self) -> Result<(), ParseError> {
-        packages("device_packages", &self.device_packages)?;
+impl Written {
+    fn check(self) -> Result<Profiles, ParseError> {
+        name("arch_packages", &self.arch_packages)?;
+        require(is_revision(&self.version_code), "version_code", &self.version_code)?;
+        require(is_version(&self.version_number), "version_number", &self.version_number)?;
+        let target = parsed("target", &self.target)?;
+        if let Some(LinuxKernel { version, release, vermagic }) = &self.linux_kernel {
+            for part in [version, release, vermagic] {
+                name("linux_kernel", part)?;
+            }
+        }
+        let default_packages = packages("default_packages", &self.default_packages)?;
+        count("profiles", self.profiles.len(), MAX_PROFILES)?;
+        let (profiles, left_out) = devices(self.profiles)?;
+        Ok(Profiles {
+            arch_packages: self.arch_packages,
+            default_packages,
+            linux_kernel: self.linux_kernel,
+            profiles,
+            source_date_epoch: self.source_date_epoch,
+            target,
+            version_code: self.version_code,
+            version_number: self.version_number,
+            left_out,
+        })
+    }
+}
+
+type Devices = (BTreeMap<ProfileId, Profile>, Option<ParseError>);
+
+/// The valid devices, and the error of the first invalid one. Fails when no device is left.
+fn devices(written: BTreeMap<String, WrittenProfile>) -> Result<Devices, ParseError> {
+    let mut valid = BTreeMap::new();
+    let mut first = None;
+    let mut invalid = 0_usize;
+    for (id, profile) in written {
+        match parsed("profile", &id).and_then(|name| Ok((name, profile.check()?))) {
+            Ok((name, profile)) => {
+                valid.insert(name, profile);
+            }
+            Err(error) => {
+                invalid = invalid.saturating_add(1);
+                first.get_or_insert((id, error));
+            }
+        }
+    }
+    let Some((id, error)) = first else { return Ok((valid, None)) };
+    let more = invalid.saturating_sub(1);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let detail = format!("profile {}: {}{more}", quoted(&id), error.detail);
+    let error = ParseError::new(WHAT, detail);
+    if valid.is_empty() { Err(error) } else { Ok((valid, Some(error))) }
+}
+
+impl WrittenProfile {
+    fn check(self) -> Result<Profile, ParseError> {
+        let device_packages = packages("device_packages", &self.device_packages)?;
         count("supported_devices", self.supported_devices.len(), MAX_ALIASES)?;
         for alias in &self.supported_devices {
             let good = !alias.is_empty() && is_shown(alias, MAX_NAME);
@@ -174,17 +211,20 @@ impl Profile {
             name("image type", &image.kind)?;
             image.filesystem.as_ref().map_or(Ok(()), |text| name("filesystem", text))?;
         }
-        Ok(())
+        let Self { supported_devices, titles, images, .. } = self;
+        Ok(Profile { device_packages, supported_devices, titles, images })
     }
+}
 
-    fn to_catalog(&self, id: &str) -> catalog::Profile {
+impl Profile {
+    fn to_catalog(&self, id: &ProfileId) -> catalog::Profile {
         let mut aliases: Vec<_> =
             self.supported_devices.iter().map(|alias| alias.replace(',', "_")).collect();
         aliases.sort();
         aliases.dedup();
-        aliases.retain(|alias| alias != id);
+        aliases.retain(|alias| *id != alias.as_str());
         catalog::Profile {
-            id: id.to_owned(),
+            id: id.clone(),
             aliases,
             titles: self.titles.clone(),
             device_packages: self.device_packages.clone(),
@@ -192,9 +232,13 @@ impl Profile {
     }
 }
 
-fn packages(what: &str, packages: &[String]) -> Result<(), ParseError> {
+fn packages(what: &str, packages: &[String]) -> Result<Vec<PackageSpec>, ParseError> {
     count(what, packages.len(), MAX_PACKAGES)?;
-    packages.iter().try_for_each(|package| require(is_package(package), what, package))
+    packages.iter().map(|package| parsed(what, package)).collect()
+}
+
+fn parsed<T: FromStr>(what: &str, text: &str) -> Result<T, ParseError> {
+    text.parse().map_err(|_| bad(what, text))
 }
 
 fn name(what: &str, text: &str) -> Result<(), ParseError> {
@@ -202,10 +246,11 @@ fn name(what: &str, text: &str) -> Result<(), ParseError> {
 }
 
 fn require(good: bool, what: &str, text: &str) -> Result<(), ParseError> {
-    if good {
-        return Ok(());
-    }
-    Err(ParseError::new(WHAT, format!("bad {what} {}", quoted(text))))
+    if good { Ok(()) } else { Err(bad(what, text)) }
+}
+
+fn bad(what: &str, text: &str) -> ParseError {
+    ParseError::new(WHAT, format!("bad {what} {}", quoted(text)))
 }
 
 fn count(what: &str, number: usize, limit: usize) -> Result<(), ParseError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::ParseError;
-use asu_core::request::is_target;
+use asu_core::names::TargetName;
 
 use crate::text::{is_plain_name, quoted};
 
@@ -15,22 +15,23 @@ pub const MAX_BYTES: u64 = 1 << 20;
 /// Maximum number of targets. OpenWrt has about 100.
 const MAX_TARGETS: usize = 1_000;
 
-/// Parses and checks the file. Returns the package architecture by `target/subtarget`.
-pub fn parse(bytes: &[u8]) -> Result<BTreeMap<String, String>, ParseError> {
+/// Parses and checks the file. Returns the package architecture of each target.
+pub fn parse(bytes: &[u8]) -> Result<BTreeMap<TargetName, String>, ParseError> {
     let targets: BTreeMap<String, String> =
         serde_json::from_slice(bytes).map_err(|error| ParseError::new(WHAT, error.to_string()))?;
     if targets.len() > MAX_TARGETS {
         return Err(ParseError::new(WHAT, format!("more than {MAX_TARGETS} targets")));
     }
-    for (target, arch) in &targets {
-        if !is_target(target) {
-            return Err(ParseError::new(WHAT, format!("{} is no target", quoted(target))));
-        }
-        if !is_plain_name(arch, 64) {
-            return Err(ParseError::new(WHAT, format!("{} is no architecture", quoted(arch))));
-        }
+    targets.into_iter().map(entry).collect()
+}
+
+fn entry((target, arch): (String, String)) -> Result<(TargetName, String), ParseError> {
+    let name = target.parse();
+    let name = name.map_err(|_| ParseError::new(WHAT, format!("{} is no target", quoted(&target))));
+    if is_plain_name(&arch, 64) {
+        return Ok((name?, arch));
     }
-    Ok(targets)
+    Err(ParseError::new(WHAT, format!("{} is no architecture", quoted(&arch))))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use asu_core::names::{PackageSpec, ProfileId};
 use asu_tests::{
     conformance::{self, Options},
     fixtures::{self, Upstream, World},
@@ -39,10 +40,10 @@ pub struct IbConformanceArgs {
     fixture: bool,
     /// Profile to build; the first one of `make info` when absent.
     #[arg(long)]
-    profile: Option<String>,
+    profile: Option<ProfileId>,
     /// A package that every build gets; may be given several times.
     #[arg(long = "package", value_name = "PACKAGE")]
-    packages: Vec<String>,
+    packages: Vec<PackageSpec>,
     /// The program `asu-builder` to run; built from this checkout when absent.
     #[arg(long, value_name = "FILE")]
     builder: Option<PathBuf>,
@@ -117,7 +118,7 @@ async fn check(
 ) -> Result<usize, Error> {
     let mut packages = args.packages.clone();
     if upstream.is_some() && packages.is_empty() {
-        packages.push(FIXTURE_PACKAGE.to_owned());
+        packages.extend(FIXTURE_PACKAGE.parse());
     }
     let options = Options {
         program: program.to_owned(),

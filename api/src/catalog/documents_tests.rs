@@ -13,7 +13,7 @@ fn branches(distribution: &Distribution) -> Value {
 }
 
 fn change(source: &str, revision: u32) -> PackageChange {
-    PackageChange { source: source.into(), target: None, revision, mandatory: false }
+    PackageChange { source: source.parse().unwrap(), target: None, revision, mandatory: false }
 }
 
 fn version(name: &str, targets: &[(&str, &str)]) -> Version {
@@ -22,7 +22,7 @@ fn version(name: &str, targets: &[(&str, &str)]) -> Version {
         branch: "24.10".into(),
         path: format!("releases/{name}"),
         snapshot: false,
-        targets: targets.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
+        targets: targets.iter().map(|(a, b)| (a.parse().unwrap(), (*b).into())).collect(),
         ready: [].into(),
     }
 }

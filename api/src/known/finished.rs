@@ -85,7 +85,7 @@ mod tests {
     }
 
     fn order(names: &[&str]) -> Order {
-        let packages = names.iter().map(|&name| name.to_owned()).collect();
+        let packages = names.iter().map(|name| name.parse().unwrap()).collect();
         Order::of(&Request {
             packages,
             ..asu_crds::examples::build().spec.request.to_request().unwrap()

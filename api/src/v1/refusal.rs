@@ -47,8 +47,10 @@ mod tests {
     #[test]
     fn each_refusal_has_the_status_and_text_that_clients_know() {
         let field = InvalidField { field: "packages", problem: "too many".into() };
-        let ambiguous =
-            NoProfile::Ambiguous { name: "x".into(), ids: vec!["a".into(), "b".into()] };
+        let ambiguous = NoProfile::Ambiguous {
+            name: "x".into(),
+            ids: ["a", "b"].map(|id| id.parse().unwrap()).into(),
+        };
         let revision = Refusal::Revision { offered: "r2-b".into(), asked: "r1-a".into() };
         for (refusal, expected) in [
             (Refusal::Field(field), (422, "packages: too many")),
@@ -57,7 +59,7 @@ mod tests {
             (Refusal::Branch("1".into()), (400, "Unsupported branch: 1")),
             (Refusal::Version("1".into()), (400, "Unsupported version: 1")),
             (
-                Refusal::Target("a/b".into()),
+                Refusal::Target("a/b".parse().unwrap()),
                 (400, "Unsupported target: a/b. The requested target was"),
             ),
             (

@@ -58,7 +58,7 @@ pub async fn revision_get(
     };
     let target = found
         .ready
-        .get(&format!("{target}/{subtarget}"))
+        .get(format!("{target}/{subtarget}").as_str())
         .ok_or(ApiError::NotFound("Failed to fetch revision: no such target"))?;
     let body = Json(Revision { revision: &target.version_code });
     Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())

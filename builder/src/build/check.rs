@@ -19,7 +19,7 @@ impl Build<'_> {
         let limits = &self.plan.limits;
         let checked =
             Folder::open(&self.paths.output()).map_err(BadOutput::from).and_then(|output| {
-                profiles::check(&output, &self.plan.request.profile, limits.output_bytes)
+                profiles::check(&output, self.plan.request.profile.as_str(), limits.output_bytes)
             });
         match checked {
             Ok(_) => Ok(()),

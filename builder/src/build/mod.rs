@@ -198,8 +198,6 @@ fn build(paths: &Paths, plan: &BuildPlan, runner: &Runner) -> Outcome {
     let result = prepared(paths, plan).and_then(|(marker, effective)| {
         runner.log.know(effective.origins.clone());
         outcome.repositories_file.clone_from(&effective.repositories_file);
-        let output = paths.output().to_string_lossy().into_owned();
-        outcome.commands = effective.commands(plan, &output);
         set_stage(&paths.work(), Stage::ValidateRevision).map_err(|e| internal(&e))?;
         let build = Build {
             paths,

@@ -36,9 +36,7 @@ pub(super) fn empty() -> Outcome {
         memory_unknown: false,
         manifest: BTreeMap::new(),
         indexes: BTreeMap::new(),
-        indexes_changed: false,
         repositories_file: String::new(),
-        commands: Vec::new(),
         millis: BTreeMap::new(),
     }
 }

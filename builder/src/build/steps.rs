@@ -12,6 +12,7 @@ use asu_core::{
 
 use super::{Build, indexes, internal, set_stage};
 use crate::{
+    effective::joined,
     handover::Folder,
     paths::text,
     run::{Exit, Finished},
@@ -41,7 +42,7 @@ impl Build<'_> {
         let plan = self.plan;
         let mut common = vec![
             format!("USER_PROFILE=DEVICE_{}", plan.request.profile),
-            format!("USER_PACKAGES={}", self.effective.packages.join(" ")),
+            format!("USER_PACKAGES={}", joined(&self.effective.packages)),
         ];
         self.resolve("_call_manifest", common.clone(), outcome)?;
         if let Some(overlay) = overlay {
@@ -72,7 +73,7 @@ impl Build<'_> {
         let plan = self.plan;
         let mut common = vec![
             format!("PROFILE={}", plan.request.profile),
-            format!("PACKAGES={}", self.effective.packages.join(" ")),
+            format!("PACKAGES={}", joined(&self.effective.packages)),
         ];
         self.resolve("manifest", common.clone(), outcome)?;
         common.push(format!("EXTRA_IMAGE_NAME={}", self.effective.extra_image_name));
@@ -84,9 +85,7 @@ impl Build<'_> {
             common.push(format!("ROOTFS_PARTSIZE={size}"));
         }
         self.make("image", "image", &common)?;
-        let before = std::mem::take(&mut outcome.indexes);
         self.read_indexes(outcome);
-        outcome.indexes_changed = before != outcome.indexes;
         self.check_feed_revision()?;
         self.compare_manifests(outcome)
     }

@@ -42,7 +42,8 @@ pub(super) async fn fetch(plan: &PopulatePlan, to: &Path) -> Result<(), Populate
         }
     };
     let limit = plan.max_download_bytes;
-    let bytes = upstream.download_verified(&path, to, &plan.sha256, limit, progress).await?;
+    let bytes =
+        upstream.download_verified(&path, to, plan.sha256.digest(), limit, progress).await?;
     println!("populate: downloaded and verified {bytes} bytes");
     Ok(())
 }
@@ -55,7 +56,7 @@ async fn check_sums(upstream: &Upstream, plan: &PopulatePlan) -> Result<(), Popu
         let keys = plan.keys.iter().map(|key| UsignPublicKey::parse(key)).collect::<Result<_, _>>();
         Trust::Keys(keys.map_err(PopulateError::Key)?)
     };
-    upstream.check_listed(&plan.target_path, &trust, &plan.file, &plan.sha256).await?;
+    upstream.check_listed(&plan.target_path, &trust, &plan.file, plan.sha256.digest()).await?;
     println!("populate: sha256sums lists the ImageBuilder");
     Ok(())
 }

@@ -97,7 +97,6 @@ mod tests {
             request_hash: RequestHash::of(b"r"),
             built: Some(Built {
                 build_key: BuildKey::of(b"k"),
-                shareable: true,
                 files: vec![],
                 manifest: BTreeMap::new(),
                 packages: vec![],

@@ -70,7 +70,7 @@ impl Publish<'_> {
         let output = self.work.folder(names::OUTPUT).map_err(|e| bad_handover(&e))?;
         let most = usize::try_from(self.plan.limits.output_files).unwrap_or(usize::MAX);
         let names = output.plain_files(most).map_err(|e| bad_handover(&e))?;
-        let profile = profiles::read(&output, &self.plan.request.profile)
+        let profile = profiles::read(&output, self.plan.request.profile.as_str())
             .map_err(|error| bad_handover(&error))?;
         Ok((effective, output, profile, names))
     }
@@ -124,7 +124,6 @@ impl Publish<'_> {
         let output = self.paths.output().to_string_lossy().into_owned();
         let built = Built {
             build_key: settled.key,
-            shareable: !outcome.indexes_changed && !settled.is_own,
             files: settled.files,
             manifest: outcome.manifest.clone(),
             packages: effective.packages.clone(),

@@ -11,6 +11,7 @@ use std::{
 };
 
 use asu_core::{
+    catalog::TarballDigest,
     digest::Digest,
     plan::{BuildLimits, BuildPlan, Marker, PLAN_SCHEMA, PopulatePlan, Workspace},
     request::{DefaultsDigest, RepositoriesMode, Request},
@@ -189,7 +190,7 @@ pub(crate) fn populate_plan(world: &World, upstream: &Upstream, target: &str) ->
         target_path: world.target_path(target).trim_end_matches('/').into(),
         keys: vec![world.public_key.clone()],
         file: tarball.file_name().expect("a name").to_string_lossy().into_owned(),
-        sha256: Digest::of(&bytes),
+        sha256: TarballDigest::of(&bytes),
         builder_image: IMAGE.into(),
         max_download_bytes: 1 << 30,
         max_tree_bytes: 1 << 30,
@@ -289,9 +290,9 @@ impl Pod {
             distribution: "openwrt".into(),
             version: world.version().into(),
             version_code: None,
-            target: target.into(),
-            profile: profile.into(),
-            packages: packages.iter().map(ToString::to_string).collect(),
+            target: target.parse().expect("a target"),
+            profile: profile.parse().expect("a profile"),
+            packages: packages.iter().map(|name| name.parse().expect("a package")).collect(),
             packages_versions: BTreeMap::new(),
             diff_packages: false,
             filesystem: None,

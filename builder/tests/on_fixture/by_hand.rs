@@ -82,7 +82,7 @@ fn by_hand(
 ) -> BTreeMap<String, Vec<u8>> {
     let world = world_of(generation).0;
     let request = &pod.plan.request;
-    let tarball = world.tarball(&request.target);
+    let tarball = world.tarball(request.target.as_str());
     run(Command::new("tar").arg("--zstd").arg("-xf").arg(&tarball).arg("-C").arg(place));
     let name = tarball.file_name().expect("a name").to_string_lossy().into_owned();
     let tree = place.join(name.trim_end_matches(".tar.zst"));

@@ -1,6 +1,6 @@
 //! Builds that fail, each with its failure reason.
 
-use asu_core::digest::Digest;
+use asu_core::{catalog::TarballDigest, digest::Digest};
 use asu_core::{
     failure::{Disposition, FailureReason as Reason},
     request::{DefaultsDigest, Filesystem},
@@ -149,7 +149,7 @@ fn a_package_that_is_gone_or_damaged_is_a_failed_download() {
 #[test]
 fn another_package_version_than_asked_for_fails_before_the_image_is_made() {
     let mut pod = Pod::new(&[]);
-    pod.plan.request.packages_versions.insert("fixture-hello".into(), "9".into());
+    pod.plan.request.packages_versions.insert("fixture-hello".parse().unwrap(), "9".into());
     let detail = failed(&pod, Reason::PackageVersion);
     assert!(detail.ends_with("version not as requested: 9 vs. 1.2-r3"), "{detail}");
     assert!(!pod.log().contains("build_image"));
@@ -158,7 +158,7 @@ fn another_package_version_than_asked_for_fails_before_the_image_is_made() {
 #[test]
 fn what_the_tree_does_not_have_is_said_without_running_it() {
     let mut pod = Pod::new(&[]);
-    pod.plan.request.profile = "nosuch".into();
+    pod.plan.request.profile = "nosuch".parse().unwrap();
     failed(&pod, Reason::ProfileNotBuilt);
     let mut pod = Pod::new(&[]);
     pod.plan.request.filesystem = Some(Filesystem::Ext4);
@@ -207,7 +207,7 @@ fn whoever_insists_on_no_revision_is_given_what_upstream_has() {
 #[test]
 fn a_tree_of_another_tarball_is_never_used() {
     let mut pod = Pod::new(&[]);
-    pod.plan.image_builder = Digest::of(b"other");
+    pod.plan.image_builder = TarballDigest::of(b"other");
     failed(&pod, Reason::TreeLost);
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use asu_core::{
-    digest::Digest,
+    catalog::TarballDigest,
     plan::PackageManager,
     request::Filesystem,
     result::{PopulateFailure as Failure, is_plain_file_name},
@@ -85,7 +85,7 @@ fn another_digest_a_stranger_and_an_absent_tarball_are_told_apart() {
     let cache = Cache::new();
     let good = populate_plan(&world, &upstream, TARGET);
     let mut plan = good.clone();
-    plan.sha256 = Digest::of(b"other");
+    plan.sha256 = TarballDigest::of(b"other");
     refused(&cache, &plan, &[Failure::BadChecksum]);
     fail(&upstream, &Faults { wrong_signature: vec!["*".into()], ..Faults::default() });
     refused(&cache, &good, &[Failure::BadSignature]);

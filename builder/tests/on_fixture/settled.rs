@@ -62,11 +62,9 @@ fn is_young(pod: &Pod, built: &Built) {
 fn a_build_that_came_out_otherwise_gets_a_key_of_its_own_and_the_first_stays() {
     let mut pod = Pod::new(&["fixture-dated"]);
     let first = built(&pod);
-    assert!(first.shareable);
     pod.next("uid-2");
     let second = built(&pod);
     assert_ne!(second.build_key, first.build_key);
-    assert!(!second.shareable, "a key of its own predicts nothing");
     for built in [&first, &second] {
         is_whole(&pod, built);
     }
@@ -85,7 +83,7 @@ fn the_same_files_are_shared_and_written_again() {
     age(&pod);
     pod.next("uid-2");
     let second = built(&pod);
-    assert_eq!((second.build_key, second.shareable), (first.build_key, true));
+    assert_eq!(second.build_key, first.build_key);
     assert_eq!(second.files, first.files);
     is_whole(&pod, &second);
     is_young(&pod, &second);
@@ -125,7 +123,7 @@ fn what_a_killed_pod_left_is_completed_or_left_alone() {
     lose(&["profiles.json", "sha256sums"]);
     pod.next("uid-2");
     let second = built(&pod);
-    assert_eq!((&second.build_key, second.shareable), (&first.build_key, true));
+    assert_eq!(second.build_key, first.build_key);
     is_whole(&pod, &second);
 
     fs::remove_file(place(&pod, &first, "sha256sums")).expect("a file that is not there");

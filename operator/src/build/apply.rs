@@ -107,7 +107,7 @@ pub async fn create_build_cache(
         catalog.distributions.iter().find(|distribution| distribution.name == request.distribution);
     let target = offered
         .and_then(|offered| offered.version(&request.version))
-        .and_then(|version| version.ready.get(&request.target))
+        .and_then(|version| version.ready.get(request.target.as_str()))
         .ok_or(Fault::NoDistribution)?;
     let offered = cache_spec(&request.distribution, &request.version, target, target_path);
     // The ImageBuilder that the build was validated with.

@@ -95,7 +95,6 @@ pub(super) fn job(attempt: u32, state: JobState, pod: Option<PodState>) -> JobFa
 pub(super) fn result(failure: Option<FailureReason>) -> Box<BuildResult> {
     let built = Built {
         build_key: BuildKey::of(b"k"),
-        shareable: true,
         files: vec![],
         manifest: [].into(),
         packages: vec![],

@@ -212,10 +212,14 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
     let distribution = match distribution(context, name) {
         Some(object) => {
             let versions = found.map(|found| found.versions.clone()).unwrap_or_default();
+            // Of a spec that is refused as a whole the last good one counts.
+            let changes = object.spec.changes().ok();
+            let last = || found.map(|found| found.offer.package_changes.clone());
+            let changes = changes.or_else(last).unwrap_or_default();
             Some(asu_core::catalog::Distribution {
                 name: name.clone(),
                 revision: found.map_or(0, |distribution| distribution.revision),
-                offer: offer(&object.spec, &versions),
+                offer: offer(&object.spec, &changes, &versions),
                 versions,
             })
         }

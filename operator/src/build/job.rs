@@ -8,7 +8,7 @@ use asu_core::{
     request::Request,
     request_hash::RequestHash,
 };
-use asu_crds::{CachePlace, DistributionSpec, FirmwareBuild, Resolved, labels};
+use asu_crds::{BadSpec, CachePlace, DistributionSpec, FirmwareBuild, Resolved, labels};
 use k8s_openapi::api::{
     batch::v1::{
         Job, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
@@ -21,7 +21,7 @@ use kube::{Resource, ResourceExt};
 use super::memory;
 use crate::{
     cache::TREE_ANNOTATION,
-    distribution::{package_base_url, package_change},
+    distribution::package_base_url,
     pods::{
         BUILD_USER, PodJob, TRUSTED_USER, claim, mount, plan_mount, quantities, restricted, scratch,
     },
@@ -72,6 +72,9 @@ pub enum BadAttempt {
     /// The digest of the ImageBuilder is malformed (the schema should not let it through).
     #[error("the digest of the ImageBuilder is malformed")]
     Digest,
+    /// A package change of the Distribution is malformed (the schema should not let it through).
+    #[error("the Distribution's {0}")]
+    PackageChange(#[from] BadSpec),
     /// The plan cannot be written as JSON (never in practice).
     #[error("the plan: {0}")]
     Plan(#[from] serde_json::Error),
@@ -115,7 +118,7 @@ pub fn job(attempt: &Attempt<'_>) -> Result<Job, BadAttempt> {
 fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
     let resolved = attempt.resolved;
     let distribution = attempt.distribution;
-    let changes: Vec<_> = distribution.package_changes.iter().map(package_change).collect();
+    let changes = distribution.changes()?;
     let request = attempt.request.clone();
     let off = distribution.branch_of(&request.version).and_then(|branch| branch.branch_off_rev);
     let request = apply_changes(request, &changes, &resolved.version_code, off);

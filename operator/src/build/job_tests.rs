@@ -57,7 +57,7 @@ fn the_plan_of_the_largest_request_fits_into_an_annotation() {
     let keys = |object: &Value| object["metadata"]["annotations"].as_object().unwrap().len();
     assert_eq!(keys(&job["spec"]["template"]), 1);
     // Renamed packages may be longer than those that were asked for.
-    let renamed = 512 * asu_core::request::MAX_PACKAGE_NAME;
+    let renamed = 512 * asu_core::names::MAX_PACKAGE_NAME;
     assert!(rest + asu_core::request::MAX_REQUEST + renamed < MAX_JOB);
 }
 

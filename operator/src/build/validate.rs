@@ -81,11 +81,11 @@ pub fn validate(build: &FirmwareBuild, offered: &Offered) -> Result<Accepted, Re
         cache_name: cache_name(
             &request.distribution,
             &request.version,
-            &request.target,
+            request.target.as_str(),
             &image_builder_sha256,
         ),
         image_builder_sha256,
-        profile: request.profile.clone(),
+        profile: request.profile.to_string(),
     };
     Ok(Accepted { request, hash, resolved })
 }

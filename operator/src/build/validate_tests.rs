@@ -1,5 +1,5 @@
 use asu_core::{
-    catalog::{ImageBuilder, Offer, Profile, Target, Version},
+    catalog::{ImageBuilder, Offer, Profile, TarballDigest, Target, Version},
     digest::Digest,
 };
 use asu_crds::{FirmwareBuildSpec, RequestSpec, Validated};
@@ -36,18 +36,18 @@ fn offered() -> Offered {
 
 fn distribution() -> Distribution {
     let target = Target {
-        name: "ath79/generic".into(),
+        name: "ath79/generic".parse().unwrap(),
         arch: "mips".into(),
         version_code: "r1-abc".into(),
         source_date_epoch: 0,
         default_packages: vec![],
         profiles: vec![Profile {
-            id: "device".into(),
+            id: "device".parse().unwrap(),
             aliases: vec!["vendor_device".into()],
             titles: vec![],
             device_packages: vec![],
         }],
-        image_builder: ImageBuilder { file: "ib".into(), sha256: Digest::of(b"ib") },
+        image_builder: ImageBuilder { file: "ib".into(), sha256: TarballDigest::of(b"ib") },
     };
     Distribution {
         name: "openwrt".into(),
@@ -68,7 +68,7 @@ fn distribution() -> Distribution {
             path: "p".into(),
             snapshot: false,
             targets: [].into(),
-            ready: [("ath79/generic".to_owned(), target)].into(),
+            ready: [("ath79/generic".parse().unwrap(), target)].into(),
         }],
     }
 }

@@ -23,7 +23,7 @@ fn a_volume_that_belongs_to_root_is_given_to_the_pods_that_fill_and_prune_it() {
         target_path: "p".into(),
         keys: vec![],
         file: "ib.tar.zst".into(),
-        sha256: asu_core::digest::Digest::of(b"ib"),
+        sha256: asu_core::catalog::TarballDigest::of(b"ib"),
         builder_image: "i".into(),
         max_download_bytes: 1,
         max_tree_bytes: 1,

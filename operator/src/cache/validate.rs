@@ -100,7 +100,7 @@ fn plan(
         target_path: spec.target_path.clone(),
         keys,
         file: spec.file.clone(),
-        sha256,
+        sha256: sha256.into(),
         builder_image: settings.pods.builder_image.clone(),
         max_download_bytes: max_download,
         max_tree_bytes: max_download.saturating_mul(MAX_RATIO),

@@ -132,7 +132,7 @@ async fn catalog(
     let read = dereference::read(name, valid, offered, &context.catalogs, &context.stop).await?;
     let Some(read) = read else { return Ok(None) };
     let ready = dereference::ready_caches(context, name);
-    let decision = decide(name, &object.spec, read, last.as_ref(), &ready);
+    let decision = decide(name, &object.spec, &valid.package_changes, read, last.as_ref(), &ready);
     let revision = apply::catalog(context, name, &decision).await?;
     Ok(Some((decision, revision)))
 }

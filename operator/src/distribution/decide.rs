@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use asu_core::catalog::{Branch, Distribution, Offer, PackageChange, Target, Version};
+use asu_core::{
+    catalog::{Branch, Distribution, Offer, PackageChange, Target, Version},
+    names::TargetName,
+};
 use asu_crds::{
     BranchStatus, CacheWorkspace, CatalogCounts, DistributionSpec, ImageBuilderCacheSpec,
     PinnedCache, cache_name,
@@ -37,6 +40,7 @@ pub struct Decision {
 pub fn decide(
     name: &str,
     spec: &DistributionSpec,
+    package_changes: &[PackageChange],
     read: Vec<VersionRead>,
     last: Option<&Distribution>,
     ready: &ReadyCaches,
@@ -78,7 +82,7 @@ pub fn decide(
         }
     }
     Decision {
-        offer: offer(spec, &versions),
+        offer: offer(spec, package_changes, &versions),
         versions,
         problems: statuses(problems),
         pinned,
@@ -96,7 +100,11 @@ fn branch_of(spec: &DistributionSpec, version: &str) -> String {
 }
 
 /// Keeps the last reading of each target that is listed and could not be read now.
-fn keep_unread(found: &mut Version, problems: &BTreeMap<String, String>, before: Option<&Version>) {
+fn keep_unread(
+    found: &mut Version,
+    problems: &BTreeMap<TargetName, String>,
+    before: Option<&Version>,
+) {
     for target in problems.keys().filter(|target| found.targets.contains_key(*target)) {
         if let Some(old) = before.and_then(|before| before.ready.get(target)) {
             found.ready.insert(target.clone(), old.clone());
@@ -111,7 +119,7 @@ fn pinned_cache(
     pin: &PinnedCache,
 ) -> Option<ImageBuilderCacheSpec> {
     let version = versions.iter().find(|found| found.name == pin.version)?;
-    let target = version.ready.get(&pin.target)?;
+    let target = version.ready.get(pin.target.as_str())?;
     let path = target_path(spec, &pin.version, &pin.target)?;
     Some(ImageBuilderCacheSpec {
         pinned: true,
@@ -130,7 +138,7 @@ pub fn cache_spec(
     ImageBuilderCacheSpec {
         distribution: distribution.to_owned(),
         version: version.to_owned(),
-        target: target.name.clone(),
+        target: target.name.to_string(),
         sha256: target.image_builder.sha256.to_string(),
         file: target.image_builder.file.clone(),
         target_path,
@@ -154,7 +162,8 @@ fn hold_back(
         for (target, found) in &mut version.ready {
             let old =
                 before.ready.get(target).filter(|old| is_held(name, before, old, found, ready));
-            let (Some(old), Some(path)) = (old, target_path(spec, &before.name, target)) else {
+            let (Some(old), Some(path)) = (old, target_path(spec, &before.name, target.as_str()))
+            else {
                 continue;
             };
             let next = cache_spec(name, &before.name, found, path);
@@ -183,7 +192,7 @@ fn is_held(
 ) -> bool {
     let cache = |target: &Target| {
         let sha256 = target.image_builder.sha256.to_string();
-        cache_name(distribution, &version.name, &target.name, &sha256)
+        cache_name(distribution, &version.name, target.name.as_str(), &sha256)
     };
     old.image_builder.sha256 != new.image_builder.sha256
         && ready.wanted.contains(&cache(old))
@@ -191,7 +200,11 @@ fn is_held(
 }
 
 /// What clients are offered: the bounds of the spec, and the versions that could be read.
-pub fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
+pub fn offer(
+    spec: &DistributionSpec,
+    package_changes: &[PackageChange],
+    versions: &[Version],
+) -> Offer {
     let offered = |name: &&String| versions.iter().any(|version| version.name == **name);
     let branches = spec.branches.iter().map(|branch| Branch {
         name: branch.name.clone(),
@@ -201,7 +214,6 @@ pub fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
         versions: branch.versions.iter().filter(offered).cloned().collect(),
     });
     let branches: Vec<Branch> = branches.collect();
-    let changes = spec.package_changes.iter().map(package_change);
     Offer {
         public_url: spec.upstream.public_url.trim_end_matches('/').to_owned(),
         latest: latest(&branches),
@@ -209,7 +221,7 @@ pub fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
         max_defaults_length: spec.limits.max_defaults_length,
         max_rootfs_size_mb: spec.limits.max_rootfs_size_mb,
         repository_allow_list: spec.limits.repository_allow_list.clone(),
-        package_changes: changes.collect(),
+        package_changes: package_changes.to_vec(),
         branches,
     }
 }
@@ -219,16 +231,6 @@ pub fn offer(spec: &DistributionSpec, versions: &[Version]) -> Offer {
 fn latest(branches: &[Branch]) -> Vec<String> {
     let releases = branches.iter().filter(|branch| !branch.snapshot);
     releases.filter_map(|branch| branch.versions.first().cloned()).collect()
-}
-
-/// Converts a package change of the spec into that of `asu_core`.
-pub fn package_change(change: &asu_crds::PackageChange) -> PackageChange {
-    PackageChange {
-        source: change.source.clone(),
-        target: change.target.clone(),
-        revision: change.revision,
-        mandatory: change.mandatory,
-    }
 }
 
 fn statuses(problems: BTreeMap<String, Vec<String>>) -> Vec<BranchStatus> {

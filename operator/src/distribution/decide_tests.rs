@@ -1,5 +1,5 @@
 use asu_core::{
-    catalog::{ImageBuilder, Profile, Target},
+    catalog::{ImageBuilder, Profile, TarballDigest, Target},
     digest::Digest,
 };
 
@@ -20,18 +20,18 @@ fn spec() -> DistributionSpec {
 
 fn target(code: &str) -> Target {
     Target {
-        name: "a/b".into(),
+        name: "a/b".parse().unwrap(),
         arch: "x".into(),
         version_code: code.into(),
         source_date_epoch: 1,
         default_packages: vec![],
         profiles: vec![Profile {
-            id: "p".into(),
+            id: "p".parse().unwrap(),
             aliases: vec![],
             titles: vec![],
             device_packages: vec![],
         }],
-        image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: Digest::of(b"ib") },
+        image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: TarballDigest::of(b"ib") },
     }
 }
 
@@ -41,13 +41,13 @@ fn version(name: &str, branch: &str, code: Option<&str>) -> Version {
         branch: branch.into(),
         path: format!("releases/{name}"),
         snapshot: false,
-        targets: [("a/b".to_owned(), "x".to_owned())].into(),
-        ready: code.map(|code| ("a/b".to_owned(), target(code))).into_iter().collect(),
+        targets: [("a/b".parse().unwrap(), "x".to_owned())].into(),
+        ready: code.map(|code| ("a/b".parse().unwrap(), target(code))).into_iter().collect(),
     }
 }
 
 fn read(name: &str, branch: &str, code: Option<&str>) -> VersionRead {
-    let problem = code.is_none().then(|| ("a/b".to_owned(), "bad signature".to_owned()));
+    let problem = code.is_none().then(|| ("a/b".parse().unwrap(), "bad signature".to_owned()));
     VersionRead {
         branch: branch.into(),
         version: name.into(),
@@ -63,7 +63,7 @@ fn failed(name: &str, branch: &str) -> VersionRead {
 
 /// The decision while no cache is ready.
 fn decided(read: Vec<VersionRead>, last: Option<&Distribution>) -> Decision {
-    decide("d", &spec(), read, last, &ReadyCaches::default())
+    decide("d", &spec(), &[], read, last, &ReadyCaches::default())
 }
 
 fn last() -> Distribution {
@@ -90,7 +90,7 @@ fn a_version_that_cannot_be_read_stays_as_it_was_and_is_reported() {
 fn replaced() -> VersionRead {
     let mut reading = read("24.10.1", "24.10", Some("r2"));
     let target = reading.read.as_mut().unwrap().ready.get_mut("a/b").unwrap();
-    target.image_builder.sha256 = Digest::of(b"new");
+    target.image_builder.sha256 = TarballDigest::of(b"new");
     reading
 }
 
@@ -106,7 +106,7 @@ fn ready(all: &[String], wanted: &[String]) -> ReadyCaches {
 #[test]
 fn a_former_image_builder_that_nobody_used_gives_way_at_once() {
     let unused = ready(&[cache(b"ib")], &[]);
-    let found = decide("d", &spec(), vec![replaced()], Some(&last()), &unused);
+    let found = decide("d", &spec(), &[], vec![replaced()], Some(&last()), &unused);
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
     assert!(found.successors.is_empty());
 }
@@ -114,13 +114,13 @@ fn a_former_image_builder_that_nobody_used_gives_way_at_once() {
 #[test]
 fn a_former_image_builder_serves_until_its_successor_is_ready() {
     let former = ready(&[cache(b"ib")], &[cache(b"ib")]);
-    let found = decide("d", &spec(), vec![replaced()], Some(&last()), &former);
+    let found = decide("d", &spec(), &[], vec![replaced()], Some(&last()), &former);
     assert_eq!(found.versions[0].ready["a/b"], last().versions[0].ready["a/b"]);
     assert_eq!(found.successors.keys().collect::<Vec<_>>(), [&cache(b"new")]);
     assert!(found.problems[0].problems[0].contains("the former ImageBuilder serves"));
 
     let both = ready(&[cache(b"ib"), cache(b"new")], &[cache(b"ib")]);
-    let found = decide("d", &spec(), vec![replaced()], Some(&last()), &both);
+    let found = decide("d", &spec(), &[], vec![replaced()], Some(&last()), &both);
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
     assert!(found.successors.is_empty() && found.problems.is_empty());
 }
@@ -171,7 +171,7 @@ fn a_snapshot_is_offered_and_is_never_the_latest() {
     let mut spec = spec();
     spec.branches[0].snapshot = true;
     let all = vec![read("24.10.1", "24.10", Some("r2")), read("23.05.5", "23.05", Some("r2"))];
-    let found = decide("d", &spec, all, None, &ReadyCaches::default());
+    let found = decide("d", &spec, &[], all, None, &ReadyCaches::default());
     assert_eq!(found.offer.latest, ["23.05.5"]);
     assert_eq!(found.offer.branches[0].versions, ["24.10.1"]);
 }
@@ -194,7 +194,7 @@ fn a_pinned_cache_that_is_not_offered_is_a_problem_of_its_branch() {
 #[test]
 fn a_mirror_with_something_wrong_is_named_although_another_one_serves_its_target() {
     let mut reading = read("24.10.1", "24.10", Some("r2"));
-    reading.faults.insert("a/b".to_owned(), "http://m is of 24.10.0".to_owned());
+    reading.faults.insert("a/b".parse().unwrap(), "http://m is of 24.10.0".to_owned());
     let found = decided(vec![reading], None);
     let said = "24.10.1 a/b is offered, but http://m is of 24.10.0";
     assert_eq!(found.problems[0].problems, [said]);
@@ -205,7 +205,8 @@ fn a_mirror_with_something_wrong_is_named_although_another_one_serves_its_target
 fn a_long_list_of_problems_is_cut_with_a_note() {
     let mut reading = read("24.10.1", "24.10", None);
     // The pinned cache that is not offered is problem number 51.
-    reading.problems = (0..50).map(|n| (format!("t/{n}"), "away".to_owned())).collect();
+    reading.problems =
+        (0..50).map(|n| (format!("t/{n}").parse().unwrap(), "away".to_owned())).collect();
     let found = decided(vec![reading], Some(&last()));
     assert_eq!(found.problems[0].problems.len(), 32);
     assert_eq!(found.problems[0].problems[31], "and 20 more");

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asu_core::catalog::{Distribution, Version};
+use asu_core::{
+    catalog::{Distribution, Version},
+    names::TargetName,
+};
 use asu_crds::{ImageBuilderCache, labels};
 use asu_store::{StoreError, model::Catalog};
 use asu_upstream::{
@@ -136,9 +139,9 @@ pub struct VersionRead {
     /// What the version offers, or why nothing could be read.
     pub read: Result<Version, String>,
     /// Why targets could not be read, by target.
-    pub problems: BTreeMap<String, String>,
+    pub problems: BTreeMap<TargetName, String>,
     /// Problems of targets that could be read, for example with a mirror or a device, by target.
-    pub faults: BTreeMap<String, String>,
+    pub faults: BTreeMap<TargetName, String>,
 }
 
 /// What the catalog offers before a reading.
@@ -152,7 +155,7 @@ pub struct Offered<'a> {
 
 impl Offered<'_> {
     /// Revisions that a version offers now, by target.
-    fn of(&self, version: &str) -> BTreeMap<String, String> {
+    fn of(&self, version: &str) -> BTreeMap<TargetName, String> {
         let last = self.last.and_then(|last| last.version(version));
         let ready = last.into_iter().flat_map(|version| &version.ready);
         ready.map(|(name, target)| (name.clone(), target.version_code.clone())).collect()
@@ -222,7 +225,7 @@ impl VersionRead {
     }
 }
 
-fn described(errors: &BTreeMap<String, UpstreamError>) -> BTreeMap<String, String> {
+fn described(errors: &BTreeMap<TargetName, UpstreamError>) -> BTreeMap<TargetName, String> {
     let hint = |error: &UpstreamError| match error {
         UpstreamError::OlderRevision { said, .. } => format!(
             "{error}; annotate the Distribution with {}={said} if that is meant",

@@ -12,6 +12,6 @@ mod validate;
 
 pub use apply::create_cache;
 pub use controller::{Fault, reconcile};
-pub use decide::{cache_spec, offer, package_change};
+pub use decide::{cache_spec, offer};
 pub use dereference::Memories;
 pub use validate::{package_base_url, target_path};

@@ -1,7 +1,8 @@
 //! Parses the spec of a Distribution: pure. An invalid branch is left out and reported; it does not
 //! affect the other branches.
 
-use asu_crds::{Branch, DistributionSpec, Signatures};
+use asu_core::{catalog::PackageChange, names::TargetName};
+use asu_crds::{BadSpec, Branch, DistributionSpec, Signatures};
 use asu_upstream::{Trust, UsignPublicKey};
 use url::Url;
 
@@ -13,7 +14,9 @@ pub struct Validated {
     /// Branches, newest first.
     pub branches: Vec<ValidBranch>,
     /// Targets to offer; all if absent.
-    pub targets: Option<Vec<String>>,
+    pub targets: Option<Vec<TargetName>>,
+    /// Renamed and removed packages.
+    pub package_changes: Vec<PackageChange>,
 }
 
 /// A branch, with the reason if it is left out.
@@ -38,6 +41,9 @@ pub enum BadDistribution {
     /// A version belongs to two branches.
     #[error("version {0} is listed in two branches")]
     TwoBranches(String),
+    /// A name is malformed.
+    #[error(transparent)]
+    Name(#[from] BadSpec),
 }
 
 /// Parses the spec.
@@ -58,7 +64,8 @@ pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
     Ok(Validated {
         mirrors: mirrors.collect::<Result<_, _>>()?,
         branches: spec.branches.iter().map(branch).collect(),
-        targets: (!spec.targets.is_empty()).then(|| spec.targets.clone()),
+        targets: spec.wanted_targets()?,
+        package_changes: spec.changes()?,
     })
 }
 

@@ -3,6 +3,7 @@
 
 use asu_core::{
     failure::{Disposition, Failure},
+    names::PackageSpec,
     result::{Built, StoredFile, store_keys},
 };
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
@@ -27,8 +28,7 @@ use asu_artifacts::{ArtifactStore, Presence};
 /// The column `answer`: what the API answers for a successful build besides its files and manifest.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Answer {
-    pub(super) shareable: bool,
-    pub(super) packages: Vec<String>,
+    pub(super) packages: Vec<PackageSpec>,
     pub(super) commands: Vec<Vec<String>>,
     pub(super) profile: Map<String, Value>,
 }
@@ -36,7 +36,6 @@ pub(super) struct Answer {
 impl Answer {
     fn of(built: &Built) -> Self {
         Self {
-            shareable: built.shareable,
             packages: built.packages.clone(),
             commands: built.commands.clone(),
             profile: built.profile.clone(),
@@ -301,8 +300,8 @@ async fn insert_build(
         built.map(|built| built.build_key.to_string()),
         text(&request.distribution),
         text(&request.version),
-        text(&request.target),
-        text(&request.profile),
+        request.target.as_str(),
+        request.profile.as_str(),
         text(&facts.version_code),
         facts.catalog_revision,
         to_json(request)?,

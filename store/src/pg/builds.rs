@@ -185,8 +185,8 @@ impl PgStore {
                 let column = Column { table: "artifacts", column: "sha256", row: &row.object_key };
                 Ok(ArtifactRecord {
                     size: from_bigint(row.size),
-                    sha256: column.digest(&row.sha256)?,
-                    request_hash: column.named("request_hash").digest(&row.request_hash)?,
+                    sha256: column.parsed(&row.sha256)?,
+                    request_hash: column.named("request_hash").parsed(&row.request_hash)?,
                     name: row.name,
                     private: row.private,
                     finished_at: row.finished_at.to_jiff(),
@@ -242,7 +242,7 @@ impl BuildRow {
     fn into_facts(mut self, column: Column<'_>) -> Result<BuildFacts, StoreError> {
         let request: Request = column.json(self.request.take())?;
         Ok(BuildFacts {
-            request_hash: column.named("request_hash").digest(&self.request_hash)?,
+            request_hash: column.named("request_hash").parsed(&self.request_hash)?,
             request,
             version_code: std::mem::take(&mut self.version_code),
             catalog_revision: self.catalog_revision,
@@ -290,8 +290,7 @@ impl BuildRow {
         let answer: Answer = column.named("answer").json(self.answer.unwrap_or(Value::Null))?;
         let files: Vec<StoredFile> = column.named("files").json(self.files)?;
         Ok(Ending::Succeeded(Built {
-            build_key: column.named("build_key").digest(&build_key)?,
-            shareable: answer.shareable,
+            build_key: column.named("build_key").parsed(&build_key)?,
             files,
             manifest: match self.manifest {
                 Some(manifest) => column.named("manifest").json(manifest)?,

@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use asu_core::digest::NotADigest;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -63,9 +62,20 @@ impl Column<'_> {
         serde_json::from_value(value).map_err(|error| self.bad(error))
     }
 
-    /// Reads a digest of any kind.
-    pub(crate) fn digest<T: FromStr<Err = NotADigest>>(self, text: &str) -> Result<T, StoreError> {
+    /// Parses a name or a digest.
+    pub(crate) fn parsed<T: FromStr<Err: std::fmt::Display>>(
+        self,
+        text: &str,
+    ) -> Result<T, StoreError> {
         text.parse().map_err(|error| self.bad(error))
+    }
+
+    /// Parses an array of names.
+    pub(crate) fn parsed_all<T: FromStr<Err: std::fmt::Display>>(
+        self,
+        texts: &[String],
+    ) -> Result<Vec<T>, StoreError> {
+        texts.iter().map(|text| self.parsed(text)).collect()
     }
 }
 

@@ -197,7 +197,7 @@ impl PgStore {
 }
 
 fn build_key(text: &str) -> Result<BuildKey, StoreError> {
-    Column { table: "file_sets", column: "build_key", row: text }.digest(text)
+    Column { table: "file_sets", column: "build_key", row: text }.parsed(text)
 }
 
 /// Object keys of all logs and results that a build's attempts may have left. Some may not exist;

@@ -8,8 +8,9 @@ use std::{
 use asu_core::{
     digest::Digest,
     failure::FailureReason,
+    names::ProfileId,
     plan::{BuildLimits, BuildPlan, Marker, PLAN_SCHEMA, PopulatePlan, Workspace},
-    request::{DefaultsDigest, RepositoriesMode, Request},
+    request::{self, DefaultsDigest, InvalidField, RepositoriesMode, Request},
     request_hash::RequestHash,
 };
 
@@ -25,6 +26,8 @@ use crate::fixtures::Faults;
 pub(super) const SCRIPT: &str = "#!/bin/sh\necho conformance\n";
 /// Builder image in plans; any text will do, because the suite's trees are used only on this machine.
 const IMAGE: &str = "conformance";
+/// Target in plans; it is only shown in messages.
+const TARGET: &str = "given/given";
 /// Maximum bytes and entries of a tree; the largest real ones have 1.5 GB and 100,000 entries.
 const MAX_TREE: (u64, u64) = (8 << 30, 1_000_000);
 
@@ -129,7 +132,7 @@ pub(super) struct Ready {
     public_url: String,
     /// Base URL of the packages.
     pub(super) package_base_url: String,
-    pub(super) profile: String,
+    pub(super) profile: ProfileId,
 }
 
 /// What a check requests from a build, in addition to the profile of the options.
@@ -215,7 +218,7 @@ impl<'a> Suite<'a> {
             schema: PLAN_SCHEMA,
             uid: "populate".into(),
             version: "given".into(),
-            target: "given".into(),
+            target: TARGET.into(),
             fetch_urls: vec![self.source.url()],
             target_path: TARGET_PATH.into(),
             keys: Vec::new(),
@@ -280,19 +283,19 @@ impl<'a> Suite<'a> {
         upstream.knobs().set(faults).await.map_err(|error| Not::from(Error::from(error)))
     }
 
-    fn request(&self, ask: &Ask, ready: &Ready) -> Request {
-        let mut packages: Vec<String> = ask.packages.iter().map(ToString::to_string).collect();
+    fn request(&self, ask: &Ask, ready: &Ready) -> Result<Request, InvalidField> {
+        let mut packages = request::packages(&ask.packages)?;
         if !ask.bare && ask.versions.is_empty() {
             packages.extend(self.options.packages.iter().cloned());
         }
-        Request {
+        Ok(Request {
             distribution: "given".into(),
             version: "given".into(),
             version_code: None,
-            target: "given".into(),
+            target: request::target(TARGET)?,
             profile: ready.profile.clone(),
             packages,
-            packages_versions: ask.versions.clone(),
+            packages_versions: request::packages_versions(&ask.versions)?,
             diff_packages: false,
             filesystem: None,
             rootfs_size_mb: ask.rootfs_size_mb,
@@ -303,7 +306,7 @@ impl<'a> Suite<'a> {
             repositories: BTreeMap::new(),
             repositories_mode: RepositoriesMode::Replace,
             repository_keys: BTreeSet::new(),
-        }
+        })
     }
 
     fn plan(&mut self, ask: &Ask) -> Result<(BuildPlan, Marker), Not> {
@@ -312,13 +315,17 @@ impl<'a> Suite<'a> {
         let ready = self.ready()?;
         let mut marker = ready.marker.clone();
         marker.single_resolution &= !ask.public_pair;
+        let request = match self.request(ask, ready) {
+            Ok(request) => request,
+            Err(invalid) => return expected("a well-formed request", invalid),
+        };
         let base = ask.package_base_url.as_ref().unwrap_or(&ready.package_base_url);
         let plan = BuildPlan {
             schema: PLAN_SCHEMA,
             uid,
             attempt: 1,
             request_hash: RequestHash::of(b"conformance"),
-            request: self.request(ask, ready),
+            request,
             version_code: marker.revision.clone(),
             image_builder: marker.sha256,
             builder_image: IMAGE.into(),

@@ -221,7 +221,7 @@ impl Suite<'_> {
     pub(super) fn fresh_output(&self) -> Checked {
         let overview = overview(&self.baseline()?.work("out"))?;
         let ids: Vec<&String> = overview.keys().collect();
-        if ids != [&self.ready()?.profile] {
+        if ids != [self.ready()?.profile.as_str()] {
             return expected("the built profile alone in profiles.json", format!("{ids:?}"));
         }
         Ok(())

@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use asu_core::names::{PackageSpec, ProfileId};
 use tokio::process::Command;
 
 use crate::{
@@ -89,9 +90,9 @@ pub struct Options<'a> {
     /// Base URL for packages, instead of that in the tree's repositories file.
     pub package_base_url: Option<String>,
     /// Profile to build; the first one when absent.
-    pub profile: Option<String>,
+    pub profile: Option<ProfileId>,
     /// Packages that are added to every build.
-    pub packages: Vec<String>,
+    pub packages: Vec<PackageSpec>,
     /// The fixture's server, if the ImageBuilder is the fixture's. Needed to install the fixture's
     /// packages and to inject faults.
     pub upstream: Option<&'a Upstream>,

@@ -205,7 +205,7 @@ impl Suite<'_> {
         succeeded(&self.plain_image(&[]).await?)?;
         succeeded(&self.plain_image(&[&format!("PROFILE={other}")]).await?)?;
         let seen = overview(&self.baseline()?.work(OUTPUT))?;
-        if seen.contains_key(other) && seen.contains_key(&ready.profile) {
+        if seen.contains_key(other.as_str()) && seen.contains_key(ready.profile.as_str()) {
             return Ok(());
         }
         expected("both profiles in one profiles.json, as fresh folders are used for", {

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use asu_core::digest::Digest;
+use asu_core::{catalog::TarballDigest, digest::Digest};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -35,7 +35,7 @@ pub(super) struct Source {
     /// File name of the tarball.
     pub(super) file: String,
     /// Its digest.
-    pub(super) sha256: Digest,
+    pub(super) sha256: TarballDigest,
 }
 
 impl Source {
@@ -56,7 +56,7 @@ impl Source {
         fs::write(target.join("sha256sums"), format!("{sha256} *{file}\n"))
             .map_err(io("sha256sums"))?;
         let (server, port) = serve(folder.path())?;
-        Ok(Self { _folder: folder, server, port, file, sha256 })
+        Ok(Self { _folder: folder, server, port, file, sha256: sha256.into() })
     }
 
     /// Base URL of the server.

@@ -156,7 +156,7 @@ async fn builds(recording: &mut Recording<'_>, world: &World) {
 
 async fn failure(recording: &mut Recording<'_>, world: &World) {
     let mut failed = request();
-    failed.packages = vec!["nope".into()];
+    failed.packages = vec!["nope".parse().unwrap()];
     let hash = request_hash(&failed).to_string();
     let ending = samples::failure(FailureReason::PackageSelection);
     let change = |archive: &mut asu_store::model::NewArchive| archive.facts.request = failed;
@@ -168,7 +168,7 @@ async fn failure(recording: &mut Recording<'_>, world: &World) {
 
 async fn image(recording: &mut Recording<'_>, world: &World) {
     let mut made = request();
-    made.packages = vec!["nano".into()];
+    made.packages = vec!["nano".parse().unwrap()];
     made.rootfs_size_mb = Some(300);
     let hash = request_hash(&made).to_string();
     let change = |archive: &mut asu_store::model::NewArchive| archive.facts.request = made;

@@ -97,14 +97,13 @@ pub fn success_of(key: &BuildKey, image: &[u8]) -> Ending {
     });
     Ending::Succeeded(Built {
         build_key: *key,
-        shareable: true,
         files: vec![StoredFile {
             name: IMAGE.into(),
             size: image.len() as u64,
             sha256: Digest::of(image),
         }],
         manifest: [("luci".to_owned(), "1".to_owned())].into(),
-        packages: vec!["luci".into(), "vim".into()],
+        packages: ["luci", "vim"].map(|name| name.parse().unwrap()).into(),
         commands: vec![vec!["make".into(), "manifest".into()], vec!["make".into(), "image".into()]],
         profile: profile.as_object().unwrap().clone(),
     })

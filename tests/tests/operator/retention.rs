@@ -59,7 +59,6 @@ async fn archived_fresh(
     put_old(world, &store_keys::log(uid), 2);
     let built = Built {
         build_key: key,
-        shareable: true,
         files: vec![file],
         manifest: [].into(),
         packages: vec![],

@@ -265,10 +265,9 @@ impl World {
         let result = BuildResult {
             built: Some(Built {
                 build_key,
-                shareable: true,
                 files: vec![file],
                 manifest: [("luci".to_owned(), "1".to_owned())].into(),
-                packages: vec!["luci".into()],
+                packages: vec!["luci".parse().unwrap()],
                 commands: vec![],
                 profile: serde_json::Map::new(),
             }),

@@ -47,10 +47,9 @@ pub fn built(key: &str) -> Built {
     let profile = json!({"version_code": "r1", "id": "x", "arch": "mips", "b": 1, "a": 2});
     Built {
         build_key: hash(key),
-        shareable: true,
         files: vec![file("openwrt-factory.bin", 7), file("openwrt-sysupgrade.bin", 9)],
         manifest: [("luci".to_owned(), "1".to_owned())].into(),
-        packages: vec!["luci".into(), "vim".into()],
+        packages: ["luci", "vim"].map(|name| name.parse().unwrap()).into(),
         commands: vec![vec!["make".into(), "image".into()]],
         profile: profile.as_object().unwrap().clone(),
     }
@@ -142,11 +141,11 @@ pub fn offer() -> Offer {
 
 pub fn version(name: &str, profiles: &[&str]) -> Version {
     let target = Target {
-        name: "ath79/generic".into(),
+        name: "ath79/generic".parse().unwrap(),
         arch: "mips_24kc".into(),
         version_code: "r29197-ab4c7d6af7".into(),
         source_date_epoch: 1_790_000_000,
-        default_packages: vec!["base-files".into(), "busybox".into()],
+        default_packages: ["base-files", "busybox"].map(|name| name.parse().unwrap()).into(),
         profiles: profiles.iter().map(|id| profile(id)).collect(),
         image_builder: ImageBuilder {
             file: format!("openwrt-imagebuilder-{name}.tar.zst"),
@@ -159,20 +158,20 @@ pub fn version(name: &str, profiles: &[&str]) -> Version {
         branch: "24.10".into(),
         path: format!("releases/{name}"),
         snapshot: false,
-        targets: arch.map(|(t, a)| (t.to_owned(), a.to_owned())).into(),
+        targets: arch.map(|(t, a)| (t.parse().unwrap(), a.to_owned())).into(),
         ready: [(target.name.clone(), target)].into(),
     }
 }
 
 fn profile(id: &str) -> Profile {
     Profile {
-        id: id.into(),
+        id: id.parse().unwrap(),
         aliases: vec![format!("vendor_{id}")],
         titles: vec![Title {
             vendor: Some("Vendor".into()),
             model: Some(id.into()),
             ..Title::default()
         }],
-        device_packages: vec!["kmod-usb2".into(), "-ppp".into()],
+        device_packages: ["kmod-usb2", "-ppp"].map(|name| name.parse().unwrap()).into(),
     }
 }

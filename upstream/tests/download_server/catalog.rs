@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::server::{Reply, Server, client};
+use asu_core::catalog::TarballDigest;
 use asu_core::digest::Digest;
 use asu_upstream::{CatalogRead, Memory, ReadRequest, Trust, UsignPublicKey, read_catalog};
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -105,13 +106,13 @@ async fn a_version_is_read_whole() {
     assert_eq!(target.source_date_epoch, 1_700_000_000);
     assert_eq!(target.profiles[0].aliases, ["maker_box"]);
     assert_eq!(target.image_builder.file, image_builder(GOOD));
-    assert_eq!(target.image_builder.sha256, Digest::of(GOOD.as_bytes()));
+    assert_eq!(target.image_builder.sha256, TarballDigest::of(GOOD.as_bytes()));
 }
 
 #[tokio::test]
 async fn only_wanted_targets_are_asked_for_and_offered() {
     let server = start();
-    let request = ReadRequest { targets: Some(vec![GOOD.into()]), ..request() };
+    let request = ReadRequest { targets: Some(vec![GOOD.parse().unwrap()]), ..request() };
     let read = read(&server, &request).await;
     assert_eq!(read.version.ready.len(), 1);
     assert_eq!(read.version.targets.keys().collect::<Vec<_>>(), [GOOD]);
@@ -120,7 +121,7 @@ async fn only_wanted_targets_are_asked_for_and_offered() {
 
 #[tokio::test]
 async fn a_wanted_target_that_is_not_listed_is_a_problem() {
-    let request = ReadRequest { targets: Some(vec!["no/such".into()]), ..request() };
+    let request = ReadRequest { targets: Some(vec!["no/such".parse().unwrap()]), ..request() };
     let read = read(&start(), &request).await;
     assert_eq!(read.problems["no/such"].reason(), "NotFound");
 }
@@ -331,7 +332,7 @@ async fn a_mirror_that_is_away_is_no_fault_of_the_target() {
 fn snapshot(offered: &str, accepted: &[&str]) -> ReadRequest {
     ReadRequest {
         snapshot: true,
-        offered: [(OTHER.to_owned(), offered.to_owned())].into(),
+        offered: [(OTHER.parse().unwrap(), offered.to_owned())].into(),
         accepted: accepted.iter().map(|&revision| revision.to_owned()).collect(),
         ..request()
     }

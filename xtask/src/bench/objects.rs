@@ -111,12 +111,11 @@ pub fn record(number: usize) -> Result<NewArchive, Error> {
     let files: Vec<StoredFile> = names.iter().map(file).collect();
     let images: Vec<Value> =
         files.iter().map(|file| json!({"name": file.name, "type": "sysupgrade"})).collect();
-    let packages: Vec<String> = request.packages.clone();
+    let packages = request.packages.clone();
     let built = Built {
         build_key: BuildKey::of(b"bench"),
-        shareable: true,
         files,
-        manifest: packages.iter().map(|name| (name.clone(), "1.0-r1".to_owned())).collect(),
+        manifest: packages.iter().map(|name| (name.to_string(), "1.0-r1".to_owned())).collect(),
         packages,
         commands: vec![vec!["make".into(), "image".into()]],
         profile: [("images".to_owned(), Value::from(images))].into_iter().collect(),

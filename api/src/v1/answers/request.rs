@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use asu_core::request::Request;
+use asu_core::{names::PackageSpec, request::Request};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,9 +23,11 @@ pub struct RequestInAnswer<'a> {
     /// Profile id.
     profile: &'a str,
     /// Packages to add, or to remove when they begin with a minus.
-    packages: Vec<&'a str>,
+    #[schema(value_type = Vec<String>)]
+    packages: Vec<&'a PackageSpec>,
     /// Packages with the version that was insisted on.
-    packages_versions: &'a BTreeMap<String, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    packages_versions: &'a BTreeMap<PackageSpec, String>,
     /// Whether the list is the absolute set.
     diff_packages: bool,
     /// A placeholder when there is a first-boot script, else null.
@@ -50,8 +52,8 @@ impl<'a> From<&'a Request> for RequestInAnswer<'a> {
             distro: &request.distribution,
             version: &request.version,
             version_code: request.version_code.as_deref().unwrap_or_default(),
-            target: &request.target,
-            profile: &request.profile,
+            target: request.target.as_str(),
+            profile: request.profile.as_str(),
             packages: request.requested_packages(),
             packages_versions: &request.packages_versions,
             diff_packages: request.diff_packages,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use asu_core::result::Built;
+use asu_core::{names::PackageSpec, result::Built};
 use asu_store::model::BuildFacts;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -53,7 +53,8 @@ pub struct Finished<'a> {
     /// Command that made it.
     build_cmd: &'a [String],
     /// Packages that make was given.
-    build_cmd_packages: &'a [String],
+    #[schema(value_type = Vec<String>)]
+    build_cmd_packages: &'a [PackageSpec],
     /// Empty: the log of an image is at its own address.
     stdout: &'static str,
     /// Empty.
@@ -88,8 +89,8 @@ pub(super) fn body(facts: &BuildFacts, built: &Built) -> Result<Value, ApiError>
         imagebuilder_status: "done",
         request_hash: facts.request_hash.to_string(),
         bin_dir: built.build_key.to_string(),
-        id: &facts.request.profile,
-        target: &facts.request.target,
+        id: facts.request.profile.as_str(),
+        target: facts.request.target.as_str(),
         build_at: built_at(&body, facts),
         enqueued_at: iso(facts.times.created),
         request: RequestInAnswer::from(&facts.request),

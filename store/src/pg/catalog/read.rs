@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use asu_core::catalog::{Distribution, ImageBuilder, Profile, Target, Version};
+use asu_core::{
+    catalog::{Distribution, ImageBuilder, Profile, Target, Version},
+    names::TargetName,
+};
 use futures::TryStreamExt as _;
 use sqlx::PgConnection;
 
@@ -13,7 +16,7 @@ use crate::{
 };
 
 /// Targets by (distribution, version), then by name, before they are moved into their versions.
-type Targets = BTreeMap<(String, String), BTreeMap<String, Target>>;
+type Targets = BTreeMap<(String, String), BTreeMap<TargetName, Target>>;
 
 pub(super) async fn load(store: &PgStore) -> Result<Catalog, StoreError> {
     let mut tx = store.pool().begin_with("begin isolation level repeatable read read only").await?;
@@ -55,15 +58,16 @@ async fn load_targets(tx: &mut PgConnection) -> Result<Targets, StoreError> {
             arch: row.arch,
             version_code: row.version_code,
             source_date_epoch: row.source_date_epoch,
-            default_packages: row.default_packages,
+            default_packages: column.named("default_packages").parsed_all(&row.default_packages)?,
             profiles: Vec::new(),
             image_builder: ImageBuilder {
                 file: row.image_builder,
-                sha256: column.digest(&row.sha256)?,
+                sha256: column.parsed(&row.sha256)?,
             },
-            name: row.name.clone(),
+            name: column.named("name").parsed(&row.name)?,
         };
-        targets.entry((row.distribution, row.version)).or_default().insert(row.name, target);
+        let version = targets.entry((row.distribution, row.version)).or_default();
+        version.insert(target.name.clone(), target);
     }
     Ok(targets)
 }
@@ -77,15 +81,17 @@ async fn load_profiles(tx: &mut PgConnection, targets: &mut Targets) -> Result<(
     while let Some(row) = rows.try_next().await? {
         let target = targets
             .get_mut(&(row.distribution, row.version))
-            .and_then(|targets| targets.get_mut(&row.target));
+            .and_then(|targets| targets.get_mut(row.target.as_str()));
         // It always exists: the foreign key ensures it within one snapshot.
         if let Some(target) = target {
             let column = Column { table: "catalog_profiles", column: "titles", row: &row.id };
             target.profiles.push(Profile {
                 titles: column.json(row.titles)?,
-                id: row.id,
+                id: column.named("id").parsed(&row.id)?,
                 aliases: row.aliases,
-                device_packages: row.device_packages,
+                device_packages: column
+                    .named("device_packages")
+                    .parsed_all(&row.device_packages)?,
             });
         }
     }

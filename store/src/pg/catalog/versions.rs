@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use asu_core::{
-    catalog::{Target, Version},
-    digest::Digest,
+    catalog::{TarballDigest, Target, Version},
+    names::{PackageSpec, ProfileId, TargetName},
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -67,24 +67,24 @@ pub(super) async fn write_versions(
 /// One row of `catalog_targets`. Rows are sent as one JSON array, which the database unpacks.
 #[derive(Serialize)]
 struct TargetRow<'a> {
-    name: &'a str,
+    name: &'a TargetName,
     arch: &'a str,
     version_code: &'a str,
     source_date_epoch: i64,
-    default_packages: &'a [String],
+    default_packages: &'a [PackageSpec],
     image_builder: &'a str,
-    sha256: &'a Digest,
+    sha256: &'a TarballDigest,
 }
 
 /// One row of `catalog_profiles`, sent like [`TargetRow`].
 #[derive(Serialize)]
 struct ProfileRow<'a> {
-    target: &'a str,
+    target: &'a TargetName,
     position: usize,
-    id: &'a str,
+    id: &'a ProfileId,
     aliases: &'a [String],
     titles: &'a [asu_core::catalog::Title],
-    device_packages: &'a [String],
+    device_packages: &'a [PackageSpec],
 }
 
 async fn insert_version(
