@@ -36,11 +36,11 @@ pub async fn ask(
     state.counters.add(CounterKind::Request, None, state.now());
     let (hash, found) = find(state, &acceptance).await?;
     match found {
-        Found::Finished(build) => {
+        Found::Known(Known::Finished(build)) => {
             state.counters.add(CounterKind::CacheHit, Some(&hash), state.now());
             Ok(Known::Finished(build))
         }
-        Found::Alive(entry) => {
+        Found::Known(Known::Alive(entry)) => {
             // Without a script it is answered from memory.
             let _place =
                 script.as_ref().map(|_| state.budgets.enter(Budget::Creation)).transpose()?;
@@ -58,7 +58,7 @@ async fn find(state: &AppState, acceptance: &Acceptance) -> Result<(RequestHash,
     if let (Found::Nothing(_), Some(meant)) = (&found, &acceptance.by_alias) {
         let other = request_hash(meant);
         let known = look_up(state, &other, ask(meant)).await?;
-        if !matches!(known, Found::Nothing(_)) {
+        if matches!(known, Found::Known(_)) {
             return Ok((other, known));
         }
     }
@@ -126,8 +126,8 @@ async fn create(
     // Another request may have created it meanwhile, here or at another replica.
     let ask = Ask::Build(Order::of(&acceptance.request));
     let old = match look_up_again(state, hash, ask).await? {
-        Found::Finished(build) => return Ok(Known::Finished(build)),
-        Found::Alive(entry) => return attach(state, entry, script).await,
+        Found::Known(Known::Alive(entry)) => return attach(state, entry, script).await,
+        Found::Known(finished) => return Ok(finished),
         Found::Nothing(old) => old,
     };
     let max_pending = state.settings.max_pending;
@@ -151,8 +151,8 @@ async fn create_anew(
     script: Option<&str>,
 ) -> Result<Known, ApiError> {
     let ask = Ask::Build(Order::of(new.request));
-    if let Found::Finished(build) = look_up_again(state, new.hash, ask).await? {
-        return Ok(Known::Finished(build));
+    if let Found::Known(known @ Known::Finished(_)) = look_up_again(state, new.hash, ask).await? {
+        return Ok(known);
     }
     state.cluster.clear(old).await?;
     let created = state.cluster.create(new).await?;

@@ -62,10 +62,10 @@ fn in_memory(state: &AppState, hash: &RequestHash, ask: Ask) -> Option<Found> {
     let finished = || state.finished.get(hash, ask, state.now());
     match state.cluster.watch.get(hash).filter(|entry| !entry.archived) {
         Some(entry) if entry.maybe_archived => {
-            finished().filter(|build| *build.uid == entry.uid).map(Found::Finished)
+            finished().filter(|build| *build.uid == entry.uid).map(Found::from)
         }
-        Some(entry) => Some(Found::Alive(entry)),
-        None => finished().map(Found::Finished),
+        Some(entry) => Some(entry.into()),
+        None => finished().map(Found::from),
     }
 }
 
@@ -76,13 +76,13 @@ async fn look_further(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<
         return Ok(ended_or_alive(state, entry, ask, now).await);
     }
     match in_history(state, hash, ask, now).await? {
-        Some(History { build, counts: true, .. }) => Ok(Found::Finished(build)),
+        Some(History { build, counts: true, .. }) => Ok(build.into()),
         Some(History { build, keep_until, .. }) => {
             if let Some(newer) = newer(state, hash).await? {
-                return Ok(Found::Alive(Arc::new(newer)));
+                return Ok(Arc::new(newer).into());
             }
             state.finished.put_stale(&build, keep_until, now);
-            Ok(Found::Finished(build))
+            Ok(build.into())
         }
         None if matches!(ask, Ask::Build(_)) => Ok(Found::Nothing(object)),
         None => match state.cluster.read(hash).await? {
@@ -90,12 +90,12 @@ async fn look_further(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<
                 note_unknown(state, hash, began);
                 Ok(Found::Nothing(None))
             }
-            Some(entry) if !entry.archived => Ok(Found::Alive(Arc::new(entry))),
+            Some(entry) if !entry.archived => Ok(Arc::new(entry).into()),
             Some(entry) if entry.turned_away => Err(overload(state)),
             // Archived after history was read: once more.
             Some(_) => Ok(in_history(state, hash, ask, state.now())
                 .await?
-                .map_or(Found::Nothing(None), |found| Found::Finished(found.build))),
+                .map_or(Found::Nothing(None), |found| found.build.into())),
         },
     }
 }
@@ -133,9 +133,9 @@ async fn ended_or_alive(state: &AppState, entry: &Arc<Entry>, ask: Ask, now: Tim
         && let Ok(Some(found)) = in_history(state, &entry.hash, ask, now).await
         && *found.build.uid == entry.uid
     {
-        return Found::Finished(found.build);
+        return found.build.into();
     }
-    Found::Alive(entry.clone())
+    entry.clone().into()
 }
 
 /// A stale answer may have been overtaken by a build that the watch has not shown yet.

@@ -14,15 +14,34 @@ pub use single_flight::SingleFlight;
 
 use crate::cluster::Entry;
 
-/// What is known of a request hash.
+/// Result of looking a request hash up.
 #[derive(Clone, Debug)]
 pub enum Found {
+    /// A build that answers the request.
+    Known(Known),
+    /// Nothing that counts. An archived object of that name may be in the way of a new one.
+    Nothing(Option<Arc<Entry>>),
+}
+
+/// A build that answers a request.
+#[derive(Clone, Debug)]
+pub enum Known {
     /// A build that is over: an image or a failure.
     Finished(FinishedBuild),
     /// A build that waits or runs.
     Alive(Arc<Entry>),
-    /// Nothing that counts. An archived object of that name may be in the way of a new one.
-    Nothing(Option<Arc<Entry>>),
+}
+
+impl From<FinishedBuild> for Found {
+    fn from(build: FinishedBuild) -> Self {
+        Self::Known(Known::Finished(build))
+    }
+}
+
+impl From<Arc<Entry>> for Found {
+    fn from(entry: Arc<Entry>) -> Self {
+        Self::Known(Known::Alive(entry))
+    }
 }
 
 /// An archived build that answers a request.
@@ -50,13 +69,4 @@ impl FinishedBuild {
             record: Some(Arc::new(record)),
         }
     }
-}
-
-/// What a client that asked for an image is told about.
-#[derive(Clone, Debug)]
-pub enum Known {
-    /// A build that is over: an image or a failure.
-    Finished(FinishedBuild),
-    /// A build that waits or runs.
-    Alive(Arc<Entry>),
 }

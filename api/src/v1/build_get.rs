@@ -36,12 +36,11 @@ pub async fn build_get(
     Path(hash): Path<String>,
 ) -> Result<Response, ApiError> {
     let hash = parse_hash(&hash)?;
-    match look_up(&state, &hash, Ask::Look).await? {
-        Found::Finished(build) => respond(&state, &Known::Finished(build)).await,
-        Found::Alive(entry) => {
-            within_bound(&state, &entry)?;
-            respond(&state, &Known::Alive(entry)).await
-        }
-        Found::Nothing(_) => Err(ApiError::UnknownHash),
+    let Found::Known(known) = look_up(&state, &hash, Ask::Look).await? else {
+        return Err(ApiError::UnknownHash);
+    };
+    if let Known::Alive(entry) = &known {
+        within_bound(&state, entry)?;
     }
+    respond(&state, &known).await
 }
