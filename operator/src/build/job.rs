@@ -73,7 +73,7 @@ pub enum BadAttempt {
     #[error("the digest of the ImageBuilder is malformed")]
     Digest,
     /// The plan cannot be written as JSON (never in practice).
-    #[error("the plan: {0}")]
+    #[error("the plan cannot be serialized: {0}")]
     Plan(#[from] serde_json::Error),
 }
 

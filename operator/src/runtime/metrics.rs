@@ -82,8 +82,12 @@ impl Default for Metrics {
         let values = Arc::new(Values::default());
         let mut registry = Registry::with_prefix("asu_operator");
         register(&mut registry, &values);
-        registry.register("reconcile_seconds", "Time of a reconciliation", durations.clone());
-        registry.register("build_seconds", "Time from admission to end", build_seconds.clone());
+        registry.register("reconcile_seconds", "Duration of a reconciliation", durations.clone());
+        registry.register(
+            "build_seconds",
+            "Time from the admission of a build to its end",
+            build_seconds.clone(),
+        );
         Self { registry: Arc::new(registry), values, durations, build_seconds }
     }
 }
@@ -93,46 +97,66 @@ fn pass_histogram() -> Histogram {
 }
 
 fn register(registry: &mut Registry, values: &Values) {
-    registry.register("reconciliations", "Reconciliations by outcome", values.reconciled.clone());
-    registry.register("leader", "1 on the replica that leads", values.leader.clone());
+    registry.register(
+        "reconciliations",
+        "Number of reconciliations, by outcome",
+        values.reconciled.clone(),
+    );
+    registry.register("leader", "1 on the leader, 0 on standbys", values.leader.clone());
     registry.register(
         "queue_waiting",
-        "Builds that can start and wait for their turn",
+        "Number of builds that can start and wait in the queue",
         values.waiting.clone(),
     );
     registry.register(
         "queue_running",
-        "Builds of which a Job is under way",
+        "Number of builds with a running Job",
         values.running.clone(),
     );
     registry.register(
         "queue_limit",
-        "Waiting builds from which POST is refused",
+        "Maximum number of waiting builds",
         values.max_pending.clone(),
     );
-    registry.register("queue_paused", "1 while the store is nearly full", values.paused.clone());
+    registry.register(
+        "queue_paused",
+        "1 while the store is nearly full and no build is admitted",
+        values.paused.clone(),
+    );
     registry.register(
         "admission_paused",
-        "1 while no build starts, by the reason",
+        "1 while no build is admitted, by reason",
         values.admission_paused.clone(),
     );
-    registry.register("builds_admitted", "Builds that left the queue", values.admitted.clone());
-    registry.register("builds_finished", "Builds that ended, by outcome", values.builds.clone());
-    registry.register("builds_archived", "Records written", values.archived.clone());
+    registry.register("builds_admitted", "Number of admitted builds", values.admitted.clone());
+    registry.register(
+        "builds_finished",
+        "Number of builds that ended, by outcome",
+        values.builds.clone(),
+    );
+    registry.register(
+        "builds_archived",
+        "Number of builds whose record was written to the database",
+        values.archived.clone(),
+    );
     registry.register(
         "file_sets_deleted",
-        "File sets that retention deleted",
+        "Number of file sets that retention deleted",
         values.files_deleted.clone(),
     );
     registry.register(
         "bytes_deleted",
-        "Bytes that retention deleted",
+        "Total size of the files that retention deleted",
         values.bytes_deleted.clone(),
     );
-    registry.register("store_used_bytes", "Bytes in use in the store", values.store_used.clone());
+    registry.register(
+        "store_used_bytes",
+        "Used bytes of the artifact store",
+        values.store_used.clone(),
+    );
     registry.register(
         "store_capacity_bytes",
-        "Bytes of the store, 0 when it does not tell",
+        "Capacity of the artifact store in bytes, 0 if unknown",
         values.store_capacity.clone(),
     );
 }
