@@ -46,7 +46,7 @@ pub enum RunError {
     #[error(transparent)]
     Artifacts(#[from] ArtifactError),
     /// The client of the API server cannot be configured.
-    #[error("request to the API server failed: {0}")]
+    #[error("the Kubernetes client failed: {0}")]
     Kube(#[from] kube::Error),
     /// The port for health and metrics cannot be opened.
     #[error("{0}")]

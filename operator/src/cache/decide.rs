@@ -74,13 +74,7 @@ pub fn decide(
         return Decision::Orphaned;
     }
     if status.job_name.as_ref() == Some(&expected) {
-        return failed(
-            &expected,
-            failures,
-            "JobDeleted",
-            "the populate Job was deleted".to_owned(),
-            now,
-        );
+        return failed(&expected, failures, "JobDeleted", "the Job was deleted".to_owned(), now);
     }
     let replaces = status.place.as_ref().map(|place| place.sub_path.clone());
     Decision::Populate { job: expected, replaces }

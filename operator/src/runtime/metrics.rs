@@ -83,11 +83,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("asu_operator");
         register(&mut registry, &values);
         registry.register("reconcile_seconds", "Duration of a reconciliation", durations.clone());
-        registry.register(
-            "build_seconds",
-            "Time from the admission of a build to its end",
-            build_seconds.clone(),
-        );
+        registry.register("build_seconds", "Time from admission to end", build_seconds.clone());
         Self { registry: Arc::new(registry), values, durations, build_seconds }
     }
 }
@@ -97,66 +93,42 @@ fn pass_histogram() -> Histogram {
 }
 
 fn register(registry: &mut Registry, values: &Values) {
-    registry.register(
-        "reconciliations",
-        "Number of reconciliations, by outcome",
-        values.reconciled.clone(),
-    );
+    registry.register("reconciliations", "Reconciliations by outcome", values.reconciled.clone());
     registry.register("leader", "1 on the leader, 0 on standbys", values.leader.clone());
     registry.register(
         "queue_waiting",
-        "Number of builds that can start and wait in the queue",
+        "Builds that can start and wait in the queue",
         values.waiting.clone(),
     );
-    registry.register(
-        "queue_running",
-        "Number of builds with a running Job",
-        values.running.clone(),
-    );
+    registry.register("queue_running", "Builds with a running Job", values.running.clone());
     registry.register(
         "queue_limit",
         "Maximum number of waiting builds",
         values.max_pending.clone(),
     );
-    registry.register(
-        "queue_paused",
-        "1 while the store is nearly full and no build is admitted",
-        values.paused.clone(),
-    );
+    registry.register("queue_paused", "1 while the store is nearly full", values.paused.clone());
     registry.register(
         "admission_paused",
         "1 while no build is admitted, by reason",
         values.admission_paused.clone(),
     );
-    registry.register("builds_admitted", "Number of admitted builds", values.admitted.clone());
-    registry.register(
-        "builds_finished",
-        "Number of builds that ended, by outcome",
-        values.builds.clone(),
-    );
-    registry.register(
-        "builds_archived",
-        "Number of builds whose record was written to the database",
-        values.archived.clone(),
-    );
+    registry.register("builds_admitted", "Admitted builds", values.admitted.clone());
+    registry.register("builds_finished", "Builds that ended, by outcome", values.builds.clone());
+    registry.register("builds_archived", "Records that were written", values.archived.clone());
     registry.register(
         "file_sets_deleted",
-        "Number of file sets that retention deleted",
+        "File sets that retention deleted",
         values.files_deleted.clone(),
     );
     registry.register(
         "bytes_deleted",
-        "Total size of the files that retention deleted",
+        "Bytes that retention deleted",
         values.bytes_deleted.clone(),
     );
-    registry.register(
-        "store_used_bytes",
-        "Used bytes of the artifact store",
-        values.store_used.clone(),
-    );
+    registry.register("store_used_bytes", "Used bytes of the store", values.store_used.clone());
     registry.register(
         "store_capacity_bytes",
-        "Capacity of the artifact store in bytes, 0 if unknown",
+        "Capacity of the store, 0 if unknown",
         values.store_capacity.clone(),
     );
 }
