@@ -97,17 +97,17 @@ pub const STORE: &str = "the artifact store";
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if error.is_unavailable() {
-            tracing::warn!(%error, "the database is away");
+            tracing::warn!(%error, "the database is unavailable");
             return Self::Away(DATABASE);
         }
-        tracing::error!(%error, "the database refused");
+        tracing::error!(%error, "the database rejected a query");
         Self::Internal
     }
 }
 
 impl From<ArtifactError> for ApiError {
     fn from(error: ArtifactError) -> Self {
-        tracing::error!(%error, "the artifact store failed");
+        tracing::error!(%error, "the artifact store cannot be read");
         Self::Away(STORE)
     }
 }

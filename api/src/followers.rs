@@ -28,7 +28,7 @@ impl Followers {
             tracing::error!(
                 what,
                 panicked = ended.is_err(),
-                "a task ended that must last as long as the process"
+                "a background task ended, so the process must restart"
             );
             // Of several the first is reported.
             let _ = self.broken.set(what);

@@ -122,33 +122,37 @@ impl Metrics {
         registry.register("requests", "Answered requests", self.answered.clone());
         registry.register_with_unit(
             "request_duration",
-            "Time from the head of a request to the head of its answer",
+            "Time from the headers of a request to the headers of its answer",
             Unit::Seconds,
             self.seconds.clone(),
         );
-        registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
-        registry.register("requests_shed", "Requests refused for want of room", self.shed.clone());
+        registry.register("requests_in_flight", "Requests in progress", self.in_flight.clone());
+        registry.register(
+            "requests_shed",
+            "Requests refused because of a limit",
+            self.shed.clone(),
+        );
         registry.register("panics", "Handlers that panicked", self.panics.clone());
-        registry.register("builds_created", "FirmwareBuilds created", self.created.clone());
+        registry.register("builds_created", "Created FirmwareBuilds", self.created.clone());
     }
 
     fn register_state(&self, registry: &mut Registry) {
-        registry.register("catalog_revision", "Catalog in memory", self.catalog_revision.clone());
+        registry.register(
+            "catalog_revision",
+            "Revision of the catalog",
+            self.catalog_revision.clone(),
+        );
         registry.register_with_unit(
             "watch_silence",
-            "Time since the last news of FirmwareBuilds; -1 before the first",
+            "Time since the last event of the watch of FirmwareBuilds; -1 before the first",
             Unit::Seconds,
             self.watch_silence.clone(),
         );
-        registry.register("builds", "FirmwareBuilds known", self.builds.clone());
-        registry.register(
-            "builds_waiting",
-            "Builds that wait for their turn",
-            self.waiting.clone(),
-        );
+        registry.register("builds", "Known FirmwareBuilds", self.builds.clone());
+        registry.register("builds_waiting", "Builds that wait in the queue", self.waiting.clone());
         registry.register_with_unit(
             "answer_cache",
-            "Finished answers in memory",
+            "Size of the finished answers in memory",
             Unit::Bytes,
             self.answer_bytes.clone(),
         );
@@ -183,7 +187,7 @@ impl Metrics {
     pub fn text(&self, readings: Readings) -> String {
         let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
         self.catalog_revision.set(readings.catalog_revision);
-        #[expect(clippy::cast_precision_loss, reason = "seconds of a process's life")]
+        #[expect(clippy::cast_precision_loss, reason = "an f64 is exact for these seconds")]
         self.watch_silence.set(readings.watch_silence as f64);
         self.builds.set(gauge(readings.builds));
         self.waiting.set(gauge(readings.waiting));

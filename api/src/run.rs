@@ -44,32 +44,32 @@ const SCHEMA_LOOK: Duration = Duration::from_secs(1);
 /// Why the process ends.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No database is named.
+    /// The database is not configured.
     #[error(transparent)]
     NoDatabase(#[from] NoDatabase),
-    /// Its URL is malformed.
+    /// The URL of the database is malformed.
     #[error(transparent)]
     Database(#[from] StoreError),
-    /// The store is not there.
+    /// The artifact store cannot be opened.
     #[error(transparent)]
     Store(#[from] ArtifactError),
-    /// There is no cluster to talk to.
-    #[error("no cluster: {0}")]
+    /// The Kubernetes client cannot be configured.
+    #[error("the Kubernetes client cannot be configured: {0}")]
     Cluster(String),
     /// A socket cannot be opened.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
-    /// Signals cannot be heard.
-    #[error("cannot hear signals: {0}")]
+    /// Handlers of signals cannot be installed.
+    #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),
     /// The OpenAPI document cannot be written.
     #[error("cannot write the OpenAPI document: {0}")]
     Document(serde_json::Error),
-    /// A setting contradicts another, or nothing could run with it.
+    /// A setting is below its minimum.
     #[error("{0}")]
     Settings(String),
-    /// A task that lasts as long as the process has ended: what it followed is not followed any more.
-    #[error("{0} has ended: the process must be started anew")]
+    /// A background task ended, so the API would answer with old data.
+    #[error("{0} has ended, so the process must restart")]
     Ended(&'static str),
 }
 
@@ -166,7 +166,10 @@ pub async fn start(settings: Settings, client: Client) -> Result<Running, RunErr
 async fn finish_creations(state: &AppState) {
     state.creating.close();
     if tokio::time::timeout(FINISH_WITHIN, state.creating.wait()).await.is_err() {
-        tracing::warn!(creations = state.creating.len(), "gave up on creations in flight");
+        tracing::warn!(
+            creations = state.creating.len(),
+            "some creations of builds did not end before the shutdown"
+        );
     }
 }
 
@@ -182,15 +185,15 @@ fn follow_everything(
     let (watched, counted) = (state.clone(), state.clone());
     let follow: [(&'static str, BoxFuture<'static, ()>); 4] = [
         (
-            "the news of the database",
+            "the listener for notifications of the database",
             catalog_news::follow(state.clone(), hints, changed.clone()).boxed(),
         ),
         (
-            "the reading of the catalog",
+            "the reader of the catalog",
             catalog_news::reload_when_told(state.clone(), changed).boxed(),
         ),
         (
-            "the writing of counters",
+            "the writer of counters",
             async move { counters::follow(&counted.counters, &counted.database).await }.boxed(),
         ),
         ("the watch of FirmwareBuilds", async move { watched.cluster.follow().await }.boxed()),
@@ -214,8 +217,10 @@ async fn wait_for_schema(state: AppState) {
     loop {
         match state.database.schema_state().await {
             Ok(schema) if schema.fits() => return state.set_schema_fits(),
-            Ok(schema) => tracing::warn!(?schema, "the database's schema does not fit"),
-            Err(error) => tracing::warn!(%error, "the database's schema is not known yet"),
+            Ok(schema) => tracing::warn!(?schema, "waiting for a compatible database schema"),
+            Err(error) => {
+                tracing::warn!(%error, "the version of the database's schema cannot be read yet")
+            }
         }
         tokio::time::sleep(SCHEMA_LOOK).await;
     }

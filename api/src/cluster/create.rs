@@ -98,7 +98,7 @@ impl Cluster {
         let name = object_name(new.hash);
         match call("read a FirmwareBuild", self.seen.get(&name)).await {
             Ok(_) => {
-                tracing::error!(build = name, hash = %new.hash, "its requestHash is another");
+                tracing::error!(build = name, hash = %new.hash, "the existing object has another requestHash");
                 Err(ApiError::Internal)
             }
             Err(_) => Err(ApiError::Away(CLUSTER)),
@@ -130,7 +130,7 @@ impl Cluster {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 Ok(_) => {
-                    tracing::warn!(build = old.name, "an archived build is not gone yet");
+                    tracing::warn!(build = old.name, "an archived build is not deleted yet");
                     return Err(ApiError::Away(CLUSTER));
                 }
                 Err(failed) => return Err(failed.into()),

@@ -60,7 +60,7 @@ impl Cluster {
     }
 }
 
-/// A call of the API server within its time.
+/// Calls the API server, with a time limit.
 async fn call<T>(
     what: &'static str,
     future: impl Future<Output = Result<T, kube::Error>>,
@@ -71,15 +71,15 @@ async fn call<T>(
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(Failed::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Failed::NotFound),
         Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 422) => {
-            tracing::error!(what, message = status.message, "the API server refuses the object");
+            tracing::error!(what, message = status.message, "the API server rejects the object");
             Err(Failed::Refused)
         }
         Ok(Err(error)) => {
-            tracing::warn!(what, %error, "the API server failed");
+            tracing::warn!(what, %error, "a request to the API server failed");
             Err(Failed::Away)
         }
         Err(_) => {
-            tracing::warn!(what, seconds = CALL.as_secs(), "the API server did not answer");
+            tracing::warn!(what, seconds = CALL.as_secs(), "the API server did not answer in time");
             Err(Failed::Away)
         }
     }

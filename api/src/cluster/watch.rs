@@ -87,7 +87,9 @@ impl Watch {
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => self.take(event),
-                Err(error) => tracing::warn!(%error, "the watch of FirmwareBuilds broke"),
+                Err(error) => {
+                    tracing::warn!(%error, "the watch of FirmwareBuilds failed and is restarted")
+                }
             }
         }
     }
@@ -135,7 +137,7 @@ impl Watch {
             }
         };
         if tokio::time::timeout(SHOWN_WITHIN, wait).await.is_err() {
-            tracing::warn!(build = entry.name, "the watch does not show a new build yet");
+            tracing::warn!(build = entry.name, "the watch has not delivered a new build in time");
         }
     }
 
@@ -207,7 +209,7 @@ impl Watch {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "when news came is measured where they come")]
+#[expect(clippy::disallowed_methods, reason = "the time of an event is measured where it arrives")]
 fn seconds_now() -> i64 {
     Timestamp::now().as_second()
 }

@@ -70,14 +70,14 @@ pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationTo
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                tracing::warn!(%error, "cannot accept connections");
                 tokio::time::sleep(NO_SOCKET).await;
             }
         }
     }
     running.close();
     if tokio::time::timeout(DRAIN_WITHIN, running.wait()).await.is_err() {
-        tracing::warn!(connections = running.len(), "connections are cut off");
+        tracing::warn!(connections = running.len(), "closing connections that did not end in time");
     }
 }
 
@@ -109,7 +109,7 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
+        tracing::debug!(%error, "a connection failed");
     }
 }
 

@@ -103,7 +103,7 @@ async fn open(
             let _held = &place;
         }))),
         Err(ArtifactError::NotFound(key)) => {
-            tracing::error!(key, "a file that the database knows is not in the store");
+            tracing::error!(key, "a file is recorded in the database but missing in the store");
             Err(NOT_FOUND)
         }
         Err(error) => Err(error.into()),
