@@ -98,7 +98,11 @@ impl Cluster {
         let name = object_name(new.hash);
         match call("read a FirmwareBuild", self.seen.get(&name)).await {
             Ok(_) => {
-                tracing::error!(build = name, hash = %new.hash, "the existing object has another requestHash");
+                tracing::error!(
+                    build = name,
+                    hash = %new.hash,
+                    "the existing object has another requestHash"
+                );
                 Err(ApiError::Internal)
             }
             Err(_) => Err(ApiError::Away(CLUSTER)),
