@@ -1,5 +1,5 @@
-//! FirmwareBuilds in the cluster: watched, read by name, created. Nothing else of a cluster is
-//! touched but the Secrets of first-boot scripts, which are created and never read.
+//! Watches, reads and creates FirmwareBuilds. It also creates the Secrets of first-boot scripts, but
+//! never reads them. Other objects are not accessed.
 
 mod create;
 pub(crate) mod entry;
@@ -23,13 +23,13 @@ pub use watch::{Reservation, Watch};
 
 use crate::error::{ApiError, CLUSTER};
 
-/// Longest wait for one answer of the API server.
+/// Maximum time to wait for an answer of the API server.
 const CALL: Duration = Duration::from_secs(10);
-/// Objects that are read at a time: clients that try hashes at random must not become a load on the
-/// API server.
+/// Maximum number of concurrent reads of objects, so that clients that try random hashes do not load
+/// the API server.
 const READS_AT_A_TIME: usize = 32;
 
-/// See the module.
+/// The client of the Kubernetes API.
 #[derive(Clone)]
 pub struct Cluster {
     builds: Api<FirmwareBuild>,
@@ -37,12 +37,12 @@ pub struct Cluster {
     secrets: Api<Secret>,
     hash_locks: Arc<hash_locks::HashLocks>,
     reads: Arc<Semaphore>,
-    /// What the watch says, and what was created here just now.
+    /// The builds from the watch, and those that this process created or read just now.
     pub watch: Arc<Watch>,
 }
 
 impl Cluster {
-    /// Of one namespace; objects elsewhere do not exist.
+    /// A client of one namespace.
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {
             builds: Api::namespaced(client.clone(), namespace),
@@ -54,7 +54,7 @@ impl Cluster {
         }
     }
 
-    /// Follows the FirmwareBuilds until it is dropped.
+    /// Watches the FirmwareBuilds until the future is dropped.
     pub async fn follow(&self) {
         self.watch.follow(self.seen.clone()).await;
     }
