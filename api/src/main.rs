@@ -1,4 +1,4 @@
-//! The HTTP API: build requests, stored images, catalog.
+//! The program `asu-api`: parses arguments, sets up logging, and calls the library.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! What is measured, in the OpenMetrics text format.
+//! The metrics of the API, in the OpenMetrics text format. Updated by layers and handlers. No label may
+//! have a value for each object or path.
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -13,22 +14,22 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// What was asked for: a closed set, whatever paths and methods are tried.
+/// Method and route of a request: a closed set, for any path and method that a client tries.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// The method.
     pub method: Method,
-    /// The route that the path matched, if any did.
+    /// The matched route, if any.
     pub route: Option<MatchedPath>,
 }
 
 impl Asked {
-    /// The path of the route with its parameters, as the OpenAPI document has it.
+    /// The path of the route with its parameters, as in the OpenAPI document.
     pub fn route(&self) -> &str {
         self.route.as_ref().map_or("none", MatchedPath::as_str)
     }
 
-    /// The method, if any route has it.
+    /// The method, if a route supports it.
     fn method(&self) -> &'static str {
         match self.method {
             Method::GET => "GET",
@@ -64,19 +65,19 @@ struct OnRoute {
     route: String,
 }
 
-/// See the module. Clones count together.
+/// The metrics of the process. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     answered: Family<Answered, Counter>,
     seconds: Family<OnRoute, Histogram, fn() -> Histogram>,
-    /// Requests that are being worked on.
+    /// Number of requests in progress.
     pub in_flight: Gauge,
-    /// Requests that were refused because too many were being worked on.
+    /// Number of requests that were refused because too many were in progress.
     pub shed: Counter,
-    /// Handlers that panicked.
+    /// Number of handlers that panicked.
     pub panics: Counter,
-    /// FirmwareBuilds that this process created.
+    /// Number of FirmwareBuilds that this process created.
     pub created: Counter,
     catalog_revision: Gauge,
     watch_silence: Gauge<f64, AtomicU64>,
@@ -96,7 +97,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Creates all metrics with the value zero.
     pub fn new() -> Self {
         let metrics = Self {
             registry: Arc::default(),
@@ -167,23 +168,23 @@ impl Metrics {
     }
 }
 
-/// What is read when the metrics are asked for.
+/// Values that are read when metrics are requested.
 #[derive(Clone, Copy, Debug)]
 pub struct Readings {
     /// Revision of the catalog; 0 before it is loaded.
     pub catalog_revision: i64,
     /// Seconds since the last event of the watch; -1 before the first.
     pub watch_silence: i64,
-    /// FirmwareBuilds that the watch shows.
+    /// Number of FirmwareBuilds from the watch.
     pub builds: usize,
-    /// Those of them that wait.
+    /// Number of waiting builds.
     pub waiting: usize,
-    /// Bytes of stored answers in memory.
+    /// Size of the finished answers in memory, in bytes.
     pub answer_bytes: u64,
 }
 
 impl Metrics {
-    /// The text of all metrics.
+    /// Renders all metrics as text.
     pub fn text(&self, readings: Readings) -> String {
         let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
         self.catalog_revision.set(readings.catalog_revision);

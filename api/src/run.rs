@@ -1,4 +1,5 @@
-//! Starts everything and ends it in order.
+//! Starts the API's servers and background tasks, and stops them in order. Called by `main.rs` and by
+//! tests.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -30,15 +31,16 @@ use crate::{
     state::AppState,
 };
 
-/// Maximum wait for a connection to the database. A client is answered 503 instead.
+/// Maximum time to wait for a connection to the database. After it, the answer is 503.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// Longest call of the database.
+/// Maximum time of a call of the database.
 const ASK_WITHIN: Duration = Duration::from_secs(8);
-/// Connections of probes and metrics.
+/// Maximum number of connections for health checks and metrics.
 const ADMIN_CONNECTIONS: usize = 64;
-/// Longest wait for creations whose clients are gone. Pods are given 30 s, 20 of which may be over.
+/// Maximum time to wait for creations whose clients have disconnected. A pod has 30 s to stop, of which
+/// 20 s may already have passed.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
-/// Time between two looks at a schema that does not fit yet.
+/// Interval of checks for a compatible schema of the database.
 const SCHEMA_LOOK: Duration = Duration::from_secs(1);
 
 /// Why the process ends.
@@ -76,9 +78,9 @@ pub enum RunError {
 /// A running API.
 #[derive(Debug)]
 pub struct Running {
-    /// Where clients are served.
+    /// Address on which clients are served.
     pub address: SocketAddr,
-    /// Where health and metrics are served.
+    /// Address on which health checks and metrics are served.
     pub admin_address: SocketAddr,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -86,24 +88,24 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits until a task has ended that lasts as long as the process. Gives what it was about.
+    /// Waits until a background task has ended, and returns its description.
     pub async fn broken(&self) -> &'static str {
         self.followers.broken().await
     }
 
-    /// Lets running requests come to their end, and ends.
+    /// Stops after running requests have ended.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
     }
 }
 
-/// Runs until a signal.
+/// Runs the API until a signal is received or a background task ends.
 ///
 /// # Errors
-/// When it cannot start.
+/// When it cannot start, or a background task ended.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    // Another thread may have installed one already; then that one is used.
+    // An error means that a provider is already installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
@@ -120,8 +122,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     broken.map_or(Ok(()), |what| Err(RunError::Ended(what)))
 }
 
-/// Starts everything. Dependencies may be away: what needs them is answered with 503 until they are
-/// there.
+/// Starts servers and background tasks. Dependencies need not be available: until they are, requests
+/// that need them are answered with 503.
 ///
 /// # Errors
 /// When a setting is wrong or a socket cannot be opened.
@@ -173,7 +175,7 @@ async fn finish_creations(state: &AppState) {
     }
 }
 
-/// Starts what follows the database and the cluster until the end of the process.
+/// Starts the background tasks.
 fn follow_everything(
     state: &AppState,
     direct_url: String,
