@@ -1,4 +1,5 @@
-//! Health and metrics, on a port that the Ingress does not route.
+//! Serves `/livez`, `/readyz` and `/metrics` on a separate port that the Ingress does not expose.
+//! Started by `run.rs`.
 
 use axum::{
     Router,
@@ -19,7 +20,7 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// Whether everything is still followed that this process answers from.
+/// Fails when a background task has ended, so that Kubernetes restarts the container.
 async fn live(State(state): State<AppState>) -> Response {
     match state.followers.ended() {
         None => "ok".into_response(),
@@ -29,7 +30,8 @@ async fn live(State(state): State<AppState>) -> Response {
     }
 }
 
-/// True from the first time that everything was there, until the process ends.
+/// Succeeds once everything that answers depend on was available. It then succeeds until the process
+/// ends.
 async fn ready(State(state): State<AppState>) -> Response {
     let missing = state.not_ready();
     if missing.is_empty() {

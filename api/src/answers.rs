@@ -1,6 +1,6 @@
-//! Answers about finished builds, rendered once for each kind of client and kept in memory.
+//! Finished answers: the answers for finished builds, rendered once per dialect and kept in memory.
 //!
-//! Look-ups say which build answers; what it says in a client's words is up to that client's module.
+//! A look-up determines the build; the module of the dialect renders its answer.
 
 use std::sync::Arc;
 
@@ -18,27 +18,27 @@ use crate::{
     v1,
 };
 
-/// What an entry costs besides its body, in bytes.
+/// Memory of an entry in addition to its body, in bytes.
 const OVERHEAD: usize = 256;
 
-/// A family of clients: how they ask and what they are told.
+/// The format of requests and answers for one family of clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// `/api/v1`.
     V1,
 }
 
-/// A finished answer: the same bytes for every client of its dialect.
+/// A finished answer: the same bytes for all clients of a dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinishedAnswer {
     /// HTTP status.
     pub status: StatusCode,
-    /// JSON.
+    /// Body, as JSON.
     pub body: Bytes,
 }
 
-/// Finished answers in memory, bounded by bytes, by uid and dialect. What was not asked for the
-/// longest time goes first.
+/// Finished answers in memory, by uid of the build and dialect. Their total size is limited; the least
+/// recently used answers are removed first.
 pub struct FinishedAnswers {
     cache: Cache<(Arc<str>, Dialect), Arc<FinishedAnswer>>,
     records: Records,
@@ -46,7 +46,7 @@ pub struct FinishedAnswers {
 }
 
 impl FinishedAnswers {
-    /// Holds up to `bytes`.
+    /// A cache of at most `bytes` bytes.
     pub fn new(bytes: usize, records: Records, logs: LogEnds) -> Self {
         let weight = |_: &(Arc<str>, Dialect), answer: &Arc<FinishedAnswer>| {
             u32::try_from(answer.body.len().saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
@@ -59,10 +59,10 @@ impl FinishedAnswers {
         Self { cache, records, logs }
     }
 
-    /// What a build is to clients of `dialect`. Equal questions at a time render once.
+    /// Returns the answer for a build. Concurrent equal calls render it once.
     ///
     /// # Errors
-    /// When its record has to be read and the database is away.
+    /// When the record must be read and the database is unavailable.
     pub async fn of(
         &self,
         build: &FinishedBuild,
@@ -82,25 +82,25 @@ impl FinishedAnswers {
         self.cache.try_get_with(key, render).await.map_err(|error| (*error).clone())
     }
 
-    /// Bytes held.
+    /// Total size of the answers in memory, in bytes.
     pub fn bytes(&self) -> u64 {
         self.cache.weighted_size()
     }
 }
 
-/// Reads records of finished builds, within the budget of those who poll.
+/// Reads records of finished builds, within the budget of polls.
 pub struct Records {
     database: PgStore,
     places: Arc<Semaphore>,
 }
 
 impl Records {
-    /// Of this database.
+    /// Reads from this database.
     pub fn new(database: PgStore, budgets: &Budgets) -> Self {
         Self { database, places: budgets.semaphore(Budget::Poll) }
     }
 
-    /// A record that is gone was deleted a moment ago: the next request is answered without it.
+    /// Reads one record. A missing record was deleted just now, and the client is asked to try again.
     async fn read(&self, uid: &str) -> Result<Arc<BuildRecord>, ApiError> {
         let _place = self.places.try_acquire().map_err(|_| ApiError::Busy)?;
         let record = self.database.build_by_uid(uid).await?;

@@ -1,6 +1,6 @@
-//! How many requests may wait at a time for something outside this process, by what they are about.
-//! What is answered from memory takes no part in it: while the database or the API server hangs,
-//! the requests that need them fill their own budget and no other.
+//! Limits how many requests wait at the same time for the database, the API server or the store. Each
+//! kind of request has its own budget, and requests that are answered from memory need none. So a
+//! dependency that does not respond affects only the requests that need it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,22 +8,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 
-/// What requests of one budget wait for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
-    /// A new build, or what is known of its request.
+    /// The look-up and creation of a build.
     Creation,
-    /// What is known of a request hash.
+    /// The look-up of a build by request hash.
     Poll,
-    /// The row and the first bytes of a file.
+    /// The database row and the first bytes of a file.
     File,
-    /// The row and the first bytes of a log.
+    /// The database row and the first bytes of a log.
     Log,
 }
 
 impl Budget {
-    /// One in so many of the requests that are worked on. Together they are less than all, so that
-    /// what is answered from memory always finds a place.
+    /// The divisor of the maximum number of requests. All budgets together are smaller than that
+    /// maximum, so that requests that are answered from memory are always possible.
     fn share(self) -> usize {
         match self {
             Self::Creation => 2,
@@ -33,25 +33,25 @@ impl Budget {
     }
 }
 
-/// Creations at a time, those of equal requests included, which take turns. Each holds its request,
-/// of at most 160 KiB, whether or not its client is still there.
+/// Maximum number of concurrent creations, including those of equal requests, which run one after the
+/// other. Each holds its request of at most 160 KiB in memory, even if its client has disconnected.
 const CREATIONS: usize = 128;
-/// Longest wait for the creation of others.
+/// Maximum time to wait for other creations.
 const CREATION_WITHIN: Duration = Duration::from_secs(8);
 
-/// See the module.
+/// All budgets of the process.
 #[derive(Debug)]
 pub struct Budgets {
     creation: Arc<Semaphore>,
     poll: Arc<Semaphore>,
     file: Arc<Semaphore>,
     log: Arc<Semaphore>,
-    /// Of those that wait for a creation, the ones that create.
+    /// Limits how many of the requests in the budget `creation` create an object.
     creating: Arc<Semaphore>,
 }
 
 impl Budgets {
-    /// Of a process that works on so many requests at a time.
+    /// The budgets of a process that handles at most this number of requests at the same time.
     pub fn new(requests: usize) -> Self {
         let places = |budget: Budget| Arc::new(Semaphore::new((requests / budget.share()).max(1)));
         Self {
@@ -63,7 +63,7 @@ impl Budgets {
         }
     }
 
-    /// The places of a budget: for a layer around the routes of which every request waits.
+    /// The semaphore of a budget, for a layer around routes that always wait.
     pub fn semaphore(&self, budget: Budget) -> Arc<Semaphore> {
         let places = match budget {
             Budget::Creation => &self.creation,
@@ -74,20 +74,19 @@ impl Budgets {
         places.clone()
     }
 
-    /// A place of a budget until it is dropped: for requests that may be answered from memory, when
-    /// they turn out to have to wait.
+    /// Takes a permit of a budget, for requests that are not answered from memory.
     ///
     /// # Errors
-    /// [`ApiError::Busy`] at once when there is none.
+    /// [`ApiError::Busy`] when no permit is free. It does not wait.
     pub fn enter(&self, budget: Budget) -> Result<OwnedSemaphorePermit, ApiError> {
         self.semaphore(budget).try_acquire_owned().map_err(|_| ApiError::Busy)
     }
 
-    /// A place among the objects that are being created. The work that holds it may go on when its
-    /// client is gone.
+    /// Waits for a permit to create an object. The creation may continue after its client has
+    /// disconnected.
     ///
     /// # Errors
-    /// [`ApiError::Busy`] when there is none for eight seconds.
+    /// [`ApiError::Busy`] when no permit becomes free within eight seconds.
     pub async fn create(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         match tokio::time::timeout(CREATION_WITHIN, self.creating.clone().acquire_owned()).await {
             Ok(Ok(place)) => Ok(place),
@@ -103,7 +102,7 @@ mod tests {
     const ALL: [Budget; 4] = [Budget::Creation, Budget::Poll, Budget::File, Budget::Log];
 
     #[test]
-    fn all_budgets_together_leave_places_for_what_is_answered_from_memory() {
+    fn all_budgets_together_are_smaller_than_the_maximum_number_of_requests() {
         for requests in [16, 100, 1024] {
             let taken: usize = ALL.iter().map(|budget| requests / budget.share()).sum();
             assert!(taken < requests, "{requests}");
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_wait_for_one_thing_take_no_place_of_those_that_wait_for_another() {
+    fn a_full_budget_does_not_affect_other_budgets() {
         let budgets = Budgets::new(16);
         let mut held = Vec::new();
         while let Ok(place) = budgets.enter(Budget::Creation) {
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_creation_waits_for_others_only_so_long() {
+    async fn a_creation_is_refused_when_others_take_too_long() {
         let budgets = Budgets::new(16);
         let mut held = Vec::new();
         for _ in 0..CREATIONS {

@@ -1,5 +1,5 @@
-//! Follows the notifications of the database: builds whose stored answers changed, and a catalog of another
-//! revision.
+//! Handles the notifications of the database: it forgets finished builds that changed, and loads the
+//! catalog when its revision changed. Run by `run.rs` as background tasks.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use crate::state::AppState;
 
-/// Follows the database's hints until they end: builds whose stored answers changed are dealt with at
-/// once; the catalog is read by [`reload_when_told`], because that takes long.
+/// Handles notifications until the stream ends. Changed builds are forgotten at once. The catalog is
+/// loaded by [`reload_when_told`], because loading takes long.
 pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, changed: Arc<Notify>) {
     while let Some(hint) = hints.next().await {
         match hint {
@@ -26,7 +26,8 @@ pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, change
     }
 }
 
-/// Reads the catalog each time that it may have changed. A change during a reading causes one more.
+/// Loads the catalog each time that it may have changed. A change while it is loaded causes another
+/// load.
 pub async fn reload_when_told(state: AppState, changed: Arc<Notify>) {
     loop {
         changed.notified().await;
@@ -45,10 +46,12 @@ async fn reload(state: &AppState) {
     match loaded.await {
         Ok(Some(catalog)) => {
             if let Err(error) = state.catalog.replace(catalog) {
-                tracing::error!(%error, "cannot use the catalog; the last one stays");
+                tracing::error!(%error, "the new catalog cannot be used; the old one stays in use");
             }
         }
         Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "cannot read the catalog; the last one stays"),
+        Err(error) => {
+            tracing::warn!(%error, "the catalog cannot be read; the old one stays in use")
+        }
     }
 }

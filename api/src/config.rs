@@ -1,4 +1,5 @@
-//! How the API runs. What it offers is in the custom resources.
+//! Settings of the API: arguments and environment variables. What the server offers is configured
+//! with Distribution objects instead. A test compares the help texts with `docs/SETTINGS.md`.
 
 use std::net::SocketAddr;
 
@@ -9,60 +10,64 @@ use clap::{Args, Parser};
 #[derive(Parser, Clone, Debug)]
 #[command(name = "asu-api", version)]
 pub struct Settings {
-    /// What is logged, for example `info,asu_api=debug`.
+    /// Log filter, for example `info,asu_api=debug`.
     #[arg(long, env = "ASU_LOG", default_value = "info")]
     pub log: String,
-    /// Namespace whose FirmwareBuilds are created and watched.
+    /// Namespace in which FirmwareBuilds are created and watched.
     #[arg(long, env = "ASU_NAMESPACE")]
     pub namespace: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
     pub database: DatabaseSettings,
-    /// Artifact store, for example file:///asu/store; only read.
+    /// URL of the artifact store, for example file:///asu/store. The API only reads it.
     #[arg(long, env = "ASU_STORE_URL", default_value = "file:///asu/store")]
     pub store_url: String,
-    /// Where clients are served, over plain HTTP/1.1.
+    /// Address and port on which clients are served, over HTTP/1.1 without TLS.
     #[arg(long, env = "ASU_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
-    /// Where health and metrics are served. Not for the Ingress.
+    /// Address and port on which health checks and metrics are served. The Ingress must not expose
+    /// them.
     #[arg(long, env = "ASU_ADMIN_LISTEN", default_value = "0.0.0.0:8081")]
     pub admin_listen: SocketAddr,
-    /// New requests are refused with 529 when more builds than this wait for their turn.
+    /// Maximum length of the queue. When more builds than this wait, new requests are refused with
+    /// 529. The operator uses the same limit.
     #[arg(long, env = "ASU_MAX_PENDING", default_value_t = 200)]
     pub max_pending: usize,
-    /// Distribution of requests that name none, and of the overview.
+    /// Distribution of requests that do not name one, and of the overview document.
     #[arg(long, env = "ASU_DEFAULT_DISTRIBUTION", default_value = "openwrt")]
     pub default_distribution: String,
-    /// Who runs this server: `server.contact` of the overview.
+    /// Who runs this server. It is sent as `server.contact` in the overview document.
     #[arg(long, env = "ASU_CONTACT", default_value = "")]
     pub contact: String,
-    /// Bytes of finished answers that are kept in memory.
+    /// Maximum total size of the finished answers that are kept in memory, in bytes.
     #[arg(long, env = "ASU_ANSWER_CACHE_BYTES", default_value_t = 16 << 20)]
     pub answer_cache_bytes: usize,
-    /// Requests that are worked on at a time; more are refused with 503.
+    /// Maximum number of requests that are processed at the same time. Further requests are refused
+    /// with 503.
     #[arg(long, env = "ASU_MAX_REQUESTS", default_value_t = 1024)]
     pub max_requests: usize,
-    /// Connections that are held at a time; more wait to be accepted. Each may hold 64 KiB of a
-    /// request's head.
+    /// Maximum number of open connections. Further connections wait to be accepted. Each connection
+    /// buffers up to 64 KiB of request headers.
     #[arg(long, env = "ASU_MAX_CONNECTIONS", default_value_t = 2048)]
     pub max_connections: usize,
-    /// Files and logs that are sent to one address at a time.
+    /// Maximum number of files and logs that are sent to one client address at the same time.
     #[arg(long, env = "ASU_DOWNLOADS_PER_CLIENT", default_value_t = 16)]
     pub downloads_per_client: usize,
-    /// Proxies between clients and this process that append to X-Forwarded-For: the entry of the
-    /// outermost one names the client. 0: the header does not count.
+    /// Number of proxies in front of this process that append to X-Forwarded-For. The entry that the
+    /// outermost of them appended is the client's address. With 0, the header is ignored.
     #[arg(long, env = "ASU_FORWARDED_HOPS", default_value_t = 1)]
     pub forwarded_hops: usize,
-    /// Bytes a second below which a client that keeps an answer waiting is cut off, over a minute.
+    /// Minimum download rate of a client, in bytes per second, over a minute. The connection of a
+    /// slower client is closed.
     #[arg(long, env = "ASU_MIN_DOWNLOAD_RATE", default_value_t = 1024)]
     pub min_download_rate: u64,
 }
 
 impl Settings {
-    /// What contradicts itself although each setting alone is well formed.
+    /// Checks the minimum values, with which the API can still answer.
     ///
     /// # Errors
-    /// One sentence naming the setting.
+    /// One sentence that names the setting.
     pub fn check(&self) -> Result<(), String> {
         let least = [
             ("ASU_MAX_REQUESTS", self.max_requests, 16),
@@ -78,16 +83,17 @@ impl Settings {
     }
 }
 
-/// How the database is reached.
+/// Settings of the database connections.
 #[derive(Args, Clone)]
 pub struct DatabaseSettings {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
     pub place: DatabaseUrl,
-    /// URL of the database without a pooler, for notifications; the other URL when absent.
+    /// URL of the database without a pooler, for notifications. Without this setting,
+    /// ASU_DATABASE_URL is used.
     #[arg(long, env = "ASU_DATABASE_DIRECT_URL", hide_env_values = true)]
     pub database_direct_url: Option<String>,
-    /// Most connections to the database.
+    /// Maximum number of connections to the database.
     #[arg(long, env = "ASU_DATABASE_CONNECTIONS", default_value_t = 10)]
     pub database_connections: u32,
 }
@@ -103,7 +109,7 @@ impl std::fmt::Debug for DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// The URL for notifications.
+    /// Returns the URL for notifications.
     ///
     /// # Errors
     /// As [`DatabaseUrl::read`].
@@ -122,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_setting_is_documented_and_in_the_environment() {
+    fn every_setting_has_a_help_text_and_an_environment_variable() {
         let command = Settings::command();
         command.clone().debug_assert();
         for argument in
@@ -134,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_with_which_nothing_would_be_answered_is_refused_by_name() {
+    fn a_setting_below_its_minimum_is_refused_by_name() {
         let with = |option: &str| Settings::parse_from(["asu-api", "--namespace=asu", option]);
         assert_eq!(with("--contact=x").check(), Ok(()));
         for (option, name) in [

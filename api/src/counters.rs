@@ -1,5 +1,6 @@
-//! Counts of requests, gathered in memory and written to the database every few seconds. Bounded:
-//! while the database is away, what does not fit is lost, and nothing waits for it.
+//! Counts requests in memory, and writes the counters to the database every few seconds. The number of
+//! counters is limited: while the database is unavailable, new counters are dropped. Requests never
+//! wait for the database here.
 
 use std::{
     collections::HashMap,
@@ -21,12 +22,12 @@ const WRITE_EVERY: Duration = Duration::from_secs(5);
 
 type Key = (CounterKind, Option<RequestHash>);
 
-/// See the module.
+/// The counters that are not written yet.
 #[derive(Debug, Default)]
 pub struct Counters(Mutex<HashMap<Key, (Timestamp, u32)>>);
 
 impl Counters {
-    /// Counts one.
+    /// Counts one event.
     pub fn add(&self, kind: CounterKind, hash: Option<&RequestHash>, at: Timestamp) {
         self.merge(kind, hash.copied(), at, 1);
     }
@@ -50,7 +51,7 @@ impl Counters {
     }
 }
 
-/// Writes what was counted since the last time. What cannot be written is held for the next.
+/// Writes the counters. If this fails, they are kept for the next time.
 pub async fn write(held: &Counters, database: &PgStore) {
     let counters = held.drain();
     if counters.is_empty() {
@@ -64,7 +65,7 @@ pub async fn write(held: &Counters, database: &PgStore) {
     }
 }
 
-/// Writes until it is dropped.
+/// Writes the counters at intervals, until the future is dropped.
 pub async fn follow(held: &Counters, database: &PgStore) {
     loop {
         tokio::time::sleep(WRITE_EVERY).await;
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_events_are_one_counter_and_the_number_of_counters_is_bounded() {
+    fn equal_events_share_a_counter_and_the_number_of_counters_is_limited() {
         let counters = Counters::default();
         let at = |second| Timestamp::from_second(second).unwrap();
         counters.add(CounterKind::Request, None, at(2));

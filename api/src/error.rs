@@ -1,5 +1,5 @@
-//! What goes wrong, as clients see it: always JSON with an integer `status` and a `detail` that is
-//! one readable string, because clients switch on the one and show the other.
+//! Errors and their answers: JSON with an integer `status`, on which clients decide, and a string
+//! `detail`, which they show.
 
 use asu_artifacts::ArtifactError;
 use asu_core::offered::Refusal;
@@ -14,49 +14,49 @@ use utoipa::ToSchema;
 
 use crate::v1::refusal;
 
-/// Seconds after which a client may try again when a dependency is away.
+/// `Retry-After` in seconds when a dependency is unavailable.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
-/// Seconds after which a client may try again when too many builds wait.
+/// `Retry-After` in seconds when too many builds wait.
 const RETRY_OVERLOAD_SECONDS: u64 = 30;
 
-/// An answer that is an error.
+/// An error that is answered to a client.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ApiError {
-    /// There is no such thing.
+    /// The path names nothing that exists.
     #[error("{0}")]
     NotFound(&'static str),
-    /// No build of that hash.
+    /// No build with this request hash is known.
     #[error("could not find provided request hash")]
     UnknownHash,
     /// The body has too many bytes.
     #[error("the request body has more than {0} bytes")]
     TooLarge(usize),
-    /// The body ended early or came too slowly.
+    /// The body ended early or was sent too slowly.
     #[error("the request body could not be read")]
     Body,
-    /// A field is missing or malformed; each is named.
+    /// Fields are missing or malformed. The text names all of them.
     #[error("{0}")]
     Fields(String),
-    /// The request asks for what is not offered.
+    /// The request is not acceptable.
     #[error("{0}")]
     Refused(String),
-    /// The same, by the rules of the domain.
+    /// The request is for something that is not offered, by the rules of the domain.
     #[error("{}", refusal::detail(.0))]
     NotOffered(#[from] Refusal),
-    /// There is no room for this request among those that are being worked on.
+    /// Too many requests are in progress.
     #[error("too many requests at a time, try again later")]
     Busy,
-    /// This client is being sent as many files as one client may be.
+    /// The client has the maximum number of downloads.
     #[error("{0} files are being sent to this address already, try again later")]
     TooManyDownloads(usize),
     /// Too many builds wait.
     #[error("server overload, queue contains too many build requests: {0}")]
     Overload(usize),
-    /// A dependency is away. The text names it, never its address.
+    /// A dependency is unavailable. The text names it, but not its address.
     #[error("{0} is not available at the moment, try again later")]
     Away(&'static str),
-    /// A fault of this system. What it was is in the log.
+    /// A fault of this system. The log contains the details.
     #[error("internal error")]
     Internal,
 }
@@ -97,17 +97,17 @@ pub const STORE: &str = "the artifact store";
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if error.is_unavailable() {
-            tracing::warn!(%error, "the database is away");
+            tracing::warn!(%error, "the database is unavailable");
             return Self::Away(DATABASE);
         }
-        tracing::error!(%error, "the database refused");
+        tracing::error!(%error, "the database rejected a query");
         Self::Internal
     }
 }
 
 impl From<ArtifactError> for ApiError {
     fn from(error: ArtifactError) -> Self {
-        tracing::error!(%error, "the artifact store failed");
+        tracing::error!(%error, "the artifact store cannot be read");
         Self::Away(STORE)
     }
 }
@@ -124,7 +124,7 @@ pub struct Error<'a> {
     title: Option<&'a str>,
 }
 
-/// An error answer.
+/// Makes an error answer.
 pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Response {
     let body = serde_json::to_vec(&Error { status, detail, title })
         .map_or_else(|_| Body::from(r#"{"status":500,"detail":"internal error"}"#), Body::from);
@@ -145,7 +145,8 @@ pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Respons
     response
 }
 
-/// Marks the answer of a request that was refused for want of room, for the metrics.
+/// Extension of the answer to a request that was refused because too many are in progress, for the
+/// metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Shed;
 

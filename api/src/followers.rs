@@ -1,6 +1,5 @@
-//! Tasks that last as long as the process: what the API knows comes through them. One that ends, or
-//! panics, would leave a process that looks healthy and answers from what it knew long ago, so its
-//! end is the end of the process.
+//! Background tasks that keep the API's data up to date and run as long as the process. If one ends or
+//! panics, the process would look healthy but answer with old data. Therefore the process ends with it.
 
 use std::{panic::AssertUnwindSafe, sync::OnceLock};
 
@@ -8,7 +7,7 @@ use futures::FutureExt as _;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// See the module.
+/// The background tasks of the process.
 #[derive(Debug, Default)]
 pub struct Followers {
     broken: OnceLock<&'static str>,
@@ -16,7 +15,7 @@ pub struct Followers {
 }
 
 impl Followers {
-    /// Runs a task until `stop`. When it ends before that, [`Self::broken`] returns.
+    /// Runs a task until `stop` is cancelled. If the task ends earlier, [`Self::broken`] returns.
     pub async fn follow(
         &self,
         what: &'static str,
@@ -28,15 +27,15 @@ impl Followers {
             tracing::error!(
                 what,
                 panicked = ended.is_err(),
-                "a task ended that must last as long as the process"
+                "a background task ended, so the process must restart"
             );
-            // Of several the first is reported.
+            // Only the first is reported.
             let _ = self.broken.set(what);
             self.told.notify_waiters();
         }
     }
 
-    /// What the task was about that ended, if one did.
+    /// The description of the task that ended, if any.
     pub fn ended(&self) -> Option<&'static str> {
         self.broken.get().copied()
     }
@@ -46,7 +45,7 @@ impl Followers {
         loop {
             let told = self.told.notified();
             tokio::pin!(told);
-            // Told from here on, whatever happens between the look and the wait.
+            // Notifications count from here on, also between the check and the wait.
             told.as_mut().enable();
             if let Some(what) = self.ended() {
                 return what;
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_task_that_ends_or_panics_is_told() {
+    async fn a_task_that_ends_or_panics_is_reported() {
         for panics in [false, true] {
             let (followers, stop) = (Followers::default(), CancellationToken::new());
             assert_eq!(followers.ended(), None);
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_of_the_process_is_no_fault_of_a_task() {
+    async fn a_task_that_ends_with_the_process_is_not_reported() {
         let (followers, stop) = (Followers::default(), CancellationToken::new());
         stop.cancel();
         followers.follow("the watch", std::future::pending(), &stop).await;

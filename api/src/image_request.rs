@@ -1,5 +1,5 @@
-//! One life of a request for an image: what is known of it is looked up, else a build is created and
-//! followed. It knows no dialect: `v1` brings it canonical requests and translates what comes back.
+//! Handles a request for an image: looks up a build that answers it, or creates one. It does not depend
+//! on a dialect: `v1` passes canonical requests and renders the result.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ use crate::{
     state::AppState,
 };
 
-/// The build that answers a request, which is created when there is none. `script` is its first-boot
-/// script.
+/// Returns the build that answers a request, and creates it if there is none. `script` is its
+/// first-boot script.
 ///
 /// # Errors
-/// Why there may be no new build, when one is needed; when a dependency is away or too many requests
-/// wait.
+/// When a new build is needed but the request is refused, when a dependency is unavailable, or when too
+/// many requests wait.
 pub async fn ask(
     state: &AppState,
     acceptance: Acceptance,
@@ -41,7 +41,7 @@ pub async fn ask(
             Ok(Known::Finished(build))
         }
         Found::Known(Known::Alive(entry)) => {
-            // Without a script it is answered from memory.
+            // Without a script, the answer comes from memory.
             let _place =
                 script.as_ref().map(|_| state.budgets.enter(Budget::Creation)).transpose()?;
             attach(state, entry, script.as_deref()).await
@@ -50,7 +50,8 @@ pub async fn ask(
     }
 }
 
-/// What is known of a request, or of the same with the profile that its alias means elsewhere.
+/// Looks up a request, and then the same request with the profile that its alias means in other versions
+/// of the target.
 async fn find(state: &AppState, acceptance: &Acceptance) -> Result<(RequestHash, Found), ApiError> {
     let ask = |request: &Request| Ask::Build(Order::of(request));
     let hash = request_hash(&acceptance.request);
@@ -65,7 +66,7 @@ async fn find(state: &AppState, acceptance: &Acceptance) -> Result<(RequestHash,
     Ok((hash, found))
 }
 
-/// Creates a build in a task that goes on when its client hangs up.
+/// Creates a build in a task that continues when its client disconnects.
 async fn create_in_task(
     state: &AppState,
     hash: RequestHash,
@@ -77,7 +78,7 @@ async fn create_in_task(
     if let Some(waiting) = state.cluster.watch.is_full_for(&hash, max_pending) {
         return Err(ApiError::Overload(waiting));
     }
-    // Waited for here, not in the task: clients that hang up at once must not start any number of
+    // Wait here, not in the task: otherwise clients that disconnect at once could start any number of
     // tasks.
     let place = state.budgets.create().await?;
     let (creating, state) = (state.creating.clone(), state.clone());
@@ -89,8 +90,8 @@ async fn create_in_task(
     finished(task).await
 }
 
-/// Waits for a task that goes on when the waiting ends: a client that hangs up, or an answer that
-/// takes too long, must not leave a build without its first-boot script.
+/// Waits for a task that continues even if the waiting is aborted: when a client disconnects or an answer
+/// takes too long, the build must still get its first-boot script.
 async fn finished(task: JoinHandle<Result<Known, ApiError>>) -> Result<Known, ApiError> {
     match task.await {
         Ok(known) => known,
@@ -101,8 +102,8 @@ async fn finished(task: JoinHandle<Result<Known, ApiError>>) -> Result<Known, Ap
     }
 }
 
-/// Attaches a client to a build that waits or runs. A client that sends its first-boot script again
-/// repairs what a crash between the writes of the two objects left.
+/// Attaches a client to a build that waits or runs. If the request has a first-boot script, its Secret is
+/// created if it is missing, because the API may have crashed between the creation of the two objects.
 async fn attach(
     state: &AppState,
     entry: Arc<Entry>,
@@ -123,7 +124,7 @@ async fn create(
 ) -> Result<Known, ApiError> {
     let basis = acceptance.verdict?;
     let _lock = state.cluster.lock(hash).await;
-    // Another request may have created it meanwhile, here or at another replica.
+    // Another request may have created it meanwhile, in this or another replica.
     let ask = Ask::Build(Order::of(&acceptance.request));
     let old = match look_up_again(state, hash, ask).await? {
         Found::Known(Known::Alive(entry)) => return attach(state, entry, script).await,
@@ -143,7 +144,7 @@ async fn create(
     }
 }
 
-/// The name is taken by an archived build that the watch has not shown: its record decides.
+/// Handles a name that is used by an archived build that the watch has not shown: its record decides.
 async fn create_anew(
     state: &AppState,
     new: &NewBuild<'_>,
@@ -172,7 +173,7 @@ async fn attach_created(
             attach(state, Arc::new(entry), script).await
         }
         Created::Attached(entry) => attach(state, Arc::new(entry), script).await,
-        // It was created and ended meanwhile: the next request is answered from history.
+        // The build was created and archived meanwhile: the next request is answered from the database.
         Created::Archived(_) => Err(ApiError::Away(CLUSTER)),
     }
 }

@@ -1,7 +1,7 @@
 //! The HTTP API: build requests, stored images, catalog.
 //!
-//! It validates requests against the catalog, looks up what is known of them, creates FirmwareBuilds
-//! and answers. It never waits for a build, and its only writes are FirmwareBuilds, the Secrets of
+//! It validates requests against the catalog, looks up builds that answer them, and creates
+//! FirmwareBuilds. It never waits for the end of a build. It writes only FirmwareBuilds, Secrets of
 //! first-boot scripts, and request counters.
 
 pub mod admin;

@@ -1,6 +1,5 @@
-//! Stored logs as text. They are compressed with zstd, and a few bytes may stand for very many: a
-//! log is unpacked piece by piece, and how many bytes are written out is bounded here, whatever
-//! the file says.
+//! Reads stored logs as text. They are compressed with zstd, so a small file may expand to a very large
+//! text. A log is unpacked in pieces, and the total size is limited here.
 
 use std::io;
 
@@ -18,16 +17,16 @@ use crate::error::{ApiError, STORE};
 const MAX_STORED: u64 = 16 << 20;
 /// Maximum size of its text in bytes. Builds keep 8 MiB.
 const MAX_TEXT: u64 = 32 << 20;
-/// Bytes of one piece of text.
+/// Maximum size of one piece of text in bytes.
 const PIECE: usize = 64 * 1024;
 /// Maximum window of a decoder, as a power of two. Logs are written with 21; a file may ask for
 /// 27, which is 128 MiB of memory.
 const WINDOW: u32 = 23;
 
-/// Ends of logs that are read at a time: each decoder may take 8 MiB.
+/// Maximum number of logs whose ends are read at the same time. A decoder may use 8 MiB.
 const AT_A_TIME: usize = 4;
 
-/// A log that is being read. In memory are a piece of it and what its decoder looks back at.
+/// A log that is being read. Only one piece and the window of the decoder are in memory.
 pub struct LogText {
     stored: BoxStream<'static, io::Result<Bytes>>,
     decoder: Decoder<'static>,
@@ -37,10 +36,10 @@ pub struct LogText {
 }
 
 impl LogText {
-    /// Opens the log of a build; nothing when it has none.
+    /// Opens the log of a build; `None` if it has none.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the store is unavailable.
     pub async fn open(
         artifacts: &ArtifactStore,
         record: &BuildRecord,
@@ -65,10 +64,10 @@ impl LogText {
         Ok(Self { stored, decoder, input: Bytes::new(), left: MAX_TEXT, whole: false })
     }
 
-    /// The next piece; nothing after the last.
+    /// Returns the next piece; `None` after the last.
     ///
     /// # Errors
-    /// When the store is away or the log is damaged.
+    /// When the store is unavailable or the log is damaged.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         self.unpack().await.map_err(|error| {
             tracing::error!(%error, "a stored log is damaged");
@@ -105,23 +104,23 @@ impl LogText {
     }
 }
 
-/// Reads the ends of logs, a few at a time.
+/// Reads the ends of logs, with limited concurrency.
 pub struct LogEnds {
     artifacts: ArtifactStore,
     places: Semaphore,
 }
 
 impl LogEnds {
-    /// Of the logs of this store.
+    /// Reads from this store.
     pub fn new(artifacts: ArtifactStore) -> Self {
         Self { artifacts, places: Semaphore::new(AT_A_TIME) }
     }
 
-    /// The ends of standard output and standard error of a build: at most `most` bytes of each, from
-    /// the beginning of a line. Empty without a log.
+    /// Returns the ends of standard output and standard error of a build: at most `most` bytes of each,
+    /// from the beginning of a line. They are empty without a log.
     ///
     /// # Errors
-    /// When the store is away or the log is damaged.
+    /// When the store is unavailable or the log is damaged.
     pub async fn of(
         &self,
         record: &BuildRecord,
@@ -150,7 +149,7 @@ mod tests {
     use super::*;
 
     fn log(stored: &[u8]) -> LogText {
-        // In small pieces, as a slow store gives them.
+        // In small pieces, as from a slow store.
         let pieces: Vec<_> =
             stored.chunks(7).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         LogText::of(stream::iter(pieces).boxed()).unwrap()
@@ -161,20 +160,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_streams_of_a_log_are_told_apart_and_each_ends_with_its_last_lines() {
+    async fn the_ends_of_both_streams_are_read_separately() {
         let text = "out 1\n\u{2}err 1\nout 2\n\u{2}err 2\n";
         let (stdout, stderr) = ends_of(log(&packed(text.as_bytes())), 8).await.unwrap();
         assert_eq!((stdout.as_str(), stderr.as_str()), ("out 2\n", "err 2\n"));
     }
 
     #[tokio::test]
-    async fn a_log_of_an_older_builder_is_all_standard_output() {
+    async fn a_log_without_stream_marks_is_standard_output() {
         let (stdout, stderr) = ends_of(log(&packed(b"one\ntwo\n")), 100).await.unwrap();
         assert_eq!((stdout.as_str(), stderr.as_str()), ("one\ntwo\n", ""));
     }
 
     #[tokio::test]
-    async fn a_log_comes_whole_in_small_pieces() {
+    async fn a_log_is_read_completely_in_small_pieces() {
         let lines = (0..40_000).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
         let (mut log, mut read) = (log(&packed(lines.as_bytes())), Vec::new());
         while let Some(piece) = log.next().await.unwrap() {
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_that_unpacks_to_more_than_any_build_keeps_is_cut() {
+    async fn a_log_that_expands_beyond_the_limit_is_cut() {
         let bomb = packed(&vec![0_u8; usize::try_from(MAX_TEXT).unwrap() + 5]);
         assert!(bomb.len() < 100_000);
         let (mut log, mut read) = (log(&bomb), 0);
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_log_is_an_error_and_no_shorter_text() {
+    async fn a_damaged_log_is_an_error() {
         assert!(ends_of(log(b"not zstd"), 10).await.is_err());
         let whole = packed(b"some text of a build");
         assert!(ends_of(log(&whole[..whole.len() - 1]), 10).await.is_err());
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_that_wants_to_look_back_further_than_logs_do_is_refused() {
+    async fn a_log_with_a_larger_window_than_builds_write_is_refused() {
         let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
         encoder.window_log(WINDOW + 1).unwrap();
         io::Write::write_all(&mut encoder, b"text").unwrap();

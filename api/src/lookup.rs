@@ -1,6 +1,6 @@
-//! What is known of a request hash: first what is in memory, then history, and before a final "no"
-//! the API server itself. It gives values of the domain; what clients are told of them is up to the
-//! module of each dialect.
+//! Looks up the build that answers a request hash: in memory, then in the database, and before the answer
+//! that there is none, in the API server. It returns values of the domain; the module of each dialect
+//! renders them.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use crate::{
     state::AppState,
 };
 
-/// Looks a hash up for a client that wants `ask`. Equal look-ups at a time share one.
+/// Looks up a hash for a request of the kind `ask`. Concurrent equal look-ups share one query.
 ///
 /// # Errors
-/// When a dependency that has to be asked is away: never a wrong "no".
+/// When a needed dependency is unavailable. It never returns `Nothing` in this case.
 pub async fn look_up(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<Found, ApiError> {
     if let Some(found) = in_memory(state, hash, ask) {
         return Ok(found);
@@ -43,7 +43,7 @@ pub async fn look_up(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<F
     state.single_flight.join(hash, ask, look).await
 }
 
-/// The same without sharing: sees what happened since others began to look.
+/// The same without sharing, so that the result includes changes since other look-ups started.
 ///
 /// # Errors
 /// As [`look_up`].
@@ -92,7 +92,7 @@ async fn look_further(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<
             }
             Some(entry) if !entry.archived => Ok(Arc::new(entry).into()),
             Some(entry) if entry.turned_away => Err(overload(state)),
-            // Archived after history was read: once more.
+            // It was archived after the database was read.
             Some(_) => Ok(in_history(state, hash, ask, state.now())
                 .await?
                 .map_or(Found::Nothing(None), |found| found.build.into())),
@@ -100,7 +100,7 @@ async fn look_further(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<
     }
 }
 
-/// Notes that nothing is known of a hash, unless the watch showed a build of it meanwhile.
+/// Remembers that no build with this hash is known, unless the watch has shown one meanwhile.
 fn note_unknown(state: &AppState, hash: &RequestHash, began: Instant) {
     let watch = &state.cluster.watch;
     watch.unknown.note(hash, began);
@@ -109,10 +109,10 @@ fn note_unknown(state: &AppState, hash: &RequestHash, began: Instant) {
     }
 }
 
-/// A build waits within the bound on waiting builds, which holds over all replicas.
+/// Checks that a build is within the limit of waiting builds, which all replicas share.
 ///
 /// # Errors
-/// [`ApiError::Overload`] of a build that came when too many waited, through whichever replica.
+/// [`ApiError::Overload`] if too many older builds wait.
 pub fn within_bound(state: &AppState, entry: &Entry) -> Result<(), ApiError> {
     match state.cluster.watch.beyond(entry, state.settings.max_pending) {
         Some(earlier) => Err(ApiError::Overload(earlier)),
@@ -120,14 +120,14 @@ pub fn within_bound(state: &AppState, entry: &Entry) -> Result<(), ApiError> {
     }
 }
 
-/// The answer of a build that was turned away. There may be room by now.
+/// The answer for a build that failed with `QueueFull`. The queue may be shorter now.
 fn overload(state: &AppState) -> ApiError {
     let least = state.settings.max_pending.saturating_add(1);
     ApiError::Overload(state.cluster.watch.waiting().max(least))
 }
 
-/// The database notified of an archived build of this hash, and the watch does not show it yet: history
-/// decides, if it has this very build. What it has of others is older.
+/// Handles a build that may be archived although the watch does not show it: the record in the database
+/// decides if it has the same uid. Records of other builds are older.
 async fn ended_or_alive(state: &AppState, entry: &Arc<Entry>, ask: Ask, now: Timestamp) -> Found {
     if entry.maybe_archived
         && let Ok(Some(found)) = in_history(state, &entry.hash, ask, now).await
@@ -138,11 +138,11 @@ async fn ended_or_alive(state: &AppState, entry: &Arc<Entry>, ask: Ask, now: Tim
     entry.clone().into()
 }
 
-/// A stale answer may have been overtaken by a build that the watch has not shown yet.
+/// Looks for a build that is newer than a stale record and that the watch has not shown yet.
 async fn newer(state: &AppState, hash: &RequestHash) -> Result<Option<Entry>, ApiError> {
     match state.cluster.read(hash).await {
         Ok(entry) => Ok(entry.filter(|entry| !entry.archived)),
-        // What is stored can be served without the cluster.
+        // The stale record can be sent without the cluster.
         Err(ApiError::Away(_)) => Ok(None),
         Err(error) => Err(error),
     }
@@ -150,12 +150,12 @@ async fn newer(state: &AppState, hash: &RequestHash) -> Result<Option<Entry>, Ap
 
 struct History {
     build: FinishedBuild,
-    /// Whether it answers the next request too, without another query.
+    /// Whether it answers further requests without another query.
     counts: bool,
     keep_until: Timestamp,
 }
 
-/// The newest archived build, if it answers.
+/// Reads the newest archived build, if it answers.
 async fn in_history(
     state: &AppState,
     hash: &RequestHash,
@@ -180,7 +180,7 @@ async fn in_history(
     Ok(Some(History { build, counts, keep_until: ended.keep_until }))
 }
 
-/// The kept failure of this order of the packages, when another order failed since.
+/// Reads the kept failure of this order of the packages, if another order has failed since.
 async fn failed_before(
     state: &AppState,
     hash: &RequestHash,
@@ -192,7 +192,7 @@ async fn failed_before(
         let ended = ended(record);
         ended.counts(now) && ended.fits(ask)
     });
-    // Not noted in memory, which holds one build of a hash: the newest, for GET.
+    // It is not kept in memory, which has only the newest build of a hash, for GET.
     Ok(kept.map(|record| {
         let keep_until = record.facts.keep_until;
         History { build: FinishedBuild::of(record), counts: true, keep_until }
@@ -203,7 +203,7 @@ fn ended(record: &BuildRecord) -> EndedBuild {
     let conclusion = match &record.facts.ending {
         Ending::Succeeded(_) => Conclusion::Succeeded {
             files: record.files_deleted_at.is_none(),
-            // Nothing predicts a build key yet, so a stale image is built anew.
+            // Build keys are not predicted yet, so a stale image is built again.
             unchanged: false,
         },
         Ending::Failed(failure) => Conclusion::failed(failure.reason, &record.facts.request),

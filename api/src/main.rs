@@ -1,4 +1,4 @@
-//! The HTTP API: build requests, stored images, catalog.
+//! The program `asu-api`: parses arguments, sets up logging, and calls the library.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use clap::Parser as _;
 use tikv_jemallocator::Jemalloc;
 use tracing_subscriber::EnvFilter;
 
-/// Gives the memory of connections back to the machine seconds after they end.
+/// Returns freed memory to the system within seconds, unlike the default allocator.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
     match run::run(settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "the API ends");
+            tracing::error!(%error, "asu-api ends with an error");
             ExitCode::FAILURE
         }
     }
@@ -42,8 +42,8 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn memory_is_given_back_although_nothing_is_asked_of_the_program() {
-        // This test has the program's allocator, which says at its end what it ran with.
+    fn the_allocator_returns_memory_in_the_background() {
+        // The test binary has the program's allocator, which prints its options at exit.
         let output = Command::new(std::env::current_exe().unwrap())
             .arg("--list")
             .env("_RJEM_MALLOC_CONF", "stats_print:true")

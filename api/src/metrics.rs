@@ -1,4 +1,5 @@
-//! What is measured, in the OpenMetrics text format.
+//! The metrics of the API, in the OpenMetrics text format. Updated by layers and handlers. No label may
+//! have a value for each object or path.
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -13,22 +14,22 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// What was asked for: a closed set, whatever paths and methods are tried.
+/// Method and route of a request: a closed set, for any path and method that a client tries.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// The method.
     pub method: Method,
-    /// The route that the path matched, if any did.
+    /// The matched route, if any.
     pub route: Option<MatchedPath>,
 }
 
 impl Asked {
-    /// The path of the route with its parameters, as the OpenAPI document has it.
+    /// The path of the route with its parameters, as in the OpenAPI document.
     pub fn route(&self) -> &str {
         self.route.as_ref().map_or("none", MatchedPath::as_str)
     }
 
-    /// The method, if any route has it.
+    /// The method, if a route supports it.
     fn method(&self) -> &'static str {
         match self.method {
             Method::GET => "GET",
@@ -64,19 +65,19 @@ struct OnRoute {
     route: String,
 }
 
-/// See the module. Clones count together.
+/// The metrics of the process. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     answered: Family<Answered, Counter>,
     seconds: Family<OnRoute, Histogram, fn() -> Histogram>,
-    /// Requests that are being worked on.
+    /// Number of requests in progress.
     pub in_flight: Gauge,
-    /// Requests that were refused because too many were being worked on.
+    /// Number of requests that were refused because too many were in progress.
     pub shed: Counter,
-    /// Handlers that panicked.
+    /// Number of handlers that panicked.
     pub panics: Counter,
-    /// FirmwareBuilds that this process created.
+    /// Number of FirmwareBuilds that this process created.
     pub created: Counter,
     catalog_revision: Gauge,
     watch_silence: Gauge<f64, AtomicU64>,
@@ -96,7 +97,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Creates all metrics with the value zero.
     pub fn new() -> Self {
         let metrics = Self {
             registry: Arc::default(),
@@ -122,33 +123,37 @@ impl Metrics {
         registry.register("requests", "Answered requests", self.answered.clone());
         registry.register_with_unit(
             "request_duration",
-            "Time from the head of a request to the head of its answer",
+            "Time from the headers of a request to the headers of its answer",
             Unit::Seconds,
             self.seconds.clone(),
         );
-        registry.register("requests_in_flight", "Requests being worked on", self.in_flight.clone());
-        registry.register("requests_shed", "Requests refused for want of room", self.shed.clone());
+        registry.register("requests_in_flight", "Requests in progress", self.in_flight.clone());
+        registry.register(
+            "requests_shed",
+            "Requests refused because of a limit",
+            self.shed.clone(),
+        );
         registry.register("panics", "Handlers that panicked", self.panics.clone());
-        registry.register("builds_created", "FirmwareBuilds created", self.created.clone());
+        registry.register("builds_created", "Created FirmwareBuilds", self.created.clone());
     }
 
     fn register_state(&self, registry: &mut Registry) {
-        registry.register("catalog_revision", "Catalog in memory", self.catalog_revision.clone());
+        registry.register(
+            "catalog_revision",
+            "Revision of the catalog",
+            self.catalog_revision.clone(),
+        );
         registry.register_with_unit(
             "watch_silence",
-            "Time since the last news of FirmwareBuilds; -1 before the first",
+            "Time since the last event of the watch of FirmwareBuilds; -1 before the first",
             Unit::Seconds,
             self.watch_silence.clone(),
         );
-        registry.register("builds", "FirmwareBuilds known", self.builds.clone());
-        registry.register(
-            "builds_waiting",
-            "Builds that wait for their turn",
-            self.waiting.clone(),
-        );
+        registry.register("builds", "Known FirmwareBuilds", self.builds.clone());
+        registry.register("builds_waiting", "Builds that wait in the queue", self.waiting.clone());
         registry.register_with_unit(
             "answer_cache",
-            "Finished answers in memory",
+            "Size of the finished answers in memory",
             Unit::Bytes,
             self.answer_bytes.clone(),
         );
@@ -163,27 +168,27 @@ impl Metrics {
     }
 }
 
-/// What is read when the metrics are asked for.
+/// Values that are read when metrics are requested.
 #[derive(Clone, Copy, Debug)]
 pub struct Readings {
     /// Revision of the catalog; 0 before it is loaded.
     pub catalog_revision: i64,
     /// Seconds since the last event of the watch; -1 before the first.
     pub watch_silence: i64,
-    /// FirmwareBuilds that the watch shows.
+    /// Number of FirmwareBuilds from the watch.
     pub builds: usize,
-    /// Those of them that wait.
+    /// Number of waiting builds.
     pub waiting: usize,
-    /// Bytes of stored answers in memory.
+    /// Size of the finished answers in memory, in bytes.
     pub answer_bytes: u64,
 }
 
 impl Metrics {
-    /// The text of all metrics.
+    /// Renders all metrics as text.
     pub fn text(&self, readings: Readings) -> String {
         let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
         self.catalog_revision.set(readings.catalog_revision);
-        #[expect(clippy::cast_precision_loss, reason = "seconds of a process's life")]
+        #[expect(clippy::cast_precision_loss, reason = "an f64 is exact for these seconds")]
         self.watch_silence.set(readings.watch_silence as f64);
         self.builds.set(gauge(readings.builds));
         self.waiting.set(gauge(readings.waiting));

@@ -1,4 +1,5 @@
-//! Starts everything and ends it in order.
+//! Starts the API's servers and background tasks, and stops them in order. Called by `main.rs` and by
+//! tests.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -30,55 +31,56 @@ use crate::{
     state::AppState,
 };
 
-/// Maximum wait for a connection to the database. A client is answered 503 instead.
+/// Maximum time to wait for a connection to the database. After it, the answer is 503.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// Longest call of the database.
+/// Maximum time of a call of the database.
 const ASK_WITHIN: Duration = Duration::from_secs(8);
-/// Connections of probes and metrics.
+/// Maximum number of connections for health checks and metrics.
 const ADMIN_CONNECTIONS: usize = 64;
-/// Longest wait for creations whose clients are gone. Pods are given 30 s, 20 of which may be over.
+/// Maximum time to wait for creations whose clients have disconnected. A pod has 30 s to stop, of which
+/// 20 s may already have passed.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
-/// Time between two looks at a schema that does not fit yet.
+/// Interval of checks for a compatible schema of the database.
 const SCHEMA_LOOK: Duration = Duration::from_secs(1);
 
 /// Why the process ends.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No database is named.
+    /// The database is not configured.
     #[error(transparent)]
     NoDatabase(#[from] NoDatabase),
-    /// Its URL is malformed.
+    /// The URL of the database is malformed.
     #[error(transparent)]
     Database(#[from] StoreError),
-    /// The store is not there.
+    /// The artifact store cannot be opened.
     #[error(transparent)]
     Store(#[from] ArtifactError),
-    /// There is no cluster to talk to.
-    #[error("no cluster: {0}")]
+    /// The Kubernetes client cannot be configured.
+    #[error("the Kubernetes client cannot be configured: {0}")]
     Cluster(String),
     /// A socket cannot be opened.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
-    /// Signals cannot be heard.
-    #[error("cannot hear signals: {0}")]
+    /// Handlers of signals cannot be installed.
+    #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),
     /// The OpenAPI document cannot be written.
     #[error("cannot write the OpenAPI document: {0}")]
     Document(serde_json::Error),
-    /// A setting contradicts another, or nothing could run with it.
+    /// A setting is below its minimum.
     #[error("{0}")]
     Settings(String),
-    /// A task that lasts as long as the process has ended: what it followed is not followed any more.
-    #[error("{0} has ended: the process must be started anew")]
+    /// A background task ended, so the API would answer with old data.
+    #[error("{0} has ended, so the process must restart")]
     Ended(&'static str),
 }
 
 /// A running API.
 #[derive(Debug)]
 pub struct Running {
-    /// Where clients are served.
+    /// Address on which clients are served.
     pub address: SocketAddr,
-    /// Where health and metrics are served.
+    /// Address on which health checks and metrics are served.
     pub admin_address: SocketAddr,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -86,24 +88,24 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits until a task has ended that lasts as long as the process. Gives what it was about.
+    /// Waits until a background task has ended, and returns its description.
     pub async fn broken(&self) -> &'static str {
         self.followers.broken().await
     }
 
-    /// Lets running requests come to their end, and ends.
+    /// Stops after running requests have ended.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.wait().await;
     }
 }
 
-/// Runs until a signal.
+/// Runs the API until a signal is received or a background task ends.
 ///
 /// # Errors
-/// When it cannot start.
+/// When it cannot start, or a background task ended.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    // Another thread may have installed one already; then that one is used.
+    // An error means that a provider is already installed.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
@@ -120,8 +122,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     broken.map_or(Ok(()), |what| Err(RunError::Ended(what)))
 }
 
-/// Starts everything. Dependencies may be away: what needs them is answered with 503 until they are
-/// there.
+/// Starts servers and background tasks. Dependencies need not be available: until they are, requests
+/// that need them are answered with 503.
 ///
 /// # Errors
 /// When a setting is wrong or a socket cannot be opened.
@@ -166,11 +168,14 @@ pub async fn start(settings: Settings, client: Client) -> Result<Running, RunErr
 async fn finish_creations(state: &AppState) {
     state.creating.close();
     if tokio::time::timeout(FINISH_WITHIN, state.creating.wait()).await.is_err() {
-        tracing::warn!(creations = state.creating.len(), "gave up on creations in flight");
+        tracing::warn!(
+            creations = state.creating.len(),
+            "some creations of builds did not end before the shutdown"
+        );
     }
 }
 
-/// Starts what follows the database and the cluster until the end of the process.
+/// Starts the background tasks.
 fn follow_everything(
     state: &AppState,
     direct_url: String,
@@ -182,15 +187,15 @@ fn follow_everything(
     let (watched, counted) = (state.clone(), state.clone());
     let follow: [(&'static str, BoxFuture<'static, ()>); 4] = [
         (
-            "the news of the database",
+            "the listener for notifications of the database",
             catalog_news::follow(state.clone(), hints, changed.clone()).boxed(),
         ),
         (
-            "the reading of the catalog",
+            "the reader of the catalog",
             catalog_news::reload_when_told(state.clone(), changed).boxed(),
         ),
         (
-            "the writing of counters",
+            "the writer of counters",
             async move { counters::follow(&counted.counters, &counted.database).await }.boxed(),
         ),
         ("the watch of FirmwareBuilds", async move { watched.cluster.follow().await }.boxed()),
@@ -214,8 +219,10 @@ async fn wait_for_schema(state: AppState) {
     loop {
         match state.database.schema_state().await {
             Ok(schema) if schema.fits() => return state.set_schema_fits(),
-            Ok(schema) => tracing::warn!(?schema, "the database's schema does not fit"),
-            Err(error) => tracing::warn!(%error, "the database's schema is not known yet"),
+            Ok(schema) => tracing::warn!(?schema, "waiting for a compatible database schema"),
+            Err(error) => {
+                tracing::warn!(%error, "the version of the database's schema cannot be read yet")
+            }
         }
         tokio::time::sleep(SCHEMA_LOOK).await;
     }

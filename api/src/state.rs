@@ -1,4 +1,4 @@
-//! What every handler works with.
+//! The state that all handlers share. Created by `run.rs`.
 
 use std::sync::{
     Arc,
@@ -36,37 +36,37 @@ pub struct AppState(Arc<Inner>);
 pub struct Inner {
     /// Settings of the process.
     pub settings: Settings,
-    /// History and catalog.
+    /// The database, with history and catalog.
     pub database: PgStore,
-    /// Files of builds.
+    /// The artifact store.
     pub artifacts: ArtifactStore,
-    /// FirmwareBuilds.
+    /// FirmwareBuilds in the cluster.
     pub cluster: Cluster,
-    /// What is offered.
+    /// The catalog in memory.
     pub catalog: CatalogCache,
     /// Finished builds by request hash.
     pub finished: FinishedBuilds,
-    /// Their answers.
+    /// Finished answers by uid.
     pub answers: FinishedAnswers,
-    /// Look-ups on their way.
+    /// Running look-ups.
     pub single_flight: SingleFlight,
-    /// Places of requests that wait for something outside this process.
+    /// Limits of requests that wait for dependencies.
     pub budgets: Budgets,
-    /// Files and logs that are being sent, by client.
+    /// Number of running downloads by client.
     pub sending: Sending,
-    /// Tasks that last as long as the process.
+    /// Background tasks.
     pub followers: Arc<Followers>,
-    /// What is counted.
+    /// Counters for the database.
     pub counters: Counters,
-    /// What is measured.
+    /// Metrics for Prometheus.
     pub metrics: Metrics,
-    /// Places for sending logs.
+    /// Limits the number of logs that are sent.
     pub log_readers: Arc<Semaphore>,
-    /// Places for sending files.
+    /// Limits the number of files that are sent.
     pub downloads: Arc<Semaphore>,
-    /// Bytes of request bodies that may be held.
+    /// Limits the bytes of request bodies in memory.
     pub bodies: Arc<Semaphore>,
-    /// Creations on their way, which go on without their clients.
+    /// Running creations, which continue without their clients.
     pub creating: TaskTracker,
     schema_fits: AtomicBool,
 }
@@ -79,16 +79,17 @@ impl std::ops::Deref for AppState {
     }
 }
 
-/// Logs that are sent at a time: each decoder may take 8 MiB, for as long as the client likes.
+/// Maximum number of logs that are sent at the same time. A decoder may use 8 MiB for as long as the
+/// client takes.
 const LOG_READERS: usize = 8;
-/// One request in so many may be a download, each of which holds some 200 KiB.
+/// One of this number of requests may be a download. A download uses about 200 KiB.
 const REQUESTS_PER_DOWNLOAD: usize = 4;
-/// Bytes of request bodies that may be held: what is made of a body takes as much again, twice,
-/// and a pod has 256 MiB in all. The largest that clients send have about 40 KiB.
+/// Maximum number of bytes of all request bodies in memory. The parsed data of a body needs twice as
+/// much again, and a pod has 256 MiB. The largest bodies that clients send have about 40 KiB.
 const BODY_BYTES: usize = 16 << 20;
 
 impl AppState {
-    /// Puts the parts together.
+    /// Creates the state from its parts.
     pub fn new(
         settings: Settings,
         database: PgStore,
@@ -133,22 +134,22 @@ impl AppState {
         Timestamp::now()
     }
 
-    /// A place for sending something to the client of a request.
+    /// Counts a download for the client of a request, until the value is dropped.
     ///
     /// # Errors
-    /// [`ApiError::TooManyDownloads`].
+    /// [`ApiError::TooManyDownloads`] at the limit.
     pub fn send_to(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<Sent, ApiError> {
         let client = Client::of(peer, headers, self.settings.forwarded_hops);
         self.sending.enter(client, self.settings.downloads_per_client)
     }
 
-    /// Notes that the database's schema is one that this program can use.
+    /// Records that the database's schema is compatible.
     pub fn set_schema_fits(&self) {
         self.schema_fits.store(true, Ordering::Release);
     }
 
-    /// What is still missing before this process can answer; nothing from then on, for good: a
-    /// dependency that goes away later fails its own routes only.
+    /// What is still missing before this process can answer. Once it is empty, it stays empty: a
+    /// dependency that becomes unavailable later affects only its own routes.
     pub fn not_ready(&self) -> Vec<&'static str> {
         let parts = [
             (self.schema_fits.load(Ordering::Acquire), "a fitting database schema"),

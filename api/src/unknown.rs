@@ -1,8 +1,8 @@
-//! Request hashes of which nothing was known a moment ago. Clients that ask for one again and again
-//! then cost neither a query nor a call of the API server.
+//! Remembers request hashes without a known build, so that repeated polls of such a hash cause neither a
+//! query nor a call of the API server.
 //!
-//! A wrong 404 would be final for most clients, so this forgets after a second, and at once when a
-//! build of the hash is created here, shows in the watch, or is archived.
+//! A wrong 404 would be final for most clients. Therefore a hash is forgotten after one second, and at
+//! once when a build with it is created here, appears in the watch, or is archived.
 
 use std::{
     collections::HashMap,
@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 /// Time for which a hash stays unknown.
 const FOR: Duration = Duration::from_secs(1);
-/// Maximum number of hashes. When there are more, those whose time is over go, else all.
+/// Maximum number of hashes. If it is reached, expired hashes are removed, or all if none is expired.
 const MAX_HASHES: usize = 10_000;
 
-/// See the module.
+/// Unknown hashes, with the start of the look-up that found nothing.
 #[derive(Debug, Default)]
 pub struct Unknown(Mutex<HashMap<RequestHash, Instant>>);
 
@@ -27,7 +27,7 @@ impl Unknown {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a look which began at `since` found nothing.
+    /// Remembers that a look-up that began at `since` found nothing.
     pub fn note(&self, hash: &RequestHash, since: Instant) {
         let mut known = self.lock();
         if known.len() >= MAX_HASHES {
@@ -39,12 +39,12 @@ impl Unknown {
         known.insert(*hash, since);
     }
 
-    /// Whether nothing was known of it a moment ago.
+    /// Whether a look-up within the last second found nothing.
     pub fn contains(&self, hash: &RequestHash) -> bool {
         self.lock().get(hash).is_some_and(|since| since.elapsed() < FOR)
     }
 
-    /// There is a build of it.
+    /// Forgets a hash, because a build with it exists.
     pub fn forget(&self, hash: &RequestHash) {
         self.lock().remove(hash);
     }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn however_many_are_tried_the_memory_is_bounded() {
+    async fn the_number_of_hashes_is_limited() {
         let unknown = Unknown::default();
         for n in 0..MAX_HASHES + 5 {
             unknown.note(&hash(n), Instant::now());

@@ -4,14 +4,14 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-/// The program inside build pods.
+/// The program that runs in populate and build pods.
 ///
-/// Reads a plan, and leaves its result as a termination message (populate), in the work folder
-/// (build), or in the artifact store (publish).
+/// Each subcommand reads a plan. It writes its result to the termination message (populate), to the
+/// work folder (build) or to the artifact store (publish).
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Cli {
-    /// What to do.
+    /// The step to run.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -21,36 +21,36 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Download, verify, unpack and warm up an ImageBuilder.
     ///
-    /// Exit codes: 0 the tree is ready, 1 it is not; the termination message says why.
+    /// Exit codes: 0 the tree is ready, 1 it is not. The termination message contains the reason.
     Populate(Places),
     /// Build one image in the work folder.
     ///
-    /// Exit codes: 0 an outcome of success was left, 42 the request is at fault, 1 the
-    /// infrastructure is.
+    /// Exit codes: 0 the build succeeded, 42 it failed because of the request, 1 it failed because
+    /// of the infrastructure.
     Build(Places),
-    /// Wait for the build and commit what it left to the store.
+    /// Wait until the build has ended, and commit its outcome to the artifact store.
     ///
-    /// Exit codes: 0 a success was committed, 42 a failure of the request, 3 a failure of the
-    /// infrastructure, 1 nothing was committed.
+    /// Exit codes: 0 a success was committed, 42 a failure because of the request was committed, 3 a
+    /// failure because of the infrastructure was committed, 1 nothing was committed.
     Publish(Places),
-    /// Set umask, limits and CPUs, and turn into a command.
+    /// Set umask, resource limits and CPU affinity, and execute a command in this process.
     #[command(hide = true)]
     Confine(Confine),
 }
 
-/// Where everything lies.
+/// Paths of the plan and, in tests, of the root folder.
 #[derive(Debug, Args)]
 pub(crate) struct Places {
-    /// Plan file.
+    /// File with the plan, as JSON.
     #[arg(long, value_name = "FILE", default_value = "/asu/plan/plan.json")]
     plan: Option<PathBuf>,
-    /// Folder that stands for `/`, for tests.
+    /// Folder that replaces `/`, for tests.
     #[arg(long, value_name = "FOLDER", hide = true)]
     root: Option<PathBuf>,
 }
 
 impl Places {
-    /// The places. A root moves the plan's own place, not one that was given.
+    /// Returns the paths. The root applies to the default plan file, but not to a given one.
     pub(crate) fn paths(self) -> asu_builder::paths::Paths {
         let default = asu_core::plan::paths::PLAN;
         let plan = self.plan.filter(|plan| plan.as_os_str() != default);
@@ -61,13 +61,13 @@ impl Places {
 /// Arguments of `confine`.
 #[derive(Debug, Args)]
 pub(crate) struct Confine {
-    /// CPUs to run on.
+    /// Numbers of the CPUs to run on.
     #[arg(long, value_delimiter = ',')]
     pub(crate) cpus: Vec<usize>,
-    /// Refuse every socket but local ones.
+    /// Refuse all sockets except local ones.
     #[arg(long)]
     pub(crate) no_network: bool,
-    /// The command.
+    /// The command with its arguments.
     #[arg(last = true, required = true)]
     pub(crate) argv: Vec<OsString>,
 }

@@ -14,7 +14,7 @@ pub struct Quantity {
 
 /// The text is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no quantity of Kubernetes, such as 500m, 2 or 1Gi")]
+#[error("{0:?} is not a Kubernetes quantity, such as 500m, 2 or 1Gi")]
 pub struct BadQuantity(String);
 
 const SUFFIXES: [(&str, u128); 13] = [
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kubernetes_takes_is_read_in_its_units() {
+    fn quantities_of_kubernetes_are_parsed() {
         assert_eq!(parse("1Gi").units(), 1 << 30);
         assert_eq!(parse("1.5Gi").units(), 3 << 29);
         assert_eq!(parse("100M").units(), 100_000_000);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_quantity_is_refused() {
+    fn texts_in_another_format_are_refused() {
         for text in ["", "m", "Gi", "1 Gi", "-1", "+1", "1GiB", "1e3", ".5", "1.", "1.2.3", "x"] {
             assert!(text.parse::<Quantity>().is_err(), "{text}");
         }
@@ -137,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(milli in any::<u32>()) {
+        fn a_printed_quantity_parses_to_the_same_value(milli in any::<u32>()) {
             let quantity = Quantity::of_milli(u64::from(milli));
             prop_assert_eq!(parse(&quantity.to_string()), quantity);
         }

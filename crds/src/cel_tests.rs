@@ -1,5 +1,5 @@
-//! Every CEL rule with what it accepts and what it rejects, evaluated in Rust; the suites on a real
-//! API server repeat this with the definitions installed.
+//! Tests of the CEL rules, evaluated in Rust. `tests/tests/crds_on_a_real_api_server.rs` checks them on
+//! a real API server.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Conditions as the Kubernetes API conventions define them.
+//! Conditions in the status of objects, as the Kubernetes API conventions define them. Used by all
+//! controllers.
 
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
@@ -8,16 +9,16 @@ use k8s_openapi::{
 /// Value of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum ConditionStatus {
-    /// It holds.
+    /// The condition holds.
     True,
-    /// It does not hold.
+    /// The condition does not hold.
     False,
-    /// Not known yet.
+    /// Whether the condition holds is not known yet.
     Unknown,
 }
 
 impl ConditionStatus {
-    /// The API's word.
+    /// The value as it is in the status.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -29,31 +30,32 @@ impl From<bool> for ConditionStatus {
     }
 }
 
-/// A condition without its times.
+/// A condition without its times and generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionFacts {
     /// Type of the condition.
     pub type_: &'static str,
-    /// Value.
+    /// Value of the condition.
     pub status: ConditionStatus,
     /// CamelCase word from a closed set.
     pub reason: String,
-    /// Stable text: nothing that changes from one pass to the next.
+    /// Explanation for people. It must not contain values that change with each pass, because each
+    /// change is a write.
     pub message: String,
 }
 
-/// Finds a condition.
+/// Returns the condition of a type.
 pub fn condition<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
-/// Whether a condition is there and `True`.
+/// Whether a condition exists and is `True`.
 pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     condition(conditions, type_).is_some_and(|condition| condition.status == "True")
 }
 
-/// Puts a condition in, keeping its transition time while its value stays. Says whether anything
-/// changed.
+/// Adds or replaces a condition. The transition time changes only with the value. Returns whether
+/// anything changed.
 pub fn set_condition(
     conditions: &mut Vec<Condition>,
     facts: &ConditionFacts,

@@ -1,4 +1,4 @@
-//! From the resources' own shapes to the domain's values, and back.
+//! Converts the types of the custom resources to those of the domain (`asu_core`), and back.
 
 use asu_core::{
     catalog,
@@ -16,10 +16,10 @@ use crate::{
     image_builder_cache::CacheWorkspace,
 };
 
-/// A spec that the schema let through but the domain does not.
+/// A spec that is valid for the schema but not for the domain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSpec {
-    /// A field breaks its bounds.
+    /// A field is outside its limits.
     #[error("spec.request.{0}")]
     Field(#[from] request::InvalidField),
     /// The digest of the first-boot script is malformed.
@@ -121,8 +121,8 @@ impl DistributionSpec {
 }
 
 impl RequestSpec {
-    /// The spec of a canonical request. `secret_name` is where its first-boot script is, if it has
-    /// one.
+    /// Returns the spec of a canonical request. `secret_name` is the Secret with its first-boot
+    /// script, if it has one.
     pub fn from_request(request: &Request, secret_name: &str) -> Self {
         let versions = &request.packages_versions;
         let versioned = !versions.is_empty();
@@ -156,10 +156,10 @@ impl RequestSpec {
         }
     }
 
-    /// The canonical request of a spec, with every bound checked.
+    /// Returns the canonical request of a spec, and checks all limits.
     ///
     /// # Errors
-    /// The first field that breaks a rule.
+    /// The first field that is invalid.
     pub fn to_request(&self) -> Result<Request, BadSpec> {
         let defaults = match &self.defaults {
             None => None,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_survives_the_way_through_a_spec() {
+    fn a_request_is_equal_after_conversion_to_a_spec_and_back() {
         let request = Request {
             distribution: "openwrt".into(),
             version: "24.10.7".into(),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn names_with_versions_keep_their_order_on_the_way_through_a_spec() {
+    fn packages_with_versions_keep_their_order_in_a_spec() {
         let request = Request {
             packages: ["vim", "luci"].map(|name| name.parse().unwrap()).into(),
             packages_versions: ["luci", "vim"]

@@ -1,4 +1,5 @@
-//! Distribution: what is offered, as Git describes it.
+//! Distribution: what an installation offers. An administrator writes these objects; doc comments of
+//! fields are the texts of `kubectl explain`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -7,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::image_builder_cache::CacheWorkspace;
 
-/// A distribution based on OpenWrt: where it comes from, which versions are offered, what a
-/// request may ask for.
+/// A distribution based on OpenWrt: its download servers, the versions that are offered, and the
+/// limits of requests.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "asu.dev",
@@ -21,7 +22,7 @@ use crate::image_builder_cache::CacheWorkspace;
     status = "DistributionStatus",
     derive = "PartialEq",
     cel,
-    doc = "A distribution based on OpenWrt: where it comes from, which versions are offered, what a request may ask for.",
+    doc = "A distribution based on OpenWrt: its download servers, the versions that are offered, and the limits of requests.",
     printcolumn(name = "Versions", type_ = "integer", json_path = ".status.counts.versions"),
     printcolumn(name = "Targets", type_ = "integer", json_path = ".status.counts.targets"),
     printcolumn(name = "Profiles", type_ = "integer", json_path = ".status.counts.profiles"),
@@ -53,16 +54,16 @@ use crate::image_builder_cache::CacheWorkspace;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DistributionSpec {
-    /// Name for people.
+    /// Display name, for example OpenWrt.
     #[schemars(length(min = 1, max = 64))]
     pub title: String,
-    /// Where it comes from.
+    /// URLs of the download servers.
     pub upstream: Upstream,
     /// Branches, newest first.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub branches: Vec<Branch>,
-    /// Targets that are offered; all when empty.
+    /// Targets that are offered, for example ath79/generic. If empty, all targets are offered.
     #[serde(default)]
     #[schemars(
         length(max = 256),
@@ -72,48 +73,48 @@ pub struct DistributionSpec {
         )
     )]
     pub targets: Vec<String>,
-    /// Packages that were renamed or dropped; published to clients and applied to requests.
+    /// Packages that were renamed or dropped. The list is published to clients and applied to requests.
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub package_changes: Vec<PackageChange>,
-    /// What a request may ask for.
+    /// Limits of requests and builds.
     #[serde(default)]
     pub limits: Limits,
-    /// ImageBuilders that are fetched ahead of any request and never evicted.
+    /// ImageBuilders that are downloaded before any request and never evicted.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub pinned_caches: Vec<PinnedCache>,
 }
 
 impl DistributionSpec {
-    /// The branch that lists a version.
+    /// Returns the branch that lists a version.
     pub fn branch_of(&self, version: &str) -> Option<&Branch> {
         self.branches.iter().find(|branch| branch.versions.iter().any(|name| name == version))
     }
 }
 
-/// Where a distribution comes from. Three different things, which may be the same URL.
+/// URLs of the download servers. All of them may be the same.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
-    /// Mirrors from which indexes and ImageBuilders are read, tried in order.
+    /// Mirrors from which indexes and ImageBuilders are downloaded, tried in order.
     #[serde(rename = "fetchURLs")]
     #[schemars(
         length(min = 1, max = 8),
         inner(length(min = 8, max = 512), regex(pattern = r"^https?://[^\s@]+$"))
     )]
     pub fetch_urls: Vec<String>,
-    /// Mirror or proxy from which packages are read inside builds; the first of `fetchURLs` when
-    /// absent.
+    /// Mirror or proxy from which builds download packages. Without it, the first of fetchURLs is
+    /// used.
     #[serde(rename = "packageBaseURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = r"^https?://[^\s@]+$"))]
     pub package_base_url: Option<String>,
-    /// URL that is published to routers, which fetch from it, and that ImageBuilders name.
+    /// URL of the download server that is published to routers and that ImageBuilders contain.
     #[serde(rename = "publicURL")]
     #[schemars(length(min = 8, max = 512), regex(pattern = r"^https?://[^\s@]+$"))]
     pub public_url: String,
 }
 
-/// A branch: versions that share a path and keys.
+/// A branch: versions that share a path, keys and package changes.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -123,31 +124,31 @@ pub struct Upstream {
         .message("the path of a branch with several versions must contain {version}")
 )]
 pub struct Branch {
-    /// For example 24.10.
+    /// Name of the branch, for example 24.10.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
     pub name: String,
-    /// Folder below a mirror, with the placeholder {version}.
+    /// Folder of a version on a mirror, with the placeholder {version}.
     #[serde(default = "default_path")]
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_./{}-]*$"))]
     pub path: String,
-    /// Versions that are offered, newest first.
+    /// Versions that are offered, newest first, for example 24.10.7.
     #[schemars(
         length(min = 1, max = 64),
         inner(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))
     )]
     pub versions: Vec<String>,
-    /// Whether its versions are rebuilt under the same name.
+    /// Whether upstream rebuilds the versions under the same name, as it does with SNAPSHOT.
     #[serde(default)]
     pub snapshot: bool,
-    /// Number of the revision at which it left the development branch.
+    /// Number of the revision at which the branch left the development branch, for example 27990.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_off_rev: Option<u32>,
-    /// usign public keys (the base64 line, or the file with its comment) of which one must have
-    /// signed sha256sums.
+    /// usign public keys, each the base64 line or the file with its comment. One of them must have
+    /// signed the file sha256sums.
     #[serde(default)]
     #[schemars(length(max = 8), inner(length(min = 40, max = 256)))]
     pub keys: Vec<String>,
-    /// Whether sha256sums must be signed.
+    /// Whether the file sha256sums must be signed.
     #[serde(default)]
     pub signatures: Signatures,
 }
@@ -156,7 +157,7 @@ fn default_path() -> String {
     "releases/{version}".to_owned()
 }
 
-/// Whether sha256sums must be signed.
+/// Whether the file sha256sums must be signed.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "docs would split the enum in the schema")]
 pub enum Signatures {
@@ -165,42 +166,42 @@ pub enum Signatures {
     NotChecked,
 }
 
-/// A package that was renamed, or dropped when it has no target.
+/// A package that was renamed, or dropped if it has no target.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct PackageChange {
-    /// The old name.
+    /// Old name of the package.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
     pub source: String,
-    /// The new name.
+    /// New name of the package. Without it, the package was dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
     pub target: Option<String>,
-    /// Number of the revision from which it holds.
+    /// Number of the first revision with the change.
     pub revision: u32,
-    /// Whether clients must follow even when they keep their packages.
+    /// Whether clients must apply the change even if they keep their packages otherwise.
     #[serde(default)]
     pub mandatory: bool,
 }
 
-/// What a request may ask for.
+/// Limits of requests and builds.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
     /// Whether first-boot scripts are accepted.
     pub allow_defaults: bool,
-    /// Longest first-boot script, in bytes.
+    /// Maximum length of a first-boot script, in bytes.
     #[schemars(range(min = 1, max = 131_072))]
     pub max_defaults_length: u32,
-    /// Largest root partition, in MiB.
+    /// Maximum size of the root partition, in MiB.
     #[schemars(range(min = 1, max = 65536))]
     pub max_rootfs_size_mb: u32,
-    /// Prefixes of third-party repositories that are allowed; none when empty.
+    /// URL prefixes of the third-party repositories that requests may use. If empty, none are allowed.
     #[schemars(length(max = 64), inner(length(min = 8, max = 512)))]
     pub repository_allow_list: Vec<String>,
-    /// Longest build, in seconds.
+    /// Maximum duration of a build, in seconds.
     #[schemars(range(min = 10, max = 7200))]
     pub build_seconds: u32,
-    /// Largest ImageBuilder tarball, in MiB.
+    /// Maximum size of an ImageBuilder tarball, in MiB.
     #[schemars(range(min = 1, max = 8192))]
     pub max_image_builder_mb: u32,
 }
@@ -218,19 +219,19 @@ impl Default for Limits {
     }
 }
 
-/// An ImageBuilder that is fetched ahead of any request.
+/// An ImageBuilder that is downloaded before any request.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct PinnedCache {
     /// Version, for example 24.10.7.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
     pub version: String,
-    /// target/subtarget.
+    /// Target with its subtarget, for example ath79/generic.
     #[schemars(
         length(min = 3, max = 65),
         regex(pattern = "^[A-Za-z0-9_-]{1,32}/[A-Za-z0-9_-]{1,32}$")
     )]
     pub target: String,
-    /// How its builds get a tree that they may write to.
+    /// How builds get a writable tree: LinkFarm makes links to the cache, Copy copies all of it.
     #[serde(default)]
     pub workspace: CacheWorkspace,
 }
@@ -239,48 +240,48 @@ pub struct PinnedCache {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DistributionStatus {
-    /// Generation of the spec that this status is about.
+    /// Generation of the spec to which this status belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Revision of the catalog that requests are validated with.
+    /// Revision of the catalog with which requests are validated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog_revision: Option<i64>,
-    /// How much is offered.
+    /// Numbers of versions, targets and profiles that are offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<CatalogCounts>,
-    /// When upstream was last read whole.
+    /// When the download servers were last read without a problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_update: Option<Time>,
-    /// Branches with something wrong.
+    /// Branches with problems.
     #[serde(default)]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
     pub branches: Vec<BranchStatus>,
-    /// Ready, Reconciling, Stalled.
+    /// The conditions Ready, Reconciling and Stalled.
     #[serde(default)]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// How much a distribution offers.
+/// Numbers of versions, targets and profiles that a distribution offers.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CatalogCounts {
-    /// Versions.
+    /// Number of versions.
     pub versions: u32,
-    /// Targets of all versions.
+    /// Number of targets, over all versions.
     pub targets: u32,
-    /// Profiles of all targets.
+    /// Number of profiles, over all targets.
     pub profiles: u32,
 }
 
-/// What is wrong with a branch.
+/// Problems of a branch.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub struct BranchStatus {
-    /// Its name.
+    /// Name of the branch.
     #[schemars(length(max = 64))]
     pub name: String,
-    /// What is wrong, one sentence each.
+    /// The problems, one sentence each.
     #[schemars(length(max = 32), inner(length(max = 512)))]
     pub problems: Vec<String>,
 }

@@ -1,4 +1,5 @@
-//! FirmwareBuild: one requested image.
+//! FirmwareBuild: one requested image. The API creates these objects, or an administrator; doc
+//! comments of fields are the texts of `kubectl explain`.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One requested image: what is built, and how far it is.
+/// One requested firmware image: the request, and the progress and result of the build.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "asu.dev",
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
     status = "FirmwareBuildStatus",
     derive = "PartialEq",
     cel,
-    doc = "One requested firmware image: what is built, and how far it is.",
+    doc = "One requested firmware image: the request, and the progress and result of the build.",
     selectable = ".spec.requestHash",
     selectable = ".spec.request.version",
     selectable = ".spec.request.target",
@@ -54,22 +55,23 @@ use serde::{Deserialize, Serialize};
         .message("a cancelled build stays cancelled; delete it and ask again")
 )]
 pub struct FirmwareBuildSpec {
-    /// What is built. A record: it cannot be changed.
+    /// The request. It cannot be changed.
     pub request: RequestSpec,
     /// SHA-256 of the canonical request, 64 hexadecimal digits. The operator computes it again and
-    /// refuses the object when it differs.
+    /// rejects the object if it differs.
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub request_hash: String,
-    /// What the request was validated with. The operator looks it up when absent.
+    /// Catalog data with which the API validated the request. Without it, the operator validates the
+    /// request with the current catalog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validated: Option<Validated>,
-    /// Set to true to end the build; its log is kept.
+    /// Set it to true to cancel the build. Its log is kept.
     #[serde(default)]
     pub cancel: bool,
-    /// Place in the queue.
+    /// Priority in the queue.
     #[serde(default)]
     pub priority: BuildPriority,
-    /// How long the outcome is kept, where it differs from the defaults.
+    /// How long the result is kept, if it differs from the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
 }
@@ -95,20 +97,20 @@ pub struct RequestSpec {
     /// Version, for example 24.10.7.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
     pub version: String,
-    /// Revision that the build must have, for example r29197-ab4c7d6af7.
+    /// Revision that the image must have, for example r29197-ab4c7d6af7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
     pub version_code: Option<String>,
-    /// target/subtarget, for example ath79/generic.
+    /// Target with its subtarget, for example ath79/generic.
     #[schemars(
         length(min = 3, max = 65),
         regex(pattern = "^[A-Za-z0-9_-]{1,32}/[A-Za-z0-9_-]{1,32}$")
     )]
     pub target: String,
-    /// Canonical profile id.
+    /// Id of the profile, as `make info` prints it.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_+][A-Za-z0-9_.+-]*$"))]
     pub profile: String,
-    /// Packages to add, or to remove when they begin with a minus, in the order in which the package
+    /// Packages to add, or to remove if they begin with a minus, in the order in which the package
     /// manager gets them.
     #[serde(default)]
     #[schemars(
@@ -116,39 +118,40 @@ pub struct RequestSpec {
         inner(length(min = 1, max = 128), regex(pattern = "^-?[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))
     )]
     pub packages: Vec<String>,
-    /// Packages with the version each must have.
+    /// Packages to add, each with the version that it must have.
     #[serde(default)]
     #[schemars(extend(
         "maxProperties" = 1000,
         "additionalProperties" = {"type": "string", "minLength": 1, "maxLength": 128}
     ))]
     pub packages_versions: BTreeMap<String, String>,
-    /// Order in which the package manager gets the names of packagesVersions, which has none of its
-    /// own. Those that it does not name follow, sorted.
+    /// Order in which the package manager gets the packages of packagesVersions. Packages that it does
+    /// not contain follow, sorted by name.
     #[serde(default)]
     #[schemars(length(max = 1000), inner(length(min = 1, max = 128)))]
     pub packages_order: Vec<String>,
-    /// Whether the list is the absolute set: defaults that are not in it are removed.
+    /// Whether the packages are the complete list: default packages that are not in it are removed.
     #[serde(default)]
     pub diff_packages: bool,
-    /// The one root file system to build.
+    /// The only root file system to build. Without it, all of the profile are built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filesystem: Option<FilesystemSpec>,
     /// Size of the root partition in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65536))]
     pub rootfs_size_mb: Option<u32>,
-    /// Private first-boot script, by digest; its text is in a Secret.
+    /// Digest of the private first-boot script. Its text is in a Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaults: Option<DefaultsSpec>,
-    /// Third-party repositories, name to URL.
+    /// Third-party repositories: their URLs by name.
     #[serde(default)]
     #[schemars(extend(
         "maxProperties" = 16,
         "additionalProperties" = {"type": "string", "minLength": 8, "maxLength": 512}
     ))]
     pub repositories: BTreeMap<String, String>,
-    /// Whether they come in addition to the ImageBuilder's repositories or instead of them.
+    /// Whether third-party repositories are used in addition to those of the ImageBuilder (append) or
+    /// instead of them (replace).
     #[serde(default)]
     pub repositories_mode: RepositoriesModeSpec,
     /// Public keys of third-party repositories.
@@ -192,27 +195,27 @@ pub struct DefaultsSpec {
     /// Length in bytes.
     #[schemars(range(min = 1, max = 131_072))]
     pub length: u32,
-    /// Secret that holds the text under the key `defaults`.
+    /// Name of the Secret with the text, under the key `defaults`.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub secret_name: String,
 }
 
-/// What a request was validated with, frozen.
+/// Catalog data with which the API validated a request.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Validated {
     /// Revision of the distribution's catalog.
     #[schemars(range(min = 1))]
     pub catalog_revision: i64,
-    /// Revision of the target.
+    /// Revision of the target in upstream's version control, for example r29197-ab4c7d6af7.
     #[schemars(length(min = 1, max = 64))]
     pub version_code: String,
-    /// Digest of the ImageBuilder's tarball.
+    /// SHA-256 of the ImageBuilder's tarball.
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub image_builder_sha256: String,
 }
 
-/// Place in the queue.
+/// Priority in the queue.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "docs would split the enum in the schema")]
 pub enum BuildPriority {
@@ -222,39 +225,40 @@ pub enum BuildPriority {
     High,
 }
 
-/// How long an outcome is kept.
+/// How long a result is kept.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Retention {
-    /// Seconds for which the files are kept after the build ended, never less than the outcome is
-    /// fresh.
+    /// Seconds for which the files are kept after the end of the build. They are kept longer if the
+    /// answer is fresh for longer.
     #[schemars(range(min = 60, max = 31_536_000))]
     pub keep_seconds: i64,
 }
 
-/// How far a build is.
+/// Progress and result of a build.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FirmwareBuildStatus {
-    /// Generation of the spec that this status is about.
+    /// Generation of the spec to which this status belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// For people and columns; derived from the conditions.
+    /// Summary of the conditions, for people. Programs should use the conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<BuildPhase>,
-    /// Why it is in that phase, from a closed set.
+    /// Reason of the phase, one word of a closed set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub reason: Option<String>,
-    /// One sentence on the reason.
+    /// Explanation of the reason, one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
-    /// Stage of a running build, in the clients' words.
+    /// Stage of a running build, as the API reports it to clients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub stage: Option<String>,
-    /// Number in the order of creation: the object's version when the operator first saw it.
+    /// Number of the build in the order of creation: the object's resourceVersion when the operator
+    /// first read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub sequence: Option<i64>,
@@ -266,20 +270,21 @@ pub struct FirmwareBuildStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub job_name: Option<String>,
-    /// Memory of the next attempt, after one that ran out of it.
+    /// Memory of the next attempt, after an attempt that ran out of memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub memory: Option<String>,
-    /// What the request was resolved to.
+    /// Catalog data and cache with which the build runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolved>,
-    /// When things happened.
+    /// Times of the build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<BuildTimes>,
-    /// What came out.
+    /// Result of the build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<BuildSummary>,
-    /// Accepted, CacheReady, Admitted, Succeeded, Archived; Ready, Reconciling, Stalled.
+    /// The conditions Accepted, CacheReady, Admitted, Succeeded and Archived, and for tools Ready,
+    /// Reconciling and Stalled.
     #[serde(default)]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
@@ -300,7 +305,7 @@ pub enum BuildPhase {
 }
 
 impl BuildPhase {
-    /// Whether the build ended.
+    /// Whether the build has ended.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
     }
@@ -309,84 +314,84 @@ impl BuildPhase {
 /// Conditions of a FirmwareBuild.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 pub enum BuildCondition {
-    /// The spec agrees with itself and with the catalog.
+    /// The request is valid and its hash is correct.
     Accepted,
-    /// The ImageBuilder's tree is ready.
+    /// The cache of the ImageBuilder is ready.
     CacheReady,
-    /// The build left the queue.
+    /// The build has a place: its Job may run.
     Admitted,
-    /// The image was built; False when the build failed.
+    /// The image was built. False if the build failed.
     Succeeded,
-    /// Its record is in the database.
+    /// The record of the build is in the database.
     Archived,
-    /// For tools: succeeded and archived.
+    /// The build succeeded and is archived. By the convention of kstatus, for tools.
     Ready,
-    /// For tools: still on its way.
+    /// The build has not ended. By the convention of kstatus, for tools.
     Reconciling,
-    /// For tools: failed.
+    /// The build failed. By the convention of kstatus, for tools.
     Stalled,
 }
 
 impl BuildCondition {
-    /// Type of the condition.
+    /// The type of the condition, as it is in the status.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// What a request was resolved to.
+/// Catalog data and cache with which a build runs.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Resolved {
     /// Revision of the distribution's catalog.
     pub catalog_revision: i64,
-    /// Revision of the target.
+    /// Revision of the target in upstream's version control, for example r29197-ab4c7d6af7.
     #[schemars(length(max = 64))]
     pub version_code: String,
-    /// Digest of the ImageBuilder's tarball.
+    /// SHA-256 of the ImageBuilder's tarball.
     #[schemars(length(max = 64))]
     pub image_builder_sha256: String,
-    /// Name of the ImageBuilderCache.
+    /// Name of the ImageBuilderCache of the build.
     #[schemars(length(max = 253))]
     pub cache_name: String,
-    /// Canonical profile.
+    /// Id of the profile.
     #[schemars(length(max = 128))]
     pub profile: String,
 }
 
-/// When things happened.
+/// Times of a build.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildTimes {
-    /// Put into the queue.
+    /// When the build was put into the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued_at: Option<Time>,
-    /// Left the queue.
+    /// When the build left the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admitted_at: Option<Time>,
-    /// The pod began.
+    /// When the pod of the build started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
-    /// The build ended.
+    /// When the build ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
-    /// The record was written.
+    /// When the record of the build was written to the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Time>,
 }
 
-/// What came out of a build.
+/// Result of a build.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildSummary {
-    /// Key of the files in the store.
+    /// Build key: name of the folder with the files in the artifact store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub build_key: Option<String>,
     /// Number of files.
     pub files: u32,
-    /// Bytes of all files.
+    /// Total size of the files, in bytes.
     pub bytes: i64,
-    /// Whether a log is kept.
+    /// Whether the artifact store contains the log.
     pub log: bool,
 }

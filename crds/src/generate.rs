@@ -1,19 +1,19 @@
-//! The generated YAML of the three kinds.
+//! Generates the YAML of the CustomResourceDefinitions. Called by `cargo xtask crdgen` and by a test.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
 
 use crate::{Distribution, FirmwareBuild, ImageBuilderCache};
 
-/// The definitions, in the order in which they are installed.
+/// The definitions of the three kinds: Distribution, ImageBuilderCache, FirmwareBuild.
 pub fn crds() -> [CustomResourceDefinition; 3] {
     [Distribution::crd(), ImageBuilderCache::crd(), FirmwareBuild::crd()]
 }
 
-/// File name and text of each definition, as committed below `crds/generated/`.
+/// Name and content of each file in `crds/generated/`.
 ///
 /// # Errors
-/// A definition that cannot be written as YAML, which would be a fault of this crate.
+/// When a definition cannot be written as YAML.
 pub fn yaml_files() -> Result<Vec<(String, String)>, serde_yaml::Error> {
     let header = "# Generated from crds/src by `cargo xtask crdgen`; do not edit.\n";
     crds()

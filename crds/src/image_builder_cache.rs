@@ -1,4 +1,5 @@
-//! ImageBuilderCache: one ImageBuilder as a verified, warmed-up, read-only tree.
+//! ImageBuilderCache: an unpacked ImageBuilder that builds share. The operator creates these objects;
+//! doc comments of fields are the texts of `kubectl explain`.
 
 use asu_core::digest::FieldHasher;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -6,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One ImageBuilder as a verified, warmed-up, read-only tree on a volume.
+/// One ImageBuilder, verified, unpacked and warmed up on a volume, which builds mount read-only.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "asu.dev",
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
     status = "ImageBuilderCacheStatus",
     derive = "PartialEq",
     cel,
-    doc = "One ImageBuilder as a verified, warmed-up, read-only tree on a volume.",
+    doc = "One ImageBuilder, verified, unpacked and warmed up on a volume, which builds mount read-only.",
     selectable = ".spec.distribution",
     selectable = ".spec.version",
     selectable = ".spec.target",
@@ -53,32 +54,32 @@ pub struct ImageBuilderCacheSpec {
     /// Version, for example 24.10.7.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
     pub version: String,
-    /// target/subtarget, for example ath79/generic.
+    /// Target with its subtarget, for example ath79/generic.
     #[schemars(
         length(min = 3, max = 65),
         regex(pattern = "^[A-Za-z0-9_-]{1,32}/[A-Za-z0-9_-]{1,32}$")
     )]
     pub target: String,
-    /// Digest of the tarball.
+    /// SHA-256 of the ImageBuilder's tarball.
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub sha256: String,
-    /// Plain file name of the tarball.
+    /// File name of the tarball, without a folder.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
     pub file: String,
-    /// Folder of the target below a mirror, for example releases/24.10.7/targets/ath79/generic.
+    /// Folder of the target on a mirror, for example releases/24.10.7/targets/ath79/generic.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_./-]*$"))]
     pub target_path: String,
-    /// Whether it is kept when nothing uses it.
+    /// Whether the cache is kept when no build uses it.
     #[serde(default)]
     pub pinned: bool,
-    /// How builds get a tree that they may write to: links to it, with private copies of what an
-    /// ImageBuilder is known to write, or a copy of the whole. A build whose links do not do falls
-    /// back to a copy by itself.
+    /// How builds get a writable tree. LinkFarm makes links to the cache, with private copies of the
+    /// files that an ImageBuilder is known to write. Copy copies the whole tree. A build that fails
+    /// with links because it writes to other files uses a copy automatically.
     #[serde(default)]
     pub workspace: CacheWorkspace,
 }
 
-/// How a build gets a tree that it may write to.
+/// How a build gets a writable tree.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "docs would split the enum in the schema")]
 pub enum CacheWorkspace {
@@ -91,75 +92,76 @@ pub enum CacheWorkspace {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageBuilderCacheStatus {
-    /// Generation of the spec that this status is about.
+    /// Generation of the spec to which this status belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// For people and columns.
+    /// Phase of the cache, for people. Programs should use the conditions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<CachePhase>,
-    /// Why it is in that phase, from a closed set.
+    /// Reason of the phase, one word of a closed set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub reason: Option<String>,
-    /// One sentence on the reason.
+    /// Explanation of the reason, one sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
-    /// Where the tree that builds use lies. Absent until the first tree is ready.
+    /// Location of the tree that builds use. Absent until the first tree is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<CachePlace>,
-    /// uid of the claim that the tree was made on: another one of its name does not hold it.
+    /// uid of the PersistentVolumeClaim with the tree. A new claim with the same name does not contain
+    /// the tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub claim_uid: Option<String>,
-    /// Builder image that the tree was warmed up in.
+    /// Builder image with which the tree was warmed up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub builder_image: Option<String>,
-    /// Revision that the tree reports.
+    /// Revision of the ImageBuilder, as the tree reports it, for example r29197-ab4c7d6af7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub revision: Option<String>,
-    /// Bytes of the tree.
+    /// Size of the tree, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
-    /// Number of builds that use it now.
+    /// Number of builds that use the cache now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub users: Option<u32>,
-    /// When a build last began with it.
+    /// When a build with this cache last started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<Time>,
-    /// Name of the Job that fills it.
+    /// Name of the populate Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub job_name: Option<String>,
-    /// Number of failures in a row.
+    /// Number of consecutive failures of the populate Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub failures: Option<u32>,
-    /// Number of times that a tree which was ready was lost.
+    /// Number of times that a ready tree was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub losses: Option<u32>,
-    /// When it is tried again.
+    /// Time of the next attempt after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Time>,
-    /// Ready, Reconciling, Stalled.
+    /// The conditions Ready, Reconciling and Stalled.
     #[serde(default)]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// Where a tree lies.
+/// Location of a tree.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct CachePlace {
-    /// The claim.
+    /// Name of the PersistentVolumeClaim.
     #[schemars(length(min = 1, max = 253))]
     pub claim_name: String,
-    /// Folder on the claim: holds the tree and its marker.
+    /// Folder on the volume that contains the tree and its marker.
     #[schemars(length(min = 1, max = 255))]
     pub sub_path: String,
 }
@@ -195,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cache_name_fits_a_label_and_tells_targets_apart() {
+    fn cache_names_fit_in_a_label_and_are_unique() {
         let a = cache_name("openwrt", "24.10.7", "mediatek/filogic", &"a".repeat(64));
         let b = cache_name("openwrt", "24.10.7", "mediatek-filogic", &"a".repeat(64));
         assert!(a.len() <= 55, "{a}");

@@ -1,7 +1,7 @@
 //! The custom resources Distribution, ImageBuilderCache and FirmwareBuild.
 //!
-//! The types here are the source of the YAML below `generated/`; a test compares the two. Nothing
-//! in this crate talks to a cluster.
+//! The types are the source of the YAML files in `generated/`; a test compares them. This crate must
+//! not access a cluster.
 
 #[cfg(test)]
 mod cel_tests;

@@ -87,7 +87,7 @@ impl Context {
     /// [`StoreError::Unavailable`] while the database has not assigned one.
     pub fn epoch(&self) -> Result<i64, StoreError> {
         let epoch = *self.epoch.borrow();
-        epoch.ok_or_else(|| StoreError::Unavailable("it has not been reached yet".to_owned()))
+        epoch.ok_or_else(|| StoreError::Unavailable("no connection yet".to_owned()))
     }
 
     /// The current time in whole seconds, as objects contain it.

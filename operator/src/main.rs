@@ -21,11 +21,11 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Controllers that turn custom resources into firmware images.
+/// Kubernetes controllers that build firmware images from FirmwareBuild objects.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
-    /// What is logged, for example `info,asu_operator=debug`.
+    /// Log filter, for example `info,asu_operator=debug`.
     #[arg(long, env = "ASU_LOG", default_value = "info", global = true)]
     log: String,
     #[command(subcommand)]
@@ -36,11 +36,11 @@ struct Cli {
 enum Command {
     /// Run the controllers.
     Run(Box<Settings>),
-    /// Bring the database's schema up to date, and end. Waits for the database.
+    /// Wait for the database, migrate its schema, and exit.
     Migrate(Migrate),
-    /// Print a FirmwareBuild with its hash and name, for `kubectl create -f -`.
+    /// Print the FirmwareBuild for a request, with its hash and name, for `kubectl create -f -`.
     RenderBuild {
-        /// File with the fields of spec.request as YAML or JSON; `-` for standard input.
+        /// File with the fields of spec.request as YAML or JSON, or `-` for standard input.
         #[arg(long, value_name = "FILE")]
         request: PathBuf,
     },
@@ -48,13 +48,13 @@ enum Command {
 
 #[derive(Args)]
 struct Migrate {
-    /// URL of the database itself, not of a transaction pooler.
+    /// URL of the database. It must not point to a transaction pooler.
     #[arg(long, env = "ASU_DATABASE_DIRECT_URL", hide_env_values = true)]
     database_direct_url: String,
-    /// Password that the role asu_api is given; the role stays as it is when absent.
+    /// Password to set for the database role asu_api. Without this setting, the role is not changed.
     #[arg(long, env = "ASU_API_DATABASE_PASSWORD", hide_env_values = true)]
     api_database_password: Option<String>,
-    /// How long to wait for the database.
+    /// Maximum time to wait for the database.
     #[arg(long, env = "ASU_MIGRATE_PATIENCE", default_value = "5m",
           value_parser = humantime::parse_duration)]
     patience: Duration,
@@ -91,7 +91,7 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
             let stop = CancellationToken::new();
             let cancel = stop.clone();
             let mut terminate = signal(SignalKind::terminate())?;
-            #[expect(clippy::disallowed_methods, reason = "it waits for the signal that ends all")]
+            #[expect(clippy::disallowed_methods, reason = "it waits for the signal to end")]
             tokio::spawn(async move {
                 tokio::select! {
                     _ = terminate.recv() => {}
@@ -130,7 +130,7 @@ fn read(file: &std::path::Path) -> Result<String, std::io::Error> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn memory_is_given_back_although_nothing_is_asked_of_the_program() {
+    fn the_allocator_returns_memory_in_the_background() {
         // The test binary has the program's allocator, which prints its options at exit.
         let output = std::process::Command::new(std::env::current_exe().unwrap())
             .arg("--list")

@@ -18,7 +18,7 @@ pub enum RenderError {
     #[error("the request: {0}")]
     Invalid(#[from] asu_crds::BadSpec),
     /// A first-boot script needs a Secret, which only the API makes.
-    #[error("the request: defaults cannot be given here; send it to the API")]
+    #[error("the request: defaults are not supported here; send the request to the API")]
     Defaults,
 }
 

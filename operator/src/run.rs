@@ -46,7 +46,7 @@ pub enum RunError {
     #[error(transparent)]
     Artifacts(#[from] ArtifactError),
     /// The client of the API server cannot be configured.
-    #[error("Kubernetes: {0}")]
+    #[error("the Kubernetes client failed: {0}")]
     Kube(#[from] kube::Error),
     /// The port for health and metrics cannot be opened.
     #[error("{0}")]
@@ -112,7 +112,7 @@ pub async fn run(
     let serving = health::serve(listener, readiness.clone(), metrics.clone(), last.clone());
     background.spawn(async move {
         if let Err(error) = serving.await {
-            tracing::error!(%error, "the health port failed");
+            tracing::error!(%error, "the server for health checks and metrics failed");
         }
     });
     let triggers = Arc::new(Triggers::new(&settings.namespace));
@@ -280,7 +280,7 @@ async fn schema_fits(database: &PgStore) {
     loop {
         match database.schema_state().await {
             Ok(state) if state.fits() => return,
-            Ok(state) => tracing::warn!(?state, "waiting for a database schema that fits"),
+            Ok(state) => tracing::warn!(?state, "waiting for a compatible database schema"),
             Err(error) => tracing::warn!(%error, "waiting for the database"),
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -294,14 +294,17 @@ async fn raise_epoch(context: Arc<Context>, epoch: watch::Sender<Option<i64>>) {
         match context.stop.run_until_cancelled(context.database.raise_epoch()).await {
             None => return,
             Some(Ok(raised)) => {
-                tracing::info!(epoch = raised, "raised the epoch, earlier leaders are fenced");
+                tracing::info!(
+                    epoch = raised,
+                    "raised the epoch; the database refuses writes of earlier leaders"
+                );
                 epoch.send_replace(Some(raised));
                 // What failed without an epoch is retried at once.
                 context.triggers.everything(&context.stores);
                 return;
             }
             Some(Err(error)) if error.ends_leading() => {
-                tracing::error!(%error, "the epoch cannot be raised, giving up leadership");
+                tracing::error!(%error, "the epoch cannot be raised; giving up leadership");
                 context.stop.cancel();
                 return;
             }

@@ -1,4 +1,6 @@
-//! How the operator runs. What it offers is in the custom resources.
+//! Settings of the operator: arguments and environment variables. What the server offers is
+//! configured with Distribution objects instead. A test compares the help texts with
+//! `docs/SETTINGS.md`.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -7,22 +9,22 @@ use clap::{Args, ValueEnum};
 
 use crate::pods::placement::Placement;
 
-/// Settings of the operator. Each can be given as an option or in the environment.
+/// Settings of the operator. Each is an option and an environment variable.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Namespace that is served; objects elsewhere are ignored.
+    /// Namespace whose objects are processed. Objects in other namespaces are ignored.
     #[arg(long, env = "ASU_NAMESPACE")]
     pub namespace: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
     pub database: DatabaseUrl,
-    /// Artifact store, for example file:///asu/store.
+    /// URL of the artifact store, for example file:///asu/store.
     #[arg(long, env = "ASU_STORE_URL", default_value = "file:///asu/store")]
     pub store_url: String,
-    /// Where health and metrics are served.
+    /// Address and port on which health checks and metrics are served.
     #[arg(long, env = "ASU_LISTEN", default_value = "0.0.0.0:8081")]
     pub listen: SocketAddr,
-    /// Name of this process in the Lease and in events.
+    /// Name of this pod. It identifies the process in the Lease and in events.
     #[arg(long, env = "ASU_POD_NAME", default_value = "asu-operator")]
     pub pod_name: String,
     #[command(flatten)]
@@ -37,10 +39,10 @@ pub struct Settings {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
     pub caches: CacheSettings,
-    /// Time between two readings of upstream.
+    /// Interval at which the download servers of all Distributions are read.
     #[arg(long, env = "ASU_CATALOG_INTERVAL", default_value = "10m", value_parser = duration)]
     pub catalog_interval: Duration,
-    /// Time between two looks for files to delete.
+    /// Interval at which the operator looks for files to delete.
     #[arg(long, env = "ASU_RETENTION_INTERVAL", default_value = "5m", value_parser = duration)]
     pub retention_interval: Duration,
     #[command(flatten)]
@@ -51,189 +53,195 @@ pub struct Settings {
     pub retention: RetentionSettings,
 }
 
-/// Room in the artifact store.
+/// Space in the artifact store.
 #[derive(Args, Clone, Debug)]
 pub struct StoreSettings {
-    /// Percentage of the store from which files go before their time.
+    /// Percentage of used space in the store at which files are deleted before they expire.
     #[arg(long, env = "ASU_STORE_HIGH_WATER", default_value_t = 85,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub store_high_water: u8,
-    /// Percentage of the store down to which they go.
+    /// Percentage of used space in the store at which this deletion stops.
     #[arg(long, env = "ASU_STORE_LOW_WATER", default_value_t = 75,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub store_low_water: u8,
-    /// Percentage of the store from which no build is admitted.
+    /// Percentage of used space in the store at which builds are no longer admitted.
     #[arg(long, env = "ASU_STORE_PAUSE", default_value_t = 95,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     pub store_pause: u8,
-    /// Age below which files that still answer requests are not given up for want of room. Files
-    /// whose answer is stale go before.
+    /// Minimum age at which files that still answer requests are deleted to make space. Files whose
+    /// answer is stale are deleted first.
     #[arg(long, env = "ASU_STORE_MIN_AGE", default_value = "1h", value_parser = duration)]
     pub store_min_age: Duration,
-    /// Bytes that may be used of the store, for a volume that does not tell its capacity or is
-    /// shared with others; the volume's own capacity when absent.
+    /// Maximum number of bytes in the store, for a volume that does not report its capacity or is
+    /// shared with other data. Without this setting, the volume's own capacity counts.
     #[arg(long, env = "ASU_STORE_CAPACITY", value_parser = clap::value_parser!(u64).range(1..))]
     pub store_capacity: Option<u64>,
 }
 
-/// How long things are kept after their time.
+/// How long files and records are kept after they expired.
 #[derive(Args, Clone, Debug)]
 pub struct RetentionSettings {
-    /// Time between the end of keeping a build and the deletion of its files, so that a download
-    /// that began in time ends.
+    /// Time between the expiry of a build and the deletion of its files, so that running downloads
+    /// can end.
     #[arg(long, env = "ASU_RETENTION_GRACE", default_value = "1h", value_parser = duration)]
     pub retention_grace: Duration,
-    /// Files are left alone for so long after one beside them was written: the build that wrote it
-    /// may not be recorded yet.
+    /// Minimum time between the last write to a folder of the store and the deletion of its files,
+    /// because the build that wrote to it may not be recorded yet.
     #[arg(long, env = "ASU_RETENTION_SPARE", default_value = "1h", value_parser = duration)]
     pub retention_spare: Duration,
-    /// Files, logs and results that belong to no build are deleted at this age.
+    /// Age at which files, logs and results that belong to no build are deleted.
     #[arg(long, env = "ASU_RETENTION_ORPHANS", default_value = "24h", value_parser = duration)]
     pub retention_orphans: Duration,
-    /// How long the history of a build is kept after its files and its log are gone.
+    /// How long the record of a build is kept in the database after its files and its log were
+    /// deleted.
     #[arg(long, env = "ASU_HISTORY", default_value = "365d", value_parser = duration)]
     pub history: Duration,
 }
 
-/// The Lease that makes one replica the leader.
+/// Settings of the leader election.
 #[derive(Args, Clone, Debug)]
 pub struct LeaseSettings {
-    /// Name of the Lease.
+    /// Name of the Lease object of the leader election.
     #[arg(long, env = "ASU_LEASE_NAME", default_value = "asu-operator")]
     pub lease_name: String,
-    /// Time without renewal after which another replica takes over.
+    /// Time without a renewal after which another replica takes over.
     #[arg(long, env = "ASU_LEASE_DURATION", default_value = "15s", value_parser = duration)]
     pub lease_duration: Duration,
-    /// Time without a successful renewal after which the leader stops writing and ends. Shorter
-    /// than the duration.
+    /// Time without a successful renewal after which the leader stops writing and exits. It must be
+    /// shorter than ASU_LEASE_DURATION.
     #[arg(long, env = "ASU_LEASE_RENEW_DEADLINE", default_value = "10s", value_parser = duration)]
     pub lease_renew_deadline: Duration,
-    /// Time between two renewals.
+    /// Interval at which the leader renews the Lease.
     #[arg(long, env = "ASU_LEASE_RETRY", default_value = "2s", value_parser = duration)]
     pub lease_retry: Duration,
 }
 
-/// Pods that the operator makes.
+/// Settings of the pods that the operator creates.
 #[derive(Args, Clone, Debug)]
 pub struct PodSettings {
-    /// Image that populate and build pods run, best by digest.
+    /// Container image of populate and build pods, preferably with a digest.
     #[arg(long, env = "ASU_BUILDER_IMAGE")]
     pub builder_image: String,
-    /// ServiceAccount of these pods; it needs no rights.
+    /// ServiceAccount of populate and build pods. It needs no permissions.
     #[arg(long, env = "ASU_BUILD_SERVICE_ACCOUNT", default_value = "asu-builder")]
     pub build_service_account: String,
-    /// Whether these pods share the node's user namespace. False isolates better and needs a
+    /// Whether these pods share the node's user namespace. False isolates builds better and needs a
     /// cluster that supports user namespaces.
     #[arg(long, env = "ASU_HOST_USERS", default_value_t = true, action = clap::ArgAction::Set)]
     pub host_users: bool,
-    /// Label, as KEY=VALUE, of all pods that must share one node because the store is on a
-    /// ReadWriteOnce volume. Absent: pods go anywhere.
+    /// Label, as KEY=VALUE, of all pods that must run on one node because the store is on a
+    /// ReadWriteOnce volume. Without this setting, pods run on any node.
     #[arg(long, env = "ASU_COLOCATE")]
     pub colocate: Option<String>,
-    /// Secret with which images are pulled.
+    /// Name of the Secret with the credentials for pulling images.
     #[arg(long, env = "ASU_IMAGE_PULL_SECRET")]
     pub image_pull_secret: Option<String>,
-    /// Where these pods run and what they wear besides, as JSON with the keys nodeSelector,
-    /// tolerations, affinity, priorityClassName, runtimeClassName, podAnnotations and podLabels.
+    /// Placement, labels and annotations of populate and build pods, as JSON with the keys
+    /// nodeSelector, tolerations, affinity, priorityClassName, runtimeClassName, podAnnotations and
+    /// podLabels.
     #[arg(long, env = "ASU_POD_PLACEMENT", default_value = "{}")]
     pub pod_placement: Placement,
 }
 
-/// Builds.
+/// Settings of builds.
 #[derive(Args, Clone, Debug)]
 pub struct BuildSettings {
-    /// Claim of the artifact store.
+    /// Name of the PersistentVolumeClaim of the artifact store.
     #[arg(long, env = "ASU_STORE_CLAIM", default_value = "asu-store")]
     pub store_claim: String,
-    /// Most builds that run at a time.
+    /// Maximum number of builds that run at the same time.
     #[arg(long, env = "ASU_MAX_BUILDS", default_value_t = 2)]
     pub max_builds: usize,
-    /// Builds that come when more than this wait are turned away (`QueueFull`), by whomever they
-    /// were made. The API refuses requests by the same number.
+    /// Maximum length of the queue. When more builds than this wait, each new FirmwareBuild fails
+    /// with `QueueFull`, whether the API or a user of the cluster created it. The API uses the same
+    /// limit.
     #[arg(long, env = "ASU_MAX_PENDING", default_value_t = 200)]
     pub max_pending: usize,
-    /// CPUs of a build.
+    /// CPUs that the pod of a build requests, as a Kubernetes quantity.
     #[arg(long, env = "ASU_BUILD_CPU", default_value = "1")]
     pub build_cpu: String,
-    /// Memory of a build.
+    /// Memory of a build, as a Kubernetes quantity.
     #[arg(long, env = "ASU_BUILD_MEMORY", default_value = "1Gi")]
     pub build_memory: String,
-    /// Most memory of a build: an attempt that ran out of memory is followed by one with twice as
-    /// much, up to this. Four times ASU_BUILD_MEMORY when absent.
+    /// Maximum memory of a build. An attempt that ran out of memory is repeated with twice as much
+    /// memory, up to this maximum. Without this setting, it is four times ASU_BUILD_MEMORY.
     #[arg(long, env = "ASU_BUILD_MEMORY_MAX")]
     pub build_memory_max: Option<String>,
-    /// Most bytes of a build's work folder.
+    /// Maximum size of a build's work folder, in bytes.
     #[arg(long, env = "ASU_BUILD_WORK_BYTES", default_value_t = 4 << 30)]
     pub build_work_bytes: u64,
-    /// How long a pod may wait for a node, its volumes and its images.
+    /// Maximum time that a pod may wait for a node, its volumes and its images.
     #[arg(long, env = "ASU_BUILD_START_TIMEOUT", default_value = "10m", value_parser = duration)]
     pub build_start_timeout: Duration,
-    /// How long a private first-boot script may take to arrive.
+    /// Maximum time between the creation of a build and the creation of the Secret with its
+    /// first-boot script.
     #[arg(long, env = "ASU_DEFAULTS_TIMEOUT", default_value = "2m", value_parser = duration)]
     pub defaults_timeout: Duration,
-    /// How long the object of a build is kept after it succeeded and was archived.
+    /// How long the FirmwareBuild object is kept after the build succeeded and was archived.
     #[arg(long, env = "ASU_TTL_SUCCEEDED", default_value = "1h", value_parser = duration)]
     pub ttl_succeeded: Duration,
-    /// How long the object of a build is kept after it failed and was archived.
+    /// How long the FirmwareBuild object is kept after the build failed and was archived.
     #[arg(long, env = "ASU_TTL_FAILED", default_value = "24h", value_parser = duration)]
     pub ttl_failed: Duration,
-    /// First pause before an infrastructure failure is tried again; it doubles.
+    /// Pause before the first retry after an infrastructure failure. It doubles with each retry.
     #[arg(long, env = "ASU_RETRY_PAUSE", default_value = "10s", value_parser = duration)]
     pub retry_pause: Duration,
 }
 
-/// One claim for each cache, or one for all.
+/// How caches are distributed over PersistentVolumeClaims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ClaimMode {
-    /// A claim for each cache, made by the operator.
+    /// The operator creates a claim for each cache.
     #[value(name = "perCache")]
     PerCache,
-    /// One claim for all caches, named by ASU_CACHE_CLAIM.
+    /// All caches share the claim that ASU_CACHE_CLAIM names.
     #[value(name = "shared")]
     Shared,
 }
 
-/// ImageBuilder caches.
+/// Settings of ImageBuilder caches.
 #[derive(Args, Clone, Debug)]
 pub struct CacheSettings {
-    /// One claim for each cache, or one for all.
+    /// Whether each cache has a PersistentVolumeClaim of its own or all caches share one.
     #[arg(long, env = "ASU_CACHE_CLAIM_MODE", value_enum, default_value = "perCache")]
     pub cache_claim_mode: ClaimMode,
-    /// The claim of the mode `shared`.
+    /// Name of the claim that all caches share with ASU_CACHE_CLAIM_MODE=shared.
     #[arg(long, env = "ASU_CACHE_CLAIM", default_value = "asu-cache")]
     pub cache_claim: String,
-    /// Storage class of claims; the cluster's default when empty.
+    /// Storage class of the caches' claims. Without this setting, it is the cluster's default class.
     #[arg(long, env = "ASU_CACHE_STORAGE_CLASS")]
     pub cache_storage_class: Option<String>,
-    /// Size of a claim.
+    /// Size of the claim of a cache.
     #[arg(long, env = "ASU_CACHE_SIZE", default_value = "4Gi")]
     pub cache_size: String,
-    /// Access mode of claims.
+    /// Access mode of the caches' claims: ReadWriteOnce or ReadWriteMany.
     #[arg(long, env = "ASU_CACHE_ACCESS_MODE", default_value = "ReadWriteOnce")]
     pub cache_access_mode: String,
-    /// A cache that is not pinned and that nothing used for so long is deleted.
+    /// Time without use after which a cache is deleted, unless it is pinned.
     #[arg(long, env = "ASU_CACHE_MAX_IDLE", default_value = "7d", value_parser = duration)]
     pub cache_max_idle: Duration,
-    /// Bytes of all trees above which the least recently used go.
+    /// Maximum total size of all caches, in bytes. Above it, the least recently used caches are
+    /// deleted.
     #[arg(long, env = "ASU_CACHE_MAX_BYTES")]
     pub cache_max_bytes: Option<u64>,
-    /// Longest time of one populate pod.
+    /// Maximum run time of a populate pod, which downloads and unpacks one ImageBuilder.
     #[arg(long, env = "ASU_POPULATE_TIMEOUT", default_value = "30m", value_parser = duration)]
     pub populate_timeout: Duration,
-    /// How often the number of users and the last use are written to a cache's status at most.
+    /// Minimum time between two updates of the number of users and the last use in the status of a
+    /// cache.
     #[arg(long, env = "ASU_CACHE_USE_INTERVAL", default_value = "1m", value_parser = duration)]
     pub cache_use_interval: Duration,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let value = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if value.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(value) }
+    if value.is_zero() { Err("the duration must not be zero".to_owned()) } else { Ok(value) }
 }
 
 #[path = "settings_check.rs"]
 mod check;
 
-/// What a process with these options would run with.
+/// The settings of a process that was started with these options.
 #[cfg(test)]
 pub fn parsed(options: &[&str]) -> Settings {
     use clap::Parser;

@@ -45,8 +45,8 @@ impl Settings {
         }
         if store.store_high_water >= store.store_pause {
             return Err(format!(
-                "ASU_STORE_PAUSE={} must be above ASU_STORE_HIGH_WATER={}: else no build starts, \
-                 and nothing makes room",
+                "ASU_STORE_PAUSE={} must be above ASU_STORE_HIGH_WATER={}: otherwise no build \
+                 starts and no files are deleted",
                 store.store_pause, store.store_high_water
             ));
         }
@@ -56,7 +56,7 @@ impl Settings {
     fn check_builds(&self) -> Result<(), String> {
         let builds = &self.builds;
         if builds.max_builds == 0 {
-            return Err("ASU_MAX_BUILDS must be at least 1: else no build ever starts".into());
+            return Err("ASU_MAX_BUILDS must be at least 1: otherwise no build starts".into());
         }
         let memory = quantity("ASU_BUILD_MEMORY", &builds.build_memory)?;
         if memory < Quantity::of(LEAST_MEMORY) {
@@ -86,7 +86,7 @@ impl Settings {
     fn check_caches(&self) -> Result<(), String> {
         let caches = &self.caches;
         if quantity("ASU_CACHE_SIZE", &caches.cache_size)? == Quantity::of(0) {
-            return Err("ASU_CACHE_SIZE must be more than nothing".into());
+            return Err("ASU_CACHE_SIZE must be greater than zero".into());
         }
         if !ACCESS_MODES.contains(&caches.cache_access_mode.as_str()) {
             let modes = ACCESS_MODES.join(" or ");
@@ -111,12 +111,12 @@ mod tests {
     use crate::settings::parsed;
 
     #[test]
-    fn the_defaults_agree_with_each_other() {
+    fn the_default_settings_pass_the_check() {
         assert_eq!(parsed(&[]).check(), Ok(()));
     }
 
     #[test]
-    fn settings_that_contradict_each_other_are_refused_by_name() {
+    fn contradicting_settings_are_refused_by_name() {
         let cases: [(&[&str], &str); 14] = [
             (&["--build-memory-max=512Mi"], "ASU_BUILD_MEMORY_MAX=512Mi"),
             (&["--store-pause=50"], "ASU_STORE_PAUSE=50 must be above ASU_STORE_HIGH_WATER=85"),

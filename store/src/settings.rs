@@ -8,10 +8,11 @@ use clap::Args;
 /// Where the database is.
 #[derive(Args, Clone)]
 pub struct DatabaseUrl {
-    /// URL of the database; may lead through a transaction pooler where nothing else is said.
+    /// URL of the database. It may point to a transaction pooler, unless the documentation of the
+    /// command says otherwise.
     #[arg(long, env = "ASU_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// File that holds the URL of the database.
+    /// File that contains the URL of the database. It takes precedence over ASU_DATABASE_URL.
     #[arg(long, env = "ASU_DATABASE_URL_FILE")]
     pub database_url_file: Option<PathBuf>,
 }

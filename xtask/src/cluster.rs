@@ -15,26 +15,26 @@ pub(crate) struct ClusterArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Bring the cluster up, or what is missing of it; builds what was never built, which takes about half an hour
+    /// Start the cluster, or its missing parts. The first start builds the programs, which takes about half an hour
     Up {
         #[command(flatten)]
         name: Name,
         /// Number of nodes
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=9))]
         nodes: u8,
-        /// A host outside that its pods may reach; nothing else gets out. May be given more than once
+        /// An outside host that pods may reach; all others are unreachable. May be given several times
         #[arg(long, value_name = "HOST:PORT[=ADDRESS:PORT]")]
         reach: Vec<Reach>,
     },
-    /// Take the cluster down, with everything it made on this machine but the cache of built programs
+    /// Stop the cluster and remove everything that it created on this machine, except the cache of built programs
     Down {
         #[command(flatten)]
         name: Name,
-        /// All clusters, those of interrupted tests as well
+        /// All clusters, including those of interrupted tests
         #[arg(long, conflicts_with = "name")]
         all: bool,
     },
-    /// Print addresses, nodes and the health of all parts; exit code 1 when something is wrong
+    /// Print addresses, nodes and the health of all parts; exit code 1 when a part is not healthy
     Status {
         #[command(flatten)]
         name: Name,
@@ -44,25 +44,25 @@ enum Command {
         #[command(flatten)]
         name: Name,
     },
-    /// Show on a cluster of its own that everything the tests rely on works, and that nothing of it stays; about 5 min
+    /// Check on a separate cluster that everything the tests rely on works and is removed afterwards; takes about 5 minutes
     SelfTest,
-    /// Lead connections from this machine's loopback into a network namespace; used by `up`
+    /// Forward connections from this machine's loopback interface to a network namespace; used by `up`
     #[command(hide = true)]
     Forward {
         /// The network namespace
         #[arg(long)]
         netns: PathBuf,
-        /// Ports, the same on both sides
+        /// Port to forward, the same on both sides; may be given several times
         #[arg(long = "port")]
         ports: Vec<u16>,
     },
-    /// Lead connections out of a network namespace to certain hosts; used by `up`
+    /// Forward connections from a network namespace to given outside hosts; used by `up`
     #[command(hide = true)]
     Relay {
         /// The network namespace
         #[arg(long)]
         netns: PathBuf,
-        /// Address and port inside, and host and port outside
+        /// Address and port inside, and host and port outside; may be given several times
         #[arg(long = "route", value_name = "ADDRESS:PORT=HOST:PORT")]
         routes: Vec<forward::Route>,
     },
@@ -70,7 +70,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Name {
-    /// Name of the cluster; several can run beside each other
+    /// Name of the cluster; several clusters can run at the same time
     #[arg(long, default_value = "local")]
     name: String,
 }
@@ -87,7 +87,7 @@ pub(crate) async fn run(args: ClusterArgs) -> Result<(), Error> {
             let names = if all { Cluster::names() } else { vec![name.name] };
             for name in names {
                 if !Cluster::down(&name, &progress).await? {
-                    progress.say(&format!("there is no cluster {name}"));
+                    progress.say(&format!("the cluster {name} does not exist"));
                 }
             }
             Ok(())

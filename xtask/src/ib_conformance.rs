@@ -14,40 +14,41 @@ const FIXTURE_TARGETS: [&str; 2] = ["testarch/small", "testarch/disk"];
 /// The fixture's package that is added to every build.
 const FIXTURE_PACKAGE: &str = "fixture-hello";
 
-/// Check any ImageBuilder for the behaviours that this system relies on.
+/// Check that an ImageBuilder behaves as this system expects.
 ///
-/// Takes an ImageBuilder (opkg or apk) through the same code that pods run: unpacked, warmed up,
-/// linked into workspaces, built with, as users without rights and in a temporary folder. The given
-/// tarball or tree is only read. Without one, the fixture's own ImageBuilders are checked.
+/// Runs the code of the pods with an ImageBuilder (opkg or apk): unpacks it, warms it up, links it
+/// into workspaces and builds images, as unprivileged users and in a temporary folder. The given
+/// tarball or tree is not changed. Without one, the ImageBuilders of the test fixture are checked.
 ///
-/// Prints one line for each behaviour: `ok` with the time, `FAIL` with what was expected and what
-/// was seen, `n/a` with why it cannot be checked. Packages come from the server that the tree
-/// names, unless another is given. Exit code 1: a behaviour failed.
+/// Prints one line for each behaviour: `ok` with the duration, `FAIL` with the expected and the
+/// observed behaviour, or `n/a` with the reason why it cannot be checked. Packages are downloaded
+/// from the server that is configured in the tree, unless another is given. Exit code 1 means that a
+/// check failed.
 ///
-/// Needs python3, tar, zstd, unsquashfs, and what the ImageBuilder itself asks for.
+/// Needs python3, tar, zstd, unsquashfs, and the requirements of the ImageBuilder itself.
 #[derive(Debug, clap::Args)]
 pub struct IbConformanceArgs {
-    /// An ImageBuilder: `openwrt-imagebuilder-….tar.zst`, `.tar.xz`, or an unpacked tree.
+    /// ImageBuilder to check: `openwrt-imagebuilder-….tar.zst`, `.tar.xz`, or an unpacked tree.
     #[arg(value_name = "TREE_OR_TARBALL")]
     source: Option<PathBuf>,
-    /// Root of the server that packages come from, in the place of the one that the tree names.
+    /// URL of the package server to use instead of the one that is configured in the tree.
     #[arg(long, value_name = "URL", conflicts_with = "fixture", requires = "source")]
     package_base_url: Option<String>,
-    /// The ImageBuilder is one of the fixture's: serve the fixture's packages, and check also what
-    /// needs them. Needless for the fixture's own tarballs at their place, and without a
+    /// The ImageBuilder belongs to the test fixture: serve the fixture's packages, and run the checks
+    /// that need them. Not needed for the fixture's own tarballs in the cache folder, and without
     /// TREE_OR_TARBALL.
     #[arg(long)]
     fixture: bool,
-    /// Profile to build; the first one of `make info` when absent.
+    /// Profile to build. Without this option, it is the first one of `make info`.
     #[arg(long)]
     profile: Option<ProfileId>,
-    /// A package that every build gets; may be given several times.
+    /// Package to add to every build. May be given several times.
     #[arg(long = "package", value_name = "PACKAGE")]
     packages: Vec<PackageSpec>,
-    /// The program `asu-builder` to run; built from this checkout when absent.
+    /// The program `asu-builder` to run. Without this option, it is built from this checkout.
     #[arg(long, value_name = "FILE")]
     builder: Option<PathBuf>,
-    /// Longest time of one build, in seconds.
+    /// Maximum duration of one build, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     seconds: u64,
 }
@@ -62,7 +63,7 @@ pub enum Error {
     #[error(transparent)]
     Fixtures(#[from] fixtures::Error),
     /// Behaviours failed.
-    #[error("{0} of the behaviours failed")]
+    #[error("{0} behaviours failed")]
     Failed(usize),
 }
 

@@ -5,11 +5,11 @@ use asu_tests::{deploy, progress::Progress};
 /// Arguments of `cargo xtask images`.
 #[derive(Debug, clap::Args)]
 pub struct ImagesArgs {
-    /// Registry, with a folder if there is one, for example registry.example.org/asu. Credentials
-    /// are those of `buildah login`.
+    /// Registry with an optional path, for example registry.example.org/asu. The credentials of
+    /// `buildah login` are used.
     #[arg(long, value_name = "REF")]
     registry: String,
-    /// Tag of the images; a hash of their content when absent.
+    /// Tag of the images. Without this option, it is a hash of their content.
     #[arg(long)]
     tag: Option<String>,
 }

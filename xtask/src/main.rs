@@ -14,7 +14,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Commands of this project. Exit code 3: the machine lacks something, which is listed.
+/// Commands of this project. Exit code 3 means that this machine lacks a requirement; the message
+/// lists it.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -24,31 +25,32 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// From nothing to a firmware image on a real Kubernetes.
+    /// Install the system on a Kubernetes cluster and build a firmware image with it.
     Demo(demo::DemoArgs),
     /// Build the system's images and push them to a registry.
     Images(images::ImagesArgs),
-    /// Run every test there is.
+    /// Run all tests.
     Test(test::TestArgs),
-    /// Measure on the local cluster, or a control plane.
+    /// Run a benchmark on the local cluster or on a control plane.
     Bench(bench::BenchArgs),
-    // Its arguments say what it does, at length.
+    // The help text is at the arguments.
     IbConformance(ib_conformance::IbConformanceArgs),
-    /// The local cluster.
+    /// Manage the local cluster.
     Cluster(cluster::ClusterArgs),
-    /// Write the definitions of the custom resources into crds/generated/ and the chart.
+    /// Write the CustomResourceDefinitions to crds/generated/ and to the chart.
     Crdgen(Check),
-    /// Render manifests/ from the charts.
+    /// Render the charts to manifests/.
     Manifests(Check),
-    /// Write what the compile-time check of queries needs without a database into store/.sqlx/. A query
-    /// that changed stops `cargo xtask` itself from compiling: run target/debug/xtask, built before.
+    /// Write the descriptions of all SQL queries to store/.sqlx/, so that queries are checked at
+    /// compile time without a database. While a changed query has no description, `cargo xtask` does
+    /// not compile: run the existing target/debug/xtask instead.
     Sqlx(Check),
 }
 
 /// Arguments of commands that write generated files.
 #[derive(Debug, clap::Args)]
 struct Check {
-    /// Write nothing; fail when a file is out of date.
+    /// Write nothing, and fail when a file is out of date.
     #[arg(long)]
     check: bool,
 }

@@ -1,4 +1,4 @@
-//! Creation of FirmwareBuilds: the object, then the Secret of its first-boot script.
+//! Creates FirmwareBuilds. The Secret of the first-boot script is created afterwards, by `secret.rs`.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use tokio::{sync::MutexGuard, time::Instant};
 use super::{Cluster, Entry, Failed, SeenBuild, call, secret};
 use crate::error::{ApiError, CLUSTER};
 
-/// Longest wait for a deleted object to be gone.
+/// Maximum time to wait for the deletion of an object.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
-/// Pause between two looks.
+/// Interval of checks for the deletion.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A build to create.
@@ -25,31 +25,31 @@ pub struct NewBuild<'a> {
     pub hash: &'a RequestHash,
     /// Canonical request.
     pub request: &'a Request,
-    /// What it was validated with.
+    /// Catalog data with which it was validated.
     pub basis: &'a Basis,
     /// The present time.
     pub now: Timestamp,
 }
 
-/// What creating came to.
+/// Result of a creation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// It was created just now.
+    /// The build was created.
     New(Entry),
-    /// Another request created a build of the same request.
+    /// A build of the same request exists already.
     Attached(Entry),
-    /// An archived build of that name is in the way: its record decides.
+    /// An archived build of the same name exists. Its record decides what to answer.
     Archived(Entry),
 }
 
 impl Cluster {
-    /// Waits until no other task of this process creates the build of this hash.
+    /// Waits until no other task of this process creates a build with this hash.
     pub async fn lock(&self, hash: &RequestHash) -> MutexGuard<'_, ()> {
         self.hash_locks.lock(hash).await
     }
 
-    /// Reads the build of a hash from the API server. An object that has its name but another hash
-    /// is none.
+    /// Reads the build of a hash from the API server. An object with its name but another hash does not
+    /// count.
     ///
     /// # Errors
     /// When the API server does not answer.
@@ -68,11 +68,11 @@ impl Cluster {
         }
     }
 
-    /// Creates a build, or finds the one that is there. Equal requests have equal names, so that
-    /// only one of any number of creations succeeds.
+    /// Creates a build, or finds the existing one. Equal requests have equal names, so only one of
+    /// several creations succeeds.
     ///
     /// # Errors
-    /// When the API server does not answer or refuses the object.
+    /// When the API server does not answer or rejects the object.
     pub async fn create(&self, new: &NewBuild<'_>) -> Result<Created, ApiError> {
         let params = PostParams { field_manager: Some(labels::API_MANAGER.into()), dry_run: false };
         match call("create a FirmwareBuild", self.builds.create(&params, &object(new))).await {
@@ -92,30 +92,34 @@ impl Cluster {
         }
     }
 
-    /// The name is taken, but not by this hash: it was deleted in between, or a user made an
-    /// object by hand whose name does not fit.
+    /// Handles a conflict although no build with this hash exists: the object was deleted in between, or
+    /// a user created an object with this name and another hash.
     async fn vanished_or_foreign(&self, new: &NewBuild<'_>) -> Result<Created, ApiError> {
         let name = object_name(new.hash);
         match call("read a FirmwareBuild", self.seen.get(&name)).await {
             Ok(_) => {
-                tracing::error!(build = name, hash = %new.hash, "its requestHash is another");
+                tracing::error!(
+                    build = name,
+                    hash = %new.hash,
+                    "the existing object has another requestHash"
+                );
                 Err(ApiError::Internal)
             }
             Err(_) => Err(ApiError::Away(CLUSTER)),
         }
     }
 
-    /// Deletes an archived build, exactly this one, and waits a moment until it is gone.
+    /// Deletes this archived build, and waits a few seconds until it is deleted.
     ///
     /// # Errors
-    /// When it is not gone soon; asking again goes on from there.
+    /// When it is not deleted in time. A repeated request continues from there.
     pub async fn clear(&self, old: &Entry) -> Result<(), ApiError> {
         let end = Instant::now() + GONE_WITHIN;
         let mut version = Some(old.resource_version.clone());
         loop {
             if let Some(version) = version.take() {
                 match call("delete a FirmwareBuild", self.delete(old, version)).await {
-                    // A conflict: it changed, or is another by now. It is read again below.
+                    // After a conflict it is read again below: it changed or was replaced.
                     Ok(()) | Err(Failed::NotFound | Failed::Conflict) => {}
                     Err(failed) => return Err(failed.into()),
                 }
@@ -130,7 +134,7 @@ impl Cluster {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 Ok(_) => {
-                    tracing::warn!(build = old.name, "an archived build is not gone yet");
+                    tracing::warn!(build = old.name, "an archived build is not deleted yet");
                     return Err(ApiError::Away(CLUSTER));
                 }
                 Err(failed) => return Err(failed.into()),
@@ -169,7 +173,7 @@ fn object(new: &NewBuild<'_>) -> FirmwareBuild {
             retention: None,
         },
     );
-    // From the first moment on: a build that is deleted before the operator sees it leaves a record.
+    // Set at the creation, so that a build that is deleted before the operator sees it is recorded.
     build.metadata.finalizers = Some(vec![labels::ARCHIVE_FINALIZER.to_owned()]);
     build
 }

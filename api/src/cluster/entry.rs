@@ -1,4 +1,4 @@
-//! What the API keeps of a FirmwareBuild: enough to answer for it, without its package list.
+//! The data that the API keeps for each FirmwareBuild. It has no package lists, to save memory.
 
 use asu_core::{
     failure::FailureReason,
@@ -12,18 +12,17 @@ use jiff::Timestamp;
 use kube::{Resource, api::ObjectMeta};
 use serde::{Deserialize, Deserializer, Serialize, de::IntoDeserializer as _};
 
-/// A FirmwareBuild as the API reads it: the fields that it needs, and words as they are. A newer
-/// version of the operator may write words that this program does not know, and one such object must
-/// not keep it from seeing all others.
+/// The fields of a FirmwareBuild that the API needs. Enumerations are strings, because a newer operator
+/// may write values that this program does not know, and such an object must not break the watch.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
 #[resource(inherit = FirmwareBuild)]
 pub struct SeenBuild {
-    /// Name, uid, version and times.
+    /// Name, uid, resource version and times.
     pub metadata: ObjectMeta,
-    /// What is asked for.
+    /// The spec.
     #[serde(default)]
     pub spec: SeenSpec,
-    /// How far it is.
+    /// The status.
     #[serde(default)]
     pub status: Option<SeenStatus>,
 }
@@ -71,7 +70,7 @@ pub struct SeenCondition {
     pub reason: String,
 }
 
-/// A word of a newer version counts as none.
+/// Reads an enumeration. An unknown value becomes the default.
 fn known_or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Deserialize<'de> + Default,
@@ -83,7 +82,7 @@ where
 }
 
 impl SeenBuild {
-    /// What is seen of a build that was created here.
+    /// The same fields of a build that this process created.
     pub fn of(build: &FirmwareBuild) -> Self {
         let defaults = build.spec.request.defaults.as_ref();
         let defaults =
@@ -105,7 +104,7 @@ impl SeenBuild {
     }
 }
 
-/// One FirmwareBuild.
+/// A FirmwareBuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "conditions are independent of each other")]
 pub struct Entry {
@@ -113,9 +112,9 @@ pub struct Entry {
     pub name: String,
     /// Its uid.
     pub uid: String,
-    /// Its version, for deleting exactly this one.
+    /// Its resource version, a precondition of its deletion.
     pub resource_version: String,
-    /// Hash of its request, as its spec says.
+    /// Its request hash, from the spec.
     pub hash: RequestHash,
     /// When it was created.
     pub created: Timestamp,
@@ -127,24 +126,24 @@ pub struct Entry {
     pub deleting: bool,
     /// Whether the operator has accepted it.
     pub accepted: bool,
-    /// Whether it left the queue.
+    /// Whether it was admitted.
     pub admitted: bool,
-    /// Whether it ended at once, because too many waited.
+    /// Whether it failed with `QueueFull`.
     pub turned_away: bool,
-    /// Whether it ended and its record is in the database.
+    /// Whether its record is in the database.
     pub archived: bool,
-    /// Whether a notification said, after the last watch event of it, that its record is in the database.
+    /// Whether the database notified of its record after its last watch event.
     pub maybe_archived: bool,
-    /// How far it is.
+    /// Its stage.
     pub stage: Stage,
-    /// Secret of its first-boot script, when it has one.
+    /// Name of the Secret with its first-boot script, if it has one.
     pub secret: Option<String>,
 }
 
 impl Entry {
-    /// Reads an object; nothing when it lacks what the API server always sets, or is not the build of
-    /// its hash: the name of that one is made of the hash, and a user who copies the hash into another
-    /// object must not hide it.
+    /// Reads an object. `None` if a field is missing that the API server always sets, or if its name is
+    /// not derived from its request hash: a user who copies a hash into another object must not hide the
+    /// build of that hash.
     pub fn of(build: &SeenBuild) -> Option<Self> {
         let hash: RequestHash = build.spec.request_hash.parse().ok()?;
         let name = build.metadata.name.clone().filter(|name| *name == object_name(&hash))?;
@@ -178,12 +177,12 @@ impl Entry {
         })
     }
 
-    /// Whether it waits for its turn. One that is being deleted never has one.
+    /// Whether it waits in the queue. A build that is being deleted does not.
     pub fn waits(&self) -> bool {
         !self.admitted && !self.archived && !self.deleting
     }
 
-    /// What its place depends on.
+    /// The data that determine its position in the queue.
     pub fn waiting(&self) -> Waiting {
         Waiting {
             uid: self.uid.clone(),
@@ -247,7 +246,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn words_of_a_newer_version_hide_no_build() {
+    fn unknown_values_of_a_newer_version_do_not_hide_a_build() {
         let newer = object(|object| {
             put(
                 object,
@@ -274,7 +273,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_created_here_is_seen_as_the_watch_shows_it() {
+    fn a_created_build_has_the_same_entry_as_in_the_watch() {
         let shown = object(|_| {});
         let mut created = asu_crds::examples::build();
         created.metadata = shown.metadata.clone();
@@ -283,13 +282,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_object_with_a_malformed_hash_answers_for_nothing() {
+    fn an_object_with_a_malformed_hash_is_ignored() {
         let bad = object(|object| put(object, "/spec", "requestHash", json!("x")));
         assert_eq!(Entry::of(&bad), None);
     }
 
     #[test]
-    fn an_object_that_copies_the_hash_of_another_answers_for_nothing() {
+    fn an_object_with_the_hash_of_another_is_ignored() {
         let copy = object(|object| put(object, "/metadata", "name", json!("mine")));
         assert_eq!(Entry::of(&copy), None);
     }

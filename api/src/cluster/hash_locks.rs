@@ -1,15 +1,16 @@
-//! Locks by request hash: one task at a time creates the build of a hash, so that a thousand equal
-//! requests cost the API server one call.
+//! Locks by request hash. Only one task at a time creates the build of a hash, so that a thousand equal
+//! requests cause one call of the API server.
 
 use asu_core::request_hash::RequestHash;
 use tokio::sync::{Mutex, MutexGuard};
 
 const LOCKS: usize = 256;
 
-/// A bounded number of locks. Hashes share them by their first byte, and hardly ever wait for each other.
+/// A fixed number of locks. Hashes with the same first byte share a lock; they rarely wait for each
+/// other.
 pub(super) struct HashLocks {
     locks: Vec<Mutex<()>>,
-    /// For a hash without a lock among them, which does not happen.
+    /// Used if no lock exists for a hash, which does not happen.
     other: Mutex<()>,
 }
 

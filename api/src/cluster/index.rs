@@ -1,4 +1,4 @@
-//! FirmwareBuilds by request hash, and in the order in which they start.
+//! Indexes FirmwareBuilds by request hash and by their order in the queue.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,13 +10,13 @@ use tokio::time::Instant;
 
 use super::{Entry, recent::Recent};
 
-/// The objects that the watch has shown, and those that were created or read here since.
+/// The objects from the watch, and those that this process created or read since.
 #[derive(Default)]
 pub(super) struct Index {
     builds: HashMap<RequestHash, Arc<Entry>>,
-    /// Those of them that wait.
+    /// The waiting builds from the watch.
     queue: QueueOrder,
-    /// Filled while the objects are listed anew.
+    /// Filled while the watch lists all objects again.
     listing: Option<HashMap<RequestHash, Entry>>,
     pub(super) recent: Recent,
     /// Builds that are about to be created.
@@ -24,19 +24,19 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// The objects are about to be listed anew.
+    /// The watch begins to list all objects.
     pub(super) fn begin_listing(&mut self) {
         self.listing = Some(HashMap::new());
     }
 
-    /// One of the objects that are listed anew.
+    /// Adds an object of the list.
     pub(super) fn list(&mut self, entry: Entry) {
         if let Some(listing) = &mut self.listing {
             listing.insert(entry.hash, entry);
         }
     }
 
-    /// All objects are listed.
+    /// The list is complete and replaces the objects.
     pub(super) fn end_listing(&mut self) {
         let Some(listing) = self.listing.take() else { return };
         self.builds = HashMap::with_capacity(listing.len());
@@ -46,7 +46,7 @@ impl Index {
         }
     }
 
-    /// A build as the watch shows it.
+    /// Adds or replaces a build from the watch.
     pub(super) fn put(&mut self, entry: Entry) {
         self.recent.forget(&entry.hash, &entry.uid);
         if entry.waits() {
@@ -62,7 +62,7 @@ impl Index {
         }
     }
 
-    /// A build is gone.
+    /// Removes a deleted build.
     pub(super) fn remove(&mut self, entry: &Entry) {
         self.recent.forget(&entry.hash, &entry.uid);
         self.queue.remove(&entry.uid);
@@ -71,7 +71,7 @@ impl Index {
         }
     }
 
-    /// Marks the build of a hash as one that may have ended.
+    /// Marks the build of a hash as possibly archived.
     pub(super) fn suspect_archived(&mut self, hash: &RequestHash) {
         if let Some(entry) = self.builds.get_mut(hash) {
             Arc::make_mut(entry).maybe_archived = true;
@@ -79,7 +79,7 @@ impl Index {
         self.recent.suspect_archived(hash);
     }
 
-    /// The build of a hash, as far as known here.
+    /// The newest known build of a hash.
     pub(super) fn get(&self, hash: &RequestHash) -> Option<&Arc<Entry>> {
         let seen = self.builds.get(hash);
         match seen {
@@ -92,35 +92,35 @@ impl Index {
         }
     }
 
-    /// Whether the watch has shown this very object.
+    /// Whether the watch has shown this object, by uid.
     pub(super) fn shows(&self, entry: &Entry) -> bool {
         self.builds.get(&entry.hash).is_some_and(|build| build.uid == entry.uid)
     }
 
-    /// Number of builds that wait for their turn, those that are being created included.
+    /// Number of waiting builds, including those that are being created.
     pub(super) fn waiting(&self) -> usize {
         let unseen = |entry: &&Arc<Entry>| {
             let seen = self.builds.get(&entry.hash);
             entry.waits() && seen.is_none_or(|seen| seen.archived && seen.uid != entry.uid)
         };
         let unseen = self.recent.iter(Instant::now()).filter(unseen).count();
-        // What was created is counted as what it is.
+        // Created builds are counted by their state.
         let coming = |hash: &&RequestHash| self.get(hash).is_none_or(|build| build.archived);
         let coming = self.reserved.iter().filter(coming).count();
         self.queue.len().saturating_add(unseen).saturating_add(coming)
     }
 
-    /// Number of builds that wait, when it is more than `most`.
+    /// Number of waiting builds if it exceeds `most`.
     pub(super) fn beyond(&self, most: usize) -> Option<usize> {
         Some(self.waiting()).filter(|waiting| *waiting > most)
     }
 
-    /// Those of the watch that wait.
+    /// The waiting builds from the watch, in order.
     pub(super) fn queue(&self) -> &QueueOrder {
         &self.queue
     }
 
-    /// Number of builds that the watch has shown.
+    /// Number of builds from the watch.
     pub(super) fn len(&self) -> usize {
         self.builds.len()
     }

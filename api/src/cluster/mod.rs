@@ -1,5 +1,5 @@
-//! FirmwareBuilds in the cluster: watched, read by name, created. Nothing else of a cluster is
-//! touched but the Secrets of first-boot scripts, which are created and never read.
+//! Watches, reads and creates FirmwareBuilds. It also creates the Secrets of first-boot scripts, but
+//! never reads them. Other objects are not accessed.
 
 mod create;
 pub(crate) mod entry;
@@ -23,13 +23,13 @@ pub use watch::{Reservation, Watch};
 
 use crate::error::{ApiError, CLUSTER};
 
-/// Longest wait for one answer of the API server.
+/// Maximum time to wait for an answer of the API server.
 const CALL: Duration = Duration::from_secs(10);
-/// Objects that are read at a time: clients that try hashes at random must not become a load on the
-/// API server.
+/// Maximum number of concurrent reads of objects, so that clients that try random hashes do not load
+/// the API server.
 const READS_AT_A_TIME: usize = 32;
 
-/// See the module.
+/// The client of the Kubernetes API.
 #[derive(Clone)]
 pub struct Cluster {
     builds: Api<FirmwareBuild>,
@@ -37,12 +37,12 @@ pub struct Cluster {
     secrets: Api<Secret>,
     hash_locks: Arc<hash_locks::HashLocks>,
     reads: Arc<Semaphore>,
-    /// What the watch says, and what was created here just now.
+    /// The builds from the watch, and those that this process created or read just now.
     pub watch: Arc<Watch>,
 }
 
 impl Cluster {
-    /// Of one namespace; objects elsewhere do not exist.
+    /// A client of one namespace.
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {
             builds: Api::namespaced(client.clone(), namespace),
@@ -54,13 +54,13 @@ impl Cluster {
         }
     }
 
-    /// Follows the FirmwareBuilds until it is dropped.
+    /// Watches the FirmwareBuilds until the future is dropped.
     pub async fn follow(&self) {
         self.watch.follow(self.seen.clone()).await;
     }
 }
 
-/// A call of the API server within its time.
+/// Calls the API server, with a time limit.
 async fn call<T>(
     what: &'static str,
     future: impl Future<Output = Result<T, kube::Error>>,
@@ -71,15 +71,15 @@ async fn call<T>(
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(Failed::Conflict),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(Failed::NotFound),
         Ok(Err(kube::Error::Api(status))) if matches!(status.code, 400 | 422) => {
-            tracing::error!(what, message = status.message, "the API server refuses the object");
+            tracing::error!(what, message = status.message, "the API server rejects the object");
             Err(Failed::Refused)
         }
         Ok(Err(error)) => {
-            tracing::warn!(what, %error, "the API server failed");
+            tracing::warn!(what, %error, "a request to the API server failed");
             Err(Failed::Away)
         }
         Err(_) => {
-            tracing::warn!(what, seconds = CALL.as_secs(), "the API server did not answer");
+            tracing::warn!(what, seconds = CALL.as_secs(), "the API server did not answer in time");
             Err(Failed::Away)
         }
     }

@@ -1,4 +1,4 @@
-//! Builds that this process created or read a moment ago, for as long as the watch may lag.
+//! Remembers builds that this process created or read, for as long as the watch may lag behind.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,7 +14,7 @@ use super::Entry;
 const MAX_RECENT: usize = 4096;
 const REMEMBERED: Duration = Duration::from_secs(10);
 
-/// Bounded in number and time.
+/// Remembered builds, limited in number and time.
 #[derive(Default)]
 pub(super) struct Recent {
     entries: HashMap<RequestHash, (Instant, Arc<Entry>)>,
@@ -34,7 +34,7 @@ impl Recent {
             if self.order.len() < MAX_RECENT && now.duration_since(*at) < REMEMBERED {
                 break;
             }
-            // Put in again later: that one stays.
+            // An entry that was put again later stays.
             if self.entries.get(hash).is_some_and(|(put, _)| put == at) {
                 self.entries.remove(hash);
             }
@@ -42,20 +42,20 @@ impl Recent {
         }
     }
 
-    /// The entry of a hash, while it is recent.
+    /// The entry of a hash, if it is recent.
     pub(super) fn get(&self, hash: &RequestHash, now: Instant) -> Option<&Arc<Entry>> {
         let (put, entry) = self.entries.get(hash)?;
         (now.duration_since(*put) < REMEMBERED).then_some(entry)
     }
 
-    /// Marks the entry of a hash as one that may have ended.
+    /// Marks the entry of a hash as possibly archived.
     pub(super) fn suspect_archived(&mut self, hash: &RequestHash) {
         if let Some((_, entry)) = self.entries.get_mut(hash) {
             Arc::make_mut(entry).maybe_archived = true;
         }
     }
 
-    /// Every recent entry.
+    /// All recent entries.
     pub(super) fn iter(&self, now: Instant) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries
             .values()
@@ -63,7 +63,7 @@ impl Recent {
             .map(|(_, entry)| entry)
     }
 
-    /// Forgets the entry of a hash: the watch knows better.
+    /// Forgets the entry of an object, because the watch has a newer state.
     pub(super) fn forget(&mut self, hash: &RequestHash, uid: &str) {
         if self.entries.get(hash).is_some_and(|(_, entry)| entry.uid == uid) {
             self.entries.remove(hash);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_whatever_comes() {
+    fn the_number_of_entries_is_limited() {
         let (mut recent, now) = (Recent::default(), Instant::now());
         for n in 0..MAX_RECENT + 100 {
             recent.put(entry(&n.to_string(), 0), now);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_very_same_object_is_forgotten() {
+    fn only_an_entry_with_the_same_uid_is_forgotten() {
         let (mut recent, now) = (Recent::default(), Instant::now());
         let build = entry("a", 0);
         recent.put(build.clone(), now);

@@ -1,4 +1,4 @@
-//! Secrets of first-boot scripts: created, never read.
+//! Creates the Secrets of first-boot scripts. They are never read.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use kube::{Resource as _, api::PostParams};
 use super::{Cluster, Entry, Failed, call};
 use crate::error::ApiError;
 
-/// Name of a new build's Secret. The last part differs from build to build of one request: the
-/// Secret of a deleted object of the same name may not have been collected yet.
+/// Name of the Secret of a new build. Its last part is different for each build of a request, because
+/// the Secret of a deleted build with the same name may still exist.
 pub(super) fn name(build: &str, hash: &RequestHash, now: Timestamp) -> String {
     let once = Digest::of(format!("{hash} {}", now.as_nanosecond()).as_bytes());
     let part: String = once.to_string().chars().take(8).collect();
@@ -24,10 +24,10 @@ pub(super) fn name(build: &str, hash: &RequestHash, now: Timestamp) -> String {
 }
 
 impl Cluster {
-    /// Creates the Secret of a build, or finds that it is there.
+    /// Creates the Secret of a build, unless it exists.
     ///
     /// # Errors
-    /// When the API server does not answer; asking again heals it.
+    /// When the API server does not answer. A repeated request creates the Secret.
     pub async fn ensure_secret(&self, build: &Entry, text: &str) -> Result<(), ApiError> {
         let Some(name) = &build.secret else {
             return Ok(());
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_builds_of_one_request_never_share_a_secret() {
+    fn two_builds_of_a_request_have_different_secrets() {
         let hash = RequestHash::of(b"");
         let at = |second| Timestamp::from_second(second).unwrap();
         assert_ne!(name("fwb-a", &hash, at(0)), name("fwb-a", &hash, at(1)));

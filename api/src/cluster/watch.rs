@@ -1,5 +1,5 @@
-//! The watch of FirmwareBuilds, indexed by request hash. It may lag: what it does not know may
-//! exist all the same.
+//! The watch of FirmwareBuilds, indexed by request hash. It may lag behind: a build that it does not
+//! know may exist.
 
 use std::{
     sync::{
@@ -22,27 +22,27 @@ use tokio::{sync::Notify, time::Instant};
 use super::{Entry, entry::SeenBuild, index::Index};
 use crate::unknown::Unknown;
 
-/// Objects of one page of the first list: each page is in memory whole, with its package lists.
+/// Number of objects in a page of the initial list. A page is in memory with all package lists.
 const PAGE: u32 = 100;
 
-/// Longest wait until the watch shows what was created here.
+/// Maximum time to wait until the watch shows a created build.
 const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The known FirmwareBuilds.
 #[derive(Default)]
 pub struct Watch {
     index: RwLock<Index>,
     synced: AtomicBool,
-    /// Seconds since 1970 of the last news.
+    /// Time of the last event, in seconds since 1970.
     heard: AtomicI64,
-    /// Told of news.
+    /// Notified of each event.
     news: Notify,
-    /// Hashes of which nothing was known a moment ago.
+    /// Hashes without a known build.
     pub unknown: Unknown,
 }
 
-/// A place among the builds that wait, for one that is about to be created: counted until this is
-/// dropped, or until the build is known.
+/// Counts a build that is about to be created as waiting, until this value is dropped or the build is
+/// known.
 pub struct Reservation {
     watch: Arc<Watch>,
     hash: RequestHash,
@@ -55,11 +55,11 @@ impl Drop for Reservation {
 }
 
 impl Watch {
-    /// Takes a place for a new build, unless more than `most` builds wait. One look and one act:
-    /// however many ask at once, no more than that get one.
+    /// Reserves a place in the queue for a new build, unless more than `most` builds wait. It checks and
+    /// reserves atomically, so that concurrent calls cannot exceed the limit.
     ///
     /// # Errors
-    /// The number of builds that wait.
+    /// The number of waiting builds.
     pub fn reserve(
         self: &Arc<Self>,
         hash: &RequestHash,
@@ -73,8 +73,8 @@ impl Watch {
         Ok(Reservation { watch: self.clone(), hash: *hash })
     }
 
-    /// Number of builds that wait, when [`Self::reserve`] would refuse another. Never for a build that
-    /// is about to be created: requests for the same are answered with that.
+    /// Number of waiting builds if [`Self::reserve`] would refuse a build with this hash. `None` if it
+    /// is about to be created, because an equal request attaches to that build.
     pub fn is_full_for(&self, hash: &RequestHash, most: usize) -> Option<usize> {
         let index = self.read();
         index.beyond(most).filter(|_| !index.reserved.contains(hash))
@@ -87,7 +87,9 @@ impl Watch {
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => self.take(event),
-                Err(error) => tracing::warn!(%error, "the watch of FirmwareBuilds broke"),
+                Err(error) => {
+                    tracing::warn!(%error, "the watch of FirmwareBuilds failed and is restarted")
+                }
             }
         }
     }
@@ -122,8 +124,8 @@ impl Watch {
         self.news.notify_waiters();
     }
 
-    /// Waits a moment until the watch shows what was created here. It then shows everything that was
-    /// created before, by whomever, so that the place of this build is what it is.
+    /// Waits until the watch shows a created build, with a time limit. The watch then shows all older
+    /// builds, too, so the position of the build is correct.
     pub async fn shown(&self, entry: &Entry) {
         let wait = async {
             loop {
@@ -135,60 +137,60 @@ impl Watch {
             }
         };
         if tokio::time::timeout(SHOWN_WITHIN, wait).await.is_err() {
-            tracing::warn!(build = entry.name, "the watch does not show a new build yet");
+            tracing::warn!(build = entry.name, "the watch has not delivered a new build in time");
         }
     }
 
-    /// Whether every object was listed once.
+    /// Whether all objects have been listed.
     pub fn is_synced(&self) -> bool {
         self.synced.load(Ordering::Acquire)
     }
 
-    /// Seconds since the last news; nothing before the first.
+    /// Seconds since the last event; `None` before the first.
     pub fn silent_seconds(&self) -> Option<i64> {
         let heard = self.heard.load(Ordering::Relaxed);
         (heard > 0).then(|| seconds_now().saturating_sub(heard))
     }
 
-    /// Notes what was created or read directly, until the watch has it.
+    /// Remembers a build that was created or read directly, until the watch shows it.
     pub fn note(&self, entry: Entry) {
         self.unknown.forget(&entry.hash);
         self.write().recent.put(entry, Instant::now());
     }
 
-    /// Marks the build of a hash as one that may have ended, until there is news of it.
+    /// Marks the build of a hash as possibly archived, until its next event.
     pub fn suspect_archived(&self, hash: &RequestHash) {
         self.unknown.forget(hash);
         self.write().suspect_archived(hash);
     }
 
-    /// The build of a hash, as far as known here.
+    /// The newest known build of a hash.
     pub fn get(&self, hash: &RequestHash) -> Option<Arc<Entry>> {
         self.read().get(hash).cloned()
     }
 
-    /// Number of builds that wait for their turn, those that are being created included.
+    /// Number of waiting builds, including those that are being created.
     pub fn waiting(&self) -> usize {
         self.read().waiting()
     }
 
-    /// Number of builds that are known.
+    /// Number of known builds.
     pub fn len(&self) -> usize {
         self.read().len()
     }
 
-    /// Whether none is known.
+    /// Whether no build is known.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The place of a waiting build: how many start before it as things stand.
+    /// The position of a waiting build: the number of builds that start before it.
     pub fn place(&self, build: &Entry, now: Timestamp) -> usize {
         self.read().queue().before(&build.waiting(), now)
     }
 
-    /// How many older ones wait, when a build comes too late to be accepted: the operator counts in
-    /// the same way, for every replica and for objects made by hand.
+    /// Number of older waiting builds, if they are more than `most` and the build is not accepted yet.
+    /// The operator decides by the same number whether a build fails with `QueueFull`.
     pub fn beyond(&self, build: &Entry, most: usize) -> Option<usize> {
         if build.accepted || !build.waits() {
             return None;
@@ -197,7 +199,7 @@ impl Watch {
         is_beyond(earlier, most).then_some(earlier)
     }
 
-    // A panic elsewhere leaves at worst a stale index, which readers expect anyway.
+    // After a panic elsewhere, the index may be outdated, which readers expect anyway.
     fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,7 +209,7 @@ impl Watch {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "when news came is measured where they come")]
+#[expect(clippy::disallowed_methods, reason = "the time of an event is measured where it arrives")]
 fn seconds_now() -> i64 {
     Timestamp::now().as_second()
 }
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_in_the_queue_counts_whoever_waits_before() {
+    fn the_position_is_the_number_of_builds_that_start_earlier() {
         let running = Entry { admitted: true, ..entry("running", 0) };
         let low = Entry { priority: Priority::Low, ..entry("low", 1) };
         let high = Entry { priority: Priority::High, ..entry("high", 9) };
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_that_was_created_here_is_known_before_the_watch_has_it() {
+    fn a_created_build_is_known_before_the_watch_shows_it() {
         let old = Entry { archived: true, ..entry("a", 0) };
         let watch = watch(std::slice::from_ref(&old));
         let new = Entry { uid: "new".into(), archived: false, ..old.clone() };
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_given_to_no_more_builds_than_may_wait_and_come_back() {
+    fn reservations_do_not_exceed_the_limit_and_are_released() {
         let watch = Arc::new(watch(&[entry("a", 0)]));
         let hash = |text: &str| RequestHash::of(text.as_bytes());
         let first = watch.reserve(&hash("b"), 2).unwrap();
@@ -269,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_for_a_build_that_replaces_an_archived_one_counts() {
+    fn a_reservation_counts_although_an_archived_build_has_the_same_hash() {
         let old = Entry { archived: true, ..entry("a", 0) };
         let watch = Arc::new(watch(std::slice::from_ref(&old)));
         let _place = watch.reserve(&old.hash, 0).unwrap();
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_bound_is_so_for_every_replica_until_it_is_accepted() {
+    fn builds_beyond_the_limit_are_the_youngest_that_are_not_accepted() {
         let all = ["a", "b", "c", "d"].map(|text| entry(text, 0));
         let mut sequence = 0;
         let all = all.map(|build| {
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_created_a_build_waits_until_the_watch_shows_it_but_not_for_long() {
+    async fn a_creation_waits_until_the_watch_shows_the_build_with_a_time_limit() {
         let (watch, build) = (Watch::default(), entry("a", 0));
         watch.synced.store(true, Ordering::Release);
         let begun = Instant::now();
@@ -310,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_may_be_archived_until_there_is_news_of_it() {
+    fn a_build_is_possibly_archived_until_its_next_event() {
         let (seen, noted) = (entry("a", 0), entry("b", 0));
         let watch = watch(std::slice::from_ref(&seen));
         watch.note(noted.clone());
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_watch_says_of_an_object_beats_what_was_noted_of_it() {
+    fn the_state_from_the_watch_replaces_a_remembered_state() {
         let noted = entry("a", 0);
         let ended = Entry { archived: true, ..noted.clone() };
         let watch = watch(std::slice::from_ref(&ended));

@@ -1,4 +1,4 @@
-//! Reading a request body within bounds.
+//! Reads a request body within limits. Called by the layer around routes with a body.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use crate::error::ApiError;
 
 /// Maximum size of a request body in bytes. The largest that clients send have about 40 KiB.
 pub const MAX_BODY: usize = 256 * 1024;
-/// Maximum number of bytes that are read of a larger one before it is refused: a client that is still sending
-/// when the connection closes never sees the answer.
+/// Maximum number of bytes that are read of a larger body before it is refused. If the connection is
+/// closed while the client still sends, the client does not get the answer.
 const DRAINED: usize = 4 << 20;
 
-/// A body, and its share of what all bodies together may take.
+/// A body, and its share of the limit for all bodies.
 #[derive(Debug)]
 pub struct Held {
     /// The bytes.
     pub bytes: Bytes,
-    /// Given back when the request is answered: what was made of the bytes is as large.
+    /// Held until the request is answered, because the parsed data are as large as the body.
     pub share: Option<OwnedSemaphorePermit>,
 }
 
-/// The whole body, chunked or not. Only what has arrived counts against `budget`, in bytes: what a
-/// client merely announces costs nothing.
+/// Reads the whole body, chunked or not. Only received bytes count against `budget`; the announced length
+/// does not.
 ///
 /// # Errors
 /// [`ApiError::TooLarge`], [`ApiError::Busy`] when the budget is used up, or [`ApiError::Body`]
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_of_exactly_the_bound_is_read_and_one_byte_more_is_413() {
+    async fn a_body_at_the_limit_is_read_and_a_larger_one_is_413() {
         let budget = budget();
         assert_eq!(read(chunks(1024, 256), &budget).await.unwrap().bytes.len(), MAX_BODY);
         let error = read(chunks(1, MAX_BODY + 1), &budget).await.unwrap_err();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endless_body_ends_in_413_and_holds_nothing() {
+    async fn an_endless_body_is_413_and_releases_the_budget() {
         let budget = budget();
         let endless =
             stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 4096])));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_bodies_together_are_bounded_and_one_that_has_no_room_is_503() {
+    async fn a_body_beyond_the_limit_of_all_bodies_is_503() {
         let budget = budget();
         let first = read(chunks(1, MAX_BODY), &budget).await.unwrap();
         let second = read(chunks(1, MAX_BODY), &budget).await.unwrap();
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_is_announced_and_does_not_come_takes_no_share() {
+    async fn an_announced_body_that_is_not_sent_uses_no_budget() {
         let budget = budget();
         let some = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
         let stalled = Body::from_stream(some.chain(stream::pending()));

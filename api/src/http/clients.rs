@@ -1,4 +1,4 @@
-//! Who a request comes from, and how many files are sent to one client at a time.
+//! Determines the client of a request, and limits the number of concurrent downloads of a client.
 
 use std::{
     collections::HashMap,
@@ -10,22 +10,22 @@ use http::HeaderMap;
 
 use crate::error::ApiError;
 
-/// Header to which each proxy appends the address that it was asked from.
+/// Header to which each proxy appends the address of its peer.
 const FORWARDED: &str = "x-forwarded-for";
 
-/// Address of the other end of a connection, as an extension of its requests.
+/// Address of the other end of a connection, an extension of its requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// A client as bounds tell clients apart: an IPv4 address, or the network of an IPv6 one, of which
-/// each client has as many addresses as it likes.
+/// A client for the limits: an IPv4 address, or the /64 network of an IPv6 address, because a client can
+/// use any address of its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Client(IpAddr);
 
 impl Client {
-    /// The client of a request that passed `hops` proxies of ours. Each appended the address before
-    /// it, so what stands further to the left is the client's own word and does not count. Without
-    /// enough entries it is the peer.
+    /// The client of a request that passed `hops` trusted proxies. Each of them appended the address of
+    /// its peer; entries further to the left come from the client and are ignored. If there are too few
+    /// entries, it is the peer.
     pub fn of(peer: Option<Peer>, headers: &HeaderMap, hops: usize) -> Option<Self> {
         let entries: Vec<&str> = headers
             .get_all(FORWARDED)
@@ -52,7 +52,7 @@ impl Client {
     }
 }
 
-/// Files and logs that are being sent, by client. No larger than the number of downloads.
+/// Number of running downloads by client. It has at most one entry for each download.
 #[derive(Clone, Debug, Default)]
 pub struct Sending(Arc<Mutex<HashMap<Client, usize>>>);
 
@@ -61,11 +61,10 @@ impl Sending {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for sending something to a client, who may have `most`. Of an unknown client there is
-    /// no bound.
+    /// Counts a download of a client, which may have `most`. For an unknown client there is no limit.
     ///
     /// # Errors
-    /// [`ApiError::TooManyDownloads`].
+    /// [`ApiError::TooManyDownloads`] at the limit.
     pub fn enter(&self, client: Option<Client>, most: usize) -> Result<Sent, ApiError> {
         if let Some(client) = client {
             let mut sending = self.lock();
@@ -79,7 +78,7 @@ impl Sending {
     }
 }
 
-/// A place that [`Sending::enter`] gave.
+/// A counted download. Dropping it ends the download.
 #[derive(Debug)]
 pub struct Sent {
     sending: Sending,
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_our_own_proxies_appended_names_the_client() {
+    fn only_entries_of_trusted_proxies_determine_the_client() {
         is(client("10.0.0.1", &["6.6.6.6, 192.0.2.7"], 1), "192.0.2.7");
         is(client("10.0.0.1", &["6.6.6.6", "192.0.2.7, 10.0.0.9"], 2), "192.0.2.7");
         is(client("10.0.0.1", &["6.6.6.6"], 0), "10.0.0.1");
@@ -126,13 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_one_ipv6_network_are_one_client() {
+    fn addresses_of_an_ipv6_network_are_the_same_client() {
         is(client("2001:db8:1:2:3:4:5:6", &[], 1), "2001:db8:1:2::");
         is(client("::ffff:192.0.2.7", &[], 1), "192.0.2.7");
     }
 
     #[test]
-    fn a_client_may_have_so_many_and_others_are_not_affected() {
+    fn the_limit_of_a_client_does_not_affect_other_clients() {
         let sending = Sending::default();
         let (one, other) = (client("192.0.2.1", &[], 1), client("192.0.2.2", &[], 1));
         let held = [sending.enter(one, 2).unwrap(), sending.enter(one, 2).unwrap()];

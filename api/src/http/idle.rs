@@ -1,4 +1,4 @@
-//! A socket whose reader must not stand still, nor take next to nothing.
+//! A socket that ends with an error when its reader is too slow.
 
 use std::{
     io::{self, IoSlice},
@@ -12,32 +12,32 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// How slowly a reader may take what it asked for.
+/// The minimum rate of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Time that is looked at. Only that in which a write finds no room counts: a reader that keeps
-    /// up is never measured.
+    /// Length of the measurement. Only time in which a write is blocked counts, so a fast reader is
+    /// never measured.
     pub window: Duration,
-    /// Bytes that must be taken within it.
+    /// Minimum number of bytes that the reader must accept in this time.
     pub bytes: u64,
 }
 
-/// Ends writes to a reader that is slower than its pace: a client that takes nothing, or a few bytes a
-/// minute, must not hold memory and a place without end.
+/// Fails writes to a reader that is slower than the pace, so that a client that reads nothing or only a
+/// few bytes per minute cannot hold memory and permits without end.
 #[derive(Debug)]
 pub struct WriteIdle<S> {
     inner: S,
     pace: Pace,
-    /// Time without room since the window began, as far as it is over.
+    /// Completed time of blocked writes since the window began.
     blocked: Duration,
-    /// Bytes that were taken since the window began.
+    /// Bytes that the reader accepted since the window began.
     taken: u64,
-    /// Runs while there is no room.
+    /// Start and timer of the current blocked write.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl<S> WriteIdle<S> {
-    /// Around `inner`, whose reader keeps this pace.
+    /// Wraps `inner`, whose reader must keep this pace.
     pub fn new(inner: S, pace: Pace) -> Self {
         Self { inner, pace, blocked: Duration::ZERO, taken: 0, waiting: None }
     }
@@ -100,7 +100,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteIdle<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A socket keeps nothing back, so that flushing it says nothing about its reader.
+        // A socket has no buffer of its own, so a flush does not depend on the reader.
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_nothing_ends_the_connection() {
+    async fn a_reader_that_reads_nothing_is_disconnected() {
         let (near, _far) = duplex(16);
         let mut socket = WriteIdle::new(near, slow(1));
         let begun = Instant::now();
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(begun.elapsed().as_secs(), 60);
     }
 
-    /// Takes eight bytes each `every`; gives what came of writing a thousand to it.
+    /// Reads eight bytes each `every`, and returns the result of writing a thousand bytes.
     async fn written(every: Duration, pace: Pace) -> io::Result<()> {
         let (near, mut far) = duplex(16);
         let mut socket = WriteIdle::new(near, pace);
@@ -146,18 +146,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_a_few_bytes_a_minute_ends_the_connection() {
+    async fn a_reader_of_a_few_bytes_per_minute_is_disconnected() {
         let error = written(Duration::from_secs(20), slow(64)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_keeps_the_pace_gets_everything_however_long_that_takes() {
+    async fn a_reader_that_keeps_the_pace_gets_everything() {
         written(Duration::from_secs(5), slow(64)).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_without_anything_to_send_does_not_count() {
+    async fn time_without_data_to_send_does_not_count() {
         let (near, mut far) = duplex(16);
         let mut socket = WriteIdle::new(near, slow(64));
         let mut piece = [0; 8];

@@ -1,7 +1,7 @@
-//! What is the same for every route, as layers around the router: CORS, JSON errors, bounds of time
-//! and number, the metrics and one line of the log for each request.
+//! The layers that all routes share: CORS, JSON errors, limits of time and number, metrics, and the
+//! access log.
 //!
-//! [`super::router`] puts them together. No handler may depend on them.
+//! [`super::router`] combines them. Handlers must not depend on them.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -24,15 +24,15 @@ use crate::{
     metrics::{Asked, Metrics},
 };
 
-/// Longest time to the head of an answer: a client waits 15 s (auc). The bytes of a file may take
-/// as long as they need.
+/// Maximum time to the headers of an answer, because a client (auc) waits 15 s. The body of a file may
+/// take longer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(14);
-/// Time for which a browser need not ask again whether it may ask. Chromium takes two hours of it.
-/// Without it each poll is two requests.
+/// Time for which browsers may cache a preflight. Chromium uses at most two hours. Without it, each poll
+/// is two requests.
 const PREFLIGHT: Duration = Duration::from_hours(24);
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
-/// Every page may read every answer: nothing here depends on who asks.
+/// Any web page may read any answer, because answers do not depend on the client.
 pub fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Anything)
@@ -42,8 +42,8 @@ pub fn cors() -> CorsLayer {
         .vary([])
 }
 
-/// A preflight request has an answer without content (RFC 9110 §15.3.5), where the library sends 200.
-/// `Allow` and its header for browsers have one text.
+/// Answers a preflight request with 204 (RFC 9110 §15.3.5); the library sends 200. `Allow` and
+/// `Access-Control-Allow-Methods` get the same value.
 pub async fn preflight_without_content(request: Request, next: Next) -> Response {
     let preflight = request.method() == Method::OPTIONS;
     let mut response = next.run(request).await;
@@ -70,8 +70,8 @@ pub fn panicked(metrics: Metrics) -> impl Fn(Box<dyn Any + Send>) -> Response + 
     }
 }
 
-/// Bounds the number of requests that are worked on until the head of their answer. Those beyond it
-/// are refused at once.
+/// Limits the number of requests in progress, until the headers of their answers. Further requests are
+/// refused at once.
 pub async fn bound(
     State(places): State<Arc<Semaphore>>,
     request: Request,
@@ -81,8 +81,8 @@ pub async fn bound(
     Ok(next.run(request).await)
 }
 
-/// Reads a body whole before anything else is done for its request: clients that send slowly take no
-/// place of others. `bodies` are the bytes that all bodies together may have.
+/// Reads a whole body before the request takes a permit, so that slow clients do not use permits.
+/// `bodies` limits the bytes of all bodies.
 pub async fn read_body(
     State(bodies): State<Arc<Semaphore>>,
     request: Request,
@@ -95,7 +95,7 @@ pub async fn read_body(
     Ok(response)
 }
 
-/// An error that a library wrote as text becomes JSON, like every other.
+/// Converts errors that a library wrote as text to JSON.
 pub async fn errors_in_json(response: Response) -> Response {
     let status = response.status();
     let json = response
@@ -113,8 +113,8 @@ pub async fn errors_in_json(response: Response) -> Response {
     clean
 }
 
-/// Counts a request and its answer, and writes the line of the access log. What is logged meanwhile
-/// carries the request's id.
+/// Counts a request and its answer, and writes the line of the access log. Log lines of the request
+/// contain its id.
 pub async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let asked = Asked {
@@ -133,7 +133,7 @@ pub async fn observe(State(metrics): State<Metrics>, request: Request, next: Nex
         metrics.shed.inc();
     }
     metrics.answered(&asked, status, took);
-    // In no span: its fields would be written twice.
+    // Outside of spans, whose fields would be written twice.
     tracing::info!(
         target: "asu_api::access",
         parent: None,
@@ -148,8 +148,7 @@ pub async fn observe(State(metrics): State<Metrics>, request: Request, next: Nex
     response
 }
 
-/// Counts a request for as long as it is worked on, however that ends: a client that hangs up takes
-/// the future with it.
+/// Counts a request in progress. It is dropped with the future when the client disconnects.
 struct Working<'a>(&'a Gauge);
 
 impl<'a> Working<'a> {

@@ -1,4 +1,4 @@
-//! HTTP itself: the list of routes, what is the same for all of them, and the sockets.
+//! HTTP: the list of routes, the layers that all routes share, and the sockets.
 
 pub mod body;
 pub mod clients;

@@ -1,9 +1,8 @@
-//! Paths as clients write them: with doubled slashes (a base URL that ends in one) and slashes at
-//! the end.
+//! Normalizes paths: clients send doubled slashes, if their base URL ends with one, and trailing slashes.
 
 use http::{Uri, uri::PathAndQuery};
 
-/// The address with single slashes and none at the end; nothing when it is like that already.
+/// Returns the URI with single slashes and without a trailing slash; `None` if it is already normalized.
 pub fn normalised(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if !path.contains("//") && (path.len() == 1 || !path.ends_with('/')) {
@@ -33,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubled_and_final_slashes_vanish_and_the_query_stays() {
+    fn doubled_and_trailing_slashes_are_removed_and_the_query_is_kept() {
         for (from, to) in [
             ("//api/v1/build", Some("/api/v1/build")),
             ("/api/v1/build/", Some("/api/v1/build")),

@@ -1,15 +1,15 @@
-//! The id under which a request is found in the logs of everything that it passed: that of the proxy
-//! before us, or a new one.
+//! The id of a request, by which it is found in the logs of all servers: the id from the proxy, or a new
+//! one.
 
 use axum::extract::Request;
 use http::{HeaderMap, HeaderName};
 use tower_http::request_id::RequestId;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// Maximum length of an id that is taken over.
+/// Maximum length of an id from the proxy.
 const MAX_LENGTH: usize = 64;
 
-/// Removes an id that is not plain: it goes into the log and into the answer.
+/// Removes an id that is too long or contains other characters, because it is logged and sent back.
 pub fn remove_unless_plain(headers: &mut HeaderMap) {
     let plain = headers.get(HEADER).is_none_or(|id| {
         let allowed = |b: &u8| b.is_ascii_alphanumeric() || b"-_.".contains(b);
@@ -20,12 +20,12 @@ pub fn remove_unless_plain(headers: &mut HeaderMap) {
     }
 }
 
-/// The id of a request.
+/// Returns the id of a request.
 pub fn of(request: &Request) -> Option<RequestId> {
     request.extensions().get::<RequestId>().cloned()
 }
 
-/// The text of an id; empty without one.
+/// Returns an id as text; empty without an id.
 pub fn text(id: Option<&RequestId>) -> &str {
     id.and_then(|id| id.header_value().to_str().ok()).unwrap_or_default()
 }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_short_plain_id_is_taken_over() {
+    fn only_a_short_plain_id_is_kept() {
         let kept = |id: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(HEADER, HeaderValue::from_str(id).unwrap());

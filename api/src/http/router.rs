@@ -1,7 +1,7 @@
-//! The list of routes, and the OpenAPI document that is made of it.
+//! The list of routes, from which the OpenAPI document is generated.
 //!
-//! Routes are in groups by what they need: whether they read a body, and which budget they share. A
-//! route belongs to one group, so none is without bounds.
+//! Routes are grouped by their needs: whether they read a body, and which budget they share. Each route
+//! belongs to one group, so that no route is without limits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,12 +38,12 @@ fn with_body() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(v1::build_post::build_post))
 }
 
-/// Routes that wait for the row and the first bytes of a file.
+/// Routes that wait for the database row and the first bytes of a file.
 fn files() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(store::file_get::file_get))
 }
 
-/// Routes without a body that are answered from memory, or enter a budget when they cannot be.
+/// Routes without a body that are answered from memory, or that take a permit of a budget themselves.
 fn without_body() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(v1::build_get::build_get))
@@ -69,7 +69,7 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// Every route, with everything around it.
+/// All routes with their layers.
 ///
 /// # Errors
 /// When the OpenAPI document cannot be written.
@@ -87,13 +87,13 @@ pub fn router(state: &AppState) -> Result<Router, serde_json::Error> {
     Ok(surrounded(routes, &state.metrics, layers::ANSWER_WITHIN))
 }
 
-/// Routes by whether they read a body.
+/// Routes with and without a body.
 struct Groups {
     with_body: OpenApiRouter<AppState>,
     without_body: OpenApiRouter<AppState>,
 }
 
-/// The routes within the bound of all requests that are worked on. A body is read before that.
+/// Limits the number of requests in progress. Bodies are read before.
 fn bounded(groups: Groups, state: &AppState) -> Router<AppState> {
     let places = Arc::new(Semaphore::new(state.settings.max_requests));
     let bound = from_fn_with_state(places, layers::bound);
@@ -101,12 +101,12 @@ fn bounded(groups: Groups, state: &AppState) -> Router<AppState> {
         .with_body
         .layer(bound.clone())
         .layer(from_fn_with_state(state.bodies.clone(), layers::read_body));
-    // A route that reads a body and is not in the first group finds it too large.
+    // A route that reads a body but is in the wrong group fails with "too large".
     let without_body = groups.without_body.layer(bound).layer(DefaultBodyLimit::max(0));
     Router::from(with_body.merge(without_body))
 }
 
-/// The routes with what is the same for all of them, outermost first.
+/// Adds the layers that all routes share, outermost first.
 fn surrounded(routes: Router, metrics: &Metrics, answer_within: Duration) -> Router {
     let around = ServiceBuilder::new()
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
@@ -119,7 +119,7 @@ fn surrounded(routes: Router, metrics: &Metrics, answer_within: Duration) -> Rou
         .layer(TimeoutLayer::new(answer_within))
         .layer(CatchPanicLayer::custom(layers::panicked(metrics.clone())));
     let app = routes.fallback(not_found).method_not_allowed_fallback(not_allowed).layer(around);
-    // Before the router, which matches paths.
+    // Paths are normalized before the router matches them.
     Router::new().fallback_service(MapRequestLayer::new(clean).layer(app))
 }
 

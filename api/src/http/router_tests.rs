@@ -14,7 +14,7 @@ use crate::{cluster::Cluster, config::Settings};
 
 const LONG: Duration = Duration::from_mins(1);
 
-/// Of a process whose dependencies are all away.
+/// The state of a process whose dependencies are all unavailable.
 fn state(max_requests: usize) -> AppState {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let settings = Settings::parse_from([

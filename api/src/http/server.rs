@@ -1,4 +1,5 @@
-//! Sockets: plain HTTP/1.1, bounded in number and time, ended in order.
+//! Serves a router over HTTP/1.1 without TLS: limits connections in number and time, and stops in order.
+//! Called by `run.rs`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,35 +19,36 @@ use super::{
     idle::{Pace, WriteIdle},
 };
 
-/// Longest time for the head of a request, idle connections included: an ingress keeps them open.
+/// Maximum time for the headers of a request. It includes idle time, because an ingress keeps
+/// connections open.
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
-/// Longest wait for running requests when the process ends. Pods are given 30 s.
+/// Maximum time to wait for running requests when the process stops. A pod has 30 s to stop.
 const DRAIN_WITHIN: Duration = Duration::from_secs(20);
-/// Time over which it is measured how much a client takes of its answer.
+/// Length of the measurement of a client's download rate.
 const PACE_WINDOW: Duration = Duration::from_mins(1);
-/// Bytes that a connection reads ahead, and about as many that it holds for sending. Without it
-/// hyper takes 400 KiB of each.
+/// Size of a connection's read buffer, and about that of its write buffer. hyper's default is 400 KiB
+/// each.
 const BUFFER: usize = 64 * 1024;
-/// Pause after the machine has no socket left.
+/// Pause when no socket is available.
 const NO_SOCKET: Duration = Duration::from_millis(100);
 
-/// How slowly clients may take their answers: `rate` bytes a second.
+/// The minimum pace of clients: `rate` bytes per second.
 fn pace(rate: u64) -> Pace {
     Pace { window: PACE_WINDOW, bytes: rate.saturating_mul(PACE_WINDOW.as_secs()).max(1) }
 }
 
-/// What is served, and how.
+/// A router with the limits of its connections.
 #[derive(Clone, Debug)]
 pub struct Serving {
     /// Answers requests.
     pub router: Router,
     /// Maximum number of connections.
     pub connections: usize,
-    /// Bytes a second that clients must take of their answers at least.
+    /// Minimum download rate of clients in bytes per second.
     pub min_rate: u64,
 }
 
-/// Serves until `stop`; then accepts nothing more and lets what runs come to its end.
+/// Serves until `stop` is cancelled. Then it accepts no more connections and waits for running requests.
 pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationToken) {
     let limit = Arc::new(Semaphore::new(serving.connections));
     let slowest = pace(serving.min_rate);
@@ -70,14 +72,14 @@ pub async fn serve(listener: TcpListener, serving: Serving, stop: CancellationTo
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                tracing::warn!(%error, "cannot accept connections");
                 tokio::time::sleep(NO_SOCKET).await;
             }
         }
     }
     running.close();
     if tokio::time::timeout(DRAIN_WITHIN, running.wait()).await.is_err() {
-        tracing::warn!(connections = running.len(), "connections are cut off");
+        tracing::warn!(connections = running.len(), "closing connections that did not end in time");
     }
 }
 
@@ -87,14 +89,14 @@ async fn connection(
     stop: CancellationToken,
     pace: Pace,
 ) {
-    // Answers are written whole: waiting for more to send would only delay them.
+    // Answers are written at once, so Nagle's algorithm would only delay them.
     let _ = socket.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         router.clone().oneshot(request)
     });
-    // Never with `pipeline_flush`: hyper then takes a whole file into memory for a slow reader.
+    // Without `pipeline_flush`, with which hyper reads a whole file into memory for a slow reader.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
@@ -109,7 +111,7 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
+        tracing::debug!(%error, "a connection failed");
     }
 }
 

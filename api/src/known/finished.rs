@@ -1,7 +1,8 @@
-//! Finished builds by request hash, in memory: which build answers a hash, and for how long that is
-//! known without another query.
+//! Finished builds by request hash, in memory: which build answers a hash, and until when this is valid
+//! without another query.
 //!
-//! Look-ups fill it; news of the database clear entries. It holds no answers and no records.
+//! Look-ups fill it, and notifications of the database remove entries. It contains no answers and no
+//! records.
 
 use asu_core::{answer::Ask, request_hash::RequestHash};
 use jiff::{SignedDuration, Timestamp};
@@ -12,20 +13,20 @@ use super::FinishedBuild;
 /// Maximum time without another query: retention may have deleted the files since, and its
 /// notification may have been lost.
 const TRUSTED: SignedDuration = SignedDuration::from_secs(30);
-/// The same for a build that a newer one may replace at any time: enough that clients who poll do not
-/// cost a query each.
+/// The same for a stale build, which a newer build may replace at any time. It is long enough that not
+/// every poll causes a query.
 const OVERTAKEN: SignedDuration = SignedDuration::from_secs(5);
 /// Maximum number of hashes. Each takes about 400 bytes.
 const MAX_BUILDS: u64 = 20_000;
 
-/// See the module.
+/// Finished builds by request hash, limited in number.
 #[derive(Debug)]
 pub struct FinishedBuilds(Cache<RequestHash, Entry>);
 
 #[derive(Clone, Debug)]
 struct Entry {
     until: Timestamp,
-    /// Whether it keeps a POST from creating a build.
+    /// Whether it answers a POST, so that no build is created.
     counts: bool,
     build: FinishedBuild,
 }
@@ -42,21 +43,21 @@ impl FinishedBuilds {
         Self(cache.build())
     }
 
-    /// The build that answers `ask` for a hash, while that is known without a query.
+    /// The build that answers `ask` for a hash, if this is known without a query.
     pub fn get(&self, hash: &RequestHash, ask: Ask, now: Timestamp) -> Option<FinishedBuild> {
         let entry = self.0.get(hash)?;
-        // A failure of another order is no answer.
+        // A failure of another order of the packages does not answer the request.
         let fits =
             now < entry.until && (entry.counts || ask == Ask::Look) && ask.takes(entry.build.order);
         fits.then_some(entry.build)
     }
 
-    /// Notes a build that counts until `fresh_until`.
+    /// Adds a fresh build, which answers until `fresh_until`.
     pub fn put(&self, build: &FinishedBuild, fresh_until: Timestamp, now: Timestamp) {
         self.insert(build, fresh_until, true, now);
     }
 
-    /// Notes a build that answers GET only, and only until `keep_until`.
+    /// Adds a stale build, which answers only GET, until `keep_until`.
     pub fn put_stale(&self, build: &FinishedBuild, keep_until: Timestamp, now: Timestamp) {
         self.insert(build, keep_until, false, now);
     }
@@ -68,7 +69,7 @@ impl FinishedBuilds {
         self.0.insert(build.hash, Entry { until, counts, build });
     }
 
-    /// Forgets the build of a hash.
+    /// Removes the build of a hash.
     pub fn forget(&self, hash: &RequestHash) {
         self.0.invalidate(hash);
     }
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_one_order_is_no_answer_to_another() {
+    fn a_failure_of_one_order_does_not_answer_another_order() {
         let builds = FinishedBuilds::default();
         let failed = FinishedBuild { order: Some(order(&["b", "a"])), ..build() };
         builds.put(&failed, at(20), at(0));
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_is_given_until_it_is_stale() {
+    fn a_build_answers_until_it_is_stale() {
         let builds = FinishedBuilds::default();
         builds.put(&build(), at(20), at(0));
         assert!(builds.get(&build().hash, wanted(), at(19)).is_some());
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn history_is_asked_again_even_while_a_build_is_fresh() {
+    fn the_database_is_queried_again_even_while_a_build_is_fresh() {
         let builds = FinishedBuilds::default();
         builds.put(&build(), at(1_000_000), at(0));
         assert!(builds.get(&build().hash, wanted(), at(29)).is_some());
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_build_is_looked_up_again_and_the_last_one_replaces_those_before() {
+    fn a_newer_build_replaces_an_older_one_and_a_forgotten_build_is_removed() {
         let builds = FinishedBuilds::default();
         builds.put(&build(), at(20), at(0));
         builds.put(&FinishedBuild { uid: "newer".into(), ..build() }, at(20), at(0));
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_is_bounded_and_the_last_build_is_there() {
+    fn the_number_of_builds_is_limited_and_the_last_build_is_kept() {
         let builds = FinishedBuilds::of(10);
         for n in 0..100_u8 {
             let build = FinishedBuild { hash: RequestHash::of(&[n]), ..build() };

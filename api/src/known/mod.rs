@@ -1,5 +1,5 @@
-//! What is known of request hashes: the values that look-ups give, in memory for a while. Look-ups fill
-//! it; nothing here asks the database or the cluster.
+//! Results of look-ups by request hash, and the memory of them. Look-ups fill it; nothing here accesses
+//! the database or the cluster.
 
 mod finished;
 mod single_flight;
@@ -14,19 +14,19 @@ pub use single_flight::SingleFlight;
 
 use crate::cluster::Entry;
 
-/// Result of looking a request hash up.
+/// Result of a look-up.
 #[derive(Clone, Debug)]
 pub enum Found {
     /// A build that answers the request.
     Known(Known),
-    /// Nothing that counts. An archived object of that name may be in the way of a new one.
+    /// No build that answers. Contains an archived object, if one prevents the creation of a new one.
     Nothing(Option<Arc<Entry>>),
 }
 
 /// A build that answers a request.
 #[derive(Clone, Debug)]
 pub enum Known {
-    /// A build that is over: an image or a failure.
+    /// A finished build: an image or a failure.
     Finished(FinishedBuild),
     /// A build that waits or runs.
     Alive(Arc<Entry>),
@@ -49,16 +49,16 @@ impl From<Arc<Entry>> for Found {
 pub struct FinishedBuild {
     /// Hash of its request.
     pub hash: RequestHash,
-    /// uid of its object. Its record never changes in what clients are told.
+    /// uid of its object. The parts of its record that are sent to clients never change.
     pub uid: Arc<str>,
-    /// Of a failure that another order of the packages may not meet: the order that failed.
+    /// For a failure that depends on the order of packages: the order that failed.
     pub order: Option<Order>,
-    /// Its record, when it was just read. Otherwise it is read when it is needed.
+    /// Its record, if it was just read. Otherwise it is read when it is needed.
     pub record: Option<Arc<BuildRecord>>,
 }
 
 impl FinishedBuild {
-    /// That of a record.
+    /// The finished build of a record.
     pub fn of(record: BuildRecord) -> Self {
         let facts = &record.facts;
         let failure = facts.ending.failure();

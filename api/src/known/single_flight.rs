@@ -1,8 +1,8 @@
-//! Single flight: equal look-ups at a time share one, so that a thousand clients who ask for the same
-//! cost the database one query.
+//! Single flight: concurrent equal look-ups share one query, so that a thousand clients with the same
+//! request cause one query.
 //!
-//! Not a cache like moka's, which keeps what it computed: a look-up is true only for those who asked
-//! before it began, and how long its result holds is decided elsewhere.
+//! It is not a cache: a result is valid only for callers that joined while the look-up ran. Other modules
+//! decide how long a result is kept.
 
 use std::{
     collections::HashMap,
@@ -23,12 +23,13 @@ type Flight = BoxFuture<'static, Outcome>;
 type Key = (RequestHash, Ask);
 type Running = HashMap<Key, WeakShared<Flight>>;
 
-/// See the module. Clones are of the same.
+/// The running look-ups. Clones share them.
 #[derive(Clone, Default)]
 pub struct SingleFlight(Arc<Mutex<Running>>);
 
 impl SingleFlight {
-    /// Joins the look-up in flight, or begins `look`. It goes on for as long as a caller waits for it.
+    /// Joins the running look-up of the same key, or starts `look`. The look-up runs as long as a caller
+    /// waits for it.
     pub async fn join(
         &self,
         hash: &RequestHash,
@@ -38,7 +39,7 @@ impl SingleFlight {
         let key = (*hash, ask);
         let shared = {
             let mut running = self.lock();
-            // One that is over says what was true before this was asked.
+            // The result of a completed look-up may be outdated for this caller.
             let joined = running.get(&key).and_then(WeakShared::upgrade);
             joined.filter(|flight| flight.peek().is_none()).unwrap_or_else(|| {
                 let begun = look().shared();
@@ -60,7 +61,7 @@ impl SingleFlight {
     }
 }
 
-/// One who waits for a look-up. The last one to go ends it.
+/// A caller that waits for a look-up. When the last one is dropped, the look-up ends.
 struct Member<'a> {
     single_flight: &'a SingleFlight,
     key: Key,
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_asks_for_the_same_at_once_shares_one_look_up_and_the_next_begins_another() {
+    async fn concurrent_callers_share_a_look_up_and_later_callers_start_another() {
         let (flights, looks, go) =
             (SingleFlight::default(), Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
         let ask = || {
@@ -111,7 +112,7 @@ mod tests {
         assert!(
             futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending()
         );
-        // The caller that began it may go.
+        // The caller that started it may be dropped.
         drop(first);
         go.notify_one();
         assert!(second.await.is_ok());
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_up_that_nobody_waits_for_any_more_is_forgotten() {
+    async fn a_look_up_without_callers_is_removed() {
         let (flights, hash) = (SingleFlight::default(), hash());
         let mut only =
             Box::pin(flights.join(&hash, Ask::Look, || futures::future::pending().boxed()));

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const NOT_FOUND: ApiError = ApiError::NotFound("Not found");
-/// Longest lifetime that a cache is given: a year.
+/// Maximum lifetime in caches: one year.
 const MAX_AGE: i64 = 31_536_000;
 const PRIVATE: &str = "private, no-store";
 
@@ -95,7 +95,7 @@ async fn open(
     part: Range<u64>,
     sent: Sent,
 ) -> Result<Body, ApiError> {
-    // Both are held until the client has taken the last byte.
+    // Both are held until the client has received the last byte.
     let place = state.downloads.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let place = (place, sent);
     match state.artifacts.read_range(&row.object_key, part).await {
@@ -103,7 +103,7 @@ async fn open(
             let _held = &place;
         }))),
         Err(ArtifactError::NotFound(key)) => {
-            tracing::error!(key, "a file that the database knows is not in the store");
+            tracing::error!(key, "a file is recorded in the database but missing in the store");
             Err(NOT_FOUND)
         }
         Err(error) => Err(error.into()),
@@ -116,14 +116,14 @@ fn unsatisfiable(size: u64) -> Response {
     response
 }
 
-/// Below one build key a name has the same bytes for as long as the files are kept. Afterwards the key
-/// may be built anew with others, so no cache keeps them longer than we do.
+/// The files of a build key do not change while they are kept. Afterwards a new build may store others
+/// under the same key, so caches must not keep a file for longer than the store does.
 fn public(keep_until: Timestamp, now: Timestamp) -> String {
     let left = keep_until.duration_since(now).as_secs().clamp(0, MAX_AGE);
     format!("public, max-age={left}, immutable")
 }
 
-/// What the headers of a file say.
+/// Values for the headers of a file.
 struct Facts {
     etag: ETag,
     modified: LastModified,
@@ -141,7 +141,7 @@ impl Facts {
         })
     }
 
-    /// With the headers of every answer about the file.
+    /// Adds the headers that all answers about the file have.
     fn described(&self, mut response: Response) -> Response {
         response.headers_mut().typed_insert(self.etag.clone());
         response.headers_mut().typed_insert(self.modified);
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_cache_keeps_a_file_longer_than_the_store_does() {
+    fn caches_keep_a_file_no_longer_than_the_store() {
         let now = Timestamp::UNIX_EPOCH;
         let after = |hours| public(now + SignedDuration::from_hours(hours), now);
         assert_eq!(after(2), "public, max-age=7200, immutable");

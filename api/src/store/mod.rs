@@ -1,5 +1,5 @@
-//! `/store`: files of finished builds, by the database's rows only. Results and logs have no row and
-//! so no address.
+//! `/store`: files of finished builds. Only files with a row in the database are sent, so results and
+//! logs have no URL here.
 
 pub mod file_get;
 mod range;

@@ -1,26 +1,26 @@
-//! Byte ranges (RFC 9110 §14): one range at a time; several are answered with the whole.
+//! Byte ranges (RFC 9110 §14). Single ranges are supported; a request for several gets the whole file.
 //!
-//! `Range` is read here: the type of the crate headers does not tell a malformed range from one beyond
-//! the end, and has none for a suffix longer than the file.
+//! `Range` is parsed here, because the type of the crate headers does not distinguish a malformed range
+//! from one beyond the end, and does not support a suffix that is longer than the file.
 
 use std::ops::Range;
 
 use headers::{ETag, HeaderMapExt as _, IfRange, LastModified};
 use http::{HeaderMap, header};
 
-/// What a client asked for.
+/// The requested part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// Everything.
+    /// The whole file.
     Whole,
     /// These bytes.
     Part(Range<u64>),
-    /// Bytes that the file does not have.
+    /// Bytes beyond the end of the file.
     Unsatisfiable,
 }
 
-/// Reads `Range` for a file of `size` bytes. What is malformed, or meant for another version of the
-/// file (`If-Range`), is as if it were not there.
+/// Parses `Range` for a file of `size` bytes. A malformed range, or one for another version of the file
+/// (`If-Range`), is ignored.
 pub(super) fn wanted(
     headers: &HeaderMap,
     size: u64,
@@ -61,7 +61,7 @@ fn parse(range: &str, size: u64) -> Option<Wanted> {
 
 fn number(digits: &str) -> Option<u64> {
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    // More digits than a number has still means "beyond the end".
+    // A number that is too large for the type is beyond the end, too.
     plain.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn single_ranges_are_understood() {
+    fn single_ranges_are_parsed() {
         for (range, expected) in [
             ("bytes=0-3", 0..4),
             ("bytes=4-", 4..11),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_range_means_the_whole() {
+    fn other_headers_than_a_single_range_select_the_whole_file() {
         for range in [
             "bytes=0-1,3-4",
             "bytes=4-2",
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_another_version_of_the_file_means_the_whole() {
+    fn a_range_of_another_version_selects_the_whole_file() {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-3"));
         for (condition, expected) in [

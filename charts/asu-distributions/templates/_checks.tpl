@@ -1,6 +1,6 @@
 {{/*
-Refuses a Distribution that contradicts itself, naming the values and what to do. Its schema says what each
-value may be; the API server and the operator say the same of an object that comes another way.
+Refuses a Distribution that contradicts itself. The message names the values and the correction. The schema
+checks each value alone. For objects that are created in another way, API server and operator check the same.
 */}}
 {{- define "asu-distributions.check" -}}
 {{- $name := .name }}
@@ -10,7 +10,7 @@ value may be; the API server and the operator say the same of an object that com
 {{- range $branch := $spec.branches }}
 {{- $at := printf "distributions.%s.spec.branches[%s]" $name $branch.name }}
 {{- if hasKey $branches $branch.name }}
-{{- fail (printf "%s is there twice: give each branch a name of its own" $at) }}
+{{- fail (printf "%s is there twice: give each branch a different name" $at) }}
 {{- end }}
 {{- $_ := set $branches $branch.name true }}
 {{- if and (eq ($branch.signatures | default "Required") "Required") (not $branch.keys) }}
@@ -18,12 +18,12 @@ value may be; the API server and the operator say the same of an object that com
 {{- end }}
 {{- $path := $branch.path | default "releases/{version}" }}
 {{- if and (gt (len $branch.versions) 1) (not (contains "{version}" $path)) }}
-{{- fail (printf "%s.path=%s is one folder for several versions: write {version} where their folders differ" $at $path) }}
+{{- fail (printf "%s.path=%s is the same folder for several versions: add the placeholder {version}" $at $path) }}
 {{- end }}
 {{- range $version := $branch.versions }}
 {{- $version = toString $version }}
 {{- if hasKey $versions $version }}
-{{- fail (printf "%s.versions has %s, which is listed already: a version belongs to one branch, once" $at $version) }}
+{{- fail (printf "%s.versions has %s, which is already listed: list each version once, in one branch" $at $version) }}
 {{- end }}
 {{- $_ := set $versions $version true }}
 {{- end }}
@@ -31,10 +31,10 @@ value may be; the API server and the operator say the same of an object that com
 {{- range $pin := $spec.pinnedCaches }}
 {{- $version := toString $pin.version }}
 {{- if not (hasKey $versions $version) }}
-{{- fail (printf "distributions.%s.spec.pinnedCaches has version %s, which no branch lists: list it, or take it out" $name $version) }}
+{{- fail (printf "distributions.%s.spec.pinnedCaches has version %s, which no branch lists: add it to a branch, or remove it here" $name $version) }}
 {{- end }}
 {{- if and $spec.targets (not (has $pin.target $spec.targets)) }}
-{{- fail (printf "distributions.%s.spec.pinnedCaches has target %s, which is not in targets: add it, or take it out" $name $pin.target) }}
+{{- fail (printf "distributions.%s.spec.pinnedCaches has target %s, which is not in targets: add it there, or remove it here" $name $pin.target) }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* A quantity of Kubernetes in thousandths, as a number: "1Gi" or 2. */}}
+{{/* Converts a Kubernetes quantity, such as "1Gi" or 2, to thousandths. */}}
 {{- define "asu.milli" -}}
 {{- $text := toString . -}}
 {{- $number := regexFind "^[0-9]+([.][0-9]+)?" $text -}}
@@ -7,7 +7,7 @@
 {{- mulf (float64 $number) (float64 $factor) | int64 -}}
 {{- end }}
 
-{{/* A time such as 1h30m in milliseconds. */}}
+{{/* Converts a duration, such as 1h30m, to milliseconds. */}}
 {{- define "asu.millis" -}}
 {{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 -}}
 {{- $sum := 0 -}}
@@ -18,7 +18,7 @@
 {{- $sum -}}
 {{- end }}
 
-{{/* Fails when an amount is below the least: dict "name" "builds.memory" "value" "1Gi" "least" "128Mi" "why" "...". */}}
+{{/* Fails when a quantity is below its minimum: dict "name" "builds.memory" "value" "1Gi" "least" "128Mi" "why" "...". */}}
 {{- define "asu.atLeast" -}}
 {{- if lt (int64 (include "asu.milli" .value)) (int64 (include "asu.milli" .least)) -}}
 {{- fail (printf "%s=%v is below %s, %s" .name .value .least .why) -}}

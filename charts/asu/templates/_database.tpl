@@ -3,12 +3,12 @@
 {{- default (printf "%s-postgres" (include "asu.fullname" .)) .Values.postgres.existingSecret -}}
 {{- end }}
 
-{{/* Name of the Secret with the connection strings of a database that is not ours. */}}
+{{/* Name of the Secret with the connection strings of a database other than the bundled one. */}}
 {{- define "asu.dsnSecret" -}}
 {{- default (printf "%s-database" (include "asu.fullname" .)) .Values.database.existingSecret -}}
 {{- end }}
 
-{{/* Key of a connection string there: dict "root" $ "wants" (list "apiUrl" "url"): the first that is set. */}}
+{{/* Key of a connection string in that Secret, the first that is set: dict "root" $ "wants" (list "apiUrl" "url"). */}}
 {{- define "asu.dsnKey" -}}
 {{- $database := .root.Values.database -}}
 {{- $found := "" -}}
@@ -20,8 +20,8 @@
 {{- end }}
 
 {{/* A variable with a connection string: dict "root" $ "name" "ASU_DATABASE_URL" "user" "asu" "wants" (list ...).
-     The bundled database's password is not in it: any character may be in that, and the programs read it
-     from PGPASSWORD. */}}
+     It does not contain the bundled database's password, which may contain any character. The programs
+     read the password from PGPASSWORD. */}}
 {{- define "asu.dsnVariable" -}}
 - name: {{ .name }}
 {{- if .root.Values.database.bundled }}
@@ -44,8 +44,8 @@
 {{- end }}
 {{- end }}
 
-{{/* Digest of the connection strings that are given as values. In an annotation of pods, and so in the
-     name of the migration Job, it makes a changed one take effect. */}}
+{{/* Digest of the connection strings in the values. It is an annotation of pods, and therefore part of the
+     name of the migration Job, so that a changed connection string restarts pods and migrates. */}}
 {{- define "asu.dsnDigest" -}}
 {{- if and (not .Values.database.bundled) (not .Values.database.existingSecret) -}}
 {{- with .Values.database -}}
@@ -66,13 +66,13 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* The owner of the schema: operator and migrations. */}}
+{{/* Connection of the schema's owner, for operator and migrations. */}}
 {{- define "asu.ownerDatabase" -}}
 {{- include "asu.passwordVariable" (dict "root" . "name" "PGPASSWORD" "key" "password") }}
 {{ include "asu.dsnVariable" (dict "root" . "name" "ASU_DATABASE_URL" "user" "asu" "wants" (list "url")) }}
 {{- end }}
 
-{{/* The role that reads: the API. */}}
+{{/* Connections of the role with read access, for the API. */}}
 {{- define "asu.apiDatabase" -}}
 {{- include "asu.passwordVariable" (dict "root" . "name" "PGPASSWORD" "key" "api-password") }}
 {{ include "asu.dsnVariable" (dict "root" . "name" "ASU_DATABASE_URL" "user" "asu_api" "wants" (list "apiUrl" "url")) }}

@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* Prefix of the names of objects. Short, because Services and Jobs add to it. */}}
+{{/* Prefix of the names of objects. It is short, because names of Services and Jobs are limited. */}}
 {{- define "asu.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
@@ -13,7 +13,8 @@
 {{- end -}}
 {{- end }}
 
-{{/* Labels that select the pods of a component: dict "root" $ "component" "api". Never changed. */}}
+{{/* Labels that select the pods of a component: dict "root" $ "component" "api". They must never change,
+     because selectors of Deployments are immutable. */}}
 {{- define "asu.selector" -}}
 app.kubernetes.io/name: {{ include "asu.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -31,7 +32,7 @@ app.kubernetes.io/part-of: asu
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
-{{/* Head of an object: dict "root" $ "component" "api" "name" "api". */}}
+{{/* Metadata of an object: dict "root" $ "component" "api" "name" "api". */}}
 {{- define "asu.metadata" -}}
 name: {{ include "asu.fullname" .root }}{{ with .name }}-{{ . }}{{ end }}
 namespace: {{ .root.Release.Namespace }}
@@ -39,14 +40,14 @@ labels:
   {{- include "asu.labels" . | nindent 2 }}
 {{- end }}
 
-{{/* Reference of one of our images: dict "root" $ "image" .Values.images.api. */}}
+{{/* Reference of one of the project's images: dict "root" $ "image" .Values.images.api. */}}
 {{- define "asu.image" -}}
 {{- $images := .root.Values.images -}}
 {{- with $images.registry }}{{ . }}/{{ end }}{{ .image.repository }}
 {{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ default .root.Chart.AppVersion $images.tag }}{{ end -}}
 {{- end }}
 
-{{/* Container part of Pod Security "restricted", and a read-only root. */}}
+{{/* Container fields for Pod Security "restricted", and a read-only root file system. */}}
 {{- define "asu.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -54,7 +55,7 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* Pod part: dict "uid" 2002 "gid" 2000. */}}
+{{/* Pod fields for Pod Security "restricted": dict "uid" 2002 "gid" 2000. */}}
 {{- define "asu.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: {{ .uid }}
@@ -65,7 +66,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{/* Where a pod may run and how much it matters: the component's values. */}}
+{{/* Scheduling fields of a pod, from the component's values. */}}
 {{- define "asu.scheduling" -}}
 {{- with .priorityClassName }}
 priorityClassName: {{ . }}
@@ -94,8 +95,8 @@ topologySpreadConstraints:
 {{- default (printf "%s-store" (include "asu.fullname" .)) .Values.store.existingClaim -}}
 {{- end }}
 
-{{/* Value of the label asu.dev/store-node where the store can be mounted on one node only; else
-     nothing. Whatever touches the store or a cache wears it and requires a node where it is worn. */}}
+{{/* Value of the label asu.dev/store-node if the store can be mounted on one node only, else empty. All
+     pods that mount the store or a cache have this label, and an affinity to each other by it. */}}
 {{- define "asu.storeNode" -}}
 {{- if eq .Values.store.accessMode "ReadWriteOnce" }}{{ include "asu.fullname" . }}{{ end -}}
 {{- end }}
@@ -112,7 +113,7 @@ affinity:
 {{- end }}
 {{- end }}
 
-{{/* Labels of a pod that touches the store. */}}
+{{/* Labels of a pod that mounts the store. */}}
 {{- define "asu.storePodLabels" -}}
 {{ include "asu.selector" . }}
 {{- with include "asu.storeNode" .root }}
@@ -152,8 +153,8 @@ subjects:
 {{- end }}
 
 {{/* Keeps one pod of a component when nodes are drained: dict "root" $ "component" "api" "name" "api" "replicas" 2.
-     Not where all pods are held on one node: the successor of an evicted pod would have to go to the
-     node that is drained, so the last pod could never be evicted. */}}
+     Not created if all pods must run on one node: the replacement of an evicted pod would have to run
+     on the drained node, so the last pod could never be evicted. */}}
 {{- define "asu.disruptionBudget" -}}
 {{- if and .root.Values.podDisruptionBudget.enabled (gt (int .replicas) 1) (not (include "asu.storeNode" .root)) }}
 apiVersion: policy/v1
@@ -168,7 +169,7 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* Lets a Prometheus find a component's metrics. */}}
+{{/* ServiceMonitor of a component, by which a Prometheus finds its metrics. */}}
 {{- define "asu.serviceMonitor" -}}
 {{- with .root.Values.metrics.serviceMonitor }}
 {{- if .enabled }}

@@ -1,5 +1,5 @@
-{{/* Brings the schema to the version of this release. The program waits for the database itself; the
-     Job's own retries are for a database that goes away half-way. */}}
+{{/* Migrates the schema to the version of this release. The program waits for the database; the retries
+     of the Job are for a database that becomes unavailable during the migration. */}}
 {{- define "asu.migrateSpec" -}}
 {{- $root := .root -}}
 backoffLimit: 60

@@ -1,4 +1,4 @@
-{{/* Egress rules, each a list item. */}}
+{{/* Egress to the DNS server. Each of the following templates is a list item. */}}
 {{- define "asu.egressDns" -}}
 - to:
     - namespaceSelector:
@@ -18,7 +18,7 @@
     {{- end }}
 {{- end }}
 
-{{/* To addresses: an object with blocks and ports. */}}
+{{/* Egress to addresses: an object with blocks and ports. */}}
 {{- define "asu.egressBlocks" -}}
 - to:
     {{- range .blocks }}
@@ -44,7 +44,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Ingress of metrics. The kubelet's probes come from the node, which no policy holds back. */}}
+{{/* Ingress of metrics. The kubelet's probes need no rule, because policies do not apply to the node. */}}
 {{- define "asu.ingressMetrics" -}}
 - from:
     {{- range .Values.networkPolicy.metricsNamespaces }}
@@ -58,7 +58,7 @@
     - {protocol: TCP, port: 8081}
 {{- end }}
 
-{{/* Head of a policy: dict "root" $ "component" "api" "name" "api". */}}
+{{/* Metadata and selector of a policy: dict "root" $ "component" "api" "name" "api". */}}
 {{- define "asu.networkPolicy" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

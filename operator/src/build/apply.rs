@@ -43,7 +43,10 @@ pub async fn create_job(
                 if dereference::unseen_job(context, attempt.build, &name).await? {
                     return Ok((name, attempt.number));
                 }
-                tracing::warn!(job = name, "a Job of another object has this name");
+                tracing::warn!(
+                    job = name,
+                    "a Job of another object has the name of the build's Job"
+                );
                 attempt.number = attempt.number.saturating_add(1);
             }
             Err(error) if is_refused(&error) => return Err(Fault::JobRefused(error)),
@@ -77,7 +80,7 @@ pub async fn delete_jobs(context: &Context, names: &[String]) -> Result<(), kube
 /// hours. If this fails, the Secret is deleted with the object at the latest.
 pub async fn forget_script(context: &Context, build: &FirmwareBuild) {
     if let Err(error) = delete_secret(context, build).await {
-        tracing::warn!(build = build.name_any(), %error, "cannot delete the Secret of a build yet");
+        tracing::warn!(build = build.name_any(), %error, "the Secret of a build cannot be deleted yet");
     }
 }
 

@@ -266,7 +266,7 @@ impl Pass {
 }
 
 fn refused_job(error: &kube::Error) -> Failure {
-    tracing::error!(%error, "the API server refuses a Job");
+    tracing::error!(%error, "the API server rejects a Job");
     Failure::new(FailureReason::Internal, "Kubernetes does not accept the Job of this build")
 }
 

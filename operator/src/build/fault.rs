@@ -13,7 +13,7 @@ use crate::runtime::reconcile;
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The API server refused the call or is unavailable.
-    #[error("the API server: {0}")]
+    #[error("request to the API server failed: {0}")]
     Kube(#[from] kube::Error),
     /// The database refused the write or is unavailable.
     #[error(transparent)]
@@ -21,23 +21,23 @@ pub enum Fault {
     /// The artifact store cannot be read or written.
     #[error(transparent)]
     Artifacts(#[from] ArtifactError),
-    /// No Job can be made.
+    /// The Job cannot be generated.
     #[error(transparent)]
     Attempt(#[from] BadAttempt),
-    /// The API server refuses the Job for good.
-    #[error("the API server refuses the Job: {0}")]
+    /// The API server rejects the Job permanently.
+    #[error("the API server rejects the Job: {0}")]
     JobRefused(#[source] kube::Error),
-    /// The object was replaced by another of its name.
-    #[error("the object was replaced meanwhile")]
+    /// The object was replaced by another one with the same name.
+    #[error("the object was replaced by another one with the same name")]
     Replaced,
     /// The Distribution, version or target is no longer offered.
-    #[error("what the build was validated with is no longer offered")]
+    #[error("the Distribution, version or target of the build is no longer offered")]
     NoDistribution,
-    /// Other objects' Jobs have all the names.
-    #[error("other objects' Jobs have the names of this build's Jobs")]
+    /// All names of the build's Jobs are used by Jobs of other objects.
+    #[error("Jobs of other objects have the names of this build's Jobs")]
     NamesTaken,
     /// The decision asks for the same fact again and again: a bug.
-    #[error("no decision was reached")]
+    #[error("the pass reached no decision")]
     Undecided,
 }
 

@@ -147,7 +147,7 @@ impl Finish {
         let on = pass.build.object_ref(&());
         match self.ending.failure() {
             None => {
-                pass.context.events.normal(&on, "Succeeded", "the image is built").await;
+                pass.context.events.normal(&on, "Succeeded", "the image was built").await;
             }
             Some(failure) => {
                 let reason = failure.reason.as_str();

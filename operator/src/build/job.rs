@@ -76,7 +76,7 @@ pub enum BadAttempt {
     #[error("the Distribution's {0}")]
     PackageChange(#[from] BadSpec),
     /// The plan cannot be written as JSON (never in practice).
-    #[error("the plan: {0}")]
+    #[error("the plan cannot be serialized: {0}")]
     Plan(#[from] serde_json::Error),
 }
 

@@ -1,5 +1,5 @@
-//! Words the failure or the problem of a pod that did not do its work: pure. Called by `decide.rs`,
-//! `running.rs` and `committed.rs`.
+//! Describes why a pod failed or does not make progress: pure. Called by `decide.rs`, `running.rs` and
+//! `committed.rs`.
 
 use asu_core::failure::{Failure, FailureReason};
 
@@ -25,9 +25,9 @@ fn start_problem(problem: &StartProblem) -> String {
 /// The problem of a pod that has not started yet.
 pub fn not_yet(pod: Option<&PodState>) -> Option<Trouble> {
     match pod {
-        None => Some(trouble("NoPod", "its Job has no pod yet")),
+        None => Some(trouble("NoPod", "the Job has no pod yet")),
         Some(PodState::Starting { problem: None }) => {
-            Some(trouble("Starting", "its pod has not started yet"))
+            Some(trouble("Starting", "the pod has not started yet"))
         }
         Some(PodState::Starting { problem: Some(problem) }) => {
             Some(trouble("NotStarted", start_problem(problem)))
@@ -36,19 +36,19 @@ pub fn not_yet(pod: Option<&PodState>) -> Option<Trouble> {
     }
 }
 
-/// The problem of a pod that is about to be ended.
+/// The problem of a pod that is about to be stopped.
 pub fn about_to_end(why: &str) -> Trouble {
-    trouble("Disrupted", format!("its pod is being ended: {why}"))
+    trouble("Disrupted", format!("the pod is being stopped: {why}"))
 }
 
 /// The pod has ended, and its Job does not show it yet.
 pub fn ended_unnoticed() -> Trouble {
-    trouble("Ending", "its pod has ended")
+    trouble("Ending", "the pod has ended")
 }
 
 /// The Job was deleted while its pod still runs.
 pub fn job_deleted() -> Trouble {
-    trouble("JobDeleted", "its Job was deleted, and its pod ends")
+    trouble("JobDeleted", "the Job was deleted, and its pod is being stopped")
 }
 
 /// The failure of an attempt whose pod did not start in time.
@@ -57,8 +57,8 @@ pub fn not_started(problem: Option<&StartProblem>) -> Failure {
     Failure::new(FailureReason::PodFailed, format!("The pod did not start in time: {why}"))
 }
 
-/// Why an attempt failed. `said` is the failure in the result that it left, if any. An OOM kill
-/// takes precedence, because the killed container could not report it.
+/// Why an attempt failed. `said` is the failure in its result, if it left one. An OOM kill takes
+/// precedence, because the killed container could not report it.
 pub fn verdict(job: &JobFact, said: Option<&Failure>) -> Failure {
     match (&job.pod, said) {
         // `build` reported it itself, with the amount of memory used.

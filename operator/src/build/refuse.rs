@@ -14,7 +14,8 @@ impl Pass {
 
     /// Refuses a build because `earlier` older builds wait. A repeated request makes a new build.
     pub(super) async fn turn_away(&mut self, earlier: usize) -> Result<(), Fault> {
-        let problem = format!("{earlier} builds waited before it, more than may; ask again later");
+        let problem =
+            format!("the queue is full: {earlier} older builds wait; create the build again later");
         self.never_accept(FailureReason::QueueFull, &problem).await?;
         self.context.metrics.finished(FailureReason::QueueFull.as_str(), None);
         Ok(())

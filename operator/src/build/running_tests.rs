@@ -52,14 +52,14 @@ fn nothing_is_said_to_run_that_has_no_pod() {
     let mut it = facts();
     it.jobs = vec![job(1, JobState::Active, None)];
     it.now = NOW + seconds(5);
-    assert_eq!(decide(&it), runs(Some(("NoPod", "its Job has no pod yet")), Some(seconds(595))));
+    assert_eq!(decide(&it), runs(Some(("NoPod", "the Job has no pod yet")), Some(seconds(595))));
     it.jobs = vec![JobFact {
         ending: Some("evicting".into()),
         ..job(1, JobState::Active, Some(PodState::Running))
     }];
-    assert_eq!(decide(&it), runs(Some(("Disrupted", "its pod is being ended: evicting")), None));
+    assert_eq!(decide(&it), runs(Some(("Disrupted", "the pod is being stopped: evicting")), None));
     it.jobs = vec![job(1, JobState::Active, Some(PodState::Ended { codes: vec![] }))];
-    assert_eq!(decide(&it), runs(Some(("Ending", "its pod has ended")), None));
+    assert_eq!(decide(&it), runs(Some(("Ending", "the pod has ended")), None));
 }
 
 #[test]

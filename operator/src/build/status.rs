@@ -95,12 +95,14 @@ impl Writer {
         let now = Time(self.now);
         self.times().queued_at.get_or_insert(now);
         let (reason, message) = match (cache, turn, secret) {
-            (_, _, Some(false)) => ("WaitingForDefaults", "its first-boot script has not arrived"),
-            (CacheFact::Ready { .. }, Some(Turn::Paused), _) => {
-                ("Paused", "the store is nearly full: no build starts")
+            (_, _, Some(false)) => {
+                ("WaitingForDefaults", "the Secret with the first-boot script does not exist yet")
             }
-            (CacheFact::Ready { .. }, ..) => ("Queued", "it waits for its turn"),
-            _ => ("WaitingForCache", "its ImageBuilder is being prepared"),
+            (CacheFact::Ready { .. }, Some(Turn::Paused), _) => {
+                ("Paused", "the artifact store is nearly full: no build starts")
+            }
+            (CacheFact::Ready { .. }, ..) => ("Queued", "the build waits in the queue"),
+            _ => ("WaitingForCache", "the cache of the ImageBuilder is not ready yet"),
         };
         self.cache(cache);
         self.set(C::Admitted, ConditionStatus::False, reason, message);
@@ -137,13 +139,13 @@ impl Writer {
         self.set(C::CacheReady, ConditionStatus::True, "Ready", "");
         self.set(C::Admitted, ConditionStatus::True, "Admitted", "");
         if fresh {
-            // What is known of the attempt before is over.
+            // The condition is about the previous attempt.
             self.status.conditions.retain(|condition| condition.type_ != C::Succeeded.as_str());
         }
         let (reason, message) = match (trouble, attempt) {
             (Some(trouble), _) => (trouble.reason, trouble.message.as_str()),
-            (None, 0 | 1) => ("Building", "its Job is under way"),
-            _ => ("BuildingAgain", "its Job is under way, after an infrastructure failure"),
+            (None, 0 | 1) => ("Building", "the Job is running"),
+            _ => ("BuildingAgain", "the Job is running, after an infrastructure failure"),
         };
         self.say(BuildPhase::Running, reason, message);
     }
@@ -157,12 +159,12 @@ impl Writer {
     pub fn suspended(&mut self, job: &str, attempt: u32) {
         self.status.attempt = Some(attempt);
         self.status.job_name = Some(job.to_owned());
-        self.wait_again("Suspended", "its Job is suspended: it has no pod until it is resumed");
+        self.wait_again("Suspended", "the Job is suspended: it has no pod until it is resumed");
     }
 
-    /// The cluster does not allow its Job to be created now.
+    /// The cluster does not allow the creation of the Job now.
     pub fn forbidden(&mut self, said: &str) {
-        let message = format!("its Job may not be created, and is tried again: {said}");
+        let message = format!("the Job cannot be created; it is tried again: {said}");
         self.wait_again("JobForbidden", &message);
     }
 
@@ -173,14 +175,14 @@ impl Writer {
         self.say(BuildPhase::Queued, reason, message);
     }
 
-    /// An attempt failed. A success in the status, whose files are gone, is taken back.
+    /// An attempt failed. It replaces a success in the status whose files are gone.
     pub fn failed_attempt(&mut self, attempt: u32, failure: &Failure, next: Option<Timestamp>) {
         let times = self.times();
         (times.started_at, times.finished_at) = (None, None);
         let (reason, detail) = (failure.reason.as_str(), failure.detail.as_str());
         let message = format!("{}{detail}", prefix(attempt));
         self.set(C::Succeeded, ConditionStatus::Unknown, reason, &message);
-        let next = next.map(|at| format!("; the next begins at {at}")).unwrap_or_default();
+        let next = next.map(|at| format!("; the next attempt starts at {at}")).unwrap_or_default();
         let message = format!("attempt {attempt} failed ({reason}): {detail}{next}");
         self.wait_again(ATTEMPT_FAILED, &message);
     }
@@ -202,7 +204,7 @@ impl Writer {
     /// The build ended. `archived` says whether its record is in the database.
     pub fn ended(&mut self, end: &End<'_>, archived: bool) {
         let (ok, reason, message) = match &end.failure {
-            None => (true, "Succeeded", "the image is built"),
+            None => (true, "Succeeded", "the image was built"),
             Some((reason, message)) => (false, reason.as_str(), *message),
         };
         let now = Time(self.now);
@@ -211,7 +213,8 @@ impl Writer {
         times.finished_at = Some(Time(end.finished));
         self.set(C::Succeeded, ok.into(), reason, message);
         if !archived {
-            let waits = "the record is written once the database answers";
+            let waits =
+                "the build has ended; its record is written when the database is available again";
             self.set(C::Archived, ConditionStatus::False, "DatabaseUnavailable", waits);
             self.say(BuildPhase::Running, "DatabaseUnavailable", waits);
             return;
@@ -233,7 +236,7 @@ fn prefix(attempt: u32) -> String {
     format!("Attempt {attempt}: ")
 }
 
-/// The failure of an attempt that the status states while the build goes on.
+/// The failure of an attempt from the status of a build that is not finished.
 pub fn told(status: &FirmwareBuildStatus, attempt: u32) -> Option<Failure> {
     let verdict = condition(&status.conditions, C::Succeeded.as_str())?;
     let detail = verdict.message.strip_prefix(&prefix(attempt))?;

@@ -29,11 +29,13 @@ impl Claim {
     /// the tree was made on it: a claim that was created again is empty.
     pub fn problem(&self, name: &str, uid: Option<&str>) -> Option<String> {
         let what = match self {
-            Self::Absent => "is gone",
+            Self::Absent => "does not exist",
             Self::Foreign => "is another object's",
             Self::Deleting => "is being deleted",
             Self::Lost => "has lost its volume",
-            Self::Usable(now) if uid.is_some_and(|uid| uid != now) => "was made anew, and is empty",
+            Self::Usable(now) if uid.is_some_and(|uid| uid != now) => {
+                "was created again, and is empty"
+            }
             Self::Usable(_) => return None,
         };
         Some(format!("the claim {name} {what}"))
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_is_usable_before_it_is_bound_and_not_once_it_is_lost_deleted_or_another_s() {
+    fn an_unbound_claim_is_usable_and_a_lost_deleted_or_foreign_claim_is_not() {
         assert_eq!(seen(|_| {}), Claim::Usable("c".into()));
         let phase = |phase: &str| {
             seen(|claim| claim.status.get_or_insert_default().phase = Some(phase.into()))
@@ -148,17 +150,17 @@ mod tests {
             seen(|claim| claim.metadata.deletion_timestamp.clone_from(&deleted)),
             Claim::Deleting
         );
-        // One for all caches is nobody's.
-        let shared = |it: &mut PersistentVolumeClaim| {
-            it.metadata.name = Some("asu-cache".into());
-            it.metadata.owner_references = None;
+        // The claim that all caches share has no owner.
+        let shared = |claim: &mut PersistentVolumeClaim| {
+            claim.metadata.name = Some("asu-cache".into());
+            claim.metadata.owner_references = None;
         };
         assert_eq!(seen(shared), Claim::Usable("c".into()));
         assert_eq!(read(None, &owner()), Claim::Absent);
     }
 
     #[test]
-    fn a_claim_that_was_made_anew_under_its_name_is_empty() {
+    fn a_claim_that_was_created_again_is_not_usable() {
         let claim = Claim::Usable("new".into());
         assert_eq!(claim.problem("c", Some("new")), None);
         assert_eq!(claim.problem("c", None), None);

@@ -186,7 +186,11 @@ async fn remove(
         Removal::PruneFolder { failed: Some(job), .. } => {
             context
                 .events
-                .warning(&cache.object_ref(&()), "PruneFailed", "its trees could not be removed")
+                .warning(
+                    &cache.object_ref(&()),
+                    "PruneFailed",
+                    "the trees of the cache could not be deleted",
+                )
                 .await;
             apply::delete_job(context, &job).await?;
             return Ok(Action::await_change());

@@ -74,7 +74,7 @@ pub fn decide(
         return Decision::Orphaned;
     }
     if status.job_name.as_ref() == Some(&expected) {
-        return failed(&expected, failures, "JobDeleted", "its Job was deleted".to_owned(), now);
+        return failed(&expected, failures, "JobDeleted", "the Job was deleted".to_owned(), now);
     }
     let replaces = status.place.as_ref().map(|place| place.sub_path.clone());
     Decision::Populate { job: expected, replaces }
@@ -115,7 +115,7 @@ fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
 
 fn trouble(job: &JobSeen, now: Timestamp) -> Option<(&'static str, String)> {
     if job.suspended {
-        let message = "its Job is suspended: it has no pod until it is resumed";
+        let message = "the populate Job is suspended: it has no pod until it is resumed";
         return Some(("Suspended", message.to_owned()));
     }
     match &job.pod {
@@ -123,7 +123,7 @@ fn trouble(job: &JobSeen, now: Timestamp) -> Option<(&'static str, String)> {
             Some(("NotStarted", format!("{}: {}", problem.reason, problem.message)))
         }
         None if job.begun.is_some_and(|begun| now.duration_since(begun) >= SETTLED) => {
-            Some(("NoPod", "its Job has no pod yet".to_owned()))
+            Some(("NoPod", "the populate Job has no pod yet".to_owned()))
         }
         _ => None,
     }

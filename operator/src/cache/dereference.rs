@@ -232,13 +232,14 @@ pub fn loss(job: &JobSeen) -> (&'static str, String) {
     match (&job.pod, job.state) {
         (Some(PodState::Lost(Loss::Evicted(text))), _) => ("Evicted", text.clone()),
         (Some(PodState::Lost(Loss::Disrupted(text))), _) => ("Disrupted", text.clone()),
-        (Some(PodState::Lost(Loss::OutOfMemory(container))), _) => {
-            ("OutOfMemory", format!("the container {container} was killed for want of memory"))
-        }
+        (Some(PodState::Lost(Loss::OutOfMemory(container))), _) => (
+            "OutOfMemory",
+            format!("the container {container} was killed because it ran out of memory"),
+        ),
         (Some(PodState::Starting { problem: Some(problem) }), _) => {
             ("NotStarted", format!("{}: {}", problem.reason, problem.message))
         }
-        (_, JobState::Deadline) => ("TimedOut", "the pod ran into the Job's deadline".to_owned()),
+        (_, JobState::Deadline) => ("TimedOut", "the pod exceeded the Job's deadline".to_owned()),
         _ => ("Internal", "the pod left no result".to_owned()),
     }
 }
@@ -248,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_killed_for_want_of_memory_is_not_believed_about_its_failure() {
+    fn the_result_of_an_oom_killed_container_does_not_count() {
         let killed = PodState::Lost(Loss::OutOfMemory(CONTAINER.into()));
         let ended = PodState::Ended { codes: vec![] };
         let failed = |failure| PopulateResult::failed(failure, "said");
@@ -268,7 +269,7 @@ mod tests {
             suspended: false,
             begun: None,
         };
-        let said = "the container populate was killed for want of memory";
+        let said = "the container populate was killed because it ran out of memory";
         assert_eq!(loss(&job), ("OutOfMemory", said.to_owned()));
     }
 }

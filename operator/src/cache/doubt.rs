@@ -31,7 +31,7 @@ pub async fn distrust(
     }
     let now = context.now();
     tracing::warn!(cache = name, tree, why, "the tree of a cache is lost");
-    let message = format!("a build did not find its tree: {why}");
+    let message = format!("a build did not find the tree: {why}");
     let new = lost(&old, cache.metadata.generation, (TREE_LOST, &message), pause(&old, now), now);
     publish(context, &cache, &new).await
 }

@@ -11,7 +11,7 @@ use crate::runtime::{
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The API server refused the call or is unavailable.
-    #[error("the API server: {0}")]
+    #[error("request to the API server failed: {0}")]
     Kube(#[from] kube::Error),
     /// Another object owns the claim of that name.
     #[error("the claim {0} is another object's, or is being deleted")]

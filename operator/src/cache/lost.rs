@@ -53,6 +53,6 @@ pub fn going(valid: &Validated, claim: &Claim, problem: &str) -> Decision {
     let drop = (*claim == Claim::Lost).then(|| valid.place.claim_name.clone());
     Decision::ClaimGoing {
         drop,
-        message: format!("{problem}: another one is made once it is gone"),
+        message: format!("{problem}: a new claim is created when it is gone"),
     }
 }

@@ -58,7 +58,7 @@ pub fn status(
             populating(None)
         }
         Decision::Clearing { .. } => {
-            let message = "what is left of a former tree is being removed";
+            let message = "the remains of an old tree are being deleted";
             (CachePhase::Populating, "Clearing".to_owned(), message.to_owned())
         }
         Decision::Populating { job, trouble } => {
@@ -83,7 +83,7 @@ pub fn status(
         }
         Decision::Waiting { .. } => return status,
         Decision::Orphaned => {
-            let message = "no Distribution lists this version with the keys it needs";
+            let message = "no Distribution lists this version with its keys";
             (CachePhase::Failed, NOT_OFFERED.to_owned(), message.to_owned())
         }
     };
@@ -125,7 +125,7 @@ fn say(
     status.message = Some(message);
 }
 
-/// Makes the new tree the one that builds use.
+/// Records the new tree, which builds use from now on.
 fn take_over(status: &mut ImageBuilderCacheStatus, valid: &Validated, result: &PopulateResult) {
     status.place = Some(valid.place.clone());
     status.builder_image = Some(valid.builder_image.clone());
@@ -142,7 +142,7 @@ fn settle(status: &mut ImageBuilderCacheStatus) {
 
 fn populating(trouble: Option<&(&'static str, String)>) -> (CachePhase, String, String) {
     let (reason, message) = match trouble {
-        None => ("Populating", "its Job fills the tree"),
+        None => ("Populating", "the populate Job is running"),
         Some((reason, message)) => (*reason, message.as_str()),
     };
     (CachePhase::Populating, reason.to_owned(), message.to_owned())
@@ -156,7 +156,7 @@ fn conditions(
     generation: Option<i64>,
     now: Timestamp,
 ) {
-    // An old tree stays in use while a new one is made or cannot be made.
+    // An old tree stays in use until a new one is ready.
     let ready = status.place.is_some();
     let under_way = matches!(phase, CachePhase::Pending | CachePhase::Populating);
     let stalled = phase == CachePhase::Failed && status.retry_at.is_none();

@@ -84,7 +84,7 @@ fn is_key(key: &str) -> Result<(), String> {
     if prefix_fits && !name.is_empty() && is_label_value(name).is_ok() {
         Ok(())
     } else {
-        Err("this is no key as Kubernetes takes it".to_owned())
+        Err("this is not a valid key".to_owned())
     }
 }
 
@@ -95,7 +95,7 @@ fn is_label_value(value: &str) -> Result<(), String> {
     let fits = value.len() <= MAX_NAME
         && value.bytes().all(inner)
         && ends.into_iter().all(u8::is_ascii_alphanumeric);
-    if fits { Ok(()) } else { Err(format!("{value:?} is no value of a label")) }
+    if fits { Ok(()) } else { Err(format!("{value:?} is not a valid label value")) }
 }
 
 impl Placement {

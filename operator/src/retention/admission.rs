@@ -57,24 +57,24 @@ async fn tell(
         (Said::TooFull, Some(space)) => (
             PAUSED,
             format!(
-                "The store holds {} of {} bytes, and no build starts from {} % on. Files go as soon \
-                 as they may; a larger volume ends this at once",
+                "The artifact store uses {} of {} bytes. No build starts at {} % or more. Files are \
+                 deleted as soon as possible; a larger volume helps at once",
                 space.used, space.capacity, policy.pause_percent
             ),
         ),
         (Said::Room, _) if before == Said::TooFull => {
-            (RESUMED, "The store has room again: builds start".to_owned())
+            (RESUMED, "The artifact store has enough space again: builds start".to_owned())
         }
         (Said::Unknown, _) => (
             UNKNOWN,
-            "The store does not tell its capacity: files go only when their time is over, and builds \
-             never wait for room. Set store.capacity to bound it"
+            "The volume of the artifact store does not report its capacity: files are deleted only \
+             when they expire, and builds never wait for space. Set store.capacity to limit it"
                 .to_owned(),
         ),
         _ => return,
     };
     tracing::warn!(reason, note, "admission changes because of the store");
-    // Builds that wait say it in their conditions, and are as many as the queue is long.
+    // The conditions of waiting builds contain the reason.
     for build in context.stores.builds.state() {
         let phase = build.status.as_ref().and_then(|status| status.phase);
         if phase == Some(BuildPhase::Queued) {

@@ -35,7 +35,7 @@ pub enum SweepError {
     #[error(transparent)]
     Artifacts(#[from] ArtifactError),
     /// The API server.
-    #[error("the API server: {0}")]
+    #[error("request to the API server failed: {0}")]
     Kube(#[from] kube::Error),
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn sweep(
     let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
     let files = context.artifacts.remove_unfinished(before).await?;
     if files > 0 {
-        tracing::info!(files, "deleted files of writers that were killed");
+        tracing::info!(files, "deleted temporary files of killed processes");
     }
     Ok(())
 }
@@ -84,7 +84,7 @@ async fn by_uid(
         let kept = |uid: &String| folder != "uploads" && recorded.contains(uid);
         for uid in batch.iter().filter(|uid| !kept(uid)) {
             for key in old.get(uid).into_iter().flatten() {
-                tracing::info!(key, "deleted an object of no build");
+                tracing::info!(key, "deleted a file that belongs to no build");
                 context.artifacts.delete(key).await?;
             }
         }

@@ -1,5 +1,5 @@
-//! Publishes Kubernetes events on the operator's objects. Called by all controllers, for
-//! transitions only.
+//! Publishes Kubernetes events on the operator's objects. Called by all controllers and by retention,
+//! for transitions only.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{

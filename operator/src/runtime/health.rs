@@ -58,7 +58,7 @@ async fn readyz(State((readiness, _)): State<(Readiness, Metrics)>) -> impl Into
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            "the watches are not complete, or the database has no schema that fits\n",
+            "the watches are not complete, or the database has no compatible schema\n",
         )
     }
 }

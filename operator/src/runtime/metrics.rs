@@ -82,7 +82,7 @@ impl Default for Metrics {
         let values = Arc::new(Values::default());
         let mut registry = Registry::with_prefix("asu_operator");
         register(&mut registry, &values);
-        registry.register("reconcile_seconds", "Time of a reconciliation", durations.clone());
+        registry.register("reconcile_seconds", "Duration of a reconciliation", durations.clone());
         registry.register("build_seconds", "Time from admission to end", build_seconds.clone());
         Self { registry: Arc::new(registry), values, durations, build_seconds }
     }
@@ -94,31 +94,27 @@ fn pass_histogram() -> Histogram {
 
 fn register(registry: &mut Registry, values: &Values) {
     registry.register("reconciliations", "Reconciliations by outcome", values.reconciled.clone());
-    registry.register("leader", "1 on the replica that leads", values.leader.clone());
+    registry.register("leader", "1 on the leader, 0 on standbys", values.leader.clone());
     registry.register(
         "queue_waiting",
-        "Builds that can start and wait for their turn",
+        "Builds that can start and wait in the queue",
         values.waiting.clone(),
     );
-    registry.register(
-        "queue_running",
-        "Builds of which a Job is under way",
-        values.running.clone(),
-    );
+    registry.register("queue_running", "Builds with a running Job", values.running.clone());
     registry.register(
         "queue_limit",
-        "Waiting builds from which POST is refused",
+        "Maximum number of waiting builds",
         values.max_pending.clone(),
     );
     registry.register("queue_paused", "1 while the store is nearly full", values.paused.clone());
     registry.register(
         "admission_paused",
-        "1 while no build starts, by the reason",
+        "1 while no build is admitted, by reason",
         values.admission_paused.clone(),
     );
-    registry.register("builds_admitted", "Builds that left the queue", values.admitted.clone());
+    registry.register("builds_admitted", "Admitted builds", values.admitted.clone());
     registry.register("builds_finished", "Builds that ended, by outcome", values.builds.clone());
-    registry.register("builds_archived", "Records written", values.archived.clone());
+    registry.register("builds_archived", "Records that were written", values.archived.clone());
     registry.register(
         "file_sets_deleted",
         "File sets that retention deleted",
@@ -129,10 +125,10 @@ fn register(registry: &mut Registry, values: &Values) {
         "Bytes that retention deleted",
         values.bytes_deleted.clone(),
     );
-    registry.register("store_used_bytes", "Bytes in use in the store", values.store_used.clone());
+    registry.register("store_used_bytes", "Used bytes of the store", values.store_used.clone());
     registry.register(
         "store_capacity_bytes",
-        "Bytes of the store, 0 when it does not tell",
+        "Capacity of the store, 0 if unknown",
         values.store_capacity.clone(),
     );
 }

@@ -1,5 +1,5 @@
 //! Remembers objects as this process last wrote them, until the watch shows that write. A decision
-//! on the older object from the store would repeat the write. Used by all controllers.
+//! on the older object from the store would repeat the write. Used by the controllers of builds and caches, and by the stages.
 
 use std::{
     collections::HashMap,

@@ -15,10 +15,10 @@ const WITHIN: Duration = Duration::from_mins(5);
 /// Arguments of `bench first-image`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// How often each of the two is measured, in turn.
+    /// Number of measurements of each of the two, in turn.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
     rounds: u32,
-    /// Seconds of each load.
+    /// Duration of each load test, in seconds.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=60))]
     load_seconds: u32,
 }

@@ -25,14 +25,14 @@ pub struct BenchArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Bench {
-    /// POST to image beside a bare Job that runs `make image`, API-server writes, and requests per
-    /// second of a finished build.
+    /// Measure the time from the POST to the image compared with a plain Job that runs `make image`,
+    /// the number of writes to the API server, and the requests per second for a finished build.
     FirstImage(first_image::Args),
-    /// Thousands of waiting builds on a control plane: how fast they are created, admitted and
-    /// cancelled, and what the operator's leader takes for them.
+    /// Measure a queue of thousands of builds on a control plane: how fast they are created, admitted
+    /// and cancelled, and how much memory and CPU time the operator's leader uses.
     Queue(queue::Args),
-    /// What the API takes for a poll of a waiting build beside one of a finished build, and what
-    /// memory many connections leave behind.
+    /// Measure the API's CPU time for a poll of a waiting build compared with a finished build, and
+    /// its memory after many connections.
     Api(api::Args),
 }
 

@@ -31,24 +31,24 @@ pub struct DemoArgs {
     /// Push the images to this registry, from which the nodes of --context can pull.
     #[arg(long, value_name = "REF", requires = "context")]
     registry: Option<String>,
-    /// Where the API is reached on that cluster; its ingress' own address when absent.
+    /// URL of the API on that cluster. Without this option, it is the address of its Ingress.
     #[arg(long, value_name = "URL", requires = "context")]
     url: Option<String>,
-    /// A Distribution (YAML) instead of the built-in one. A local cluster reaches the hosts that it
-    /// names, and nothing else outside.
+    /// File with a Distribution (YAML) to use instead of the built-in one. On a local cluster, pods can
+    /// reach only the outside hosts that it names.
     #[arg(long, value_name = "FILE")]
     distribution: Option<PathBuf>,
-    /// The ready-made Distribution of OpenWrt and its download server (a few hundred megabytes)
-    /// instead of the miniature one.
+    /// Use the chart's Distribution of OpenWrt and OpenWrt's download server instead of the built-in
+    /// miniature one. This downloads a few hundred megabytes.
     #[arg(long, conflicts_with = "distribution")]
     openwrt: bool,
-    /// A build request (JSON, as routers send it) instead of the built-in one.
+    /// File with a build request (JSON, as routers send it) to use instead of the built-in one.
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
-    /// Another host that the pods of a local cluster may reach.
+    /// An additional outside host that the pods of a local cluster may reach. May be given several times.
     #[arg(long, value_name = "HOST:PORT[=ADDRESS:PORT]", conflicts_with = "context")]
     reach: Vec<Reach>,
-    /// Folder for the image.
+    /// Folder to which the image is downloaded.
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     output: PathBuf,
 }
@@ -74,7 +74,7 @@ pub enum Error {
         problem: String,
     },
     /// A download server cannot be reached from this machine.
-    #[error("{host} is not reached from this machine: {problem}")]
+    #[error("{host} cannot be reached from this machine: {problem}")]
     Unreachable {
         /// Host name and port.
         host: String,

@@ -14,10 +14,10 @@ use tempfile::TempDir;
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub struct TestArgs {
-    /// Run only these levels; every level when absent.
+    /// Run only these levels instead of all.
     #[arg(long, value_enum, value_delimiter = ',')]
     level: Vec<Level>,
-    /// Leave the cluster of the cluster level up afterwards, to look at.
+    /// Keep the cluster of the level `cluster` after the tests, for inspection.
     #[arg(long)]
     keep_cluster: bool,
 }
@@ -33,7 +33,7 @@ pub enum Error {
     },
     /// The name of a test file does not begin with a level.
     #[error(
-        "tests/tests/{0}.rs belongs to no level: begin its name with store_, fixture_, builder_, api_, operator_, crds_, chart_ or cluster_"
+        "tests/tests/{0}.rs does not belong to a level: begin its name with store_, fixture_, builder_, api_, operator_, crds_, chart_ or cluster_"
     )]
     NoLevel(String),
     /// A source file cannot be parsed.
@@ -45,7 +45,7 @@ pub enum Error {
         problem: String,
     },
     /// Source files form a dependency cycle.
-    #[error("files of {package} use each other in a circle: {}", circle.join(" -> "))]
+    #[error("files of {package} form a dependency cycle: {}", circle.join(" -> "))]
     Circle {
         /// Folder of the package.
         package: String,

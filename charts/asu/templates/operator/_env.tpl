@@ -1,4 +1,4 @@
-{{/* Settings of the operator; `asu-operator run --help` explains each. */}}
+{{/* Settings of the operator. `asu-operator run --help` and docs/SETTINGS.md explain each. */}}
 {{- define "asu.operatorEnv" -}}
 - name: ASU_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}

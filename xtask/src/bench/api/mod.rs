@@ -31,17 +31,16 @@ const AT_A_TIME: usize = 16;
 /// Arguments of `bench api`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Builds that wait.
+    /// Number of waiting builds.
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     builds: u32,
-    /// Measurements of each kind of poll, of which the medians count.
+    /// Number of measurements of each kind of poll. The medians are compared.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Connections whose memory is to be given back.
+    /// Number of connections, after which the memory is measured.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=2000))]
     connections: u32,
-    /// Measure the development build of the API: it is there sooner, and costs several times as
-    /// much.
+    /// Measure the development build of the API. It compiles faster, but runs several times slower.
     #[arg(long)]
     dev: bool,
 }

@@ -26,14 +26,14 @@ const REST: Duration = Duration::from_secs(20);
 /// Arguments of `bench queue`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Builds that wait.
+    /// Number of waiting builds.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     builds: u32,
-    /// Running builds that end, so that others are admitted.
+    /// Number of running builds that end, so that waiting builds are admitted.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     admissions: u32,
-    /// Measure the development build of the operator: it is there sooner, and costs several times as
-    /// much.
+    /// Measure the development build of the operator. It compiles faster, but runs several times
+    /// slower.
     #[arg(long)]
     dev: bool,
 }
