@@ -12,6 +12,7 @@ pub mod cache;
 pub mod catalog;
 pub mod classify;
 pub mod digest;
+pub mod discovery;
 pub mod failure;
 pub mod feed_revision;
 pub mod image_size;

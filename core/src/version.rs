@@ -13,11 +13,16 @@ pub fn branch_of(version: &str, is_branch: impl Fn(&str) -> bool) -> Option<&str
     if is_branch(version) {
         return Some(version);
     }
-    let branch = match version.strip_suffix(SNAPSHOT_SUFFIX) {
+    let branch = match snapshot_of(version) {
         Some(branch) => branch,
         None => version.rsplit_once('.')?.0,
     };
     is_branch(branch).then_some(branch)
+}
+
+/// The branch whose head a version is: `24.10` of `24.10-SNAPSHOT`.
+pub fn snapshot_of(version: &str) -> Option<&str> {
+    version.strip_suffix(SNAPSHOT_SUFFIX)
 }
 
 /// Sort key of a version: compared field by field; the greater key is the newer version.
@@ -50,7 +55,7 @@ fn age(name: &str) -> Age<'_> {
         candidate: 0,
         name,
     };
-    if let Some(branch) = name.strip_suffix(SNAPSHOT_SUFFIX) {
+    if let Some(branch) = snapshot_of(name) {
         age.branch = numbers(branch).unwrap_or_default();
         return age;
     }

@@ -2,6 +2,7 @@
 
 use asu_core::{
     catalog,
+    discovery::{self, Rules, VersionPattern},
     names::{BadName, TargetName},
     plan::Workspace,
     queue_order::Priority,
@@ -9,7 +10,7 @@ use asu_core::{
 };
 
 use crate::{
-    distribution::DistributionSpec,
+    distribution::{Branch, Channel, DistributionSpec},
     firmware_build::{
         BuildPriority, DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec,
     },
@@ -80,6 +81,26 @@ impl From<CacheWorkspace> for Workspace {
         match workspace {
             CacheWorkspace::LinkFarm => Self::LinkFarm,
             CacheWorkspace::Copy => Self::Copy,
+        }
+    }
+}
+
+impl Branch {
+    /// The rules of the branch; without `discover`, they select nothing.
+    pub fn rules(&self) -> Rules {
+        let Some(discover) = &self.discover else { return Rules::default() };
+        let channels = discover.channels.iter().map(|channel| match channel {
+            Channel::Release => discovery::Channel::Release,
+            Channel::Candidate => discovery::Channel::Candidate,
+            Channel::Snapshot => discovery::Channel::Snapshot,
+        });
+        let patterns =
+            |list: &[String]| list.iter().map(|text| VersionPattern::new(text)).collect();
+        Rules {
+            channels: channels.collect(),
+            allow: patterns(&discover.allow),
+            deny: patterns(&discover.deny),
+            newest: usize::try_from(discover.newest).unwrap_or(usize::MAX),
         }
     }
 }

@@ -6,6 +6,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use asu_core::version::{SNAPSHOT, snapshot_of};
+
 use crate::image_builder_cache::CacheWorkspace;
 
 /// A distribution based on OpenWrt: its download servers, the versions that are offered, and the
@@ -87,9 +89,11 @@ pub struct DistributionSpec {
 }
 
 impl DistributionSpec {
-    /// Returns the branch that lists a version.
+    /// Returns the branch of a version: the one that lists it, else the one whose rules select it.
     pub fn branch_of(&self, version: &str) -> Option<&Branch> {
-        self.branches.iter().find(|branch| branch.versions.iter().any(|name| name == version))
+        let lists = |branch: &&Branch| branch.versions.iter().any(|name| name == version);
+        let selects = |branch: &&Branch| branch.rules().select(&branch.name, version);
+        self.branches.iter().find(lists).or_else(|| self.branches.iter().find(selects))
     }
 }
 
@@ -120,8 +124,10 @@ pub struct Upstream {
 #[x_kube(
     validation = Rule::new("self.signatures != 'Required' || size(self.keys) > 0")
         .message("list the usign public keys that sign sha256sums, or set signatures to NotChecked"),
-    validation = Rule::new("size(self.versions) < 2 || self.path.contains('{version}')")
-        .message("the path of a branch with several versions must contain {version}")
+    validation = Rule::new("(size(self.versions) < 2 && !has(self.discover)) || self.path.contains('{version}')")
+        .message("the path of a branch with several versions must contain {version}"),
+    validation = Rule::new("size(self.versions) > 0 || has(self.discover)")
+        .message("list versions, or say with discover which ones of the download server are offered")
 )]
 pub struct Branch {
     /// Name of the branch, for example 24.10.
@@ -131,12 +137,27 @@ pub struct Branch {
     #[serde(default = "default_path")]
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9_][A-Za-z0-9_./{}-]*$"))]
     pub path: String,
-    /// Versions that are offered, newest first, for example 24.10.7.
+    /// Versions that are offered, newest first, for example 24.10.7. May be empty with discover.
+    #[serde(default)]
     #[schemars(
-        length(min = 1, max = 64),
+        length(max = 64),
         inner(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))
     )]
     pub versions: Vec<String>,
+    /// Versions that are offered as soon as the download server has them, in addition to versions.
+    /// Without it, only versions are offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discover: Option<Discover>,
+    /// Version that is recommended to clients. Without it, the newest release is, or the newest release
+    /// candidate while there is no release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
+    pub latest: Option<String>,
+    /// Day, for example 2026-09-30, from which no version of the branch is recommended to clients.
+    /// Requests for its versions are still accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))]
+    pub end_of_life: Option<String>,
     /// Whether upstream rebuilds the versions under the same name, as it does with SNAPSHOT.
     #[serde(default)]
     pub snapshot: bool,
@@ -151,6 +172,60 @@ pub struct Branch {
     /// Whether the file sha256sums must be signed.
     #[serde(default)]
     pub signatures: Signatures,
+}
+
+impl Branch {
+    /// Whether upstream rebuilds a version of the branch under the same name.
+    pub fn rebuilds(&self, version: &str) -> bool {
+        self.snapshot || version == SNAPSHOT || snapshot_of(version).is_some()
+    }
+}
+
+/// Rules that select versions from the list of the download server (.versions.json).
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Discover {
+    /// Kinds of versions: Release (24.10.7), Candidate (24.10.0-rc6, until its release is there),
+    /// Snapshot (24.10-SNAPSHOT, the head of the branch).
+    #[serde(default = "releases")]
+    #[schemars(length(min = 1, max = 3))]
+    pub channels: Vec<Channel>,
+    /// Patterns of which a version must fit one, for example 24.10.*. Without patterns, any version of
+    /// the branch fits.
+    #[serde(default)]
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_.*-]+$"))
+    )]
+    pub allow: Vec<String>,
+    /// Patterns of which a version must fit none.
+    #[serde(default)]
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_.*-]+$"))
+    )]
+    pub deny: Vec<String>,
+    /// Maximum number of releases and candidates. The newest are offered.
+    #[serde(default = "default_newest")]
+    #[schemars(range(min = 1, max = 64))]
+    pub newest: u32,
+}
+
+fn releases() -> Vec<Channel> {
+    vec![Channel::Release]
+}
+
+fn default_newest() -> u32 {
+    64
+}
+
+/// Kind of version.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "docs would split the enum in the schema")]
+pub enum Channel {
+    Release,
+    Candidate,
+    Snapshot,
 }
 
 fn default_path() -> String {

@@ -17,8 +17,8 @@ pub mod labels;
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use convert::BadSpec;
 pub use distribution::{
-    Branch, BranchStatus, CatalogCounts, Distribution, DistributionSpec, DistributionStatus,
-    Limits, PackageChange, PinnedCache, Signatures, Upstream,
+    Branch, BranchStatus, CatalogCounts, Channel, Discover, Distribution, DistributionSpec,
+    DistributionStatus, Limits, PackageChange, PinnedCache, Signatures, Upstream,
 };
 pub use firmware_build::{
     BuildCondition, BuildPhase, BuildPriority, BuildSummary, BuildTimes, DefaultsSpec,

@@ -1,8 +1,11 @@
 //! `.versions.json`: the releases of a download server.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
-use crate::error::ParseError;
+use crate::client::Upstream;
+use crate::error::{ParseError, UpstreamError};
 use crate::text::{is_plain_name, quoted};
 
 const WHAT: &str = ".versions.json";
@@ -16,21 +19,8 @@ const MAX_VERSIONS: usize = 5_000;
 /// Maximum length of a version in bytes.
 const MAX_VERSION: usize = 64;
 
-/// The releases of a download server. Development and branch snapshots are not among them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Versions {
-    /// The current stable release.
-    pub stable: Option<String>,
-    /// The previous release that is still maintained.
-    pub oldstable: Option<String>,
-    /// The current release candidate.
-    pub upcoming: Option<String>,
-    /// All releases, as listed: newest first.
-    pub all: Vec<String>,
-}
-
 #[derive(Deserialize)]
-struct Raw {
+struct Written {
     #[serde(default)]
     stable_version: String,
     #[serde(default)]
@@ -40,33 +30,33 @@ struct Raw {
     versions_list: Vec<String>,
 }
 
-impl Versions {
-    /// Parses and checks the file.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        let raw: Raw = serde_json::from_slice(bytes)
-            .map_err(|error| ParseError::new(WHAT, error.to_string()))?;
-        if raw.versions_list.len() > MAX_VERSIONS {
-            return Err(ParseError::new(WHAT, format!("more than {MAX_VERSIONS} versions")));
-        }
-        for version in &raw.versions_list {
-            check(version)?;
-        }
-        Ok(Self {
-            stable: optional(raw.stable_version)?,
-            oldstable: optional(raw.oldstable_version)?,
-            upcoming: optional(raw.upcoming_version)?,
-            all: raw.versions_list,
-        })
-    }
+/// Reads the list of a download server. The heads of branches (snapshots) are not in it.
+///
+/// # Errors
+/// When no mirror has it, or it is malformed.
+pub async fn read(upstream: &Upstream) -> Result<Vec<String>, UpstreamError> {
+    let document = upstream.document(WHAT, MAX_BYTES).await?;
+    parse(&document.bytes).map_err(|error| error.at(&document.url))
 }
 
-/// A version, or `None` for the empty string.
-fn optional(version: String) -> Result<Option<String>, ParseError> {
-    if version.is_empty() {
-        return Ok(None);
+/// Parses and checks the file. Returns every version that it names, each once.
+///
+/// # Errors
+/// When it is malformed.
+pub fn parse(bytes: &[u8]) -> Result<Vec<String>, ParseError> {
+    let written: Written =
+        serde_json::from_slice(bytes).map_err(|error| ParseError::new(WHAT, error.to_string()))?;
+    if written.versions_list.len() > MAX_VERSIONS {
+        return Err(ParseError::new(WHAT, format!("more than {MAX_VERSIONS} versions")));
     }
-    check(&version)?;
-    Ok(Some(version))
+    // A release candidate may be named here alone. Without one, the field is an empty string.
+    let named = [written.upcoming_version, written.stable_version, written.oldstable_version];
+    let mut all: Vec<String> = named.into_iter().filter(|version| !version.is_empty()).collect();
+    all.extend(written.versions_list);
+    all.iter().try_for_each(|version| check(version))?;
+    let mut seen = BTreeSet::new();
+    all.retain(|version| seen.insert(version.clone()));
+    Ok(all)
 }
 
 fn check(version: &str) -> Result<(), ParseError> {
@@ -83,28 +73,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_string_is_no_version() {
+    fn every_version_is_named_once_and_an_empty_string_is_none() {
         let text = r#"{"stable_version":"25.12.5","oldstable_version":"24.10.8",
             "upcoming_version":"","versions_list":["25.12.5","25.12.0-rc5","24.10.8"],"x":1}"#;
-        let versions = Versions::parse(text.as_bytes()).unwrap();
-        assert_eq!(versions.stable.as_deref(), Some("25.12.5"));
-        assert_eq!(versions.oldstable.as_deref(), Some("24.10.8"));
-        assert_eq!(versions.upcoming, None);
-        assert_eq!(versions.all, ["25.12.5", "25.12.0-rc5", "24.10.8"]);
+        assert_eq!(parse(text.as_bytes()).unwrap(), ["25.12.5", "24.10.8", "25.12.0-rc5"]);
+    }
+
+    #[test]
+    fn a_candidate_that_only_the_field_for_it_names_is_read() {
+        let text = r#"{"upcoming_version":"26.08.0-rc1","versions_list":["25.12.5"]}"#;
+        assert_eq!(parse(text.as_bytes()).unwrap(), ["26.08.0-rc1", "25.12.5"]);
     }
 
     #[test]
     fn a_version_that_is_no_plain_name_spoils_the_file() {
         for bad in ["../..", "", "a/b", "a b", &"1".repeat(65)] {
             let text = serde_json::json!({ "versions_list": [bad] }).to_string();
-            assert!(Versions::parse(text.as_bytes()).is_err(), "{bad}");
+            assert!(parse(text.as_bytes()).is_err(), "{bad}");
         }
     }
 
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Versions::parse(&bytes);
+            let _ = parse(&bytes);
         }
     }
 }

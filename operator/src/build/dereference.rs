@@ -209,6 +209,7 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
     };
     let mut all = catalog.iter().flat_map(|catalog| &catalog.distributions);
     let found = all.find(|distribution| distribution.name == *name);
+    let today = context.now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let distribution = match distribution(context, name) {
         Some(object) => {
             let versions = found.map(|found| found.versions.clone()).unwrap_or_default();
@@ -219,7 +220,7 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
             Some(asu_core::catalog::Distribution {
                 name: name.clone(),
                 revision: found.map_or(0, |distribution| distribution.revision),
-                offer: offer(&object.spec, &changes, &versions),
+                offer: offer(&object.spec, &changes, &versions, today),
                 versions,
             })
         }

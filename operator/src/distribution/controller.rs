@@ -9,13 +9,14 @@ use std::{
 use asu_crds::{Distribution, labels};
 use asu_store::StoreError;
 use asu_upstream::UpstreamError;
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     apply,
-    decide::{Decision, decide},
+    decide::{Basis, Decision, decide},
     dereference::{self, Offered},
+    discover::discover,
     status::{Facts, status},
     validate::{Validated, validate},
 };
@@ -72,14 +73,14 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
     if let Some(wait) = not_due(&object, &context) {
         return Ok(wait);
     }
-    let valid = match validate(&object.spec) {
+    let mut valid = match validate(&object.spec) {
         Ok(valid) => valid,
         Err(problem) => {
             publish(&object, &context, &Facts::Refused(problem.to_string())).await?;
             return Ok(Action::await_change());
         }
     };
-    match catalog(&name, &object, &valid, &context).await {
+    match catalog(&name, &object, &mut valid, &context).await {
         Ok(None) => Ok(Action::await_change()),
         Ok(Some((decision, revision))) => {
             apply::pinned(&context, &name, &decision.pinned).await?;
@@ -122,17 +123,21 @@ fn pause(name: &str, decision: &Decision, context: &Context) -> Duration {
 async fn catalog(
     name: &str,
     object: &Distribution,
-    valid: &Validated,
+    valid: &mut Validated,
     context: &Context,
 ) -> Result<Option<(Decision, i64)>, Fault> {
     let last = context.database.load_catalog().await?;
     let last = last.distributions.into_iter().find(|distribution| distribution.name == name);
+    let unlisted = discover(valid, last.as_ref()).await?;
     let accepted = object.annotations().get(labels::ACCEPT_REVISIONS).map(String::as_str);
     let offered = Offered { last: last.as_ref(), accepted: accepted.unwrap_or_default() };
     let read = dereference::read(name, valid, offered, &context.catalogs, &context.stop).await?;
     let Some(read) = read else { return Ok(None) };
     let ready = dereference::ready_caches(context, name);
-    let decision = decide(name, &object.spec, &valid.package_changes, read, last.as_ref(), &ready);
+    let today = context.now().to_zoned(TimeZone::UTC).date();
+    let (last, ready) = (last.as_ref(), &ready);
+    let basis = Basis { name, spec: &object.spec, valid, unlisted, last, ready, today };
+    let decision = decide(&basis, read);
     let revision = apply::catalog(context, name, &decision).await?;
     Ok(Some((decision, revision)))
 }

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use asu_core::{
     catalog::{Branch, Distribution, Offer, PackageChange, Target, Version},
+    discovery,
     names::TargetName,
 };
 use asu_crds::{
     BranchStatus, CacheWorkspace, CatalogCounts, DistributionSpec, ImageBuilderCacheSpec,
     PinnedCache, cache_name,
 };
+use jiff::civil::Date;
 
 use super::{
     dereference::{ReadyCaches, VersionRead},
-    validate::target_path,
+    discover::needs_list,
+    validate::{Validated, target_path},
 };
 
 /// Maximum number of problems that the status lists for a branch.
@@ -34,18 +37,39 @@ pub struct Decision {
     pub successors: BTreeMap<String, ImageBuilderCacheSpec>,
 }
 
+/// What a decision is made from besides what was read.
+#[derive(Debug)]
+pub struct Basis<'a> {
+    /// Name of the Distribution.
+    pub name: &'a str,
+    /// Its spec.
+    pub spec: &'a DistributionSpec,
+    /// The spec as parsed values.
+    pub valid: &'a Validated,
+    /// Why the list of the download server's versions could not be read.
+    pub unlisted: Option<String>,
+    /// The last good catalog.
+    pub last: Option<&'a Distribution>,
+    /// Caches that are ready.
+    pub ready: &'a ReadyCaches,
+    /// The present day (UTC).
+    pub today: Date,
+}
+
+/// The problem of each branch whose versions are on a list that could not be read.
+fn unlisted(basis: &Basis<'_>) -> BTreeMap<String, Vec<String>> {
+    let Some(problem) = &basis.unlisted else { return BTreeMap::new() };
+    let problem = short(&format!("{problem}; the versions that were offered before stay"));
+    let branches = basis.valid.branches.iter().filter(|branch| needs_list(branch));
+    branches.map(|branch| (branch.name.clone(), vec![problem.clone()])).collect()
+}
+
 /// Merges what was read with the last good catalog. A target that could not be read stays as it was
 /// and is reported. A target whose ImageBuilder was replaced upstream keeps the former one as long
 /// as that has a ready cache and its successor has none yet.
-pub fn decide(
-    name: &str,
-    spec: &DistributionSpec,
-    package_changes: &[PackageChange],
-    read: Vec<VersionRead>,
-    last: Option<&Distribution>,
-    ready: &ReadyCaches,
-) -> Decision {
-    let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
+pub fn decide(basis: &Basis<'_>, read: Vec<VersionRead>) -> Decision {
+    let Basis { name, spec, last, ready, .. } = *basis;
+    let mut problems = unlisted(basis);
     let mut versions = Vec::new();
     for version in read {
         let report = problems.entry(version.branch.clone()).or_default();
@@ -61,7 +85,12 @@ pub fn decide(
         match version.read {
             Ok(mut found) => {
                 keep_unread(&mut found, &version.problems, before);
-                versions.push(found);
+                if found.ready.is_empty() {
+                    // Upstream lists a release before its files are there.
+                    report.push(format!("{} has no target that could be read", version.version));
+                } else {
+                    versions.push(found);
+                }
             }
             Err(problem) => {
                 report.push(short(&format!("{}: {problem}", version.version)));
@@ -70,9 +99,27 @@ pub fn decide(
         }
     }
     let successors = hold_back(name, spec, &mut versions, last, ready, &mut problems);
+    let pinned = pinned_caches(basis, &versions, &mut problems);
+    report_latest(spec, &versions, &mut problems);
+    Decision {
+        offer: offer(spec, &basis.valid.package_changes, &versions, basis.today),
+        versions,
+        problems: statuses(problems),
+        pinned,
+        successors,
+    }
+}
+
+/// The pinned caches, by name. One that is not offered is a problem of its branch.
+fn pinned_caches(
+    basis: &Basis<'_>,
+    versions: &[Version],
+    problems: &mut BTreeMap<String, Vec<String>>,
+) -> BTreeMap<String, ImageBuilderCacheSpec> {
+    let Basis { name, spec, .. } = *basis;
     let mut pinned = BTreeMap::new();
     for pin in &spec.pinned_caches {
-        if let Some(cache) = pinned_cache(name, spec, &versions, pin) {
+        if let Some(cache) = pinned_cache(name, spec, versions, pin) {
             let id = cache_name(name, &cache.version, &cache.target, &cache.sha256);
             pinned.insert(id, cache);
         } else {
@@ -81,12 +128,22 @@ pub fn decide(
             problems.entry(branch).or_default().push(problem);
         }
     }
-    Decision {
-        offer: offer(spec, package_changes, &versions),
-        versions,
-        problems: statuses(problems),
-        pinned,
-        successors,
+    pinned
+}
+
+/// Reports recommended versions that are not offered.
+fn report_latest(
+    spec: &DistributionSpec,
+    versions: &[Version],
+    problems: &mut BTreeMap<String, Vec<String>>,
+) {
+    for branch in &spec.branches {
+        let is_offered = |wanted: &String| versions.iter().any(|version| version.name == *wanted);
+        if let Some(wanted) = branch.latest.as_ref().filter(|wanted| !is_offered(wanted)) {
+            let problem =
+                format!("latest {wanted} is not offered, so the newest release is recommended");
+            problems.entry(branch.name.clone()).or_default().push(problem);
+        }
     }
 }
 
@@ -204,33 +261,57 @@ pub fn offer(
     spec: &DistributionSpec,
     package_changes: &[PackageChange],
     versions: &[Version],
+    today: Date,
 ) -> Offer {
-    let offered = |name: &&String| versions.iter().any(|version| version.name == **name);
     let branches = spec.branches.iter().map(|branch| Branch {
         name: branch.name.clone(),
         path: branch.path.clone(),
         snapshot: branch.snapshot,
         branch_off_rev: branch.branch_off_rev,
-        versions: branch.versions.iter().filter(offered).cloned().collect(),
+        versions: names_of(spec, branch, versions).map(str::to_owned).collect(),
     });
-    let branches: Vec<Branch> = branches.collect();
+    let latest = spec.branches.iter().filter_map(|branch| latest(spec, branch, versions, today));
     Offer {
         public_url: spec.upstream.public_url.trim_end_matches('/').to_owned(),
-        latest: latest(&branches),
+        latest: latest.map(str::to_owned).collect(),
         allow_defaults: spec.limits.allow_defaults,
         max_defaults_length: spec.limits.max_defaults_length,
         max_rootfs_size_mb: spec.limits.max_rootfs_size_mb,
         repository_allow_list: spec.limits.repository_allow_list.clone(),
         package_changes: package_changes.to_vec(),
-        branches,
+        branches: branches.collect(),
     }
 }
 
-/// The newest version of each branch without snapshots: LuCI would offer a snapshot to a router that
-/// has the newest release.
-fn latest(branches: &[Branch]) -> Vec<String> {
-    let releases = branches.iter().filter(|branch| !branch.snapshot);
-    releases.filter_map(|branch| branch.versions.first().cloned()).collect()
+/// Names of the versions of a branch, newest first.
+fn names_of<'v>(
+    spec: &DistributionSpec,
+    branch: &asu_crds::Branch,
+    versions: &'v [Version],
+) -> impl Iterator<Item = &'v str> {
+    let is_of = |version: &&Version| {
+        spec.branch_of(&version.name).is_some_and(|found| found.name == branch.name)
+    };
+    versions.iter().filter(is_of).map(|version| version.name.as_str())
+}
+
+/// The version of a branch that is recommended to clients: the one that the spec names, if it is
+/// offered, else the newest release. None of a branch of snapshots, which LuCI would offer to routers
+/// that have a release, and none from the end of the branch's life.
+fn latest<'v>(
+    spec: &DistributionSpec,
+    branch: &asu_crds::Branch,
+    versions: &'v [Version],
+    today: Date,
+) -> Option<&'v str> {
+    let end = branch.end_of_life.as_ref().and_then(|day| day.parse::<Date>().ok());
+    if branch.snapshot || end.is_some_and(|end| today >= end) {
+        return None;
+    }
+    let names: Vec<&str> = names_of(spec, branch, versions).collect();
+    let wanted = branch.latest.as_deref();
+    let wanted = wanted.and_then(|wanted| names.iter().copied().find(|name| *name == wanted));
+    wanted.or_else(|| discovery::latest(names))
 }
 
 fn statuses(problems: BTreeMap<String, Vec<String>>) -> Vec<BranchStatus> {

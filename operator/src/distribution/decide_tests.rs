@@ -3,7 +3,7 @@ use asu_core::{
     digest::Digest,
 };
 
-use super::*;
+use super::{super::validate::validate, *};
 
 fn spec() -> DistributionSpec {
     serde_json::from_value(serde_json::json!({
@@ -63,7 +63,19 @@ fn failed(name: &str, branch: &str) -> VersionRead {
 
 /// The decision while no cache is ready.
 fn decided(read: Vec<VersionRead>, last: Option<&Distribution>) -> Decision {
-    decide("d", &spec(), &[], read, last, &ReadyCaches::default())
+    decided_by(&spec(), read, last, &ReadyCaches::default())
+}
+
+fn decided_by(
+    spec: &DistributionSpec,
+    read: Vec<VersionRead>,
+    last: Option<&Distribution>,
+    ready: &ReadyCaches,
+) -> Decision {
+    let valid = &validate(spec).unwrap();
+    let today = jiff::civil::date(2026, 1, 1);
+    let basis = Basis { name: "d", spec, valid, unlisted: None, last, ready, today };
+    decide(&basis, read)
 }
 
 fn last() -> Distribution {
@@ -106,7 +118,7 @@ fn ready(all: &[String], wanted: &[String]) -> ReadyCaches {
 #[test]
 fn a_former_image_builder_that_nobody_used_gives_way_at_once() {
     let unused = ready(&[cache(b"ib")], &[]);
-    let found = decide("d", &spec(), &[], vec![replaced()], Some(&last()), &unused);
+    let found = decided_by(&spec(), vec![replaced()], Some(&last()), &unused);
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
     assert!(found.successors.is_empty());
 }
@@ -114,13 +126,13 @@ fn a_former_image_builder_that_nobody_used_gives_way_at_once() {
 #[test]
 fn a_former_image_builder_serves_until_its_successor_is_ready() {
     let former = ready(&[cache(b"ib")], &[cache(b"ib")]);
-    let found = decide("d", &spec(), &[], vec![replaced()], Some(&last()), &former);
+    let found = decided_by(&spec(), vec![replaced()], Some(&last()), &former);
     assert_eq!(found.versions[0].ready["a/b"], last().versions[0].ready["a/b"]);
     assert_eq!(found.successors.keys().collect::<Vec<_>>(), [&cache(b"new")]);
     assert!(found.problems[0].problems[0].contains("the former ImageBuilder serves"));
 
     let both = ready(&[cache(b"ib"), cache(b"new")], &[cache(b"ib")]);
-    let found = decide("d", &spec(), &[], vec![replaced()], Some(&last()), &both);
+    let found = decided_by(&spec(), vec![replaced()], Some(&last()), &both);
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
     assert!(found.successors.is_empty() && found.problems.is_empty());
 }
@@ -171,9 +183,69 @@ fn a_snapshot_is_offered_and_is_never_the_latest() {
     let mut spec = spec();
     spec.branches[0].snapshot = true;
     let all = vec![read("24.10.1", "24.10", Some("r2")), read("23.05.5", "23.05", Some("r2"))];
-    let found = decide("d", &spec, &[], all, None, &ReadyCaches::default());
+    let found = decided_by(&spec, all, None, &ReadyCaches::default());
     assert_eq!(found.offer.latest, ["23.05.5"]);
     assert_eq!(found.offer.branches[0].versions, ["24.10.1"]);
+}
+
+#[test]
+fn the_version_that_a_branch_recommends_is_the_latest_if_it_is_offered() {
+    let all =
+        || ["24.10.10", "24.10.9", "24.10.1"].map(|name| read(name, "24.10", Some("r2"))).into();
+    let mut spec = spec();
+    spec.branches[0].versions = ["24.10.10", "24.10.9", "24.10.1"].map(str::to_owned).into();
+    let latest = |spec: &DistributionSpec| {
+        let found = decided_by(spec, all(), None, &ReadyCaches::default());
+        (found.offer.latest, found.problems)
+    };
+    assert_eq!(latest(&spec), (vec!["24.10.10".to_owned()], vec![]));
+    spec.branches[0].latest = Some("24.10.9".into());
+    assert_eq!(latest(&spec).0, ["24.10.9"]);
+    spec.branches[0].latest = Some("24.10.11".into());
+    let (offered, problems) = latest(&spec);
+    assert_eq!(offered, ["24.10.10"]);
+    assert!(problems[0].problems[0].starts_with("latest 24.10.11 is not offered"));
+}
+
+#[test]
+fn a_branch_is_recommended_until_the_end_of_its_life_and_offered_beyond() {
+    let recommended = |day: &str| {
+        let mut spec = spec();
+        spec.branches[1].end_of_life = Some(day.into());
+        let all = vec![read("23.05.5", "23.05", Some("r2"))];
+        let offer = decided_by(&spec, all, None, &ReadyCaches::default()).offer;
+        assert_eq!(offer.branches[1].versions, ["23.05.5"]);
+        offer.latest.len()
+    };
+    assert_eq!((recommended("2026-01-02"), recommended("2026-01-01")), (1, 0));
+}
+
+#[test]
+fn a_version_is_offered_once_one_of_its_targets_can_be_read() {
+    let found = decided(vec![read("24.10.1", "24.10", None)], None);
+    assert!(found.versions.is_empty());
+    let problems = &found.problems[0].problems;
+    assert!(problems.contains(&"24.10.1 has no target that could be read".to_owned()));
+}
+
+#[test]
+fn a_list_of_versions_that_cannot_be_read_is_a_problem_of_the_branches_with_rules() {
+    let mut spec = spec();
+    spec.branches[0].discover = serde_json::from_str("{}").unwrap();
+    let valid = &validate(&spec).unwrap();
+    let basis = Basis {
+        name: "d",
+        spec: &spec,
+        valid,
+        unlisted: Some("http://mirror is away".into()),
+        last: None,
+        ready: &ReadyCaches::default(),
+        today: jiff::civil::date(2026, 1, 1),
+    };
+    let found = decide(&basis, vec![read("24.10.1", "24.10", Some("r2"))]);
+    let branches: Vec<_> = found.problems.iter().map(|branch| branch.name.as_str()).collect();
+    assert_eq!(branches, ["24.10"]);
+    assert!(found.problems[0].problems[0].starts_with("http://mirror is away; the versions"));
 }
 
 #[test]
@@ -204,10 +276,10 @@ fn a_mirror_with_something_wrong_is_named_although_another_one_serves_its_target
 #[test]
 fn a_long_list_of_problems_is_cut_with_a_note() {
     let mut reading = read("24.10.1", "24.10", None);
-    // The pinned cache that is not offered is problem number 51.
+    // Two more problems: the version has no target, and the pinned cache is not offered.
     reading.problems =
         (0..50).map(|n| (format!("t/{n}").parse().unwrap(), "away".to_owned())).collect();
     let found = decided(vec![reading], Some(&last()));
     assert_eq!(found.problems[0].problems.len(), 32);
-    assert_eq!(found.problems[0].problems[31], "and 20 more");
+    assert_eq!(found.problems[0].problems[31], "and 21 more");
 }

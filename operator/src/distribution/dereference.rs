@@ -186,7 +186,7 @@ pub async fn read(
                 version: version.clone(),
                 branch: branch.name.clone(),
                 path: path.clone(),
-                snapshot: branch.snapshot,
+                snapshot: branch.rebuilds(version),
                 targets: spec.targets.clone(),
                 trust,
                 offered: offered.of(version),

@@ -6,6 +6,7 @@ mod apply;
 mod controller;
 mod decide;
 mod dereference;
+mod discover;
 mod recall;
 mod status;
 mod validate;

@@ -1,9 +1,10 @@
 //! Parses the spec of a Distribution: pure. An invalid branch is left out and reported; it does not
 //! affect the other branches.
 
-use asu_core::{catalog::PackageChange, names::TargetName};
+use asu_core::{catalog::PackageChange, discovery::Rules, names::TargetName};
 use asu_crds::{BadSpec, Branch, DistributionSpec, Signatures};
 use asu_upstream::{Trust, UsignPublicKey};
+use jiff::civil::Date;
 use url::Url;
 
 /// A valid spec, as parsed values.
@@ -26,10 +27,25 @@ pub struct ValidBranch {
     pub name: String,
     /// Keys that must have signed its files, or why the branch is left out.
     pub trust: Result<Trust, String>,
-    /// Versions, newest first, each with its folder below a mirror.
+    /// Versions that the spec lists.
+    pub fixed: Vec<String>,
+    /// Rules that select further versions.
+    pub rules: Rules,
+    /// Versions to read, newest first, each with its folder below a mirror.
     pub versions: Vec<(String, String)>,
-    /// Whether its versions are snapshots.
-    pub snapshot: bool,
+    spec: Branch,
+}
+
+impl ValidBranch {
+    /// Folder of a version below a mirror.
+    pub fn path_of(&self, version: &str) -> String {
+        version_path(&self.spec, version)
+    }
+
+    /// Whether upstream rebuilds a version under the same name.
+    pub fn rebuilds(&self, version: &str) -> bool {
+        self.spec.rebuilds(version)
+    }
 }
 
 /// Why a spec is invalid as a whole: no retry until it changes.
@@ -41,6 +57,9 @@ pub enum BadDistribution {
     /// A version belongs to two branches.
     #[error("version {0} is listed in two branches")]
     TwoBranches(String),
+    /// A day does not exist.
+    #[error("spec.branches: endOfLife {0} is not a day, for example 2026-09-30")]
+    EndOfLife(String),
     /// A name is malformed.
     #[error(transparent)]
     Name(#[from] BadSpec),
@@ -56,6 +75,9 @@ pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
         if !seen.insert(version) {
             return Err(BadDistribution::TwoBranches(version.clone()));
         }
+    }
+    for day in spec.branches.iter().filter_map(|branch| branch.end_of_life.as_ref()) {
+        day.parse::<Date>().map_err(|_| BadDistribution::EndOfLife(day.clone()))?;
     }
     let mirrors = spec.upstream.fetch_urls.iter().map(|url| {
         let slashed = format!("{}/", url.trim_end_matches('/'));
@@ -80,9 +102,14 @@ fn branch(branch: &Branch) -> ValidBranch {
             .map(Trust::Keys)
             .map_err(|error| format!("keys: {error}")),
     };
-    let versions =
-        branch.versions.iter().map(|name| (name.clone(), version_path(branch, name))).collect();
-    ValidBranch { name: branch.name.clone(), trust, versions, snapshot: branch.snapshot }
+    ValidBranch {
+        name: branch.name.clone(),
+        trust,
+        fixed: branch.versions.clone(),
+        rules: branch.rules(),
+        versions: Vec::new(),
+        spec: branch.clone(),
+    }
 }
 
 fn version_path(branch: &Branch, version: &str) -> String {

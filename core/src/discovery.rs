@@ -1,0 +1,240 @@
+//! Which versions of a branch are offered: those that its description lists, and those of the download
+//! server that its rules select. Called by the operator's Distribution controller.
+
+use std::{cmp::Ordering, collections::BTreeSet};
+
+use crate::version::{SNAPSHOT, branch_of, newest_first, snapshot_of};
+
+/// A kind of version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// A release, for example `24.10.7`.
+    Release,
+    /// A release candidate, for example `24.10.0-rc6`, until the release is there.
+    Candidate,
+    /// The head of the branch: `24.10-SNAPSHOT`, or `SNAPSHOT` of the development branch.
+    Snapshot,
+}
+
+/// A version or a set of versions: `*` stands for any text, for example `24.10.*`. The texts between
+/// the asterisks.
+#[derive(Clone, Debug)]
+pub struct VersionPattern(Vec<String>);
+
+impl VersionPattern {
+    /// A pattern. Any text is one.
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.split('*').map(str::to_owned).collect())
+    }
+
+    /// Whether the whole version fits.
+    pub fn fits(&self, version: &str) -> bool {
+        let [first, rest @ ..] = self.0.as_slice() else { return false };
+        let Some(mut left) = version.strip_prefix(first.as_str()) else { return false };
+        let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
+        for part in middle {
+            // The first place leaves the most for the parts that follow.
+            let Some((_, after)) = left.split_once(part.as_str()) else { return false };
+            left = after;
+        }
+        left.ends_with(last.as_str())
+    }
+}
+
+/// The rules of one branch. The default selects nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Kinds of versions that are offered.
+    pub channels: BTreeSet<Channel>,
+    /// Patterns one of which a version must fit; any version fits when there are none.
+    pub allow: Vec<VersionPattern>,
+    /// Patterns none of which a version may fit.
+    pub deny: Vec<VersionPattern>,
+    /// Maximum number of releases and candidates; the newest are taken.
+    pub newest: usize,
+}
+
+impl Rules {
+    /// Whether the rules select a version of the branch, if the download server has it.
+    pub fn select(&self, branch: &str, version: &str) -> bool {
+        branch_of(version, |name| name == branch) == Some(branch)
+            && channel_of(version).is_some_and(|channel| self.channels.contains(&channel))
+            && (self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.fits(version)))
+            && !self.deny.iter().any(|pattern| pattern.fits(version))
+    }
+}
+
+/// The kind of a version; `None` for a bare branch name such as `24.10`.
+fn channel_of(version: &str) -> Option<Channel> {
+    if version == SNAPSHOT || snapshot_of(version).is_some() {
+        return Some(Channel::Snapshot);
+    }
+    let numbered = version.matches('.').count() >= 2;
+    if version.contains("-rc") {
+        return Some(Channel::Candidate);
+    }
+    numbered.then_some(Channel::Release)
+}
+
+/// The versions of a branch that are offered, newest first: `fixed` ones, and those that the rules
+/// select of `listed` ones, which is what the download server lists. The head of a branch is in no such
+/// list; it is offered when the rules select it. A candidate is offered until a newer release is.
+pub fn offered(branch: &str, fixed: &[String], rules: &Rules, listed: &[String]) -> Vec<String> {
+    let head =
+        if branch == SNAPSHOT { SNAPSHOT.to_owned() } else { format!("{branch}-{SNAPSHOT}") };
+    let mut found: Vec<&String> =
+        listed.iter().filter(|version| rules.select(branch, version)).collect();
+    found.sort_by(|a, b| newest_first(a, b));
+    found.dedup();
+    let release = found.iter().copied().find(|found| channel_of(found) == Some(Channel::Release));
+    let superseded = |version: &String| {
+        channel_of(version) == Some(Channel::Candidate)
+            && release.is_some_and(|release| newest_first(release, version) == Ordering::Less)
+    };
+    found.retain(|version| !superseded(version) && **version != head);
+    found.truncate(rules.newest);
+    let head = Some(&head).filter(|head| rules.select(branch, head));
+    let mut all: Vec<String> = fixed
+        .iter()
+        .chain(found)
+        .chain(head)
+        .cloned()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    all.sort_by(|a, b| newest_first(a, b));
+    all
+}
+
+/// The version of a branch that is recommended: the newest release, or the newest candidate while
+/// there is none. A head is never recommended: clients would offer it to routers that have a release.
+pub fn latest<'v>(versions: impl IntoIterator<Item = &'v str>) -> Option<&'v str> {
+    let mut versions: Vec<&str> = versions.into_iter().collect();
+    versions.sort_by(|a, b| newest_first(a, b));
+    let first = |channel| versions.iter().copied().find(|version| channel_of(version) == channel);
+    first(Some(Channel::Release))
+        .or_else(|| first(Some(Channel::Candidate)))
+        .or_else(|| first(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rules(channels: &[Channel], allow: &[&str], deny: &[&str]) -> Rules {
+        let patterns =
+            |list: &[&str]| list.iter().map(|pattern| VersionPattern::new(pattern)).collect();
+        Rules {
+            channels: channels.iter().copied().collect(),
+            allow: patterns(allow),
+            deny: patterns(deny),
+            newest: usize::MAX,
+        }
+    }
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    const LISTED: [&str; 8] = [
+        "25.12.0-rc5",
+        "25.12.0-rc4",
+        "24.10.10",
+        "24.10.9",
+        "24.10.0",
+        "24.10.0-rc7",
+        "24.1.1",
+        "17.01.1",
+    ];
+
+    fn found(branch: &str, rules: &Rules) -> Vec<String> {
+        offered(branch, &[], rules, &texts(&LISTED))
+    }
+
+    const ALL: [Channel; 3] = [Channel::Release, Channel::Candidate, Channel::Snapshot];
+
+    #[test]
+    fn releases_of_the_branch_are_offered_newest_first() {
+        let rules = rules(&[Channel::Release], &[], &[]);
+        assert_eq!(found("24.10", &rules), ["24.10.10", "24.10.9", "24.10.0"]);
+        assert_eq!(found("24.1", &rules), ["24.1.1"]);
+        assert_eq!(found("25.12", &rules), [""; 0]);
+    }
+
+    #[test]
+    fn a_candidate_is_offered_until_its_release_is() {
+        let rules = rules(&[Channel::Release, Channel::Candidate], &[], &[]);
+        assert_eq!(found("25.12", &rules), ["25.12.0-rc5", "25.12.0-rc4"]);
+        assert_eq!(found("24.10", &rules), ["24.10.10", "24.10.9", "24.10.0"]);
+    }
+
+    #[test]
+    fn the_head_of_a_branch_is_offered_although_no_server_lists_it() {
+        let rules = rules(&[Channel::Snapshot], &[], &[]);
+        assert_eq!(found("24.10", &rules), ["24.10-SNAPSHOT"]);
+        assert_eq!(found("SNAPSHOT", &rules), ["SNAPSHOT"]);
+    }
+
+    #[test]
+    fn a_denied_version_is_not_offered_even_when_it_is_allowed() {
+        let rules = rules(&ALL, &["24.10.*", "*-SNAPSHOT"], &["*.0", "24.10.9"]);
+        assert_eq!(found("24.10", &rules), ["24.10.10", "24.10-SNAPSHOT"]);
+    }
+
+    #[test]
+    fn only_the_newest_are_taken_and_the_head_is_not_counted() {
+        let rules = Rules { newest: 1, ..rules(&ALL, &[], &[]) };
+        assert_eq!(found("24.10", &rules), ["24.10.10", "24.10-SNAPSHOT"]);
+    }
+
+    #[test]
+    fn fixed_versions_are_offered_whatever_the_rules_say() {
+        let rules = rules(&[], &[], &["*"]);
+        let fixed = texts(&["24.10.2", "24.10.10"]);
+        assert_eq!(offered("24.10", &fixed, &rules, &texts(&LISTED)), ["24.10.10", "24.10.2"]);
+    }
+
+    #[test]
+    fn the_newest_release_is_recommended_then_the_newest_candidate_and_never_a_head() {
+        let newest = |list: &[&str]| latest(list.iter().copied()).map(str::to_owned);
+        assert_eq!(newest(&["24.10-SNAPSHOT", "24.10.9", "24.10.10"]).unwrap(), "24.10.10");
+        assert_eq!(
+            newest(&["25.12-SNAPSHOT", "25.12.0-rc4", "25.12.0-rc5"]).unwrap(),
+            "25.12.0-rc5"
+        );
+        assert_eq!(newest(&["24.10-SNAPSHOT", "SNAPSHOT"]), None);
+        assert_eq!(newest(&["2024.1"]).unwrap(), "2024.1");
+    }
+
+    #[test]
+    fn a_pattern_is_text_but_for_its_asterisks() {
+        let pattern = VersionPattern::new("24.10.*");
+        assert!(pattern.fits("24.10.7") && !pattern.fits("24x10.7") && !pattern.fits("124.10.7"));
+        for (pattern, fitting, other) in
+            [("*", "a", "-"), ("a*a", "aba", "a"), ("*b*c", "abbc", "abcb"), ("a", "a", "ab")]
+        {
+            let pattern = VersionPattern::new(pattern);
+            assert!(pattern.fits(fitting), "{pattern:?} {fitting}");
+            assert!(other == "-" || !pattern.fits(other), "{pattern:?} {other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_offered_that_is_neither_fixed_nor_selected(
+            listed in prop::collection::vec("24\\.10\\.[0-9]{1,2}(-rc[0-9])?|23\\.05\\.[0-9]", 0..9),
+            fixed in prop::collection::vec("24\\.10\\.[0-9]", 0..3),
+            newest in 0_usize..4,
+        ) {
+            let rules = Rules { newest, ..rules(&ALL, &[], &["*9"]) };
+            let offered = offered("24.10", &fixed, &rules, &listed);
+            for version in &offered {
+                prop_assert!(fixed.contains(version) || rules.select("24.10", version));
+            }
+            prop_assert!(offered.windows(2).all(|pair| newest_first(&pair[0], &pair[1]).is_lt()));
+            prop_assert!(fixed.iter().all(|version| offered.contains(version)));
+        }
+    }
+}
