@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_post_and_get_holds_row_by_row() {
+    fn the_answers_of_post_and_get_match_the_table() {
         use Answer::{Create, NotFound, Serve, StoredFailure, Wait};
         let (fresh, stale, over) = (5, 15, 25);
         let table = [
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_one_order_answers_that_order_and_whoever_looks() {
+    fn a_failure_of_one_order_answers_the_same_order_and_get() {
         let of = |order| {
             let conclusion =
                 Conclusion::Failed { disposition: Disposition::Request, order: Some(order) };
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn only_failures_that_another_order_may_not_meet_hang_on_it() {
+    fn only_failures_that_may_depend_on_the_order_keep_the_order() {
         let request = crate::request::tests::example();
         let order = |reason| match Conclusion::failed(reason, &request) {
             Conclusion::Failed { order, .. } => order,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_that_of_the_names_whether_they_have_versions_or_not() {
+    fn an_order_contains_names_with_and_without_versions() {
         let of = |packages: &[&str], versions: &[&str]| {
             Order::of(&Request {
                 packages: packages.iter().map(|&name| name.into()).collect(),
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_is_over_at_its_very_end() {
+    fn a_lifetime_ends_exactly_at_its_end() {
         assert_eq!(both(ended(GOOD), 10).0, Answer::Create);
         assert_eq!(both(ended(GOOD), 20).1, Answer::NotFound);
     }
@@ -300,7 +300,7 @@ mod tests {
         }
 
         #[test]
-        fn what_a_post_is_answered_from_store_a_get_is_answered_too(known in newest(), minute in 0_i64..250) {
+        fn every_stored_answer_to_a_post_also_answers_a_get(known in newest(), minute in 0_i64..250) {
             let (post, get) = both(known, minute);
             if post != Answer::Create {
                 prop_assert_eq!(post, get);
@@ -308,7 +308,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_is_served_after_its_time_or_without_files(known in newest(), minute in 0_i64..250) {
+        fn expired_builds_and_builds_without_files_are_not_served(known in newest(), minute in 0_i64..250) {
             if let Newest::Ended(build) = known {
                 let over = at(minute) >= build.keep_until;
                 let gone = matches!(build.conclusion, Conclusion::Succeeded { files: false, .. });
@@ -319,7 +319,7 @@ mod tests {
         }
 
         #[test]
-        fn an_infrastructure_failure_never_keeps_a_build_from_being_tried_again(
+        fn an_infrastructure_failure_is_never_kept_as_an_answer(
             fresh in 0_i64..100, more in 0_i64..100, minute in 0_i64..250,
         ) {
             let known = Newest::Ended(EndedBuild {

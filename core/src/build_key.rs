@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_what_was_built_changes_the_key() {
+    fn every_input_of_a_build_changes_the_key() {
         let list = ["nano".to_owned()];
         let keys = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
         let digest = Digest::of(b"other");

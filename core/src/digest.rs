@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn moving_a_letter_between_fields_changes_the_hash() {
+    fn the_boundary_between_fields_is_part_of_the_hash() {
         let hash = |fields: &[&str]| {
             let mut hasher = FieldHasher::new("test");
             hasher.list(fields.iter().copied());

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_escapes_the_prefix() {
+    fn urls_outside_the_prefix_are_refused() {
         for bad in [
             "https://h.example/x/../evil",
             "https://h.example/x/%2e%2E/evil",
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn no_repository_takes_the_name_of_a_feed_of_the_distribution() {
+    fn a_repository_with_the_name_of_a_feed_is_refused() {
         for bad in [
             "openwrt_base",
             "OpenWrt_core",

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_and_its_base64_line_alone_are_the_same_key() {
+    fn a_key_file_and_its_base64_line_are_the_same_key() {
         let key = line("Ed", 42);
         let file = format!("untrusted comment: mine\n{key}\n\n");
         let read = Usign::<32>::parse(&file).unwrap();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_with_what_is_wrong() {
+    fn malformed_keys_are_refused_with_the_reason() {
         let parse = |text: &str| Usign::<32>::parse(text).unwrap_err();
         assert_eq!(parse(""), BadUsign::NoLine);
         assert_eq!(parse("untrusted comment: mine\n"), BadUsign::NoLine);

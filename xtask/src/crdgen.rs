@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_guarded_and_kept_and_its_braces_are_text() {
+    fn a_template_has_a_condition_a_keep_annotation_and_escaped_braces() {
         let text = template("# x\nkind: A\nmetadata:\n  name: a\nspec: '{{b}}'\n").unwrap();
         assert_eq!(
             text,

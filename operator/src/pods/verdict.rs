@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eviction_is_told_by_the_pod_not_by_its_containers() {
+    fn an_eviction_is_read_from_the_pod_and_not_from_its_containers() {
         let pod = pod(&json!({
             "phase": "Failed", "reason": "Evicted", "message": "ephemeral storage",
             "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_was_killed_for_memory_is_named() {
+    fn an_oom_killed_container_is_named() {
         let pod = pod(&json!({
             "phase": "Failed",
             "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_suspended_until_its_controller_has_resumed_it_and_its_clock_begins_anew() {
+    fn a_job_is_suspended_until_its_controller_has_resumed_it_and_its_deadline_restarts() {
         let held = job(&json!({"spec": {"suspend": true}}));
         assert!(is_suspended(&held));
         let resumed = |status: &str| {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_tells_of_a_disruption_although_its_pod_is_gone() {
+    fn a_disruption_is_read_from_the_job_if_the_pod_is_gone() {
         let failed = |message| {
             let condition = json!([{"type": "Failed", "status": "True",
                 "reason": "PodFailurePolicy", "message": message}]);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_drained_disrupts() {
+    fn a_drained_node_is_a_disruption() {
         let pod = pod(&json!({
             "phase": "Failed",
             "conditions": [{"type": "DisruptionTarget", "status": "True",

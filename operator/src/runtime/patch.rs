@@ -130,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_patch_makes_the_new_of_the_old(old in documents(), new in documents()) {
+        fn applying_the_patch_to_the_old_status_gives_the_new_one(old in documents(), new in documents()) {
             let mut patched = old.clone();
             if let Some(patch) = difference(&old, &new) {
                 merge(&mut patched, &patch);

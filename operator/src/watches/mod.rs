@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_read_anew_is_told_when_the_store_has_all_of_it() {
+    fn a_new_list_is_announced_when_the_store_contains_all_of_it() {
         use watcher::Event as E;
         let (builds, mut writer) = reflector::store();
         let stores = Stores {

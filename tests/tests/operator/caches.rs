@@ -118,7 +118,7 @@ async fn a_claim_that_cannot_be_had_is_told_and_builds_do_not_wait_for_it_for_ev
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_builder_image_that_is_taken_back_costs_no_tree_that_is_in_use() {
+async fn changing_the_builder_image_back_keeps_the_tree_in_use() {
     let world = World::new().await;
     let operator = world.operator("a", &[]).await;
     let cache = world.ready_cache().await;

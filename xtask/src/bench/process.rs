@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_and_time_are_read_as_the_kernel_writes_them() {
+    fn memory_and_cpu_time_are_parsed_from_proc() {
         let status = "Name:\tasu-operator\nVmHWM:\t  20480 kB\nVmRSS:\t  10241 kB\n";
         let stat = "7 (asu) operator) S 1 7 7 0 -1 4194560 9 0 0 0 150 50 0 0 20 0 5 0 1 1 1\n";
         let read = usage(status, stat).unwrap();

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_program_is_made_of_is_not_compiled_again_for_the_tests() {
+    fn crates_of_this_program_are_compiled_once_with_the_tests() {
         let tests = built("normal,build,dev", &["--workspace"]);
         let twice: Vec<_> = built("normal,build", &["--package", "xtask"])
             .into_iter()
@@ -239,12 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn no_files_of_a_crate_use_each_other_in_a_circle() {
+    fn no_crate_has_a_dependency_cycle_between_files() {
         assert!(no_circles().unwrap() > 8);
     }
 
     #[test]
-    fn only_closing_lines_are_counted() {
+    fn only_summary_lines_are_counted() {
         assert_eq!(passed_in("test result: ok. 12 passed; 0 failed; 0 ignored"), Some(12));
         assert_eq!(passed_in("test result: FAILED. 1 passed; 1 failed"), None);
         assert_eq!(passed_in("test passed_in ... ok"), None);

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_a_number_in_a_second() {
+    fn a_rate_is_a_number_per_second() {
         assert!((rate(3000, Duration::from_secs(30)) - 100.0).abs() < f64::EPSILON);
     }
 }
