@@ -1,7 +1,7 @@
 //! Marks that distinguish standard error from standard output in a build's log.
 //!
 //! One log contains both streams in the order of their lines. A line of standard error begins with
-//! [`STDERR_MARK`]; no line of standard output does, whatever the build prints. The builder writes
+//! [`STDERR_MARK`]; no line of standard output can begin with it. The builder writes
 //! such logs. The API removes the marks for people, and separates the streams for clients that show
 //! them separately. A log without marks contains only standard output.
 
@@ -17,8 +17,8 @@ pub enum Stream {
     Stderr,
 }
 
-/// A line as it is written to the log, in two parts: the mark of its stream, and the line without
-/// leading bytes that would look like a mark.
+/// The two parts of a line in the log: the mark of its stream, and the line without leading bytes that
+/// look like a mark.
 pub fn marked(stream: Stream, line: &[u8]) -> (&'static [u8], &[u8]) {
     let own = line.iter().position(|&byte| byte != STDERR_MARK).unwrap_or(line.len());
     let text = line.get(own..).unwrap_or_default();
