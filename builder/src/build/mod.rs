@@ -65,10 +65,10 @@ struct Build<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The work folder cannot be used.
-    #[error("the work folder: {0}")]
+    #[error("the work folder cannot be used: {0}")]
     Work(#[from] io::Error),
     /// Another build holds the lock.
-    #[error("another build holds the lock: {0}")]
+    #[error("another build holds the lock of the work folder: {0}")]
     Locked(rustix::io::Errno),
 }
 
