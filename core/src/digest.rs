@@ -92,7 +92,7 @@ macro_rules! digest_of {
         pub struct $name($crate::digest::Digest);
 
         impl $name {
-            /// That of these bytes, for tests.
+            /// The digest of these bytes, for tests.
             pub fn of(bytes: &[u8]) -> Self {
                 Self($crate::digest::Digest::of(bytes))
             }

@@ -10,7 +10,7 @@ pub const MAX_REPOSITORY_URL: usize = 512;
 const MAX_NAME: usize = 64;
 /// Name of an ImageBuilder's own package folder among its feeds.
 const LOCAL: &str = "imagebuilder";
-/// What the names of OpenWrt's feeds begin with: its name for itself, in lower case.
+/// Prefix of the names of OpenWrt's feeds.
 const OFFICIAL: &str = "openwrt";
 /// Indexes that a package manager looks for below a repository's URL by itself.
 const INDEXES: [&str; 5] =

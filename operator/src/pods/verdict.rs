@@ -102,9 +102,9 @@ fn out_of_memory(containers: &[ContainerStatus]) -> Option<String> {
 }
 
 fn exit_codes(containers: &[ContainerStatus]) -> Vec<(String, i32)> {
-    let code = |it: &ContainerStatus| {
-        let ended = it.state.as_ref()?.terminated.as_ref()?;
-        Some((it.name.clone(), ended.exit_code))
+    let code = |container: &ContainerStatus| {
+        let ended = container.state.as_ref()?.terminated.as_ref()?;
+        Some((container.name.clone(), ended.exit_code))
     };
     containers.iter().filter_map(code).collect()
 }
@@ -139,8 +139,8 @@ pub fn termination_message<'a>(pod: &'a Pod, container: &str) -> Option<&'a str>
 /// When the first container of a pod started.
 pub fn started_at(pod: &Pod) -> Option<Timestamp> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let started = |it: &ContainerStatus| {
-        let state = it.state.as_ref()?;
+    let started = |container: &ContainerStatus| {
+        let state = container.state.as_ref()?;
         let running = state.running.as_ref().and_then(|running| running.started_at.as_ref());
         let ended = state.terminated.as_ref().and_then(|terminated| terminated.started_at.as_ref());
         running.or(ended).map(|time| time.0)
@@ -151,8 +151,8 @@ pub fn started_at(pod: &Pod) -> Option<Timestamp> {
 /// When the last container of a pod ended.
 pub fn ended_at(pod: &Pod) -> Option<Timestamp> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let ended = |it: &ContainerStatus| {
-        it.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref().map(|time| time.0)
+    let ended = |container: &ContainerStatus| {
+        container.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref().map(|time| time.0)
     };
     containers.iter().filter_map(ended).max()
 }

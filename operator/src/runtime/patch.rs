@@ -33,7 +33,7 @@ pub fn difference(old: &Value, new: &Value) -> Option<Value> {
 /// the written object.
 ///
 /// # Errors
-/// Those of the API server.
+/// When a request to the API server fails.
 pub async fn write_status<K, S>(
     api: &Api<K>,
     name: &str,
@@ -58,7 +58,7 @@ where
 /// Sets the finalizers of an object if it still has the resourceVersion that was read.
 ///
 /// # Errors
-/// Those of the API server: 409 when the object changed.
+/// When a request to the API server fails, with 409 if the object has changed.
 pub async fn set_finalizers<K>(
     api: &Api<K>,
     name: &str,

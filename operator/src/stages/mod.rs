@@ -55,7 +55,7 @@ async fn read_stages(
             context.triggers.build(build);
         }
         let Some(stage) = Stage::from_log_line(&line) else { continue };
-        // Stages only advance, whatever the pod prints.
+        // Stages only advance, regardless of the pod's output.
         if WRITTEN.contains(&stage) && last.is_none_or(|last| stage > last) {
             last = Some(stage);
             write(context, build, stage).await?;

@@ -214,7 +214,7 @@ fn take<K>(
         E::InitDone => {
             let now = store.state();
             let there: HashSet<String> = now.iter().filter_map(|build| build.uid()).collect();
-            let gone = |it: &&Arc<K>| it.uid().is_none_or(|uid| !there.contains(&uid));
+            let gone = |object: &&Arc<K>| object.uid().is_none_or(|uid| !there.contains(&uid));
             for object in before.iter().filter(gone) {
                 listener.changed(stores, &Change::Gone(object));
             }
