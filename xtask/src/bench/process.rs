@@ -80,7 +80,8 @@ impl Process {
     /// # Errors
     /// When it does not start.
     pub fn start(mut command: Command, log: &Path) -> Result<Self, Error> {
-        let failed = |error: std::io::Error| Error::Missing(format!("a program: {error}"));
+        let failed =
+            |error: std::io::Error| Error::Missing(format!("a program cannot be started: {error}"));
         let file = std::fs::File::create(log).map_err(failed)?;
         command
             .stdin(Stdio::null())
@@ -104,7 +105,7 @@ impl Process {
         while !done().await {
             self.usage()?;
             if Instant::now() >= end {
-                return Err(Error::Missing(format!("waited for {what}")));
+                return Err(Error::Missing(format!("timed out while waiting for {what}")));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -118,7 +119,7 @@ impl Process {
     pub fn usage(&self) -> Result<Usage, Error> {
         let gone = || {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            Error::Missing(format!("the program ended, and said last: {}", last_lines(&log)))
+            Error::Missing(format!("the program exited; its last lines: {}", last_lines(&log)))
         };
         let pid = self.child.id().ok_or_else(gone)?;
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));

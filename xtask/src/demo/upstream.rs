@@ -39,7 +39,7 @@ impl Upstream {
             None => None,
         };
         let mut reach = args.reach.clone();
-        let mut says = "the fixture: a miniature ImageBuilder and packages of our own".to_owned();
+        let mut says = "the test fixture, a miniature ImageBuilder with packages".to_owned();
         if let Some(file) = &file {
             let urls = urls(&read_distribution(&file.path())?, request);
             reach.extend(hosts(&urls).filter(|host| {

@@ -62,7 +62,7 @@ pub enum Error {
     #[error(transparent)]
     Deploy(#[from] asu_tests::deploy::Error),
     /// The demo failed.
-    #[error("the demo: {0}")]
+    #[error("the demo failed: {0}")]
     Demo(#[from] crate::demo::Error),
     /// A repeated demo took too long.
     #[error("a second demo took more than {0} s")]
