@@ -8,8 +8,7 @@ use clap::Args;
 /// Where the database is.
 #[derive(Args, Clone)]
 pub struct DatabaseUrl {
-    /// URL of the database. It may point to a transaction pooler, unless the documentation of the
-    /// command says otherwise.
+    /// URL of the database. It may point to a transaction pooler.
     #[arg(long, env = "ASU_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// File that contains the URL of the database. It takes precedence over ASU_DATABASE_URL.
