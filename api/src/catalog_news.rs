@@ -51,7 +51,7 @@ async fn reload(state: &AppState) {
         }
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(%error, "the catalog cannot be read; the old one stays in use")
+            tracing::warn!(%error, "the catalog cannot be read; the old one stays in use");
         }
     }
 }

@@ -90,7 +90,7 @@ pub struct DatabaseSettings {
     #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
     pub place: DatabaseUrl,
     /// URL of the database without a pooler, for notifications. Without this setting,
-    /// ASU_DATABASE_URL is used.
+    /// ASU_DATABASE_URL is used, which must then not point to a transaction pooler.
     #[arg(long, env = "ASU_DATABASE_DIRECT_URL", hide_env_values = true)]
     pub database_direct_url: Option<String>,
     /// Maximum number of connections to the database.

@@ -1,4 +1,4 @@
-//! The OpenAPI document: made of the same list of routes that is served.
+//! The OpenAPI document, generated from the list of routes.
 
 use axum::{
     Extension,

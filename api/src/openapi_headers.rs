@@ -1,11 +1,11 @@
-//! Headers of answers in the OpenAPI document, by rule, so that no route forgets one.
+//! Adds the headers of answers to the OpenAPI document by rules, so that no route lacks one.
 
 use utoipa::openapi::{
     Header, Object, OpenApi, RefOr, Response, Type,
     path::{Operation, PathItem},
 };
 
-/// Adds what the code sends on every route of a kind.
+/// Adds the headers that the code sends on all routes of a kind.
 pub fn add(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {

@@ -1,4 +1,4 @@
-//! `/`: where to go from here.
+//! `/`: a page for people.
 
 use axum::response::{Html, IntoResponse, Response};
 

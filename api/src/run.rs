@@ -221,7 +221,7 @@ async fn wait_for_schema(state: AppState) {
             Ok(schema) if schema.fits() => return state.set_schema_fits(),
             Ok(schema) => tracing::warn!(?schema, "waiting for a compatible database schema"),
             Err(error) => {
-                tracing::warn!(%error, "the version of the database's schema cannot be read yet")
+                tracing::warn!(%error, "the version of the database's schema cannot be read yet");
             }
         }
         tokio::time::sleep(SCHEMA_LOOK).await;

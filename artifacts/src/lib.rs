@@ -1,7 +1,7 @@
 //! The artifact store: images, logs and results of builds, on a volume.
 //!
-//! The operator and the API read, list and delete through [`ArtifactStore`]. Only `publish`, in build
-//! pods, writes, to what [`open_volume`] gives. Which keys objects have is said by
+//! The operator and the API read, list and delete objects with [`ArtifactStore`]. Only `publish` in build
+//! pods writes, with [`open_volume`]. The keys of objects are defined in
 //! [`asu_core::result::store_keys`].
 
 mod unfinished;
@@ -93,16 +93,15 @@ impl fmt::Debug for ArtifactStore {
     }
 }
 
-/// Opens the store on a volume, for whoever writes to it. What is written is on the disk when the call
-/// returns.
+/// Opens the store on a volume for writing. Written objects are on the disk when the call returns.
 ///
 /// # Errors
-/// [`ArtifactError::Folder`] without the folder.
+/// [`ArtifactError::Folder`] when the folder does not exist.
 pub fn open_volume(folder: &std::path::Path) -> Result<Arc<dyn ObjectStore>, ArtifactError> {
     let objects = LocalFileSystem::new_with_prefix(folder)
         .map_err(|error| ArtifactError::Folder(error.to_string()))?
         .with_fsync(true)
-        // An emptied folder of a build key goes with its last file.
+        // The folder of a build key is deleted with its last file.
         .with_automatic_cleanup(true);
     Ok(Arc::new(objects))
 }
@@ -183,7 +182,9 @@ impl ArtifactStore {
             GetOptions { range: Some(GetRange::Bounded(range.clone())), ..GetOptions::default() };
         let found = self.objects.get_opts(&path(key)?, options).await.map_err(failed(key))?;
         if found.range != range {
-            return Err(ArtifactError::Failed(format!("{key} is shorter than its row says")));
+            return Err(ArtifactError::Failed(format!(
+                "{key} is shorter than the requested range"
+            )));
         }
         into_stream(found, range).await
     }

@@ -19,7 +19,7 @@ async fn read(store: &ArtifactStore, key: &str, range: Range<u64>) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn any_range_gives_exactly_its_bytes() {
+async fn any_range_returns_exactly_its_bytes() {
     let bytes: Vec<u8> = (0..700_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
     let (_folder, store) = store_with(&[("artifacts/k/f.bin", bytes.clone())]);
     for range in [0..700_000, 0..1, 699_999..700_000, 5..600_000, 10..10] {
@@ -30,7 +30,7 @@ async fn any_range_gives_exactly_its_bytes() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_shorter_than_asked_is_an_error_before_the_first_byte() {
+async fn a_range_beyond_the_object_is_an_error_before_the_first_byte() {
     let (_folder, store) = store_with(&[("a", vec![1; 10])]);
     assert!(store.read_range("a", 0..11).await.is_err());
     assert!(store.read_range("b", 0..0).await.is_err());
@@ -66,7 +66,7 @@ async fn presence_compares_the_size() {
 }
 
 #[tokio::test]
-async fn a_bounded_read_refuses_what_is_larger() {
+async fn a_bounded_read_refuses_larger_objects() {
     let (_folder, store) = store_with(&[("results/u.json", vec![b'x'; 5])]);
     let found = store.get_bounded("results/u.json", 5).await.unwrap();
     assert_eq!(found.as_deref(), Some(&b"xxxxx"[..]));
@@ -78,7 +78,7 @@ async fn a_bounded_read_refuses_what_is_larger() {
 }
 
 #[tokio::test]
-async fn deleting_twice_is_fine_and_listing_shows_what_is_left() {
+async fn deleting_twice_succeeds_and_listing_shows_the_rest() {
     let files =
         [("artifacts/k/a", vec![1]), ("artifacts/k/b", vec![1; 2]), ("logs/u.zst", vec![1])];
     let (folder, store) = store_with(&files);
@@ -94,7 +94,7 @@ async fn deleting_twice_is_fine_and_listing_shows_what_is_left() {
 }
 
 #[tokio::test]
-async fn a_volume_knows_its_space() {
+async fn the_space_of_a_volume_is_reported() {
     let (_folder, store) = store_with(&[]);
     let space = store.space().unwrap().unwrap();
     assert!(space.used > 0 && space.used <= space.capacity);

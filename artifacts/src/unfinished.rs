@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_begun_long_ago_and_never_finished_goes_and_its_folder_with_it() {
+    fn only_old_unfinished_files_and_their_empty_folders_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         let (old, young) = (at(1), at(3));

@@ -1,4 +1,4 @@
-//! The command line.
+//! Arguments and subcommands of `asu-builder`.
 
 use std::{ffi::OsString, path::PathBuf};
 

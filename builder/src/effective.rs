@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_no_key_is_refused() {
+    fn a_malformed_key_is_refused() {
         assert!(key_files(["../../etc/passwd"].into_iter()).is_err());
         let pem = "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----";
         assert_eq!(key_files([pem].into_iter()).unwrap()["custom-0.pem"], format!("{pem}\n"));

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_larger_than_its_bound_is_refused() {
+    fn a_file_larger_than_its_limit_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         put(&path, b"12345").unwrap();

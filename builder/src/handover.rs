@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_leads_out_of_the_folder() {
+    fn names_that_lead_out_of_the_folder_are_refused() {
         let (_guard, folder) = folder_with(|_| {});
         for name in ["../x", "/etc/passwd", "..", "."] {
             assert!(folder.file(name).is_err(), "{name}");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_plain_spoil_the_folder() {
+    fn a_folder_with_a_name_that_is_not_plain_is_refused() {
         for name in ["-rf", ".hidden", "a b", "a\nb", "ä"] {
             let (_guard, folder) = folder_with(|path| fs::write(path.join(name), "").unwrap());
             assert!(matches!(folder.plain_files(9), Err(HandoverError::Name(_))), "{name}");
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_and_sizes_are_bounded() {
+    fn numbers_and_sizes_of_files_are_limited() {
         let (_guard, folder) = folder_with(|path| {
             for name in ["a", "b", "c"] {
                 fs::write(path.join(name), "12345").unwrap();

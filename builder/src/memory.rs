@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_by_the_kernel_is_seen_with_both_versions_of_control_groups() {
+    fn an_oom_kill_is_detected_with_both_versions_of_control_groups() {
         for (folder, files, rest) in [
             ("sys/fs/cgroup", &UNIFIED, "max 9\noom 3\n"),
             ("sys/fs/cgroup/memory", &LEGACY, "oom_kill_disable 0\nunder_oom 0\n"),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn no_limit_is_said_in_both_versions() {
+    fn a_missing_limit_is_reported_with_both_versions() {
         for (folder, files, none) in [
             ("sys/fs/cgroup", &UNIFIED, "max\n"),
             ("sys/fs/cgroup/memory", &LEGACY, "9223372036854771712\n"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_group_of_the_process_is_meant_where_there_is_no_namespace() {
+    fn without_a_namespace_the_control_group_of_the_process_is_read() {
         let root = tempfile::tempdir().unwrap();
         put(root.path(), "proc/self/cgroup", "4:cpu,memory:/pods/x\n0::/pods/y\n");
         put(root.path(), "sys/fs/cgroup/memory/memory.oom_control", "oom_kill 0\n");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_no_evidence() {
+    fn unreadable_counters_are_not_an_oom_kill() {
         let root = tempfile::tempdir().unwrap();
         let memory = Memory::watch(root.path());
         assert!(memory.is_unknown());

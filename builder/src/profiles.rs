@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_of_the_profile_overlay_those_of_the_document() {
+    fn data_of_the_profile_override_those_of_the_document() {
         let profile = parse(&document("x.bin"), "p").unwrap();
         assert_eq!(profile.facts["target"], "a/b");
         assert_eq!(profile.facts["id"], "inner");
@@ -159,17 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn another_profile_is_no_success() {
+    fn a_document_for_another_profile_is_a_failure() {
         assert!(matches!(parse(&document("x.bin"), "q"), Err(BadOutput::NoProfile)));
     }
 
     #[test]
-    fn an_image_name_that_leads_elsewhere_is_refused() {
+    fn an_image_name_that_is_not_plain_is_refused() {
         assert!(parse(&document("../x.bin"), "p").is_err());
     }
 
     #[test]
-    fn an_image_of_another_digest_is_no_success() {
+    fn an_image_with_another_digest_is_a_failure() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), document("x.bin")).unwrap();
         let output = Folder::open(folder.path()).unwrap();

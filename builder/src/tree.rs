@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn enabled_filesystems_are_read_by_their_switches() {
+    fn enabled_filesystems_are_read_from_the_configuration() {
         let config = "CONFIG_TARGET_ROOTFS_SQUASHFS=y\n# CONFIG_TARGET_ROOTFS_EXT4FS is not set\nCONFIG_TARGET_ROOTFS_JFFS2_NAND=y\nCONFIG_TARGET_ROOTFS_UBIFS=m\n";
         assert_eq!(filesystems(config), [Filesystem::Squashfs, Filesystem::Jffs2Nand]);
     }

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_private_and_the_rest_is_linked() {
+    fn written_files_are_private_copies_and_others_are_links() {
         let (tree, place) = (tree(), tempfile::tempdir().unwrap());
         let ws = place.path().join("ws");
         link_farm(tree.path(), &ws).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_into_the_workspace_leaves_the_tree_alone() {
+    fn writes_to_the_workspace_do_not_change_the_tree() {
         let (tree, place) = (tree(), tempfile::tempdir().unwrap());
         for make in [link_farm, copy_tree] {
             let ws = place.path().join("ws");

@@ -1,5 +1,5 @@
-//! What a client is answered, from the newest known build of its request: the look-up table of the
-//! API. Whether a finished build still counts is a matter of its lifetime, see [`crate::lifetime`].
+//! Decides how a request is answered, from the newest known build with its hash: the look-up table of
+//! the API. How long a finished build answers is decided in [`crate::lifetime`].
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::{
     request::Request,
 };
 
-/// The order in which a request names its packages. Requests of one hash may differ in it.
+/// The order of the packages in a request. It may differ between requests with the same hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Order(Digest);
 
@@ -23,23 +23,23 @@ impl Order {
         Self(hasher.finish())
     }
 
-    /// The order that failed, of a failure that another order may not meet.
+    /// The order of a failed request, if the failure may depend on the order.
     pub fn failed(reason: FailureReason, request: &Request) -> Option<Self> {
         reason.hangs_on_order().then(|| Self::of(request))
     }
 }
 
-/// What a client does.
+/// The kind of a client's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
-    /// It wants the image, with its packages in this order: POST.
+    /// POST: the client wants the image, with its packages in this order.
     Build(Order),
-    /// It wants to know how far the image is: GET or HEAD.
+    /// GET or HEAD: the client wants the state of the build.
     Look,
 }
 
 impl Ask {
-    /// Whether an outcome answers it that hangs on this order, if on any.
+    /// Whether a build that depends on this order, if on any, answers the request.
     pub fn takes(self, order: Option<Order>) -> bool {
         match self {
             Self::Build(sent) => order.is_none_or(|failed| failed == sent),
@@ -51,67 +51,67 @@ impl Ask {
 /// The newest known build of a request hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Newest {
-    /// There never was one.
+    /// There is none.
     None,
-    /// It has not been archived yet.
+    /// It is not archived yet.
     Alive,
-    /// It is over.
+    /// It is archived.
     Ended(EndedBuild),
 }
 
-/// A build that is over.
+/// An archived build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndedBuild {
     /// How it ended.
     pub conclusion: Conclusion,
-    /// Until then its answer is given again.
+    /// Its answer is sent again until this time.
     pub fresh_until: Timestamp,
-    /// Until then its answer and files are there.
+    /// Its answer and files are kept until this time.
     pub keep_until: Timestamp,
 }
 
 /// How a build ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conclusion {
-    /// There is an image.
+    /// It built an image.
     Succeeded {
-        /// Whether its files are still in service: retention may take them before their time.
+        /// Whether its files still exist. Retention may delete them before they expire.
         files: bool,
-        /// Whether the same build would give the same files, as far as can be predicted.
+        /// Whether another build is predicted to have the same files.
         unchanged: bool,
     },
-    /// There is none.
+    /// It failed.
     Failed {
-        /// Who is at fault.
+        /// Whose fault the failure is.
         disposition: Disposition,
-        /// The order that failed, where another one may succeed.
+        /// The order that failed, if another one may succeed.
         order: Option<Order>,
     },
 }
 
 impl Conclusion {
-    /// A failed build of `request`.
+    /// The conclusion of a failed build of `request`.
     pub fn failed(reason: FailureReason, request: &Request) -> Self {
         Self::Failed { disposition: reason.disposition(), order: Order::failed(reason, request) }
     }
 }
 
-/// What the client is answered.
+/// The kind of answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A build is created: 202.
+    /// Create a build and answer 202.
     Create,
-    /// A build is on its way: 202.
+    /// A live build: 202.
     Wait,
     /// The stored image: 200.
     Serve,
     /// The stored failure: 500.
     StoredFailure,
-    /// Nothing is known: 404.
+    /// No build: 404.
     NotFound,
 }
 
-/// Looks the answer up.
+/// Decides the answer.
 pub fn answer(newest: Newest, ask: Ask, now: Timestamp) -> Answer {
     match newest {
         Newest::None => absent(ask),
@@ -139,8 +139,8 @@ fn absent(ask: Ask) -> Answer {
 }
 
 impl EndedBuild {
-    /// Whether the outcome is given again without another build. An infrastructure failure
-    /// never is, whatever its lifetime says.
+    /// Whether the answer is sent again without another build. An infrastructure failure never is,
+    /// regardless of its lifetime.
     pub fn counts(&self, now: Timestamp) -> bool {
         let fresh = now < self.fresh_until;
         match self.conclusion {
@@ -151,14 +151,14 @@ impl EndedBuild {
         }
     }
 
-    /// Whether this failure says nothing about what is asked for, because another order of the packages
-    /// failed. An older one may.
+    /// Whether this is a failure of another order of the packages, so that an older failure may answer
+    /// the request.
     pub fn is_of_another_order(&self, ask: Ask) -> bool {
         !self.fits(ask)
     }
 
-    /// Whether the outcome is one of what is asked for: a failure that another order of the packages
-    /// may not meet answers nobody who sends another.
+    /// Whether the build answers the request. A failure that may depend on the order of the packages
+    /// answers only requests with the same order.
     pub fn fits(&self, ask: Ask) -> bool {
         match self.conclusion {
             Conclusion::Failed { order, .. } => ask.takes(order),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_post_and_get_holds_row_by_row() {
+    fn the_answers_of_post_and_get_match_the_table() {
         use Answer::{Create, NotFound, Serve, StoredFailure, Wait};
         let (fresh, stale, over) = (5, 15, 25);
         let table = [
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_one_order_answers_that_order_and_whoever_looks() {
+    fn a_failure_of_one_order_answers_the_same_order_and_get() {
         let of = |order| {
             let conclusion =
                 Conclusion::Failed { disposition: Disposition::Request, order: Some(order) };
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn only_failures_that_another_order_may_not_meet_hang_on_it() {
+    fn only_failures_that_may_depend_on_the_order_keep_the_order() {
         let request = crate::request::tests::example();
         let order = |reason| match Conclusion::failed(reason, &request) {
             Conclusion::Failed { order, .. } => order,
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_that_of_the_names_whether_they_have_versions_or_not() {
+    fn an_order_contains_names_with_and_without_versions() {
         let of = |packages: &[&str], versions: &[&str]| {
             Order::of(&Request {
                 packages: packages.iter().map(|name| name.parse().unwrap()).collect(),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifetime_is_over_at_its_very_end() {
+    fn a_lifetime_ends_exactly_at_its_end() {
         assert_eq!(both(ended(GOOD), 10).0, Answer::Create);
         assert_eq!(both(ended(GOOD), 20).1, Answer::NotFound);
     }
@@ -304,7 +304,7 @@ mod tests {
         }
 
         #[test]
-        fn what_a_post_is_answered_from_store_a_get_is_answered_too(known in newest(), minute in 0_i64..250) {
+        fn every_stored_answer_to_a_post_also_answers_a_get(known in newest(), minute in 0_i64..250) {
             let (post, get) = both(known, minute);
             if post != Answer::Create {
                 prop_assert_eq!(post, get);
@@ -312,7 +312,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_is_served_after_its_time_or_without_files(known in newest(), minute in 0_i64..250) {
+        fn expired_builds_and_builds_without_files_are_not_served(known in newest(), minute in 0_i64..250) {
             if let Newest::Ended(build) = known {
                 let over = at(minute) >= build.keep_until;
                 let gone = matches!(build.conclusion, Conclusion::Succeeded { files: false, .. });
@@ -323,7 +323,7 @@ mod tests {
         }
 
         #[test]
-        fn an_infrastructure_failure_never_keeps_a_build_from_being_tried_again(
+        fn an_infrastructure_failure_is_never_kept_as_an_answer(
             fresh in 0_i64..100, more in 0_i64..100, minute in 0_i64..250,
         ) {
             let known = Newest::Ended(EndedBuild {

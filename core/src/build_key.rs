@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_what_was_built_changes_the_key() {
+    fn every_input_of_a_build_changes_the_key() {
         let packages = ["nano".parse().unwrap()];
         let edits = ["nano".to_owned()];
         let (profile, tarball) = ("other".parse().unwrap(), TarballDigest::of(b"other"));

@@ -1,7 +1,7 @@
 //! Marks that distinguish standard error from standard output in a build's log.
 //!
 //! One log contains both streams in the order of their lines. A line of standard error begins with
-//! [`STDERR_MARK`]; no line of standard output does, whatever the build prints. The builder writes
+//! [`STDERR_MARK`]; no line of standard output can begin with it. The builder writes
 //! such logs. The API removes the marks for people, and separates the streams for clients that show
 //! them separately. A log without marks contains only standard output.
 
@@ -17,8 +17,8 @@ pub enum Stream {
     Stderr,
 }
 
-/// A line as it is written to the log, in two parts: the mark of its stream, and the line without
-/// leading bytes that would look like a mark.
+/// The two parts of a line in the log: the mark of its stream, and the line without leading bytes that
+/// look like a mark.
 pub fn marked(stream: Stream, line: &[u8]) -> (&'static [u8], &[u8]) {
     let own = line.iter().position(|&byte| byte != STDERR_MARK).unwrap_or(line.len());
     let text = line.get(own..).unwrap_or_default();
@@ -162,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn each_stream_is_bounded_by_itself_and_begins_with_a_whole_line() {
+    fn each_stream_has_its_own_limit_and_begins_with_a_whole_line() {
         let log = b"out 1\n\x02err 1\nout 2\n\x02err 2\nout 3\n";
         assert_eq!(ends(log, 8, 100), ("out 3\n".into(), "err 2\n".into()));
         assert_eq!(ends(b"one long line", 4, 100).0, "line");
     }
 
     #[test]
-    fn a_line_of_standard_output_cannot_pass_for_one_of_standard_error() {
+    fn a_line_of_standard_output_never_looks_like_standard_error() {
         let lines = [(Stream::Stdout, b"\x02\x02forged".to_vec())];
         assert_eq!(ends(&log(&lines), 100, 4), ("forged\n".into(), String::new()));
     }
@@ -182,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn both_streams_come_back_whole_whatever_the_pieces(lines in lines(), piece in 1..9_usize) {
+        fn both_streams_are_read_back_completely_from_any_pieces(lines in lines(), piece in 1..9_usize) {
             let of = |wanted| -> String {
                 let its = lines.iter().filter(|(stream, _)| *stream == wanted);
                 let mut all: Vec<String> = its
@@ -198,7 +198,7 @@ mod tests {
         }
 
         #[test]
-        fn for_people_a_log_has_no_marks_and_all_else(lines in lines(), piece in 1..9_usize) {
+        fn the_log_for_people_contains_everything_except_marks(lines in lines(), piece in 1..9_usize) {
             let log = log(&lines);
             let mut unmark = Unmark::default();
             let text: Vec<u8> = log.chunks(piece).flat_map(|part| unmark.piece(part)).collect();

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_is_not_there_yet_makes_no_room() {
+    fn evicting_a_tree_that_does_not_exist_yet_frees_no_space() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let unused = |name: &str, bytes| CacheUse {
             name: name.into(),
@@ -119,7 +119,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_pinned_or_used_stays(caches in caches(), max in 0_u64..500) {
+        fn pinned_and_used_caches_are_not_evicted(caches in caches(), max in 0_u64..500) {
             let policy = CachePolicy { max_bytes: Some(max), ..CachePolicy::default() };
             let gone = evict(&caches, &policy, Timestamp::from_second(2_000_000).unwrap());
             for cache in &caches {
@@ -130,7 +130,7 @@ mod tests {
         }
 
         #[test]
-        fn enough_goes_when_anything_may_go(caches in caches(), max in 0_u64..500) {
+        fn eviction_reaches_the_limit_if_all_caches_may_be_evicted(caches in caches(), max in 0_u64..500) {
             let policy = CachePolicy { max_bytes: Some(max), ..CachePolicy::default() };
             let gone = evict(&caches, &policy, Timestamp::from_second(2_000_000).unwrap());
             let left: Vec<_> = caches.iter().filter(|c| !gone.contains(&c.name)).collect();

@@ -29,7 +29,7 @@ fn a_missing_dependency_names_what_is_missing() {
 }
 
 #[test]
-fn conflicts_are_not_missing() {
+fn a_package_in_conflict_is_not_reported_as_missing() {
     let opkg = " * check_conflicts_for: The following packages conflict with wpad:\n \
         * check_conflicts_for: \thostapd * wpa-cli * \n \
         * opkg_install_cmd: Cannot install package wpad.\n";
@@ -44,7 +44,7 @@ fn conflicts_are_not_missing() {
 /// apk's message for a requested package that is not available. `world` is the list of requested
 /// packages.
 #[test]
-fn the_list_of_what_was_asked_for_is_no_package_in_conflict() {
+fn the_list_of_requested_packages_is_not_a_conflict() {
     let apk = "ERROR: unable to select packages:\n  vim-9.1-r1:\n    breaks: world[vim<9]\n";
     assert_eq!(detail(apk), "Impossible package selection: conflicts (vim)");
 }
@@ -58,7 +58,7 @@ fn clashing_files_name_both_packages() {
 }
 
 #[test]
-fn an_unreachable_index_is_never_a_missing_package() {
+fn an_unreachable_index_is_not_reported_as_a_missing_package() {
     let opkg = " * opkg_download: Failed to download http://mirror/base/Packages.gz, wget returned 4.\n*** Failed to download the package list from http://mirror/a/base/Packages.gz\n\n * opkg_install_cmd: Cannot install package vim.\n";
     assert_eq!(reason(opkg), FailureReason::DownloadFailed);
     assert!(!detail(opkg).contains("mirror"), "{}", detail(opkg));
@@ -68,7 +68,7 @@ fn an_unreachable_index_is_never_a_missing_package() {
 }
 
 #[test]
-fn a_lost_or_corrupt_package_is_a_failed_download() {
+fn a_missing_or_corrupt_package_file_is_a_failed_download() {
     for text in [
         " * opkg_download: Failed to download http://m/vim_1.ipk, wget returned 8.\n * opkg_install_pkg: Failed to download vim. Perhaps you need to run 'opkg update'?\n * opkg_install_cmd: Cannot install package vim.\n",
         " * opkg_install_pkg: Checksum or size mismatch for package vim. Either the opkg or the package index are corrupt.\n * opkg_install_cmd: Cannot install package vim.\n",
@@ -90,7 +90,7 @@ fn a_bad_index_signature_has_its_own_reason() {
 }
 
 #[test]
-fn a_volume_that_fails_is_no_fault_of_the_request() {
+fn a_failing_volume_is_an_infrastructure_failure() {
     for line in [
         "cp: error reading '/asu/imagebuilder/tree/dl/x.ipk': Input/output error",
         "make: stat: target/Makefile: Stale file handle",
@@ -102,7 +102,7 @@ fn a_volume_that_fails_is_no_fault_of_the_request() {
 }
 
 #[test]
-fn a_full_disk_wins_over_everything() {
+fn a_full_disk_takes_precedence_over_all_reasons() {
     let opkg = " * verify_pkg_installable: Only have 0kb available on filesystem /w/, pkg urngd needs 30\n * opkg_install_cmd: Cannot install package urngd.\n";
     assert_eq!(reason(opkg), FailureReason::NoSpace);
     let squash = "Write failed because No space left on device\nSignature check failed.\nFATAL ERROR: Failed to write to output filesystem\n";
@@ -123,7 +123,7 @@ fn an_image_too_big_shows_both_sizes() {
 }
 
 #[test]
-fn a_vendor_s_tool_says_by_how_much_and_the_device_s_definition_the_limit() {
+fn the_limit_comes_from_the_device_if_the_tool_prints_only_the_excess() {
     let mut classifier =
         Classifier::read("[mktplinkfw] *** error: images are too big by 8123 bytes\n");
     let words = "Selected packages exceed device storage: 8123 bytes";
@@ -158,13 +158,13 @@ fn a_failing_script_names_its_package() {
 }
 
 #[test]
-fn a_file_that_wget_cannot_write_is_want_of_space() {
+fn a_file_that_wget_cannot_write_means_no_space() {
     let opkg = " * opkg_download: Failed to download http://m/a.ipk, wget returned 3.\n";
     assert_eq!(reason(opkg), FailureReason::NoSpace);
 }
 
 #[test]
-fn an_unknown_profile_and_an_unknown_fault_are_told_apart() {
+fn an_unknown_profile_and_an_unknown_failure_have_different_reasons() {
     assert_eq!(reason("Profile \"nope\" does not exist!\n"), FailureReason::ProfileNotBuilt);
     assert_eq!(reason("make: *** [x] Error 2\n"), FailureReason::BuildFailed);
 }
@@ -177,7 +177,7 @@ fn a_good_log_has_no_infrastructure_fault() {
 
 /// Messages of programs that waited for a killed child, and of shells.
 #[test]
-fn whatever_signal_9_ended_is_not_the_requests_fault() {
+fn a_process_ended_by_signal_9_is_not_a_fault_of_the_request() {
     for text in [
         "make[2]: *** [Makefile:234: package_install] Killed\nmake: *** [Makefile:12: image] Error 2\n",
         "bash: line 1: 77 Killed   xz -9e\nmake[3]: *** [image.mk:9: root.squashfs] Error 137\n",
@@ -200,7 +200,7 @@ fn whatever_signal_9_ended_is_not_the_requests_fault() {
 
 /// A shell prints `Killed` for every killed child, also for one that its script killed on purpose.
 #[test]
-fn a_killed_child_of_a_script_explains_no_failure_that_has_a_reason() {
+fn a_killed_child_does_not_replace_a_known_reason() {
     let noise = "./x.postinst: line 3: 77 Killed sleep 60\n";
     let missing = " * opkg_install_cmd: Cannot install package vim.\n";
     assert_eq!(reason(&format!("{noise}{missing}")), FailureReason::PackageSelection);
@@ -215,7 +215,7 @@ fn a_killed_child_of_a_script_explains_no_failure_that_has_a_reason() {
 }
 
 #[test]
-fn a_program_that_is_refused_memory_is_out_of_memory() {
+fn a_program_without_memory_means_out_of_memory() {
     for text in [
         "sh: fork: Cannot allocate memory\nmake: *** [Makefile:12: image] Error 2\n",
         "FATAL ERROR: Out of memory (create_inode)\nmake: *** [Makefile:12: image] Error 1\n",
@@ -232,7 +232,7 @@ proptest! {
     }
 
     #[test]
-    fn infrastructure_wins_wherever_it_stands(before in 0..3usize, after in 0..3usize) {
+    fn an_infrastructure_failure_takes_precedence_at_any_position(before in 0..3usize, after in 0..3usize) {
         let user = " * opkg_install_cmd: Cannot install package vim.\n    WARNING: Image file /x is too big: 2 > 1\n";
         let text = format!("{}write: No space left on device\n{}", user.repeat(before), user.repeat(after));
         prop_assert_eq!(reason(&text), FailureReason::NoSpace);

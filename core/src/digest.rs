@@ -92,7 +92,7 @@ macro_rules! digest_of {
         pub struct $name($crate::digest::Digest);
 
         impl $name {
-            /// That of these bytes, for tests.
+            /// The digest of these bytes, for tests.
             pub fn of(bytes: &[u8]) -> Self {
                 Self($crate::digest::Digest::of(bytes))
             }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn moving_a_letter_between_fields_changes_the_hash() {
+    fn the_boundary_between_fields_is_part_of_the_hash() {
         let hash = |fields: &[&str]| {
             let mut hasher = FieldHasher::new("test");
             hasher.list(fields.iter().copied());

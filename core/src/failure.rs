@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_reads_back_and_serialises_as_its_word() {
+    fn every_reason_is_serialized_as_its_word_and_parsed_back() {
         for &reason in FailureReason::ALL {
             assert_eq!(FailureReason::parse(reason.as_str()), Some(reason));
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
@@ -264,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn no_terminal_obeys_what_a_build_says_of_itself() {
+    fn control_characters_are_removed_from_failure_texts() {
         let failure = Failure::new(FailureReason::BuildFailed, "a\x1b[2Jb\u{9b}c\u{202e}d\re\nf");
         assert_eq!(failure.detail, "a [2Jb c d e f");
         assert_eq!(Failure::new(FailureReason::BuildFailed, "ä – ✓").detail, "ä – ✓");
     }
 
     #[test]
-    fn a_build_cannot_say_what_only_others_decide() {
+    fn reasons_that_only_the_operator_decides_are_replaced_when_a_build_reports_them() {
         for reason in [FailureReason::Cancelled, FailureReason::QueueFull] {
             let failure = Failure::said_by_build(reason, "x");
             assert_eq!(failure.reason, FailureReason::BadHandover, "{reason}");
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_has_the_table_of_reasons_as_it_is() {
+    fn the_documentation_contains_the_current_table_of_reasons() {
         let documentation = include_str!("../../docs/OPERATIONS.md");
         assert!(documentation.contains(&table()), "the table is now:\n{}", table());
     }

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_of_base_files_belongs_to_the_revision_whose_commit_it_names() {
+    fn a_version_of_base_files_matches_the_revision_with_its_commit() {
         for (version, revision) in [
             ("1704~f5dae5ece4", "r33051-f5dae5ece4"),
             ("1704~f5dae5ece4", "r33051+3-f5dae5ece4abc"),
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_of_another_form_names_no_revision() {
+    fn a_version_in_another_format_matches_no_revision() {
         for version in
             ["", "1704", "1704~zz", "1704~f5dae5", "6.6.110~0d1e2f3a4b-r1", "1.2~0123456789"]
         {

@@ -161,14 +161,14 @@ endef
     }
 
     #[test]
-    fn the_size_is_the_device_s_own_or_that_of_what_it_includes() {
+    fn the_size_comes_from_the_device_or_an_included_definition() {
         assert_eq!(size("tplink_archer-c60-v1"), Some(7936 * 1024));
         assert_eq!(size("own"), Some(4096));
         assert_eq!(size("silent"), Some(1024 * 1024));
     }
 
     #[test]
-    fn a_size_that_make_computes_is_not_guessed() {
+    fn a_size_that_make_computes_is_unknown() {
         assert_eq!(size("computed"), None);
         assert_eq!(size("loop"), Some(1024 * 1024));
     }

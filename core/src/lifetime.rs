@@ -193,7 +193,7 @@ mod tests {
 
     /// The client may have seen a rebuilt snapshot before the catalog did.
     #[test]
-    fn a_wrong_revision_of_a_rebuilt_version_is_looked_at_anew_each_time() {
+    fn a_revision_mismatch_of_a_snapshot_is_never_fresh() {
         let wrong = Ending::Failed(FailureReason::RevisionMismatch);
         assert_eq!(fresh(&versioned(), true, wrong), SignedDuration::ZERO);
         assert_eq!(fresh(&versioned(), false, wrong), SignedDuration::from_hours(1));
@@ -201,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_dropped_while_it_is_fresh(
+        fn a_fresh_build_is_always_kept(
             hours in proptest::array::uniform8(-5_i64..2000),
             is_private: bool,
             snapshot: bool,

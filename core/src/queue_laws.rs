@@ -61,7 +61,7 @@ fn nothing_starts_while_paused() {
 }
 
 #[test]
-fn a_build_whose_attempt_is_over_gets_back_in_line_by_its_age() {
+fn a_build_returns_to_the_queue_by_its_age_after_an_attempt() {
     let mut queue = queue(1);
     let young = build("young", Priority::Normal, 9);
     assert_eq!(queue.ask(&young, at(10)), Turn::Admitted);
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_waits_longest_is_first_after_two_ageings(
+    fn the_oldest_build_is_first_after_two_raises(
         crowd in crowds(), priority in priorities(),
     ) {
         let mut crowd: Vec<_> = crowd.into_iter().filter(|build| build.since > at(0)).collect();
@@ -254,7 +254,7 @@ impl Cluster {
 
 proptest! {
     #[test]
-    fn there_is_no_place_without_a_job_and_no_job_without_a_place(
+    fn places_and_jobs_match(
         limit in 0_usize..4, events in proptest::collection::vec(events(), 0..60),
     ) {
         let mut cluster = Cluster::new(limit);
@@ -265,7 +265,7 @@ proptest! {
     }
 
     #[test]
-    fn while_a_build_that_can_start_waits_no_place_is_free(
+    fn no_place_is_free_while_a_build_can_start(
         limit in 1_usize..4, events in proptest::collection::vec(events(), 0..60),
     ) {
         let mut cluster = Cluster::new(limit);

@@ -51,7 +51,7 @@ fn rank(build: &Waiting, now: Timestamp) -> (Reverse<i64>, u64, Timestamp, &str)
 }
 
 #[test]
-fn the_order_of_creation_is_what_was_noted_and_else_the_version() {
+fn the_order_of_creation_is_the_recorded_sequence_or_the_resource_version() {
     assert_eq!(sequence(Some(7), Some("9")), 7);
     assert_eq!(sequence(None, Some("9")), 9);
     assert_eq!(sequence(None, Some("x")), 0);
@@ -59,13 +59,13 @@ fn the_order_of_creation_is_what_was_noted_and_else_the_version() {
 }
 
 #[test]
-fn as_many_wait_as_may_and_the_next_comes_too_late() {
+fn a_build_is_beyond_the_limit_if_more_older_builds_wait() {
     assert!(!is_beyond(200, 200));
     assert!(is_beyond(201, 200));
 }
 
 #[test]
-fn whoever_writes_an_object_does_not_put_it_at_the_end_of_the_line() {
+fn a_write_to_an_object_does_not_change_its_position() {
     let [first, second] = [1, 2].map(|sequence| build(Priority::Normal, 0, sequence));
     let mut order = order_of(&[first.clone(), second.clone()]);
     let written = Waiting { sequence: 9, ..first.clone() };
@@ -78,7 +78,7 @@ fn whoever_writes_an_object_does_not_put_it_at_the_end_of_the_line() {
 
 proptest! {
     #[test]
-    fn the_place_of_a_build_is_its_index_in_the_order_of_admission(
+    fn the_position_of_a_build_is_its_index_in_the_order_of_admission(
         builds in crowds(), now in 0_i64..40_000,
     ) {
         let (order, now) = (order_of(&builds), at(now));
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn the_first_are_those_that_the_rank_puts_there(
+    fn the_first_builds_are_those_with_the_lowest_rank(
         builds in crowds(), count in 0_usize..50, now in 0_i64..40_000,
     ) {
         let (order, now) = (order_of(&builds), at(now));
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_the_clocks_say_everybody_is_called_once(
+    fn each_build_is_called_once_for_any_clock(
         builds in crowds(), clock in proptest::collection::vec(-40_000_i64..40_000, 40),
         now in 0_i64..40_000,
     ) {
@@ -116,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn places_are_distinct_and_no_later_build_of_the_same_class_raises_one(
+    fn positions_are_unique_and_not_raised_by_younger_builds_of_the_same_class(
         builds in crowds(), now in 0_i64..40_000,
     ) {
         let now = at(now);
@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn whoever_leaves_lets_those_behind_move_up(
+    fn removing_a_build_moves_later_builds_up(
         builds in crowds(), leaver in any::<prop::sample::Index>(), now in 0_i64..40_000,
     ) {
         let now = at(now);
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn a_build_that_is_put_in_line_again_is_there_once_as_it_is_by_now(
+    fn inserting_a_build_again_replaces_it(
         builds in crowds(), priority in priorities(),
     ) {
         let mut order = order_of(&builds);

@@ -165,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_holds_what_a_sorted_set_holds_in_the_same_order(
+        fn it_equals_a_sorted_set(
             steps in proptest::collection::vec((any::<bool>(), 0_u8..60), 0..200),
         ) {
             let (mut set, mut expected) = (RankedSet::default(), BTreeSet::new());

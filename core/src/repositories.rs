@@ -10,7 +10,7 @@ pub const MAX_REPOSITORY_URL: usize = 512;
 const MAX_NAME: usize = 64;
 /// Name of an ImageBuilder's own package folder among its feeds.
 const LOCAL: &str = "imagebuilder";
-/// What the names of OpenWrt's feeds begin with: its name for itself, in lower case.
+/// Prefix of the names of OpenWrt's feeds.
 const OFFICIAL: &str = "openwrt";
 /// Indexes that a package manager looks for below a repository's URL by itself.
 const INDEXES: [&str; 5] =
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_escapes_the_prefix() {
+    fn urls_outside_the_prefix_are_refused() {
         for bad in [
             "https://h.example/x/../evil",
             "https://h.example/x/%2e%2E/evil",
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn no_repository_takes_the_name_of_a_feed_of_the_distribution() {
+    fn a_repository_with_the_name_of_a_feed_is_refused() {
         for bad in [
             "openwrt_base",
             "OpenWrt_core",

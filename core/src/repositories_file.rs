@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn public_urls_move_and_others_stay() {
+    fn only_public_urls_are_rewritten() {
         let file = rewritten(OPKG, PackageManager::Opkg, RepositoriesMode::Replace, &[]);
         assert_eq!(
             file,
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn appending_keeps_everything_and_adds_what_lacks() {
+    fn appending_keeps_all_feeds_and_adds_missing_repositories() {
         let own = [("mine", "https://m.example/x")];
         let file = rewritten(
             "src/gz a https://d.example/a\n",
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_is_the_requests_when_the_tree_does_not_have_it() {
+    fn a_feed_belongs_to_the_request_if_the_tree_does_not_contain_it() {
         let repositories = [
             ("mine".to_owned(), "https://m.example/x".to_owned()),
             ("moved".to_owned(), "https://d.example/mine".to_owned()),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_with_the_name_of_another_feed_of_the_tree_is_told() {
+    fn a_repository_with_the_name_of_a_feed_of_the_tree_is_reported() {
         let told = |name: &str, url: &str, package_manager, mode| {
             let repositories = [(name.to_owned(), url.to_owned())].into();
             let rewrite = Rewrite {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_only_begins_alike_stays() {
+    fn a_host_with_the_same_prefix_is_not_rewritten() {
         for line in
             ["https://d.example.evil/x/packages.adb", "https://d.example:8443/x/packages.adb"]
         {

@@ -167,7 +167,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_key_is_the_same_with_and_without_its_comment_and_however_its_lines_end() {
+    fn comments_and_line_endings_do_not_change_a_key() {
         let line = usign_key(1, 9);
         let key = RepositoryKey::parse(&line).unwrap();
         assert_eq!(key.spelled(), line);
@@ -181,7 +181,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_public_key_is_refused() {
+    fn texts_other_than_public_keys_are_refused() {
         let line = usign_key(1, 9);
         let body = EC_KEY.lines().nth(1).unwrap();
         for bad in [
@@ -205,14 +205,14 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn the_spelling_of_a_key_reads_back_as_the_key(id in any::<u8>(), key in any::<u8>()) {
+        fn the_canonical_text_of_a_key_parses_to_the_same_key(id in any::<u8>(), key in any::<u8>()) {
             let key = RepositoryKey::parse(&usign_key(id, key)).unwrap();
             prop_assert_eq!(RepositoryKey::parse(key.spelled()), Ok(key.clone()));
             prop_assert_eq!(RepositoryKey::parse(&key.file()), Ok(key));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "(?s).{0,100}", der in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn arbitrary_text_never_panics(text in "(?s).{0,100}", der in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = RepositoryKey::parse(&text);
             let _ = RepositoryKey::parse(&pem_text(&der));
         }

@@ -13,13 +13,13 @@ use crate::{
 pub const NAME_PREFIX: &str = "fwb-";
 
 digest_of! {
-    /// Names a request: [`request_hash`] of it.
+    /// The hash of a canonical request, see [`request_hash`].
     RequestHash
 }
 
 /// SHA-256 over a length-prefixed form of every field that changes the image or what is asserted
-/// about it. The request must be in canonical form (see [`Request::canonical`]). Of the packages it is
-/// the set that counts, whatever order they were sent in.
+/// about it. The request must be in canonical form (see [`Request::canonical`]). The order of the
+/// packages is not part of the hash.
 pub fn request_hash(request: &Request) -> RequestHash {
     let mut hasher = FieldHasher::new("asu.dev/request/v1");
     let named = request.packages.iter().filter(|_| request.packages_versions.is_empty());

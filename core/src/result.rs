@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_result_says_is_plain_text_when_it_is_read() {
+    fn texts_of_a_result_are_cleaned_when_it_is_read() {
         let said = Failure { reason: FailureReason::NoSpace, detail: "\x1b]0;x\x07y".into() };
         let bytes = serde_json::to_vec(&BuildResult { failure: Some(said), ..failed() }).unwrap();
         let result = BuildResult::read(&bytes, "u", &RequestHash::of(b"r")).unwrap();

@@ -47,7 +47,7 @@ fn files_stay_one_hour_beyond_keep_until() {
 }
 
 #[test]
-fn shared_files_stay_until_the_last_build_that_refers_to_them() {
+fn shared_files_are_kept_until_the_last_build_expires() {
     let holdings = holdings(vec![build(0, 1, 2, None), build(0, 1, 50, None)], &[5]);
     let plan = decide(&holdings, None, 20);
     assert!(plan.expired.is_empty());
@@ -55,7 +55,7 @@ fn shared_files_stay_until_the_last_build_that_refers_to_them() {
 }
 
 #[test]
-fn above_the_high_water_mark_the_least_recently_served_go_first() {
+fn above_the_high_water_mark_the_least_recently_served_files_are_evicted_first() {
     let builds =
         vec![build(0, 1, 900, Some(30)), build(1, 1, 900, Some(10)), build(2, 1, 900, Some(20))];
     let space = Space { used: 90, capacity: 100 };
@@ -79,7 +79,7 @@ fn a_store_is_too_full_from_the_pause_mark_on() {
 }
 
 #[test]
-fn a_configured_capacity_bounds_what_the_volume_tells_and_stands_for_one_that_tells_nothing() {
+fn a_configured_capacity_limits_or_replaces_that_of_the_volume() {
     let told = Some(Space { used: 7, capacity: 100 });
     assert_eq!(space(told, None, 3), told);
     assert_eq!(space(told, Some(50), 3), Some(Space { used: 7, capacity: 50 }));
@@ -95,7 +95,7 @@ fn full(builds: Vec<KeptBuild>, bytes: &[u64], now: i64) -> Vec<BuildKey> {
 }
 
 #[test]
-fn a_store_full_of_fresh_images_gives_up_the_least_recently_served_then_the_oldest() {
+fn a_store_full_of_fresh_images_evicts_the_least_recently_served_then_the_oldest() {
     let young = KeptBuild { finished_at: at(9), ..build(3, 500, 900, None) };
     let builds = vec![
         build(0, 500, 900, Some(8)),
@@ -107,7 +107,7 @@ fn a_store_full_of_fresh_images_gives_up_the_least_recently_served_then_the_olde
 }
 
 #[test]
-fn fresh_images_younger_than_the_minimum_stay() {
+fn fresh_images_below_the_minimum_age_are_not_evicted() {
     let builds = vec![build(0, 500, 900, None)];
     let space = Space { used: 96, capacity: 100 };
     let policy = RetentionPolicy::default();
@@ -118,7 +118,7 @@ fn fresh_images_younger_than_the_minimum_stay() {
 }
 
 #[test]
-fn an_image_that_is_being_downloaded_stays_even_when_it_is_stale() {
+fn an_image_that_is_being_downloaded_is_not_evicted() {
     let builds = |fresh| vec![build(0, fresh, 900, Some(20)), build(1, fresh, 900, Some(10))];
     for fresh in [1, 500] {
         assert_eq!(full(builds(fresh), &[50, 50], 20), [key(1)], "{fresh}");
@@ -126,7 +126,7 @@ fn an_image_that_is_being_downloaded_stays_even_when_it_is_stale() {
 }
 
 #[test]
-fn a_fresh_private_image_is_never_given_up() {
+fn a_fresh_private_image_is_never_evicted() {
     let private = KeptBuild { private: true, ..build(0, 500, 900, None) };
     assert!(full(vec![private], &[90], 20).is_empty());
 }
@@ -150,7 +150,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_fresh_goes_only_as_the_last_resort_and_never_private_young_or_being_sent(
+    fn fresh_images_are_evicted_last_and_never_if_private_young_or_being_sent(
         builds in proptest::collection::vec((any_build(), any::<bool>()), 0..20),
         bytes in proptest::collection::vec(0_u64..50, 6),
         used in 0_u64..120,
@@ -189,7 +189,7 @@ proptest! {
     }
 
     #[test]
-    fn a_store_that_holds_enough_old_public_files_goes_below_its_mark(
+    fn eviction_reaches_the_mark_if_there_are_enough_old_public_files(
         fresh in proptest::collection::vec(150_i64..200, 6),
         bytes in proptest::collection::vec(20_u64..50, 6),
         used in 85_u64..=100,
@@ -201,7 +201,7 @@ proptest! {
     }
 
     #[test]
-    fn no_file_set_goes_twice_and_eviction_stops_at_the_low_mark(
+    fn no_file_set_is_deleted_twice_and_eviction_stops_at_the_low_water_mark(
         builds in proptest::collection::vec(any_build(), 0..20),
         bytes in proptest::collection::vec(1_u64..50, 6),
         used in 0_u64..120,

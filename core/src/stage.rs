@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stage_line_reads_back_as_its_stage() {
+    fn a_printed_stage_line_is_parsed_back() {
         for &stage in Stage::ALL {
             assert_eq!(Stage::from_log_line(&stage.log_line()), Some(stage));
         }

@@ -5,13 +5,13 @@
 
 use data_encoding::{BASE64, HEXLOWER};
 
-/// What the first line begins with.
+/// Beginning of the first line.
 pub const COMMENT: &str = "untrusted comment:";
 /// Maximum size of a file in bytes. Real ones have about 150.
 const MAX_FILE: usize = 4096;
 const ALGORITHM: &[u8] = b"Ed";
 
-/// Eight bytes that name a key. They only choose the key; they prove nothing.
+/// Eight bytes that identify a key. They only select the key and prove nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; 8]);
 
@@ -50,23 +50,23 @@ pub enum BadUsign {
     /// The second line is not base64.
     #[error("its base64 is bad ({0})")]
     Base64(data_encoding::DecodeError),
-    /// Another number of bytes than such a file has.
+    /// The number of bytes is wrong.
     #[error("it has {has} bytes instead of {expected}")]
     Length {
-        /// Those of the file.
+        /// Number of bytes in the file.
         has: usize,
-        /// Those of its kind.
+        /// Expected number of bytes.
         expected: usize,
     },
-    /// Another algorithm than ed25519.
+    /// The algorithm is not ed25519.
     #[error("its algorithm is not ed25519")]
     Algorithm,
 }
 
-/// What a file holds: 32 bytes of a public key, or 64 of a signature.
+/// Content of a file: a public key (32 bytes) or a signature (64 bytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usign<'a, const N: usize> {
-    /// Which key it is or was made with.
+    /// Id of the key, or of the key that made the signature.
     pub key_id: KeyId,
     /// The key or signature.
     pub content: [u8; N],
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_and_its_base64_line_alone_are_the_same_key() {
+    fn a_key_file_and_its_base64_line_are_the_same_key() {
         let key = line("Ed", 42);
         let file = format!("untrusted comment: mine\n{key}\n\n");
         let read = Usign::<32>::parse(&file).unwrap();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_with_what_is_wrong() {
+    fn malformed_keys_are_refused_with_the_reason() {
         let parse = |text: &str| Usign::<32>::parse(text).unwrap_err();
         assert_eq!(parse(""), BadUsign::NoLine);
         assert_eq!(parse("untrusted comment: mine\n"), BadUsign::NoLine);

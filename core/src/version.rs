@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_branch_is_what_precedes_the_last_dot_or_snapshot() {
+    fn the_branch_is_the_part_before_the_last_dot_or_snapshot() {
         let known = |name: &str| ["SNAPSHOT", "24.10", "23.05"].contains(&name);
         for (version, branch) in [
             ("SNAPSHOT", Some("SNAPSHOT")),

@@ -21,7 +21,7 @@ use crate::{
     watches::{Recent, Stores, Triggers},
 };
 
-/// Tells how full the store is.
+/// Measures the used space of the artifact store.
 pub type Room = Arc<dyn Fn() -> Result<Option<Space>, ArtifactError> + Send + Sync>;
 
 /// Shared by all controllers for the time that this process leads.

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_is_that_of_the_hash() {
+    fn the_name_is_derived_from_the_hash() {
         let text = "{distribution: openwrt, version: 24.10.7, target: ath79/generic, \
                     profile: 8dev_carambola2, packages: [vim, luci]}";
         let build: FirmwareBuild = serde_yaml::from_str(&build(text).unwrap()).unwrap();

@@ -11,7 +11,7 @@ pub enum StoreError {
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// Another leader has raised the epoch: this process must not write any more.
-    #[error("epoch {ours} is over, the current one is {current}")]
+    #[error("the epoch {ours} of this process is not the current one, {current}")]
     Fenced {
         /// Epoch of the caller.
         ours: i64,
@@ -31,7 +31,7 @@ pub enum StoreError {
     #[error("files of the build are not in the store: {0}")]
     FilesMissing(String),
     /// The build key is archived with other files, or the uid with another request.
-    #[error("the database already holds something else: {0}")]
+    #[error("the database contains other data: {0}")]
     Conflict(String),
     /// A row contains a value that this program never writes.
     #[error("inconsistent row: {table}.{column} of {row}: {problem}")]
@@ -52,7 +52,7 @@ pub enum StoreError {
     #[error("migration failed: {0}")]
     Migration(String),
     /// Any other error that the database returned.
-    #[error("the database refused: {0}")]
+    #[error("the database returned an error: {0}")]
     Database(String),
 }
 

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_schema_is_used_as_long_as_it_admits_this_program() {
+    fn a_newer_schema_is_used_if_it_supports_this_program() {
         let newer = SCHEMA_VERSION + 3;
         assert!(SchemaState::of(newer, SCHEMA_VERSION).fits());
         assert_eq!(SchemaState::of(newer, newer), SchemaState::TooNew(newer));

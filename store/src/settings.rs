@@ -8,8 +8,7 @@ use clap::Args;
 /// Where the database is.
 #[derive(Args, Clone)]
 pub struct DatabaseUrl {
-    /// URL of the database. It may point to a transaction pooler, unless the documentation of the
-    /// command says otherwise.
+    /// URL of the database. It may point to a transaction pooler.
     #[arg(long, env = "ASU_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// File that contains the URL of the database. It takes precedence over ASU_DATABASE_URL.
@@ -60,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_comes_before_the_environment_and_its_last_line_may_end() {
+    fn the_file_takes_precedence_over_the_environment_and_is_trimmed() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "postgres://of-file\n").unwrap();
         let both = named(Some("postgres://of-environment"), Some(file.path().to_owned()));
@@ -69,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn the_error_names_the_missing_setting() {
         let unset = named(None, None).read().unwrap_err().to_string();
         assert!(unset.contains("ASU_DATABASE_URL"), "{unset}");
         let gone = named(None, Some("/nowhere".into())).read().unwrap_err().to_string();

@@ -72,7 +72,7 @@ async fn only_its_own_files(system: &System, ended: &Ended) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn planted_links_fifos_and_forged_outcomes_reach_nobody_else() {
+async fn planted_links_fifos_and_forged_outcomes_affect_no_other_build() {
     let reasons = ["BadHandover", "BuilderDied", "BuildFailed", "PackageScript"];
     attack("fixture-attack-files", &reasons).await;
 }
@@ -83,7 +83,7 @@ async fn killing_the_builder_ends_its_own_build_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killing_the_builder_over_forged_files_ends_its_own_build_only() {
+async fn killing_the_builder_with_forged_files_ends_its_own_build_only() {
     let reasons = ["BadHandover", "BuilderDied", "BuildFailed", "PackageScript"];
     attack("fixture-attack", &reasons).await;
 }

@@ -174,7 +174,7 @@ async fn usable_cache_serves(system: &System) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tarball_that_is_not_what_was_signed_is_refused() {
+async fn a_tarball_with_another_digest_is_refused() {
     are_refused(&[
         ("wrong-sha256", "BadChecksum", TARBALL),
         ("wrong-signature", "BadSignature", "sha256sums"),
@@ -221,7 +221,7 @@ async fn hard_links_to_anything_but_an_earlier_regular_member_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_tarball_is_fetched_again_after_longer_and_longer_pauses() {
+async fn a_refused_tarball_is_downloaded_again_after_growing_pauses() {
     let broken = Broken::offer(&[("truncated", "BadArchive", "")]).await;
     let mut pauses = Vec::new();
     for failures in [1, 2, 3] {
@@ -238,7 +238,7 @@ async fn a_refused_tarball_is_fetched_again_after_longer_and_longer_pauses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tarball_that_was_mended_upstream_makes_a_cache() {
+async fn a_tarball_that_was_corrected_upstream_fills_the_cache() {
     let broken = Broken::offer(&[("wrong-signature", "BadSignature", "")]).await;
     broken.after(1).await;
     let world = World::ensure(&cache_dir()).unwrap();
@@ -269,7 +269,7 @@ async fn a_tarball_that_was_mended_upstream_makes_a_cache() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_is_deleted_is_made_anew_with_its_tree_and_a_build_waits_for_it() {
+async fn a_deleted_claim_is_created_again_with_its_tree_and_a_build_waits() {
     let system = System::attach().await.unwrap();
     system.reset_faults().await.unwrap();
     assert_eq!(usable_cache_serves(&system).await, 200);
@@ -314,7 +314,7 @@ async fn read_again(system: &System, title: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_new_image_builder_leaves_the_former_one_in_use() {
+async fn a_bad_new_image_builder_keeps_the_old_one_in_use() {
     let system = System::attach().await.unwrap();
     system.reset_faults().await.unwrap();
     // There is a cache of the present one.

@@ -33,7 +33,7 @@ fn says_to_come_back(route: &str, answer: &Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_that_ends_while_the_database_is_away_is_archived_afterwards() {
+async fn a_build_that_ends_without_the_database_is_archived_later() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow-5"])).await.unwrap();
     let (build, _) = system.running(&posted).await.unwrap();
@@ -61,7 +61,7 @@ async fn a_build_that_ends_while_the_database_is_away_is_archived_afterwards() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_database_each_route_answers_for_itself_and_no_replica_becomes_unready() {
+async fn without_the_database_only_routes_that_need_it_fail_and_all_replicas_stay_ready() {
     let system = System::attach().await.unwrap();
     let request = system.request(&["fixture-hello"]);
     let before = system.router.build(&request, WITHIN, |_| {}).await.unwrap();

@@ -79,7 +79,7 @@ async fn a_dependency_that_does_not_exist_and_a_conflict_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_is_too_big_says_so() {
+async fn an_image_that_is_too_big_has_its_own_reason() {
     let system = System::attach().await.unwrap();
     let mut request = system.request(&["fixture-huge"]);
     request["profile"] = json!("acme_router-a");
@@ -102,7 +102,7 @@ async fn a_failing_package_script_is_named_whenever_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn packages_that_fail_in_one_order_are_tried_anew_in_another() {
+async fn packages_that_fail_in_one_order_are_built_in_another() {
     let system = System::attach().await.unwrap();
     let sorted = system.request(&["fixture-needs-virtual", "fixture-provider-two"]);
     let failing = failed(&system, &sorted, "PackageSelection").await;
@@ -116,7 +116,7 @@ async fn packages_that_fail_in_one_order_are_tried_anew_in_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_is_told_to_head_and_get_as_to_post() {
+async fn head_get_and_post_answer_a_failure_equally() {
     let system = System::attach().await.unwrap();
     let request = system.request(&["fixture-no-such-package"]);
     let ended = failed(&system, &request, "PackageSelection").await;
@@ -136,7 +136,7 @@ async fn a_failure_is_told_to_head_and_get_as_to_post() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revision_or_a_version_that_is_not_built_is_a_fault_of_the_request() {
+async fn an_unavailable_revision_or_package_version_is_a_failure_of_the_request() {
     let system = System::attach().await.unwrap();
     let mut request = system.request(&[]);
     request["version_code"] = json!("r1-0000000000");

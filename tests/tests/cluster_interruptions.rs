@@ -23,7 +23,7 @@ async fn finished_once(system: &System, uid: &str, ended: &Ended) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_is_killed_while_a_build_runs_leaves_it_to_the_next() {
+async fn the_next_leader_continues_a_build_when_the_leader_is_killed() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
     let (build, _) = system.running(&posted).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_leader_that_is_killed_while_a_build_runs_leaves_it_to_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_goes_on_when_every_operator_is_killed() {
+async fn a_build_continues_when_every_operator_is_killed() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
     let (build, _) = system.running(&posted).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_build_goes_on_when_every_operator_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_is_killed_between_result_and_archive_archives_once() {
+async fn a_build_is_archived_once_if_the_leader_is_killed_after_its_result() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow-5"])).await.unwrap();
     let (build, _) = system.running(&posted).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_leader_that_is_killed_between_result_and_archive_archives_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_committed_result_whose_job_was_deleted_by_hand_is_archived_not_built_again() {
+async fn a_committed_build_whose_job_was_deleted_is_archived_and_not_built_again() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow-5"])).await.unwrap();
     let build = system.admitted(&posted).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_committed_result_whose_job_was_deleted_by_hand_is_archived_not_built_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_job_that_was_deleted_by_hand_is_another_attempt_of_the_same_build() {
+async fn deleting_a_running_job_starts_another_attempt() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
     let (build, _) = system.running(&posted).await.unwrap();
@@ -117,7 +117,7 @@ async fn a_running_job_that_was_deleted_by_hand_is_another_attempt_of_the_same_b
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_is_evicted_is_another_attempt_of_the_same_build() {
+async fn evicting_a_pod_starts_another_attempt() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
     let (build, pod) = system.running(&posted).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_pod_that_is_evicted_is_another_attempt_of_the_same_build() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suspended_build_has_no_place_and_goes_on_when_it_is_resumed() {
+async fn a_suspended_build_has_no_place_and_continues_when_resumed() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
     let (build, _) = system.running(&posted).await.unwrap();

@@ -60,7 +60,7 @@ async fn a_build_that_takes_too_long_is_ended_and_its_log_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn full_scratch_space_has_its_own_reason_is_retried_and_not_kept_as_an_answer() {
+async fn full_scratch_space_is_reported_retried_and_not_kept_as_an_answer() {
     let system = System::attach().await.unwrap();
     let allowed = work_bytes(&system).await;
     assert!(allowed < 2 << 30, "builds.workBytes is {allowed}: two gibibytes would fit");
@@ -81,7 +81,7 @@ async fn full_scratch_space_has_its_own_reason_is_retried_and_not_kept_as_an_ans
 
 /// The kernel ends a child of its package's script, which says nothing of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn want_of_memory_is_named_tried_again_with_more_and_not_kept_as_an_answer() {
+async fn out_of_memory_is_reported_retried_with_more_and_not_kept_as_an_answer() {
     let system = System::attach().await.unwrap();
     let request = system.request(&["fixture-hungry"]);
     let ended = system.end(&request, LONG).await.unwrap();
@@ -110,7 +110,7 @@ async fn work_bytes(system: &System) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_package_that_prints_without_end_has_its_image_and_a_bounded_log() {
+async fn endless_output_of_a_package_gives_an_image_and_a_limited_log() {
     let system = System::attach().await.unwrap();
     let ended = system.end(&system.request(&["fixture-chatty"]), WITHIN).await.unwrap();
     assert_eq!(ended.answer.status, 200, "{}", ended.answer.body);

@@ -45,7 +45,7 @@ async fn cancel(system: &System, hashes: &[String]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_made_at_one_replica_is_known_to_the_other_at_once() {
+async fn a_build_of_one_replica_is_known_to_the_other_at_once() {
     let system = System::attach().await.unwrap();
     let [a, b] = replicas(&system).await;
     let mut hashes = Vec::new();
@@ -69,7 +69,7 @@ async fn a_build_made_at_one_replica_is_known_to_the_other_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_identical_requests_at_both_replicas_at_once_are_one_build() {
+async fn concurrent_equal_requests_to_both_replicas_create_one_build() {
     let system = System::attach().await.unwrap();
     let [a, b] = replicas(&system).await;
     for _ in 0..5 {
@@ -91,7 +91,7 @@ async fn two_identical_requests_at_both_replicas_at_once_are_one_build() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_whose_secret_was_never_written_heals_when_it_is_sent_again() {
+async fn a_repeated_request_creates_a_missing_secret() {
     let system = System::attach().await.unwrap();
     let secrets: Api<Secret> = Api::namespaced(system.client.clone(), NAMESPACE);
     let script = "#!/bin/sh\nuci set system.@system[0].hostname=healed-3d51\n";
@@ -131,7 +131,7 @@ async fn a_request_whose_secret_was_never_written_heals_when_it_is_sent_again() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_is_killed_is_not_missed() {
+async fn requests_succeed_while_a_replica_is_killed() {
     let system = System::attach().await.unwrap();
     let request = system.request(&["fixture-slow-5"]);
     let posted = system.router.post(&request).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_replica_that_is_killed_is_not_missed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_that_are_replaced_fail_no_request() {
+async fn requests_succeed_while_replicas_are_replaced() {
     let system = System::attach().await.unwrap();
     let restart = ["rollout", "restart", "-n", NAMESPACE, "deployment/asu-api"];
     system.site.kubectl(&restart).await.unwrap();

@@ -32,7 +32,7 @@ async fn an_image_has_the_requested_package_and_the_first_boot_script() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_text_of_a_first_boot_script_is_in_no_object_log_or_table() {
+async fn no_object_log_or_table_contains_the_text_of_a_first_boot_script() {
     let system = System::attach().await.unwrap();
     let secret = "swordfish-91aa04";
     let mut request = system.request(&["fixture-hello"]);
@@ -53,7 +53,7 @@ async fn the_text_of_a_first_boot_script_is_in_no_object_log_or_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_private_build_that_fails_tells_its_script_to_nobody() {
+async fn a_failed_private_build_does_not_reveal_its_script() {
     let system = System::attach().await.unwrap();
     let secret = "swordfish-0c77e2";
     let mut request = system.request(&["fixture-badpostinst"]);
@@ -84,7 +84,7 @@ async fn nothing_tells(system: &System, answer: &Answer, secret: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_slashes_lead_through_the_ingress_to_the_same_route() {
+async fn paths_with_two_slashes_reach_the_same_route_through_the_ingress() {
     let system = System::attach().await.unwrap();
     let answer = built(&system, &system.request(&["fixture-hello"])).await;
     let path = format!("//api/v1/build/{}", answer.text("request_hash"));
@@ -216,7 +216,7 @@ async fn two_hundred_identical_requests_are_one_build_and_one_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_is_served_whole_in_parts_and_by_its_head() {
+async fn an_image_is_served_completely_in_parts_and_for_head() {
     let system = System::attach().await.unwrap();
     let answer = built(&system, &system.request(&["fixture-hello"])).await;
     let image = system.router.images(&answer).await.unwrap().remove(0);
@@ -243,7 +243,7 @@ async fn an_image_is_served_whole_in_parts_and_by_its_head() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kubectl_waits_for_a_build_and_tells_how_far_it_is() {
+async fn kubectl_waits_for_a_build_and_shows_its_progress() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow-5"])).await.unwrap();
     let build = system.until_build("the object is there", &posted, WITHIN, |_| true).await.unwrap();

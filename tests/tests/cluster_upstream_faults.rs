@@ -55,19 +55,19 @@ async fn an_index_that_is_answered_503_is_a_failed_download() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_package_that_is_gone_after_its_index_moved_is_a_failed_download() {
+async fn a_package_that_disappears_after_its_index_is_a_failed_download() {
     during(Faults { stale_index: true, ..Faults::default() }, "fixture-service", "DownloadFailed")
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_index_signed_by_a_stranger_is_an_index_signature() {
+async fn an_index_with_an_unknown_signature_fails_with_index_signature() {
     let faults = Faults { wrong_signature: vec!["*/Packages.sig".into()], ..Faults::default() };
     during(faults, "fixture-hello", "IndexSignature").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_that_passes_is_healed_by_the_next_attempt() {
+async fn a_temporary_fault_is_overcome_by_the_next_attempt() {
     let system = System::attach().await.unwrap();
     system.reset_faults().await.unwrap();
     let faults = Faults { status_503: vec!["*.ipk".into()], ..Faults::default() };

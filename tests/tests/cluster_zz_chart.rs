@@ -31,7 +31,7 @@ async fn the_release_passes_its_own_test() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_leaves_running_builds_alone() {
+async fn an_upgrade_does_not_affect_running_builds() {
     let system = System::attach().await.unwrap();
     let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
     let (build, _) = system.running(&posted).await.unwrap();
@@ -52,7 +52,7 @@ async fn an_upgrade_leaves_running_builds_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_built_is_served_after_removal_and_a_second_install() {
+async fn images_are_served_after_uninstall_and_a_second_install() {
     let system = System::attach().await.unwrap();
     let answer = image(&system).await;
     let before = system.router.images(&answer).await.unwrap();
@@ -93,7 +93,7 @@ async fn what_was_built_is_served_after_removal_and_a_second_install() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn objects_outlive_the_release_that_brought_them() {
+async fn objects_are_kept_on_uninstall() {
     let system = System::attach().await.unwrap();
     let answer = image(&system).await;
     let build = system.build_of(&answer).await.unwrap().unwrap();

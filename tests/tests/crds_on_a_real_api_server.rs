@@ -70,7 +70,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_cannot_be_changed_but_its_siblings_can() {
+async fn the_request_cannot_be_changed_but_other_fields_can() {
     let (_plane, client) = plane().await;
     let made = create(&client, &build()).await.unwrap();
     let changes: [fn(&mut FirmwareBuild); 3] = [
@@ -98,7 +98,7 @@ fn validated(revision: i64) -> Validated {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_build_was_validated_against_stays_as_it_was_on_creation() {
+async fn validation_data_cannot_be_changed_after_creation() {
     let (_plane, client) = plane().await;
     let without = create(&client, &build()).await.unwrap();
     let mut with = build();
@@ -157,7 +157,7 @@ async fn rules_on_creation_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_identity_of_a_cache_is_fixed_and_how_it_is_used_is_not() {
+async fn the_identity_of_a_cache_cannot_be_changed_but_its_use_can() {
     let (_plane, client) = plane().await;
     let made = create(&client, &cache()).await.unwrap();
     let identity: [fn(&mut ImageBuilderCache); 4] = [

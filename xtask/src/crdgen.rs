@@ -12,13 +12,13 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] generated::Error),
     /// A definition could not be written as YAML.
-    #[error("definition as YAML: {0}")]
+    #[error("a definition cannot be written as YAML: {0}")]
     Yaml(#[from] serde_yaml::Error),
     /// A definition could not be written as JSON.
-    #[error("definition as JSON: {0}")]
+    #[error("a definition cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// A definition lacks a needed part.
-    #[error("definition without {0}")]
+    #[error("a definition has no {0}")]
     Shape(&'static str),
 }
 
@@ -56,7 +56,7 @@ fn values_schema() -> Result<File, Error> {
     let crd = serde_json::to_value(distribution)?;
     let spec = crd
         .pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec")
-        .ok_or(Error::Shape("a schema of spec"))?;
+        .ok_or(Error::Shape("schema of spec"))?;
     let schema = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of the chart asu-distributions",
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_guarded_and_kept_and_its_braces_are_text() {
+    fn a_template_has_a_condition_a_keep_annotation_and_escaped_braces() {
         let text = template("# x\nkind: A\nmetadata:\n  name: a\nspec: '{{b}}'\n").unwrap();
         assert_eq!(
             text,

@@ -83,7 +83,7 @@ async fn render(helm: &Path, chart: &str, more: &[&OsStr]) -> Result<String, Err
 fn head(variant: &str) -> String {
     format!(
         "# Rendered from charts/asu with {variant}{VALUES} by `cargo xtask manifests`; do not edit.\n\
-         # No Secret is in it: {variant}{VALUES} says which one to make.\n\
+         # It contains no Secret: {variant}{VALUES} describes the one to create.\n\
          apiVersion: v1\n\
          kind: Namespace\n\
          metadata:\n  \

@@ -88,7 +88,7 @@ impl Watch {
             match event {
                 Ok(event) => self.take(event),
                 Err(error) => {
-                    tracing::warn!(%error, "the watch of FirmwareBuilds failed and is restarted")
+                    tracing::warn!(%error, "the watch of FirmwareBuilds failed and is restarted");
                 }
             }
         }

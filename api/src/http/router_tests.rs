@@ -77,7 +77,7 @@ async fn is_error(response: Response, status: u16) -> String {
 }
 
 #[tokio::test]
-async fn a_panic_is_one_answer_in_json_and_no_more() {
+async fn a_panic_is_answered_in_json_and_counted_once() {
     let broken = Router::new().route("/", get(async || -> &'static str { panic!("no") }));
     let (router, metrics) = around(broken, 8, LONG);
     assert_eq!(is_error(answer(&router, look("/")).await, 500).await, "internal error");
@@ -86,7 +86,7 @@ async fn a_panic_is_one_answer_in_json_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_answer_that_takes_longer_than_clients_wait_is_503() {
+async fn an_answer_beyond_the_time_limit_is_503() {
     let (router, _) = around(routes(), 8, Duration::from_millis(20));
     let late = is_error(answer(&router, look("/never")).await, 503).await;
     assert_eq!(late, "no answer in time, try again later");
@@ -96,7 +96,7 @@ async fn an_answer_that_takes_longer_than_clients_wait_is_503() {
 }
 
 #[tokio::test]
-async fn more_requests_than_there_are_places_for_are_told_to_come_back() {
+async fn requests_beyond_the_limit_are_503() {
     let (router, metrics) = around(routes(), 1, LONG);
     let mut working = Box::pin(answer(&router, look("/never")));
     assert!(futures::poll!(&mut working).is_pending());
@@ -108,7 +108,7 @@ async fn more_requests_than_there_are_places_for_are_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn requests_whose_bodies_trickle_in_take_no_place_from_others() {
+async fn requests_with_slow_bodies_use_no_permit() {
     let (router, metrics) = around(routes(), 1, LONG);
     let half = || {
         let begun = stream::iter([Ok::<_, std::io::Error>("{")]);
@@ -129,7 +129,7 @@ async fn requests_whose_bodies_trickle_in_take_no_place_from_others() {
 }
 
 #[test]
-fn the_routes_with_a_body_are_those_of_the_group_that_bounds_it() {
+fn all_routes_with_a_body_are_in_the_group_with_a_body_limit() {
     let bodies = |mut routes: OpenApiRouter<AppState>| {
         let paths = routes.to_openapi().paths.paths;
         let operations = paths.into_values().flat_map(|item| {
@@ -144,7 +144,7 @@ fn the_routes_with_a_body_are_those_of_the_group_that_bounds_it() {
 }
 
 #[tokio::test]
-async fn a_body_that_no_route_of_its_group_may_have_is_refused() {
+async fn a_body_for_a_route_without_a_body_is_refused() {
     let reads = Router::new().route("/", axum::routing::post(async |body: String| body));
     let (router, _) = around(reads, 8, LONG);
     let refused = answer(&router, ask(Method::POST, "/", Body::from("x"))).await;
@@ -152,7 +152,7 @@ async fn a_body_that_no_route_of_its_group_may_have_is_refused() {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_id_under_which_the_log_has_its_request() {
+async fn every_answer_has_the_request_id_of_its_log_line() {
     let (router, _) = around(routes(), 8, LONG);
     let mut request = look("/quick");
     request.headers_mut().insert("x-request-id", "from-the-proxy".parse().unwrap());
@@ -161,7 +161,7 @@ async fn every_answer_has_the_id_under_which_the_log_has_its_request() {
 }
 
 #[tokio::test]
-async fn metrics_tell_routes_apart_and_not_paths() {
+async fn metrics_are_labelled_by_route_and_not_by_path() {
     let (router, metrics) = around(routes(), 8, LONG);
     for path in ["/quick", "//quick/", "/a", "/b"] {
         answer(&router, look(path)).await;

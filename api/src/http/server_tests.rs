@@ -30,7 +30,7 @@ async fn until(gauge: &Gauge, value: i64) {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_is_not_counted_any_more() {
+async fn a_disconnected_client_is_not_counted_as_in_flight() {
     let (router, metrics) = around(routes(), 8, LONG);
     let working = metrics.in_flight.clone();
     let (mut client, task) = connect(router, LONG).await;
@@ -42,7 +42,7 @@ async fn a_client_that_hangs_up_is_not_counted_any_more() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
+async fn a_client_that_reads_nothing_is_disconnected() {
     let endless = async || {
         Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(vec![0_u8; 65536])))
     };

@@ -1,4 +1,4 @@
-//! `GET|HEAD /api/v1/build/{hash}`: how far an image is.
+//! `GET|HEAD /api/v1/build/{hash}`: the state of a build.
 
 use asu_core::answer::Ask;
 use axum::{

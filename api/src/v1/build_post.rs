@@ -1,4 +1,4 @@
-//! `POST /api/v1/build`: asks for an image.
+//! `POST /api/v1/build`: requests an image.
 
 use asu_core::acceptance::{self, Acceptance};
 use axum::{extract::State, response::Response};

@@ -1,12 +1,12 @@
-//! Fields of a JSON object, read as leniently as clients need: numbers and booleans in strings.
-//! Every problem is noted, none repeats a value.
+//! Reads the fields of a JSON object. Numbers and booleans may be strings, as clients send them. All
+//! problems are collected; their texts contain no values.
 
 use serde_json::{Map, Value};
 
-/// Maximum number of entries of a list or object: more than any bound of the domain.
+/// Maximum number of entries of a list or object. It is more than any limit of the domain.
 const MAX_ENTRIES: usize = 2048;
 
-/// A JSON object that is being read, with what is wrong so far.
+/// A JSON object that is being read, with the problems so far.
 #[derive(Debug)]
 pub struct Fields {
     object: Map<String, Value>,
@@ -14,10 +14,10 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads the object of a body.
+    /// Parses a body as an object.
     ///
     /// # Errors
-    /// One sentence when it is none.
+    /// One sentence if it is not an object.
     pub fn of(body: &[u8]) -> Result<Self, String> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(object)) => Ok(Self { object, problems: Vec::new() }),
@@ -25,22 +25,22 @@ impl Fields {
             Err(error) if body.is_empty() || error.is_eof() && body.trim_ascii().is_empty() => {
                 Err("body: a JSON object is required".to_owned())
             }
-            // Only the place: the text of the error may repeat a part of the body.
+            // Only the position, because the text of the error may contain a part of the body.
             Err(error) => {
                 Err(format!("body: not JSON (line {}, column {})", error.line(), error.column()))
             }
         }
     }
 
-    /// Notes a problem.
+    /// Adds a problem.
     pub fn problem(&mut self, field: &str, what: &str) {
         self.problems.push(format!("{field}: {what}"));
     }
 
-    /// What is wrong, in the order it was noted.
+    /// Fails if there are problems.
     ///
     /// # Errors
-    /// When there is anything.
+    /// All problems, in the order in which they were found.
     pub fn finish(self) -> Result<(), String> {
         if self.problems.is_empty() { Ok(()) } else { Err(self.problems.join("; ")) }
     }
@@ -49,7 +49,7 @@ impl Fields {
         self.object.get_mut(field).map(Value::take)
     }
 
-    /// A string that must be there.
+    /// A required string.
     pub fn required(&mut self, field: &str) -> String {
         match self.take(field) {
             Some(Value::String(text)) => text,
@@ -58,7 +58,7 @@ impl Fields {
         }
     }
 
-    /// A string that may be missing.
+    /// An optional string.
     pub fn text(&mut self, field: &str) -> Option<String> {
         match self.take(field) {
             Some(Value::String(text)) => Some(text),
@@ -67,7 +67,7 @@ impl Fields {
         }
     }
 
-    /// A string that may be missing or null.
+    /// An optional string that may be null.
     pub fn nullable_text(&mut self, field: &str) -> Option<String> {
         match self.take(field) {
             Some(Value::String(text)) => Some(text),
@@ -76,7 +76,7 @@ impl Fields {
         }
     }
 
-    /// A whole number of at least 0 that may be missing, null, empty, or in a string.
+    /// An optional non-negative integer. It may be null, an empty string, or a number in a string.
     pub fn number(&mut self, field: &str) -> Option<u32> {
         let number = match self.take(field) {
             Some(Value::Null) | None => return None,
@@ -91,7 +91,7 @@ impl Fields {
         }
     }
 
-    /// A boolean that may be missing, or a word or number that stands for one.
+    /// An optional boolean. It may be a word or a number.
     pub fn flag(&mut self, field: &str) -> bool {
         let flag = match self.take(field) {
             None => return false,
@@ -111,7 +111,7 @@ impl Fields {
         flag.unwrap_or_else(|| self.wrong(field, "must be true or false"))
     }
 
-    /// A list of strings that may be missing.
+    /// An optional list of strings.
     pub fn texts(&mut self, field: &str) -> Vec<String> {
         match self.take(field) {
             None => Vec::new(),
@@ -126,7 +126,7 @@ impl Fields {
         }
     }
 
-    /// An object of strings that may be missing, in the order sent.
+    /// An optional object of strings, in the order of the body.
     pub fn pairs(&mut self, field: &str) -> Vec<(String, String)> {
         match self.take(field) {
             None => Vec::new(),
@@ -155,11 +155,11 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// `300` and `300.0`, not `300.5`.
+/// Accepts `300` and `300.0`, but not `300.5`.
 fn whole(number: &serde_json::Number) -> Option<i64> {
     number.as_i64().or_else(|| {
         let float = number.as_f64()?;
-        // Exact below 2^53, and no bound of the domain is near that.
+        // Exact below 2^53, which is above all limits of the domain.
         #[expect(clippy::cast_possible_truncation, reason = "checked on the same line")]
         (float.fract() == 0.0 && float.abs() < 1e15).then_some(float as i64)
     })

@@ -1,4 +1,4 @@
-//! `GET /api/v1/build/{hash}/log`: what a build printed.
+//! `GET /api/v1/build/{hash}/log`: the log of a build.
 
 use asu_core::build_log::Unmark;
 use axum::{
@@ -19,7 +19,7 @@ use crate::{
     state::{AppState, parse_hash},
 };
 
-/// Not the log of an older build of the same request.
+/// The answer while a build is live. The log of an older build of the request is not sent.
 const NOT_YET: ApiError = ApiError::NotFound("this build has no log yet");
 const NO_LOG: ApiError = ApiError::NotFound("this build has no log");
 
@@ -48,22 +48,22 @@ pub async fn log_get(
     if coming.as_ref().is_some_and(|entry| !entry.maybe_archived) {
         return Err(NOT_YET);
     }
-    // Until the head of the answer.
+    // Held until the headers of the answer.
     let _waits = state.budgets.enter(Budget::Log)?;
     let record = state.database.newest_by_hash(&hash).await?;
-    // The database notified of an archived build of this hash: it may be another than this one.
+    // The database notified of an archived build with this hash, which may be a different one.
     let is_its_own = |uid: &str| coming.as_ref().is_none_or(|entry| entry.uid == uid);
     let Some(record) = record.filter(|record| is_its_own(&record.facts.uid)) else {
-        // The watch may lag.
+        // The watch may lag behind.
         let alive = state.cluster.read(&hash).await?.is_some_and(|entry| !entry.archived);
         return Err(if alive { NOT_YET } else { ApiError::UnknownHash });
     };
-    // Both are held until the client has taken the last byte.
+    // Both are held until the client has received the last byte.
     let sent = state.send_to(peer.map(|Extension(peer)| peer), &headers)?;
     let place = state.log_readers.clone().try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let place = (place, sent);
     let mut log = LogText::open(&state.artifacts, &record).await?.ok_or(NO_LOG)?;
-    // A log that cannot be read is an error, not an answer that breaks off.
+    // Read the first piece before the headers are sent, so that an unreadable log is an error answer.
     let mut unmark = Unmark::default();
     let first = unmark.piece(&log.next().await?.unwrap_or_default()).into();
     let rest =

@@ -1,5 +1,5 @@
-//! `/api/v1`: build requests, their state, their logs. It translates between bytes and what
-//! [`crate::image_request`] and [`crate::lookup`] take and give.
+//! `/api/v1`: build requests, states and logs of builds. It parses requests for
+//! [`crate::image_request`] and [`crate::lookup`], and renders their results.
 
 pub mod answers;
 pub mod build_get;

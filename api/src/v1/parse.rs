@@ -1,4 +1,4 @@
-//! A build request as clients send it.
+//! Parses the body of a build request.
 
 use asu_core::{
     acceptance::Asked,
@@ -8,22 +8,22 @@ use asu_core::{
 use super::fields::Fields;
 use crate::error::ApiError;
 
-/// Longest `client`: it is only counted.
+/// Maximum length of the field `client`.
 const MAX_CLIENT: usize = 1024;
 
-/// A request, and what is not part of an image.
+/// A parsed request.
 #[derive(Debug)]
 pub struct BuildRequest {
     /// `distro`.
     pub distribution: Option<String>,
-    /// Everything that changes an image.
+    /// All fields that affect the image.
     pub asked: Asked,
 }
 
-/// Reads a body. Unknown fields are ignored, because clients rely on it.
+/// Parses a body. Unknown fields are ignored, because clients rely on it.
 ///
 /// # Errors
-/// [`ApiError::Fields`] with every field that is wrong, and no value of any.
+/// [`ApiError::Fields`], which names all wrong fields but contains no values.
 pub fn parse(body: &[u8]) -> Result<BuildRequest, ApiError> {
     let mut fields = Fields::of(body).map_err(ApiError::Fields)?;
     let distribution = fields.text("distro").filter(|name| !name.is_empty());
@@ -49,8 +49,8 @@ pub fn parse(body: &[u8]) -> Result<BuildRequest, ApiError> {
     Ok(BuildRequest { distribution, asked })
 }
 
-/// Clients send the type of the running root, which may be none that an ImageBuilder makes (tmpfs,
-/// f2fs): that is no choice, and was ignored before the field meant anything.
+/// Parses `filesystem`. Clients send the type of the running root file system, which may be one that no
+/// ImageBuilder makes (tmpfs, f2fs). Such a type is ignored.
 fn filesystem(fields: &mut Fields) -> Option<Filesystem> {
     let word = fields.nullable_text("filesystem")?;
     let plain = word.len() <= 32

@@ -21,7 +21,7 @@ fn read(body: &Value) -> Result<Asked, String> {
 }
 
 #[test]
-fn what_clients_really_send_is_read() {
+fn requests_of_real_clients_are_parsed() {
     let owut = json!({"client":"owut/2026.04.09-r1","target":"mediatek/filogic","profile":"openwrt_one",
         "version":"24.10.1","version_code":"","filesystem":"squashfs","diff_packages":true,
         "packages_versions":{"base-files":"1656~0425664679"}, "rootfs_size_mb": 300});
@@ -39,7 +39,7 @@ fn what_clients_really_send_is_read() {
 }
 
 #[test]
-fn every_wrong_field_is_named_in_one_string() {
+fn one_error_names_all_wrong_fields() {
     let body =
         json!({"target": 3, "packages": "x", "diff_packages": "maybe", "rootfs_size_mb": 1.5});
     assert_eq!(
@@ -50,7 +50,7 @@ fn every_wrong_field_is_named_in_one_string() {
 }
 
 #[test]
-fn what_is_no_object_is_refused_with_its_place() {
+fn a_body_other_than_a_json_object_is_refused_with_the_position() {
     for (body, problem) in [
         ("", "body: a JSON object is required"),
         ("null", "body: must be a JSON object"),
@@ -63,7 +63,7 @@ fn what_is_no_object_is_refused_with_its_place() {
 }
 
 #[test]
-fn numbers_and_booleans_may_come_as_words() {
+fn numbers_and_booleans_may_be_strings() {
     for (value, expected) in [
         (json!("300"), Some(300)),
         (json!(300.0), Some(300)),
@@ -105,7 +105,7 @@ fn null_is_only_allowed_where_clients_send_it() {
 }
 
 #[test]
-fn a_filesystem_of_a_running_root_is_no_choice_and_anything_else_is_an_error() {
+fn the_filesystem_of_a_running_root_is_ignored_and_malformed_ones_are_refused() {
     for ignored in ["", "tmpfs", "f2fs", "overlay"] {
         assert_eq!(read(&with("filesystem", json!(ignored))).unwrap().filesystem, None);
     }
@@ -120,7 +120,7 @@ fn a_filesystem_of_a_running_root_is_no_choice_and_anything_else_is_an_error() {
 
 proptest! {
     #[test]
-    fn no_value_is_ever_repeated_in_an_error(text in "[a-z]{16,40}", field in prop_oneof![
+    fn errors_never_contain_a_value(text in "[a-z]{16,40}", field in prop_oneof![
         Just("defaults"), Just("version"), Just("packages"), Just("rootfs_size_mb"), Just("filesystem"),
         Just("repositories_mode"), Just("packages_versions"), Just("diff_packages"),
     ]) {
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_fail_other_than_with_422(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_are_parsed_or_422(body in proptest::collection::vec(any::<u8>(), 0..300)) {
         if let Err(error) = parse(&body) {
             prop_assert_eq!(error.status(), 422);
         }

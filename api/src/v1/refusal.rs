@@ -1,5 +1,5 @@
-//! Refused requests in the statuses and sentences of `/api/v1`, which are those of today's public
-//! server: clients show them, and some look for words in them.
+//! Statuses and texts of refused requests in `/api/v1`. They are those of OpenWrt's public server, because
+//! clients show the texts, and some clients search for words in them.
 
 use asu_core::{offered::Refusal, profile::NoProfile};
 

@@ -1,14 +1,14 @@
-//! From what is known of a request to an answer of `/api/v1`.
+//! Renders the result of a request or look-up as an answer of `/api/v1`.
 
 use axum::response::Response;
 
 use super::answers;
 use crate::{answers::Dialect, error::ApiError, known::Known, state::AppState};
 
-/// The answer about a build.
+/// Makes the answer for a build.
 ///
 /// # Errors
-/// When the record of a finished build has to be read and the database is away.
+/// When the record of a finished build must be read and the database is unavailable.
 pub async fn respond(state: &AppState, known: &Known) -> Result<Response, ApiError> {
     match known {
         Known::Finished(build) => {

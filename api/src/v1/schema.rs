@@ -1,5 +1,5 @@
-//! The body of a build request as the OpenAPI document describes it. It is read by hand, in
-//! [`super::parse`], so that no error repeats a value.
+//! The body of a build request for the OpenAPI document. [`super::parse`] parses it by hand, so that no
+//! error contains a value.
 
 use std::collections::BTreeMap;
 

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_of_opkg_lists_its_packages_plain_and_compressed() {
+    fn plain_and_compressed_indexes_of_opkg_are_read() {
         let text = b"Package: vim\nVersion: 9\n\nPackage: vim-full\nDepends: nano\n";
         for bytes in [text.to_vec(), gzip(text)] {
             let dl = tempfile::tempdir().unwrap();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_of_apk_lists_its_packages_however_it_is_compressed() {
+    fn indexes_of_apk_are_read_with_every_compression() {
         let database = b"ADB.indx\x03vim\x08vim-full\x059.1.2";
         let raw = gzip(database);
         // Without header and checksum it is a deflate stream.
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_states_the_versions_of_a_package() {
+    fn the_versions_of_a_package_are_read_from_an_index() {
         let any = |_: &str| true;
         let opkg = b"Package: a\nVersion: 1\n\nPackage: b\nDepends: a\nVersion: 2~x\n";
         assert_eq!(versions(opkg, "b", PackageManager::Opkg, any), ["2~x"]);

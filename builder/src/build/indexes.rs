@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_script_put_in_the_place_of_an_index_is_not_read_and_nobody_waits_for_it() {
+    fn a_fifo_or_link_in_the_place_of_an_index_is_not_read() {
         let dl = tempfile::tempdir().unwrap();
         let fifo = dl.path().join("fifo");
         let mode = rustix::fs::Mode::from_raw_mode(0o644);

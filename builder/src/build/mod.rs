@@ -65,10 +65,10 @@ struct Build<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The work folder cannot be used.
-    #[error("the work folder: {0}")]
+    #[error("the work folder cannot be used: {0}")]
     Work(#[from] io::Error),
     /// Another build holds the lock.
-    #[error("another build holds the lock: {0}")]
+    #[error("another build holds the lock of the work folder: {0}")]
     Locked(rustix::io::Errno),
 }
 
@@ -295,13 +295,13 @@ mod tests {
     }
 
     #[test]
-    fn a_success_on_a_full_disk_keeps_its_images_and_gives_up_its_workspace() {
+    fn a_success_on_a_full_disk_deletes_the_workspace_and_keeps_the_images() {
         let (outcome, space, image) = left(1);
         assert_eq!((outcome.failure, space, image), (None, false, true));
     }
 
     #[test]
-    fn a_success_that_nobody_can_be_told_of_has_failed_for_want_of_room() {
+    fn a_success_that_cannot_be_written_fails_with_no_space() {
         let (outcome, space, image) = left(2);
         assert_eq!(outcome.failure.map(|failure| failure.reason), Some(FailureReason::NoSpace));
         assert_eq!((space, image), (false, false));

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_script_lies_where_it_runs_at_first_boot() {
+    fn the_script_is_written_to_uci_defaults() {
         let folder = tempfile::tempdir().unwrap();
         let files = folder.path().join("files");
         lay_out(&files, b"x").unwrap();

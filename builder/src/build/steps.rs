@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn abi_suffixes_do_not_make_manifests_differ() {
+    fn abi_suffixes_are_ignored_when_manifests_are_compared() {
         let stripped = manifest("libubox - 1\nvim - 9\n");
         assert!(is_same_set(&stripped, &manifest("libubox20240329 - 1\nvim - 9\n")));
         assert!(!is_same_set(&stripped, &manifest("libubox20240329 - 2\nvim - 9\n")));

@@ -18,7 +18,7 @@ pub enum PopulateError {
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
     /// A key of the plan is malformed.
-    #[error("a key of the plan: {0}")]
+    #[error("a key in the plan is malformed: {0}")]
     Key(SignatureError),
     /// The tarball was refused.
     #[error(transparent)]
@@ -31,7 +31,7 @@ pub enum PopulateError {
     Info(#[from] BadInfo),
     /// Another process is filling the folder.
     #[error(
-        "another pod fills this folder and does not end: its Job may have been deleted while its node cannot be reached"
+        "another pod still fills this folder: its Job may have been deleted while its node was unreachable"
     )]
     Locked,
     /// The time limit was exceeded.

@@ -18,14 +18,14 @@ const PROGRESS: Duration = Duration::from_secs(2);
 /// Downloads the plan's tarball to `to`.
 pub(super) async fn fetch(plan: &PopulatePlan, to: &Path) -> Result<(), PopulateError> {
     if !is_plain_file_name(&plan.file) {
-        return Err(PopulateError::Plan("the tarball's name is not plain".into()));
+        return Err(PopulateError::Plan("the name of the tarball is not a plain file name".into()));
     }
-    let urls = plan
-        .fetch_urls
-        .iter()
-        .map(|url| Url::parse(url))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| PopulateError::Plan(format!("a fetch URL: {error}")))?;
+    let urls =
+        plan.fetch_urls.iter().map(|url| Url::parse(url)).collect::<Result<Vec<_>, _>>().map_err(
+            |error| {
+                PopulateError::Plan(format!("a download URL in the plan is malformed: {error}"))
+            },
+        )?;
     let options = ClientOptions {
         download_timeout: Duration::from_secs(plan.seconds),
         ..ClientOptions::default()

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn two_do_not_fill_one_folder_at_a_time_and_the_second_waits_for_the_first() {
+    async fn a_second_run_in_a_folder_waits_for_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("tree");
         let first = take(&folder).unwrap().unwrap();

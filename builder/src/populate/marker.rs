@@ -14,8 +14,9 @@ pub(super) fn write(paths: &Paths, marker: &Marker) -> Result<(), PopulateError>
     let folder = paths.image_builder();
     let opened = File::open(&folder).map_err(PopulateError::io("open", &folder))?;
     rustix::fs::syncfs(&opened).map_err(PopulateError::io("sync", &folder))?;
-    let bytes = serde_json::to_vec(marker)
-        .map_err(|error| PopulateError::Plan(format!("the marker: {error}")))?;
+    let bytes = serde_json::to_vec(marker).map_err(|error| {
+        PopulateError::Plan(format!("the marker cannot be serialized: {error}"))
+    })?;
     let file = paths.marker();
     put_durable(&file, &bytes).map_err(PopulateError::io("write", &file))
 }

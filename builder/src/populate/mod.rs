@@ -59,7 +59,7 @@ pub async fn run(paths: &Paths, builder: &Path) -> PopulateResult {
 fn leave(file: &Path, result: &PopulateResult) {
     let text = serde_json::to_string(result).unwrap_or_default();
     if let Err(error) = fs::write(file, &text) {
-        tracing::error!(%error, file = %file.display(), "cannot leave the termination message");
+        tracing::error!(%error, file = %file.display(), "the termination message cannot be written");
     }
     println!("populate: {text}");
 }
@@ -73,7 +73,7 @@ fn guard_time(file: PathBuf, seconds: u64) {
             &file,
             &PopulateResult::failed(
                 PopulateFailure::TimedOut,
-                &format!("it took longer than {seconds} s"),
+                &format!("populate took longer than {seconds} s"),
             ),
         );
         std::process::exit(1);
@@ -88,7 +88,7 @@ async fn populate(
 ) -> Result<Marker, PopulateError> {
     if plan.schema != PLAN_SCHEMA {
         return Err(PopulateError::Plan(format!(
-            "the plan has format {}, this program reads {PLAN_SCHEMA}",
+            "the plan has the format {}, but this program supports only {PLAN_SCHEMA}",
             plan.schema
         )));
     }
@@ -98,7 +98,7 @@ async fn populate(
     // unreachable.
     let alone = lock::wait(&folder, deadline).await?;
     if let Some(marker) = ready(paths, plan) {
-        println!("populate: the tree is ready already");
+        println!("populate: the tree is already ready");
         return Ok(marker);
     }
     let temporary = folder.join(format!("tmp-{}", plain(&plan.uid)?));
@@ -238,6 +238,6 @@ fn plain(uid: &str) -> Result<&str, PopulateError> {
     if asu_core::result::is_plain_file_name(uid) {
         Ok(uid)
     } else {
-        Err(PopulateError::Plan("the plan's uid is no plain name".into()))
+        Err(PopulateError::Plan("the uid in the plan is not a plain name".into()))
     }
 }

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_nobody_could_read_again_is_a_failure_of_the_request() {
+    fn a_result_that_is_too_large_to_read_is_a_failure_of_the_request() {
         let fits = result("x");
         assert_eq!(bounded(fits.clone(), true).unwrap(), (fits, true));
         let most = usize::try_from(MAX_RESULT_BYTES).unwrap();

@@ -45,28 +45,28 @@ const STORE_PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The plan cannot be read.
-    #[error("the plan: {0}")]
+    #[error("the plan cannot be read: {0}")]
     Plan(#[from] FileError),
     /// The plan has a format that this program does not support.
-    #[error("the plan has format {0}, this program reads {PLAN_SCHEMA}")]
+    #[error("the plan has the format {0}, but this program supports only {PLAN_SCHEMA}")]
     Schema(u32),
     /// The uid cannot be part of a key of the store.
-    #[error("the plan's uid is no plain name")]
+    #[error("the uid in the plan is not a plain name")]
     Uid,
     /// The shared work folder cannot be opened.
-    #[error("the work folder: {0}")]
+    #[error("the work folder cannot be opened: {0}")]
     Work(HandoverError),
     /// The artifact store returned an error.
-    #[error("the store: {0}")]
+    #[error("the artifact store cannot be written: {0}")]
     Store(#[from] object_store::Error),
-    /// Its folder cannot be opened.
-    #[error("artifact store: {0}")]
+    /// The folder of the artifact store cannot be opened.
+    #[error("the artifact store cannot be opened: {0}")]
     Volume(#[from] asu_artifacts::ArtifactError),
     /// The result cannot be written as JSON.
-    #[error("the result: {0}")]
+    #[error("the result cannot be serialized: {0}")]
     Json(#[from] serde_json::Error),
     /// The store did not answer before the pod's end.
-    #[error("the store took too long")]
+    #[error("the artifact store did not answer in time")]
     Slow,
 }
 

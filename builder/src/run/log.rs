@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_kept_whole() {
+    fn a_log_within_the_limit_is_kept_completely() {
         let lines: Vec<String> = (0..10).map(|n| n.to_string()).collect();
         assert_eq!(logged(&lines, 40), lines.join("\n") + "\n");
     }
@@ -186,7 +186,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_log_is_longer_than_allowed_but_for_its_note(lengths in proptest::collection::vec(0..200usize, 0..50), most in 0..2000u64) {
+        fn no_log_exceeds_the_limit_plus_its_note(lengths in proptest::collection::vec(0..200usize, 0..50), most in 0..2000u64) {
             let lines: Vec<String> = lengths.iter().map(|&length| "x".repeat(length)).collect();
             prop_assert!(logged(&lines, most).len() as u64 <= most + 80);
         }

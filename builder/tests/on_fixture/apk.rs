@@ -23,7 +23,7 @@ fn a_package_of_apk_is_in_the_image_and_its_manifest() {
 }
 
 #[test]
-fn what_cannot_be_selected_is_the_requests_and_named() {
+fn a_failed_selection_is_a_failure_of_the_request_and_names_the_packages() {
     for (packages, named) in [
         (&["fixture-nope", "fixture-neither"][..], "missing (fixture-neither, fixture-nope)"),
         (&["fixture-missing-dep"][..], "missing (fixture-nowhere)"),
@@ -56,7 +56,7 @@ fn an_image_too_big_shows_both_sizes() {
 }
 
 #[test]
-fn feeds_of_the_distribution_that_fail_are_no_fault_of_the_request() {
+fn failed_feeds_of_the_distribution_are_an_infrastructure_failure() {
     for (faults, reason) in [
         (
             Faults { status_503: vec!["*/packages.adb".into()], ..Faults::default() },
@@ -114,7 +114,7 @@ fn a_repository_of_the_request_that_fails_is_the_requests_own_fault() {
 }
 
 #[test]
-fn packages_of_another_revision_are_never_called_the_revision_that_was_asked_for() {
+fn packages_of_another_revision_fail_a_request_with_a_revision() {
     let mut pod = crate::faults::of_revision(pod(&[]), "r29000-0123456789");
     pod.plan.request.version_code = Some(pod.plan.version_code.clone());
     let detail = failed(&pod, Reason::RevisionMismatch);

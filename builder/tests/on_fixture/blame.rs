@@ -33,7 +33,7 @@ fn killed_for_memory(of: &Path, kills: u32) {
 }
 
 #[test]
-fn a_script_or_its_child_that_was_killed_is_not_the_requests_fault() {
+fn a_killed_script_or_child_is_an_infrastructure_failure() {
     for package in ["fixture-killed", "fixture-killed-child", "fixture-killed-late"] {
         let detail = failed(&Pod::new(&[package]), Reason::BuilderDied);
         let said =
@@ -56,7 +56,7 @@ fn killed(pod: &Pod) -> asu_core::failure::Failure {
 }
 
 #[test]
-fn a_kill_for_want_of_memory_is_seen_whatever_the_build_says_of_its_end() {
+fn an_oom_kill_is_detected_for_any_end_of_the_build() {
     // A success, a failure of the request, and one that looks like a kill.
     for package in ["fixture-hello", "fixture-badpostinst", "fixture-killed-late"] {
         let pod = Pod::new(&[package]);
@@ -69,7 +69,7 @@ fn a_kill_for_want_of_memory_is_seen_whatever_the_build_says_of_its_end() {
 }
 
 #[test]
-fn without_a_kill_by_the_kernel_a_fault_of_the_request_stays_one() {
+fn without_an_oom_kill_a_failure_of_the_request_is_kept() {
     let pod = Pod::new(&["fixture-badpostinst"]);
     killed_for_memory(&pod.path("work"), 3);
     failed(&pod, Reason::PackageScript);
@@ -81,7 +81,7 @@ fn without_a_kill_by_the_kernel_a_fault_of_the_request_stays_one() {
 
 /// An OOM kill while a tree is made may leave it incomplete.
 #[test]
-fn a_tree_of_which_the_kernel_killed_something_is_not_marked_as_ready() {
+fn a_tree_whose_warm_up_was_oom_killed_is_not_ready() {
     let (world, upstream) = world();
     let cache = Cache::new();
     let plan = populate_plan(&world, &upstream, "testarch/small");
@@ -167,7 +167,7 @@ fn a_repository_of_the_request_that_fails_is_the_requests_own_fault() {
 }
 
 #[test]
-fn a_repository_of_the_request_that_is_nowhere_is_the_requests_own_fault() {
+fn an_unreachable_repository_of_the_request_is_a_failure_of_the_request() {
     let mut pod = Pod::new(&["fixture-hello"]);
     // A port without a server.
     pod.repository("mine", "http://127.0.0.1:1/feed");
@@ -178,7 +178,7 @@ fn a_repository_of_the_request_that_is_nowhere_is_the_requests_own_fault() {
 }
 
 #[test]
-fn a_repository_of_the_request_that_hangs_is_the_requests_own_fault() {
+fn a_hanging_repository_of_the_request_is_a_failure_of_the_request() {
     let mut pod = with_repository("third-party");
     pod.plan.limits.seconds = 6;
     let slow = [("/third-party/*".to_owned(), 1)].into();
@@ -188,7 +188,7 @@ fn a_repository_of_the_request_that_hangs_is_the_requests_own_fault() {
 }
 
 #[test]
-fn when_the_distributions_feeds_fail_as_well_it_is_tried_again() {
+fn failures_of_feeds_and_repositories_are_an_infrastructure_failure() {
     for faults in [
         Faults { status_503: both("/third-party/*"), ..Faults::default() },
         Faults { status_503: vec!["*".to_owned()], ..Faults::default() },

@@ -146,7 +146,7 @@ fn router(generation: Generation, packages: &[&str]) -> Pod {
 }
 
 #[test]
-fn an_image_is_that_of_make_image_but_for_the_signature_of_the_tree() {
+fn an_image_equals_that_of_make_image_except_for_the_signature() {
     for generation in GENERATIONS {
         same(generation, &router(generation, &["fixture-hello", "-mtd"]), None);
         same(generation, &router(generation, &[]), None);
@@ -154,7 +154,7 @@ fn an_image_is_that_of_make_image_but_for_the_signature_of_the_tree() {
 }
 
 #[test]
-fn an_image_with_a_partition_size_and_a_first_boot_script_is_that_of_make_image() {
+fn an_image_with_a_partition_size_and_a_script_equals_that_of_make_image() {
     for generation in GENERATIONS {
         let mut pod = Pod::of(generation, "testarch/disk", "generic", &["fixture-hello"]);
         pod.plan.request.rootfs_size_mb = Some(9);
@@ -165,7 +165,7 @@ fn an_image_with_a_partition_size_and_a_first_boot_script_is_that_of_make_image(
 }
 
 #[test]
-fn an_image_of_apk_has_no_signature_and_is_the_same_to_the_byte() {
+fn an_image_of_apk_has_no_signature_and_equals_that_of_make_image() {
     let pod = router(Generation::Apk, &["fixture-hello"]);
     pod.run();
     let built = pod.result().built.expect("an image");

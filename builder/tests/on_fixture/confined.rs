@@ -16,7 +16,7 @@ fn confined(arguments: &[&str], python: &str) -> String {
 }
 
 #[test]
-fn without_network_only_local_sockets_can_be_made() {
+fn without_network_only_local_sockets_can_be_created() {
     let script = "
 import socket
 for family in (socket.AF_INET, socket.AF_INET6, socket.AF_PACKET, socket.AF_NETLINK):
@@ -39,7 +39,7 @@ print(oct(os.umask(0)), resource.getrlimit(resource.RLIMIT_NOFILE), os.sched_get
 }
 
 #[test]
-fn help_tells_the_exit_codes() {
+fn help_contains_the_exit_codes() {
     for subcommand in ["populate", "build", "publish"] {
         let ran = Command::new(program()).args([subcommand, "--help"]).output();
         let help = String::from_utf8_lossy(&ran.expect("the program").stdout).into_owned();

@@ -75,7 +75,7 @@ fn an_image_too_big_shows_both_sizes() {
 }
 
 #[test]
-fn an_image_that_a_vendor_s_tool_finds_too_big_shows_the_limit_of_the_device_too() {
+fn an_image_too_big_for_a_vendor_tool_shows_the_limit_of_the_device() {
     let pod = Pod::on("testarch/small", "acme_router-b", &["fixture-huge"]);
     let detail = failed(&pod, Reason::ImageTooBig);
     let sizes = detail.strip_prefix("Selected packages exceed device storage: ").unwrap();
@@ -115,7 +115,7 @@ fn a_full_scratch_space_is_never_the_requests_fault() {
 }
 
 #[test]
-fn an_index_by_a_stranger_has_its_own_reason() {
+fn an_index_with_an_unknown_signature_has_its_own_reason() {
     let faults = Faults { wrong_signature: paths("*/base/Packages.sig"), ..Faults::default() };
     let detail = failed_under(&faults, Reason::IndexSignature);
     assert!(detail.contains("base"), "{detail}");
@@ -128,7 +128,7 @@ fn a_server_that_answers_503_is_a_failed_download() {
 }
 
 #[test]
-fn an_index_that_nothing_needed_spoils_the_build_too() {
+fn an_unreadable_index_fails_the_build_even_if_no_package_needs_it() {
     let pod = Pod::new(&[]);
     let faults = Faults { not_found: paths("*/base/Packages*"), ..Faults::default() };
     fail(&pod.upstream, &faults);
@@ -136,7 +136,7 @@ fn an_index_that_nothing_needed_spoils_the_build_too() {
 }
 
 #[test]
-fn a_package_that_is_gone_or_damaged_is_a_failed_download() {
+fn a_missing_or_damaged_package_file_is_a_failed_download() {
     for faults in [
         Faults { not_found: paths("*/fixture-hello_*"), ..Faults::default() },
         Faults { corrupt: paths("*/fixture-hello_*"), ..Faults::default() },
@@ -147,7 +147,7 @@ fn a_package_that_is_gone_or_damaged_is_a_failed_download() {
 }
 
 #[test]
-fn another_package_version_than_asked_for_fails_before_the_image_is_made() {
+fn another_package_version_than_requested_fails_before_the_image_is_built() {
     let mut pod = Pod::new(&[]);
     pod.plan.request.packages_versions.insert("fixture-hello".parse().unwrap(), "9".into());
     let detail = failed(&pod, Reason::PackageVersion);
@@ -156,7 +156,7 @@ fn another_package_version_than_asked_for_fails_before_the_image_is_made() {
 }
 
 #[test]
-fn what_the_tree_does_not_have_is_said_without_running_it() {
+fn profiles_and_filesystems_that_the_tree_lacks_fail_without_running_make() {
     let mut pod = Pod::new(&[]);
     pod.plan.request.profile = "nosuch".parse().unwrap();
     failed(&pod, Reason::ProfileNotBuilt);
@@ -189,7 +189,7 @@ pub(crate) fn of_revision(mut pod: Pod, revision: &str) -> Pod {
 }
 
 #[test]
-fn packages_of_another_revision_are_never_called_the_revision_that_was_asked_for() {
+fn packages_of_another_revision_fail_a_request_with_a_revision() {
     let mut pod = of_revision(Pod::new(&[]), "r29000-0123456789");
     pod.plan.request.version_code = Some(pod.plan.version_code.clone());
     let detail = failed(&pod, Reason::RevisionMismatch);
@@ -198,7 +198,7 @@ fn packages_of_another_revision_are_never_called_the_revision_that_was_asked_for
 }
 
 #[test]
-fn whoever_insists_on_no_revision_is_given_what_upstream_has() {
+fn a_request_without_a_revision_gets_the_packages_of_upstream() {
     let pod = of_revision(Pod::new(&[]), "r29000-0123456789");
     pod.run();
     assert!(pod.result().built.is_some(), "{}", pod.log());
@@ -212,7 +212,7 @@ fn a_tree_of_another_tarball_is_never_used() {
 }
 
 #[test]
-fn a_tree_or_a_marker_that_is_not_on_its_volume_is_lost() {
+fn a_missing_tree_or_marker_is_reported_as_lost() {
     for with_marker in [false, true] {
         let pod = Pod::new(&[]);
         let volume = pod.path("imagebuilder");
@@ -227,7 +227,7 @@ fn a_tree_or_a_marker_that_is_not_on_its_volume_is_lost() {
 }
 
 #[test]
-fn a_script_that_is_not_the_requests_is_never_used() {
+fn a_script_with_another_digest_is_never_used() {
     let mut pod = Pod::new(&[]);
     pod.defaults("echo another");
     pod.plan.request.defaults =
@@ -237,7 +237,7 @@ fn a_script_that_is_not_the_requests_is_never_used() {
 }
 
 #[test]
-fn a_mirror_that_hangs_is_not_the_requests_fault() {
+fn a_hanging_mirror_is_an_infrastructure_failure() {
     let mut pod = Pod::new(&["fixture-huge"]);
     pod.plan.limits.seconds = 12;
     let slow = [("*/fixture-huge_*".to_owned(), 1)].into();
@@ -246,7 +246,7 @@ fn a_mirror_that_hangs_is_not_the_requests_fault() {
 }
 
 #[test]
-fn a_disk_that_is_full_is_said_to_be_full() {
+fn a_full_disk_is_reported_as_no_space() {
     let pod = Pod::new(&["fixture-diskfull"]);
     let _disk = pod.on_a_small_disk("24m");
     failed(&pod, Reason::NoSpace);

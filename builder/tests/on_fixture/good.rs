@@ -62,7 +62,7 @@ fn a_request_becomes_an_image_with_its_package_and_its_first_boot_script() {
 }
 
 #[test]
-fn the_result_says_what_clients_are_told() {
+fn the_result_contains_the_data_for_clients() {
     let pod = Pod::new(&["fixture-hello"]);
     let built = built(&pod);
     assert_eq!(built.manifest["fixture-hello"], "1.2-r3");
@@ -79,7 +79,7 @@ fn the_result_says_what_clients_are_told() {
 }
 
 #[test]
-fn stages_are_printed_forward_in_the_clients_words() {
+fn stages_are_printed_in_order_as_clients_know_them() {
     let pod = Pod::new(&[]);
     let ended = pod.run();
     let printed = String::from_utf8_lossy(&ended.publish.stdout).into_owned();
@@ -92,7 +92,7 @@ fn stages_are_printed_forward_in_the_clients_words() {
 }
 
 #[test]
-fn packages_come_from_the_package_base_alone() {
+fn packages_are_downloaded_only_from_the_package_base() {
     let pod = Pod::new(&["fixture-hello"]);
     built(&pod);
     let paths: Vec<String> = requests(&pod.upstream).into_iter().map(|r| r.path).collect();
@@ -146,7 +146,7 @@ fn an_absolute_package_set_removes_the_other_defaults() {
 }
 
 #[test]
-fn one_filesystem_and_a_root_size_are_followed() {
+fn the_filesystem_and_root_size_of_the_request_are_used() {
     let mut pod = Pod::on("testarch/disk", "generic", &[]);
     pod.plan.request.filesystem = Some(Filesystem::Ext4);
     pod.plan.request.rootfs_size_mb = Some(12);
@@ -157,7 +157,7 @@ fn one_filesystem_and_a_root_size_are_followed() {
 }
 
 #[test]
-fn versions_that_are_there_are_no_failure() {
+fn matching_package_versions_succeed() {
     let mut pod = Pod::new(&[]);
     let versions = &mut pod.plan.request.packages_versions;
     versions.insert("fixture-hello".parse().unwrap(), "1.2-r3".into());
@@ -176,7 +176,7 @@ fn a_log_that_is_too_long_keeps_its_beginning_and_its_end() {
 }
 
 #[test]
-fn a_tree_that_is_written_to_is_built_in_a_copy_instead() {
+fn a_build_that_writes_to_the_tree_is_repeated_in_a_copy() {
     let root = rustix::process::geteuid().is_root();
     assert!(root, "with one user for all the tree is writable: run this test as root");
     let (world, upstream) = world();

@@ -22,7 +22,7 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 #[test]
-fn an_attack_on_the_hand_over_fails_with_its_own_reason_and_stores_nothing() {
+fn an_attack_on_the_handover_fails_with_its_own_reason_and_stores_nothing() {
     let pod = Pod::new(&["fixture-attack-files"]);
     let artifact = pod.path("store/artifacts/other/image.bin");
     fs::create_dir_all(artifact.parent().expect("a folder")).expect("another artifact's folder");
@@ -39,7 +39,7 @@ fn an_attack_on_the_hand_over_fails_with_its_own_reason_and_stores_nothing() {
 }
 
 #[test]
-fn nothing_that_a_script_started_outlives_the_build() {
+fn processes_that_a_script_started_end_with_the_build() {
     let pod = Pod::new(&["fixture-attack-files"]);
     pod.run();
     let work = pod.path("work").to_string_lossy().into_owned();
@@ -84,7 +84,7 @@ fn a_pod_that_is_stopped_keeps_its_log() {
 }
 
 #[test]
-fn a_build_that_says_that_its_tree_is_lost_is_not_believed_while_the_tree_is_there() {
+fn a_build_that_reports_a_lost_tree_is_checked_against_the_volume() {
     let pod = Pod::new(&["nosuch"]);
     pod.run();
     let said = pod.path("work/outcome.json");
@@ -99,7 +99,7 @@ fn a_build_that_says_that_its_tree_is_lost_is_not_believed_while_the_tree_is_the
 }
 
 #[test]
-fn output_beyond_its_bounds_is_refused() {
+fn output_beyond_its_limits_is_refused() {
     let mut pod = Pod::new(&[]);
     pod.plan.limits.output_bytes = 100_000;
     pod.run();
@@ -111,7 +111,7 @@ fn output_beyond_its_bounds_is_refused() {
 }
 
 #[test]
-fn a_result_that_is_there_already_stands() {
+fn an_existing_result_is_kept() {
     let pod = Pod::new(&["nosuch"]);
     pod.run();
     let first = fs::read(pod.path("store/results/uid-1.json")).expect("a result");

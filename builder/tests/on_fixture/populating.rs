@@ -39,7 +39,7 @@ fn a_tree_is_warmed_up_in_its_place_and_marked() {
 }
 
 #[test]
-fn a_finished_tree_is_not_made_again() {
+fn a_finished_tree_is_not_populated_again() {
     let (world, upstream) = world();
     let cache = Cache::new();
     let mut plan = populate_plan(&world, &upstream, TARGET);
@@ -54,7 +54,7 @@ fn a_finished_tree_is_not_made_again() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_removed_and_a_tree_without_marker_made_again() {
+fn remains_of_a_killed_run_are_deleted_and_a_tree_without_a_marker_is_populated_again() {
     let (world, upstream) = world();
     let cache = Cache::new();
     for folder in ["tmp-dead/unpacked", "tree/half"] {
@@ -80,7 +80,7 @@ fn refused(cache: &Cache, plan: &asu_core::plan::PopulatePlan, expected: &[Failu
 }
 
 #[test]
-fn another_digest_a_stranger_and_an_absent_tarball_are_told_apart() {
+fn a_wrong_digest_an_unknown_signature_and_a_missing_tarball_have_different_failures() {
     let (world, upstream) = world();
     let cache = Cache::new();
     let good = populate_plan(&world, &upstream, TARGET);
@@ -106,7 +106,7 @@ fn another_digest_a_stranger_and_an_absent_tarball_are_told_apart() {
 
 /// A truncated download does not mean a bad archive: the connection to the mirror may have broken.
 #[test]
-fn a_download_that_breaks_off_is_never_a_bad_archive() {
+fn an_interrupted_download_is_not_reported_as_a_bad_archive() {
     let (world, upstream) = world();
     let cache = Cache::new();
     let plan = populate_plan(&world, &upstream, TARGET);

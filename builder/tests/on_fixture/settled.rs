@@ -59,7 +59,7 @@ fn is_young(pod: &Pod, built: &Built) {
 }
 
 #[test]
-fn a_build_that_came_out_otherwise_gets_a_key_of_its_own_and_the_first_stays() {
+fn a_build_with_other_files_gets_a_key_of_its_own_and_keeps_the_first_files() {
     let mut pod = Pod::new(&["fixture-dated"]);
     let first = built(&pod);
     pod.next("uid-2");
@@ -90,7 +90,7 @@ fn the_same_files_are_shared_and_written_again() {
 }
 
 #[test]
-fn a_stored_bill_of_materials_of_another_time_is_taken_with_its_sums() {
+fn a_stored_bill_of_materials_of_another_time_is_used_with_its_checksums() {
     let mut pod = Pod::new(&["fixture-hello"]);
     let first = built(&pod);
     let (bom, sums) = (named(&first, ".bom.cdx.json"), place(&pod, &first, "sha256sums"));
@@ -111,7 +111,7 @@ fn a_stored_bill_of_materials_of_another_time_is_taken_with_its_sums() {
 
 /// A pod that died while it put its files in their places left some of them.
 #[test]
-fn what_a_killed_pod_left_is_completed_or_left_alone() {
+fn files_of_a_killed_pod_are_completed_or_kept() {
     let mut pod = Pod::new(&["fixture-hello"]);
     let first = built(&pod);
     let bom = named(&first, ".bom.cdx.json");
@@ -135,7 +135,7 @@ fn what_a_killed_pod_left_is_completed_or_left_alone() {
 }
 
 #[test]
-fn what_a_committed_result_speaks_of_is_not_touched_again() {
+fn files_of_a_committed_result_are_not_changed() {
     let mut pod = Pod::new(&["fixture-dated"]);
     let first = built(&pod);
     let stored = |pod: &Pod| -> Vec<(String, Vec<u8>)> {

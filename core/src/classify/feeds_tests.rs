@@ -81,7 +81,7 @@ fn all(feed: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_repository_of_the_request_that_fails_is_the_requests_own_fault_in_both_generations() {
+fn a_failed_repository_of_the_request_is_a_fault_of_the_request_in_both_generations() {
     for text in all(OWN) {
         let failure = failure(&text);
         assert_eq!(failure.reason, FailureReason::RepositoryFailed, "{text}");
@@ -91,7 +91,7 @@ fn a_repository_of_the_request_that_fails_is_the_requests_own_fault_in_both_gene
 }
 
 #[test]
-fn a_feed_of_the_distribution_that_fails_is_infrastructure_beside_repositories_of_the_request() {
+fn a_failed_feed_of_the_distribution_is_infrastructure_despite_repositories() {
     for text in all(OTHER) {
         let reason = failure(&text).reason;
         let infrastructure = [FailureReason::DownloadFailed, FailureReason::IndexSignature];
@@ -100,7 +100,7 @@ fn a_feed_of_the_distribution_that_fails_is_infrastructure_beside_repositories_o
 }
 
 #[test]
-fn when_both_fail_another_try_is_worth_it() {
+fn failures_of_a_feed_and_a_repository_are_an_infrastructure_failure() {
     for own in all(OWN) {
         for other in all(OTHER) {
             for text in [format!("{own}{other}"), format!("{other}{own}")] {
@@ -111,7 +111,7 @@ fn when_both_fail_another_try_is_worth_it() {
 }
 
 #[test]
-fn what_went_wrong_with_a_repository_is_said() {
+fn the_message_contains_the_failure_of_the_repository() {
     let said = |text: &str| failure(text).detail;
     let begin = "The request's own repository failed: mine";
     let unread = format!("{begin} (its package index could not be read)");
@@ -125,7 +125,7 @@ fn what_went_wrong_with_a_repository_is_said() {
 
 /// make may succeed without the index, but the image could have other packages than requested.
 #[test]
-fn a_repository_that_failed_spoils_a_build_that_make_calls_a_success() {
+fn a_failed_repository_fails_a_build_although_make_succeeded() {
     let spoiled = classifier(true, &opkg_unsigned(OWN)).spoiled().unwrap();
     assert_eq!(spoiled.reason, FailureReason::RepositoryFailed);
 }
@@ -133,7 +133,7 @@ fn a_repository_that_failed_spoils_a_build_that_make_calls_a_success() {
 /// The output may not contain a package's origin: opkg's output may be discarded, and apk never prints
 /// it.
 #[test]
-fn a_package_of_unknown_origin_is_the_requests_only_when_it_can_be_nobody_elses() {
+fn a_package_of_unknown_origin_belongs_to_the_request_only_if_no_feed_can_have_it() {
     for text in [
         " * opkg_install_pkg: Checksum or size mismatch for package vim. Either the opkg or the package index are corrupt.\n",
         "ERROR: wget: exited with error 8\nERROR: vim-9.1-r1: unexpected end of file\n",
@@ -155,7 +155,7 @@ fn a_package_of_unknown_origin_is_the_requests_only_when_it_can_be_nobody_elses(
 }
 
 #[test]
-fn a_download_that_never_ends_is_blamed_on_where_it_came_from() {
+fn a_download_without_end_is_a_failure_of_its_server() {
     let stalled = |urls: &[&str]| {
         let urls: Vec<String> = urls.iter().map(ToString::to_string).collect();
         classifier(true, "").stalled(&urls).reason
@@ -168,7 +168,7 @@ fn a_download_that_never_ends_is_blamed_on_where_it_came_from() {
 }
 
 #[test]
-fn a_url_is_the_requests_only_at_or_below_its_repository() {
+fn a_url_belongs_to_the_request_only_at_or_below_its_repository() {
     let own = |name: &str, url: &str| (name.to_owned(), url.to_owned());
     let others = ["https://d.example/a".to_owned(), "https://m.example/x/deep".to_owned()];
     let origins = Origins::new(
@@ -189,7 +189,7 @@ fn a_url_is_the_requests_only_at_or_below_its_repository() {
 
 proptest! {
     #[test]
-    fn without_repositories_of_the_request_nothing_is_blamed_on_them(
+    fn without_repositories_of_the_request_no_failure_belongs_to_them(
         text in proptest::collection::vec(0..26_usize, 0..6),
     ) {
         let texts = [all(OWN), all(OTHER)].concat();

@@ -97,28 +97,28 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_the_same_content_are_no_obstacle() {
+    fn an_empty_folder_and_the_same_content_can_be_used() {
         let (made, sums) = set("image", "bom");
         assert_eq!(settle(&made, &[], ""), shared(&[]));
         assert_eq!(settle(&made, &made, &sums), shared(&[]));
     }
 
     #[test]
-    fn another_image_leads_to_a_key_of_its_own() {
+    fn a_different_image_gets_a_key_of_its_own() {
         let (made, _) = set("image", "bom");
         let (stored, sums) = set("another", "bom");
         assert_eq!(settle(&made, &stored, &sums), Settlement::Own);
     }
 
     #[test]
-    fn a_whole_set_that_says_another_time_is_taken() {
+    fn a_complete_set_that_differs_only_in_times_is_used() {
         let (made, _) = set("image", "now");
         let (stored, sums) = set("image", "then");
         assert_eq!(settle(&made, &stored, &sums), shared(&["x.bom.cdx.json", SUMS]));
     }
 
     #[test]
-    fn part_of_a_set_is_completed_only_by_the_same_files() {
+    fn an_incomplete_set_is_completed_only_with_the_same_files() {
         let (made, _) = set("image", "now");
         assert_eq!(settle(&made, &made[..2], ""), shared(&[]));
         let (other, _) = set("image", "then");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_set_whose_sums_speak_of_other_files_is_not_taken() {
+    fn a_stored_set_with_checksums_of_other_files_is_not_used() {
         let (made, _) = set("image", "now");
         let (mut stored, sums) = set("image", "then");
         stored[1] = file("x.bom.cdx.json", "later");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_set_of_other_names_is_not_taken() {
+    fn a_complete_set_with_other_names_is_not_used() {
         let (made, sums) = set("image", "bom");
         let mut stored = made.clone();
         stored.push(file("y.bin", "more"));
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn each_build_has_another_key_of_its_own() {
+    fn the_own_key_is_different_for_each_build() {
         let key = BuildKey::of(b"key");
         assert_ne!(own_key(&key, "a", 1), own_key(&key, "b", 1));
         assert_ne!(own_key(&key, "a", 1), own_key(&key, "a", 2));

@@ -26,7 +26,7 @@ fn failure(step: &Step) -> &Failure {
 }
 
 #[test]
-fn want_of_memory_is_named_with_its_limit_whatever_was_left() {
+fn out_of_memory_is_reported_with_the_limit_for_any_result() {
     let said = |reason| Stored::Attempt(result(Some(reason)));
     for stored in [
         Stored::Nothing,
@@ -46,13 +46,13 @@ fn want_of_memory_is_named_with_its_limit_whatever_was_left() {
 }
 
 #[test]
-fn what_a_build_saw_itself_of_its_memory_is_told_as_it_was_seen() {
+fn out_of_memory_that_the_build_reported_keeps_its_message() {
     let seen = Stored::Attempt(result(Some(FailureReason::OutOfMemory)));
     assert_eq!(failure(&decide(&starved("build", 1, seen))).detail, "said");
 }
 
 #[test]
-fn a_final_result_of_a_starved_build_is_taken_back_before_the_next_attempt() {
+fn the_result_of_an_oom_killed_build_is_deleted_before_the_next_attempt() {
     let stored = Stored::Final(result(Some(FailureReason::PackageScript)));
     let mut it = starved("build", 1, stored);
     let Step::TakeBack { attempt: 1, failure, next: Some(_) } = decide(&it) else { panic!() };
@@ -68,7 +68,7 @@ fn a_final_result_of_a_starved_build_is_taken_back_before_the_next_attempt() {
 }
 
 #[test]
-fn a_build_that_starves_in_its_last_attempt_fails_for_want_of_memory_and_stays_failed() {
+fn a_build_that_is_oom_killed_in_its_last_attempt_fails_with_out_of_memory() {
     let stored = Stored::Final(result(Some(FailureReason::PackageScript)));
     let mut it = starved("build", MAX_ATTEMPTS, stored);
     let Step::Fail(failure) = decide(&it) else { panic!() };
@@ -82,7 +82,7 @@ fn reason(step: &Step) -> FailureReason {
 }
 
 #[test]
-fn the_end_of_publish_takes_nothing_from_what_it_committed() {
+fn an_oom_kill_of_publish_does_not_invalidate_its_result() {
     let stored = Stored::Final(result(Some(FailureReason::PackageScript)));
     assert!(matches!(decide(&starved("publish", 1, stored)), Step::Archive(_)));
     let good = Stored::Final(result(None));
@@ -90,7 +90,7 @@ fn the_end_of_publish_takes_nothing_from_what_it_committed() {
 }
 
 #[test]
-fn a_failure_of_a_build_that_could_not_see_its_memory_waits_for_the_end_of_its_pod() {
+fn a_failure_without_memory_counters_waits_for_the_end_of_the_pod() {
     let mut it = facts();
     let mut unsure = result(Some(FailureReason::PackageScript));
     unsure.memory_unknown = true;

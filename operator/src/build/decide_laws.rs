@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn a_place_is_held_only_by_what_runs_or_creates_its_job_now(facts in any_facts()) {
+    fn only_builds_that_run_or_create_a_job_have_a_place(facts in any_facts()) {
         let step = decide(&facts);
         if standing(&facts, &step) == Standing::Place {
             let creates = matches!(step, Step::CreateJob { .. });
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn what_runs_has_a_place_until_it_ended(facts in any_facts()) {
+    fn a_running_build_has_a_place_until_it_ends(facts in any_facts()) {
         let step = decide(&facts);
         let looks = matches!(step, Step::Look(_));
         let ends = matches!(
@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn who_stands_in_line_can_start(facts in any_facts()) {
+    fn every_build_in_the_queue_can_start(facts in any_facts()) {
         let step = decide(&facts);
         if standing(&facts, &step) == Standing::Queue {
             prop_assert!(matches!(facts.cache, CacheFact::Ready { .. }), "{step:?}");
@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_let_go_without_a_record(facts in any_facts()) {
+    fn no_finalizer_is_removed_without_a_record(facts in any_facts()) {
         if decide(&facts) == Step::LetGo {
             prop_assert!(facts.deleted);
             prop_assert!(is_true(&facts.status.conditions, "Archived") || facts.abandon);
@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn every_question_is_answered_once(mut facts in any_facts()) {
+    fn each_look_up_is_asked_once(mut facts in any_facts()) {
         for _ in 0..8 {
             match decide(&facts) {
                 Step::Look(Lookup::Stored) => facts.stored = Some(Stored::Nothing),

@@ -134,7 +134,7 @@ pub(super) fn runs(trouble: Option<(&'static str, &str)>, again: Option<SignedDu
 }
 
 #[test]
-fn a_build_that_comes_when_too_many_wait_is_turned_away_for_a_moment_and_leaves_no_record() {
+fn a_build_beyond_the_limit_fails_with_queue_full_and_without_a_record() {
     let mut it = facts();
     it.status.resolved = None;
     it.beyond = Some(201);
@@ -150,7 +150,7 @@ fn a_build_that_comes_when_too_many_wait_is_turned_away_for_a_moment_and_leaves_
 }
 
 #[test]
-fn no_job_before_its_turn() {
+fn no_job_is_created_before_admission() {
     let mut it = facts();
     assert_eq!(decide(&it), Step::Look(Lookup::Turn));
     it.turn = Some(Turn::Waits);
@@ -158,7 +158,7 @@ fn no_job_before_its_turn() {
 }
 
 #[test]
-fn before_a_job_the_store_is_asked_for_a_result() {
+fn the_store_is_checked_for_a_result_before_a_job_is_created() {
     let mut it = facts();
     it.turn = Some(Turn::Admitted);
     assert_eq!(decide(&it), Step::Look(Lookup::Stored));
@@ -169,7 +169,7 @@ fn before_a_job_the_store_is_asked_for_a_result() {
 }
 
 #[test]
-fn a_job_that_was_deleted_by_hand_after_its_commit_is_archived_not_rebuilt() {
+fn a_committed_build_is_archived_although_its_job_was_deleted() {
     let mut it = facts();
     it.status.attempt = Some(1);
     it.status.job_name = Some("j-1".into());
@@ -179,7 +179,7 @@ fn a_job_that_was_deleted_by_hand_after_its_commit_is_archived_not_rebuilt() {
 }
 
 #[test]
-fn a_job_that_the_watch_does_not_show_yet_is_not_made_twice() {
+fn a_job_that_the_watch_does_not_show_yet_is_not_created_twice() {
     let mut it = facts();
     it.status.attempt = Some(1);
     it.stored = Some(Stored::Nothing);
@@ -193,7 +193,7 @@ fn a_job_that_the_watch_does_not_show_yet_is_not_made_twice() {
 }
 
 #[test]
-fn an_active_job_is_never_joined_by_another() {
+fn no_second_job_is_created_beside_an_active_one() {
     let mut it = facts();
     it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
     it.turn = Some(Turn::Admitted);
@@ -221,7 +221,7 @@ fn infrastructure_failures_are_tried_again_after_a_pause_at_most_twice() {
 }
 
 #[test]
-fn a_fault_of_the_request_is_not_tried_again() {
+fn a_failure_of_the_request_is_not_tried_again() {
     let mut it = facts();
     it.jobs = vec![job(1, JobState::Failed, None)];
     it.stored = Some(Stored::Final(result(Some(FailureReason::PackageSelection))));
@@ -229,7 +229,7 @@ fn a_fault_of_the_request_is_not_tried_again() {
 }
 
 #[test]
-fn the_pods_own_verdict_says_why_there_is_no_result() {
+fn without_a_result_the_failure_comes_from_the_state_of_the_pod() {
     let verdict = |pod| {
         let mut it = facts();
         it.stored = Some(Stored::Nothing);
@@ -245,7 +245,7 @@ fn the_pods_own_verdict_says_why_there_is_no_result() {
 }
 
 #[test]
-fn deleting_a_live_build_stops_its_job_waits_for_its_pod_and_cancels() {
+fn deleting_a_live_build_stops_its_job_and_cancels_it_after_the_end_of_the_pod() {
     let mut it = facts();
     it.deleted = true;
     it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
@@ -260,7 +260,7 @@ fn deleting_a_live_build_stops_its_job_waits_for_its_pod_and_cancels() {
 }
 
 #[test]
-fn a_build_that_committed_before_its_cancellation_is_archived_as_what_it_is() {
+fn a_build_that_committed_before_its_cancellation_is_archived_with_its_result() {
     let mut it = facts();
     it.cancel = true;
     it.stored = Some(Stored::Final(result(None)));
@@ -268,7 +268,7 @@ fn a_build_that_committed_before_its_cancellation_is_archived_as_what_it_is() {
 }
 
 #[test]
-fn a_first_boot_script_that_never_comes_fails_the_build_without_a_turn() {
+fn a_missing_first_boot_script_fails_the_build_without_a_place() {
     let mut it = facts();
     it.private = true;
     assert_eq!(decide(&it), Step::Look(Lookup::Secret));
@@ -283,7 +283,7 @@ fn a_first_boot_script_that_never_comes_fails_the_build_without_a_turn() {
 }
 
 #[test]
-fn a_cache_that_keeps_failing_fails_the_builds_that_wait_for_it() {
+fn repeated_failures_of_a_cache_fail_its_waiting_builds() {
     let mut it = facts();
     it.cache = CacheFact::NotReady { failures: 2, failed_at: None, reason: "BadSignature".into() };
     assert_eq!(decide(&it), Step::Queue { again: None });
@@ -292,7 +292,7 @@ fn a_cache_that_keeps_failing_fails_the_builds_that_wait_for_it() {
 }
 
 #[test]
-fn a_build_that_came_after_the_last_failure_of_its_cache_waits_for_the_next_try() {
+fn a_build_younger_than_the_last_failure_of_its_cache_waits() {
     let mut it = facts();
     let failed = |failed_at| CacheFact::NotReady {
         failures: 9,
@@ -306,7 +306,7 @@ fn a_build_that_came_after_the_last_failure_of_its_cache_waits_for_the_next_try(
 }
 
 #[test]
-fn a_verdict_whose_record_is_missing_stands() {
+fn an_ended_build_without_a_record_keeps_its_result() {
     let mut it = facts();
     it.status = with(it.status, "Succeeded", false, "Cancelled");
     it.stored = Some(Stored::Nothing);
@@ -314,7 +314,7 @@ fn a_verdict_whose_record_is_missing_stands() {
 }
 
 #[test]
-fn an_archived_build_loses_its_jobs_then_its_object_after_its_time() {
+fn the_jobs_of_an_archived_build_are_deleted_and_later_its_object() {
     let mut it = facts();
     it.status = with(it.status, "Succeeded", true, "Succeeded");
     it.status = with(it.status, "Archived", true, "Archived");
@@ -332,14 +332,14 @@ fn an_archived_build_loses_its_jobs_then_its_object_after_its_time() {
 }
 
 #[test]
-fn an_abandoned_build_goes_without_a_record() {
+fn an_abandoned_build_is_deleted_without_a_record() {
     let mut it = facts();
     (it.deleted, it.abandon) = (true, true);
     assert_eq!(decide(&it), Step::LetGo);
 }
 
 #[test]
-fn a_refused_build_is_never_built_and_goes_when_deleted() {
+fn a_refused_build_is_never_built_and_can_be_deleted() {
     let mut it = facts();
     it.status.resolved = None;
     assert_eq!(decide(&it), Step::Look(Lookup::Validity));
@@ -350,7 +350,7 @@ fn a_refused_build_is_never_built_and_goes_when_deleted() {
 }
 
 #[test]
-fn a_job_that_is_to_fail_is_waited_for_while_its_pod_has_its_grace() {
+fn a_failed_job_is_waited_for_until_its_pod_has_ended() {
     for state in [JobState::Failed, JobState::Deadline] {
         let mut it = facts();
         it.jobs = vec![job(MAX_ATTEMPTS, state, Some(PodState::Running))];
@@ -362,7 +362,7 @@ fn a_job_that_is_to_fail_is_waited_for_while_its_pod_has_its_grace() {
 }
 
 #[test]
-fn what_is_known_of_the_last_attempt_is_why_the_build_failed() {
+fn the_build_fails_with_the_known_failure_of_its_last_attempt() {
     let mut it = facts();
     it.stored = Some(Stored::Nothing);
     it.jobs = vec![job(MAX_ATTEMPTS, JobState::Active, None)];
@@ -376,7 +376,7 @@ fn what_is_known_of_the_last_attempt_is_why_the_build_failed() {
 }
 
 #[test]
-fn a_build_that_waits_for_a_version_that_is_gone_fails() {
+fn a_build_fails_when_its_version_is_no_longer_offered() {
     let mut it = facts();
     it.cache = CacheFact::NotReady { failures: 0, failed_at: None, reason: NOT_OFFERED.into() };
     assert_eq!(reason(&decide(&it)), FailureReason::CacheFailed);

@@ -117,7 +117,7 @@ fn job_fact(context: &Context, job: &Job) -> Option<JobFact> {
         attempt,
         state: job_state(job),
         pod: pod.map(|pod| pod_state(pod)),
-        // Of a Job that was resumed the next pod has its own time to start.
+        // The pod of a resumed Job has the full time to start again.
         created: pod
             .and_then(|pod| pod.creation_timestamp())
             .map(|time| time.0)
@@ -261,7 +261,7 @@ pub async fn stored(
 /// The Secret of a private build, if it exists and the build owns it. Only its metadata is read.
 ///
 /// # Errors
-/// Those of the API server.
+/// When a request to the API server fails.
 pub async fn own_secret(
     context: &Context,
     build: &FirmwareBuild,
@@ -276,7 +276,7 @@ pub async fn own_secret(
 /// show it.
 ///
 /// # Errors
-/// Those of the API server.
+/// When a request to the API server fails.
 pub async fn unseen_job(
     context: &Context,
     build: &FirmwareBuild,

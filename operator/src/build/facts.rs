@@ -51,7 +51,7 @@ impl JobFact {
 pub struct Trouble {
     /// Reason of the condition, in CamelCase, of a closed set.
     pub reason: &'static str,
-    /// One sentence for people.
+    /// Explanation for people, one sentence.
     pub message: String,
 }
 

@@ -62,13 +62,13 @@ fn the_plan_of_the_largest_request_fits_into_an_annotation() {
 }
 
 #[test]
-fn a_plan_says_how_the_cache_is_used() {
+fn the_plan_contains_the_workspace_mode_of_the_cache() {
     let (plan, _) = made(&[]);
     assert_eq!(plan.workspace, Workspace::Copy);
 }
 
 #[test]
-fn a_build_pod_gives_its_volumes_to_no_group_which_would_make_the_work_folder_setgid() {
+fn a_build_pod_sets_no_fs_group() {
     let (_, job) = made(&[]);
     let context = &pod(&job)["securityContext"];
     assert_eq!(context["fsGroup"], Value::Null);
@@ -77,7 +77,7 @@ fn a_build_pod_gives_its_volumes_to_no_group_which_would_make_the_work_folder_se
 }
 
 #[test]
-fn what_is_built_sees_neither_the_store_nor_a_tree_that_it_may_write() {
+fn the_build_container_mounts_the_tree_read_only_and_no_store() {
     let (_, job) = made(&[]);
     let own = |name: &str, writable| (name.to_owned(), writable);
     let build = ["defaults", "imagebuilder", "plan"].map(|name| own(name, false));
@@ -86,7 +86,7 @@ fn what_is_built_sees_neither_the_store_nor_a_tree_that_it_may_write() {
 }
 
 #[test]
-fn what_publishes_has_only_the_work_folder_in_common_with_what_is_built() {
+fn the_containers_build_and_publish_share_only_the_work_folder_for_writing() {
     let (_, job) = made(&[]);
     let build = mounts(&job, "build");
     let publish = mounts(&job, "publish");
@@ -118,7 +118,7 @@ fn a_build_pod_has_no_token_no_rights_and_shares_no_processes() {
 }
 
 #[test]
-fn pods_of_a_store_on_one_node_go_where_the_others_are() {
+fn with_a_one_node_store_pods_run_on_the_same_node() {
     let (_, job) = made(&["--colocate=asu.dev/store=here"]);
     let template = &job["spec"]["template"];
     assert_eq!(template["metadata"]["labels"]["asu.dev/store"], "here");
@@ -130,7 +130,7 @@ fn pods_of_a_store_on_one_node_go_where_the_others_are() {
 }
 
 #[test]
-fn pods_of_an_image_builder_that_one_node_can_mount_go_where_the_others_are() {
+fn with_a_one_node_cache_pods_of_an_image_builder_run_on_the_same_node() {
     let near = |options: &[&str]| {
         let (_, job) = made(options);
         let affinity = &pod(&job)["affinity"]["podAffinity"];
@@ -146,7 +146,7 @@ fn pods_of_an_image_builder_that_one_node_can_mount_go_where_the_others_are() {
 }
 
 #[test]
-fn every_end_of_a_pod_is_the_operator_s_matter_a_disruption_too() {
+fn every_failure_and_disruption_of_a_pod_fails_its_job() {
     let (_, job) = made(&[]);
     let spec = &job["spec"];
     assert_eq!(spec["backoffLimit"], 0);
@@ -175,7 +175,7 @@ fn requests_never_exceed_the_limits() {
 }
 
 #[test]
-fn a_build_pod_goes_where_the_administrator_wants_and_keeps_its_plan() {
+fn the_placement_setting_applies_to_build_pods_and_keeps_the_plan() {
     let placement = json!({
         "priorityClassName": "low", "runtimeClassName": "gvisor",
         "nodeSelector": { "pool": "builds" },

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_doubles_with_each_attempt_that_ran_out_of_it_up_to_the_limit() {
+    fn memory_doubles_after_each_out_of_memory_up_to_the_limit() {
         assert_eq!(attempts(&[]), ["1Gi", "2Gi", "4Gi"]);
         assert_eq!(attempts(&["--build-memory-max=3Gi"]), ["1Gi", "2Gi", "3Gi"]);
         let equal = ["--build-memory=2Gi", "--build-memory-max=2Gi"];
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_node_must_have_free_follows_the_limit_and_never_exceeds_it() {
+    fn the_memory_request_follows_the_limit_and_never_exceeds_it() {
         let storing = |more| share(&settings(&[]), more).storing;
         assert_eq!((storing(None), storing(Some("2Gi"))), ("256Mi".into(), "512Mi".into()));
         let request = |options: &[&str], more| share(&settings(options), more).request;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_all_attempts_below_the_usual_memory_is_refused_at_the_start() {
+    fn a_maximum_below_the_memory_of_a_build_is_refused() {
         let check = |options: &[&str]| parsed(options).check();
         assert!(check(&[]).is_ok());
         assert!(check(&["--build-memory-max=1Gi"]).is_ok());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_quantity_is_left_to_kubernetes_to_refuse() {
+    fn a_malformed_quantity_is_passed_to_kubernetes() {
         let settings = settings(&["--build-memory=plenty"]);
         assert_eq!(share(&settings, None).limit, "plenty");
         assert_eq!(after(&settings, None), None);

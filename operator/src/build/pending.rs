@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Fills the queue when a process begins to lead. A build has a place if one of its Jobs is active
-/// or one of its pods may still run, whatever its status says; builds that could start are queued
+/// or one of its pods may still run, regardless of its status; builds that could start are queued
 /// by age. The pass over each build that follows corrects what is wrong here.
 pub fn seed(context: &Context) {
     let now = context.now();

@@ -1,4 +1,4 @@
-//! Tells whether a build has a place or waits in the queue after a decision. Called by the
+//! Determines whether a build has a place or waits in the queue after a decision. Called by the
 //! controller before each step; pure. Together with [`asu_core::queue`] it guarantees that no more
 //! than the maximum number of builds run.
 

@@ -7,7 +7,7 @@ use super::{
 use crate::pods::verdict::PodState;
 
 #[test]
-fn a_pod_that_does_not_start_is_told_and_in_the_end_tried_again() {
+fn a_pod_that_does_not_start_is_reported_and_later_tried_again() {
     let problem = crate::pods::verdict::StartProblem {
         reason: "Unschedulable".into(),
         message: String::new(),
@@ -30,7 +30,7 @@ fn a_pod_that_does_not_start_is_told_and_in_the_end_tried_again() {
 }
 
 #[test]
-fn a_suspended_job_is_named_and_its_clock_stands_still() {
+fn a_suspended_job_is_reported_and_has_no_time_limit() {
     let mut it = facts();
     it.jobs = vec![JobFact { suspended: true, ..job(1, JobState::Active, None) }];
     it.now = NOW + seconds(100_000);
@@ -48,7 +48,7 @@ fn a_suspended_job_is_named_and_its_clock_stands_still() {
 }
 
 #[test]
-fn nothing_is_said_to_run_that_has_no_pod() {
+fn a_build_without_a_pod_is_not_reported_as_building() {
     let mut it = facts();
     it.jobs = vec![job(1, JobState::Active, None)];
     it.now = NOW + seconds(5);
@@ -63,7 +63,7 @@ fn nothing_is_said_to_run_that_has_no_pod() {
 }
 
 #[test]
-fn a_pod_that_mounts_a_tree_that_was_lost_is_not_waited_for() {
+fn a_pod_that_mounts_a_lost_tree_is_stopped() {
     for cache in [
         CacheFact::Absent,
         CacheFact::NotReady { failures: 0, failed_at: None, reason: "ClaimLost".into() },
@@ -80,7 +80,7 @@ fn a_pod_that_mounts_a_tree_that_was_lost_is_not_waited_for() {
 }
 
 #[test]
-fn an_eviction_is_named_although_its_pod_is_gone() {
+fn an_eviction_is_reported_although_the_pod_is_gone() {
     let mut it = facts();
     it.stored = Some(Stored::Nothing);
     it.jobs = vec![JobFact { disrupted: true, ..job(MAX_ATTEMPTS, JobState::Failed, None) }];
@@ -90,7 +90,7 @@ fn an_eviction_is_named_although_its_pod_is_gone() {
 }
 
 #[test]
-fn a_job_that_we_deleted_ourselves_takes_nothing_of_why_its_attempt_failed() {
+fn deleting_a_job_keeps_the_failure_of_its_attempt() {
     let mut it = facts();
     it.stored = Some(Stored::Nothing);
     it.jobs = vec![job(1, JobState::Active, None)];

@@ -74,7 +74,7 @@ fn distribution() -> Distribution {
 }
 
 #[test]
-fn what_the_catalog_offers_is_resolved() {
+fn a_request_is_resolved_with_the_catalog() {
     let accepted = validate(&build(request()), &offered()).unwrap();
     assert_eq!(accepted.resolved.catalog_revision, 7);
     assert_eq!(accepted.resolved.version_code, "r1-abc");
@@ -106,14 +106,14 @@ fn frozen(sha256: &str) -> FirmwareBuild {
 }
 
 #[test]
-fn a_hash_is_checked_even_when_the_api_says_it_validated() {
+fn the_hash_is_checked_even_with_validation_data() {
     let mut forged = frozen("1");
     forged.spec.request_hash = "0".repeat(64);
     assert!(matches!(validate(&forged, &offered()), Err(Refused::Hash(_))));
 }
 
 #[test]
-fn what_the_api_validated_is_frozen_where_a_cache_of_it_is_there() {
+fn validation_data_count_if_a_cache_of_the_image_builder_exists() {
     let known = Offered { known: true, ..offered() };
     let accepted = validate(&frozen("1"), &known).unwrap();
     assert_eq!(accepted.resolved.catalog_revision, 3);
@@ -122,7 +122,7 @@ fn what_the_api_validated_is_frozen_where_a_cache_of_it_is_there() {
 }
 
 #[test]
-fn what_somebody_only_says_was_validated_counts_for_nothing() {
+fn validation_data_of_an_unknown_image_builder_are_ignored() {
     let accepted = validate(&frozen("1"), &offered()).unwrap();
     assert_eq!(accepted.resolved.version_code, "r1-abc");
     assert_eq!(accepted.resolved.image_builder_sha256, Digest::of(b"ib").to_string());
@@ -130,7 +130,7 @@ fn what_somebody_only_says_was_validated_counts_for_nothing() {
 }
 
 #[test]
-fn no_object_escapes_the_bounds_by_saying_that_it_was_validated() {
+fn validation_data_do_not_override_the_limits() {
     for known in [false, true] {
         let mut big = request();
         big.rootfs_size_mb = Some(101);
@@ -149,7 +149,7 @@ fn field(validity: Result<Accepted, Refused>) -> &'static str {
 }
 
 #[test]
-fn what_the_catalog_does_not_offer_is_refused_by_name() {
+fn a_request_that_is_not_offered_is_refused_by_name() {
     let refused = |change: fn(&mut RequestSpec)| {
         let mut request = request();
         change(&mut request);

@@ -67,7 +67,7 @@ fn kept(status: Option<&ImageBuilderCacheStatus>) -> Option<&CachePlace> {
 /// API server, because the watch may lag behind.
 ///
 /// # Errors
-/// Those of the API server.
+/// When a request to the API server fails.
 pub async fn claims(
     context: &Context,
     cache: &ImageBuilderCache,

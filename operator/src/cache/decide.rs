@@ -45,7 +45,7 @@ pub fn decide(
     let failures = status.failures.unwrap_or_default();
     let expected = expected_job(name, uid, valid, status);
     let blocked = blocked(valid, &observed.claims.wanted);
-    // A builder image that comes back before its former tree is gone.
+    // The builder image was changed back before its old tree was deleted.
     if let Some(prune) = observed.prunes.iter().find(|job| job.replaces.as_deref() == Some(tree)) {
         return cleared_for(tree, &expected, prune, observed);
     }

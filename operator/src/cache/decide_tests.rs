@@ -80,14 +80,14 @@ fn a_cache_without_a_tree_is_populated() {
 }
 
 #[test]
-fn another_builder_image_means_a_new_tree_beside_the_old() {
+fn another_builder_image_creates_a_new_tree_beside_the_old_one() {
     let found = decided(&at("old"), &nothing());
     let job = job_name("n", "u", "new", 0);
     assert_eq!(found, Decision::Populate { job, replaces: Some("old".into()) });
 }
 
 #[test]
-fn a_tree_whose_version_went_while_it_was_filled_is_usable_all_the_same() {
+fn a_tree_is_usable_although_its_version_was_removed_meanwhile() {
     let gone = Validated { plan: None, ..valid("new") };
     let done = Decision::Done { result: ready_result() };
     let old = ImageBuilderCacheStatus::default();
@@ -96,7 +96,7 @@ fn a_tree_whose_version_went_while_it_was_filled_is_usable_all_the_same() {
 }
 
 #[test]
-fn a_job_that_is_to_fail_has_not_ended_while_its_pod_has_its_grace() {
+fn a_failed_job_counts_as_active_until_its_pod_has_ended() {
     let name = job_name("n", "u", "new", 0);
     let ending = JobSeen { alive: true, ..job(&name, JobState::Failed, None) };
     let found = decided(&ImageBuilderCacheStatus::default(), &seen(ending));
@@ -104,7 +104,7 @@ fn a_job_that_is_to_fail_has_not_ended_while_its_pod_has_its_grace() {
 }
 
 #[test]
-fn the_cause_that_the_pod_names_is_reported_and_tried_again_later() {
+fn the_failure_of_the_pod_is_reported_and_tried_again_later() {
     let name = job_name("n", "u", "new", 0);
     let result = PopulateResult::failed(PopulateFailure::BadSignature, "by nobody");
     let found = decided(
@@ -117,7 +117,7 @@ fn the_cause_that_the_pod_names_is_reported_and_tried_again_later() {
 }
 
 #[test]
-fn nothing_starts_before_the_pause_is_over() {
+fn no_job_is_created_before_the_pause_ends() {
     let later = NOW + SignedDuration::from_secs(5);
     let status = ImageBuilderCacheStatus {
         failures: Some(1),
@@ -136,7 +136,7 @@ fn a_job_that_completed_without_a_result_has_failed() {
 }
 
 #[test]
-fn a_job_of_a_former_attempt_does_not_count() {
+fn the_job_of_an_earlier_attempt_is_ignored() {
     let name = job_name("n", "u", "new", 0);
     let status =
         ImageBuilderCacheStatus { failures: Some(1), ..ImageBuilderCacheStatus::default() };
@@ -145,7 +145,7 @@ fn a_job_of_a_former_attempt_does_not_count() {
 }
 
 #[test]
-fn a_finished_tree_is_taken_over() {
+fn a_finished_tree_becomes_the_tree_of_the_cache() {
     let name = job_name("n", "u", "new", 0);
     let observed = seen(job(&name, JobState::Complete, Some(ready_result())));
     let found = decided(&at("old"), &observed);
@@ -153,7 +153,7 @@ fn a_finished_tree_is_taken_over() {
 }
 
 #[test]
-fn an_old_tree_stays_while_a_build_mounts_it_and_goes_afterwards() {
+fn an_old_tree_is_deleted_after_its_last_build() {
     let mut observed = seen(JobSeen {
         replaces: Some("old".into()),
         ..job("populate", JobState::Complete, Some(ready_result()))
@@ -172,7 +172,7 @@ fn an_old_tree_stays_while_a_build_mounts_it_and_goes_afterwards() {
 }
 
 #[test]
-fn a_builder_image_that_is_taken_back_costs_no_tree_that_is_in_use() {
+fn changing_the_builder_image_back_keeps_the_tree_in_use() {
     let taken_back = |state| JobSeen {
         tree: Some("never used".into()),
         replaces: Some("new".into()),
@@ -193,7 +193,7 @@ fn a_builder_image_that_is_taken_back_costs_no_tree_that_is_in_use() {
 }
 
 #[test]
-fn a_tree_is_not_filled_while_a_former_one_at_its_place_is_removed() {
+fn a_tree_is_not_filled_while_the_old_one_in_its_folder_is_deleted() {
     let mut prune =
         JobSeen { replaces: Some("new".into()), ..job("prune", JobState::Active, None) };
     let clearing =
@@ -206,7 +206,7 @@ fn a_tree_is_not_filled_while_a_former_one_at_its_place_is_removed() {
 }
 
 #[test]
-fn the_success_of_a_tree_that_was_removed_is_not_taken_for_that_of_the_next_one() {
+fn the_success_of_a_deleted_tree_does_not_count_for_the_next_one() {
     let made = JobSeen {
         tree: Some("new".into()),
         ..job(&job_name("n", "u", "new", 0), JobState::Complete, Some(ready_result()))
@@ -221,7 +221,7 @@ fn the_success_of_a_tree_that_was_removed_is_not_taken_for_that_of_the_next_one(
 }
 
 #[test]
-fn no_tree_is_forgotten_when_one_builder_image_follows_another() {
+fn every_tree_of_earlier_builder_images_is_deleted() {
     let of = |name: &str, tree: &str, replaces: &str| JobSeen {
         tree: Some(tree.into()),
         replaces: Some(replaces.into()),
@@ -248,7 +248,7 @@ fn no_tree_is_forgotten_when_one_builder_image_follows_another() {
 }
 
 #[test]
-fn a_tree_that_was_in_use_a_moment_ago_stays_a_while() {
+fn a_tree_that_was_replaced_recently_is_kept() {
     let replaced = JobSeen {
         tree: Some("new".into()),
         replaces: Some("old".into()),
@@ -269,7 +269,7 @@ fn a_tree_that_was_in_use_a_moment_ago_stays_a_while() {
 }
 
 #[test]
-fn a_removal_that_failed_is_tried_again_after_a_pause_and_not_at_once() {
+fn a_failed_deletion_of_a_tree_is_tried_again_after_a_pause() {
     let replaced = JobSeen {
         replaces: Some("old".into()),
         ..job("populate", JobState::Complete, Some(ready_result()))
@@ -295,7 +295,7 @@ fn a_removal_that_failed_is_tried_again_after_a_pause_and_not_at_once() {
 }
 
 #[test]
-fn a_cache_whose_distribution_is_gone_keeps_its_tree_and_makes_no_other() {
+fn a_cache_without_a_distribution_keeps_its_tree_and_creates_no_other() {
     let orphan = Validated { plan: None, ..valid("new") };
     let status = at("new");
     let found = decide("n", "u", &orphan, &status, &nothing(), NOW);
@@ -306,13 +306,13 @@ fn a_cache_whose_distribution_is_gone_keeps_its_tree_and_makes_no_other() {
 }
 
 #[test]
-fn a_cache_in_use_is_not_let_go() {
+fn a_cache_in_use_is_not_deleted() {
     let observed = Observed { users: 1, ..nothing() };
     assert_eq!(removal(&valid("t"), &observed, true, NOW), Removal::InUse);
 }
 
 #[test]
-fn the_folder_on_a_shared_claim_goes_before_the_object() {
+fn the_folder_on_a_shared_claim_is_deleted_before_the_object() {
     let mut observed = nothing();
     let prune = Removal::PruneFolder { folder: "n".into(), failed: None };
     assert_eq!(removal(&valid("t"), &observed, true, NOW), prune);
@@ -323,7 +323,7 @@ fn the_folder_on_a_shared_claim_goes_before_the_object() {
 }
 
 #[test]
-fn nothing_is_pruned_on_a_claim_that_is_gone() {
+fn no_prune_job_is_created_on_a_missing_claim() {
     let found = removal(&valid("t"), &nothing(), false, NOW);
     assert_eq!(found, Removal::LetGo { own_claim: false });
 }

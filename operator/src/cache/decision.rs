@@ -61,7 +61,7 @@ pub enum Decision {
         job: String,
         /// Reason of the condition, of a closed set.
         reason: String,
-        /// One sentence for people.
+        /// Explanation for people, one sentence.
         message: String,
         /// When the next try begins.
         retry_at: Timestamp,

@@ -128,7 +128,7 @@ fn strays(context: &Context, cache: &str) -> bool {
 /// Asks the API server for the expected Job if the watch does not show it.
 ///
 /// # Errors
-/// Those of the API server.
+/// When a request to the API server fails.
 pub async fn confirm_job(
     context: &Context,
     cache: &ImageBuilderCache,
@@ -151,7 +151,7 @@ pub async fn confirm_job(
 /// lag behind that of Jobs, and without the result a finished tree would be discarded.
 ///
 /// # Errors
-/// Those of the API server.
+/// When a request to the API server fails.
 pub async fn ask_for_results(
     context: &Context,
     cache: &ImageBuilderCache,

@@ -14,7 +14,7 @@ use crate::context::Context;
 /// Sets a cache to not ready, unless the tree was made after the build began.
 ///
 /// # Errors
-/// Those of the API server.
+/// When a request to the API server fails.
 pub async fn distrust(
     context: &Context,
     name: &str,

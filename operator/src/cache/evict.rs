@@ -19,7 +19,7 @@ use crate::{
 /// maximum size.
 ///
 /// # Errors
-/// Those of the API server.
+/// When a request to the API server fails.
 pub async fn evict(context: &Context) -> Result<(), kube::Error> {
     let settings = &context.settings.caches;
     let policy = CachePolicy {

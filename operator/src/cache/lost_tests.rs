@@ -40,7 +40,7 @@ fn own() -> Validated {
 }
 
 #[test]
-fn a_tree_is_ready_only_while_its_very_claim_is_usable() {
+fn a_tree_is_ready_only_while_the_same_claim_is_usable() {
     let old = ready_for(seconds(9999));
     assert!(matches!(decided(&old, &nothing()), Decision::Ready { .. }));
     let other = Claim::Usable("other".into());
@@ -58,7 +58,7 @@ fn a_tree_is_ready_only_while_its_very_claim_is_usable() {
 }
 
 #[test]
-fn the_success_of_a_tree_that_was_lost_is_not_taken_for_that_of_the_next() {
+fn the_success_of_a_lost_tree_does_not_count_for_the_next_one() {
     let mut observed = nothing();
     let made = job_name("n", "u", "new", 0);
     observed.populates = vec![job(&made, JobState::Complete, Some(ready_result()))];
@@ -68,7 +68,7 @@ fn the_success_of_a_tree_that_was_lost_is_not_taken_for_that_of_the_next() {
 }
 
 #[test]
-fn a_tree_that_is_lost_again_soon_is_made_after_a_pause() {
+fn a_tree_that_is_lost_again_soon_is_created_after_a_pause() {
     let again = |ready: SignedDuration| {
         let old = ImageBuilderCacheStatus { losses: Some(2), ..ready_for(ready) };
         let Decision::Lost { retry_at, .. } = decided(&old, &with(Claim::Lost)) else { panic!() };
@@ -79,7 +79,7 @@ fn a_tree_that_is_lost_again_soon_is_made_after_a_pause() {
 }
 
 #[test]
-fn a_build_speaks_of_the_tree_that_it_was_given() {
+fn a_report_of_a_build_concerns_only_the_tree_that_it_mounted() {
     let status = ready_for(seconds(60));
     assert!(is_about(&status, "new", NOW - seconds(60)));
     assert!(!is_about(&status, "new", NOW - seconds(61)), "it was given the one before");
@@ -87,7 +87,7 @@ fn a_build_speaks_of_the_tree_that_it_was_given() {
 }
 
 #[test]
-fn a_claim_of_its_own_is_waited_for_to_go_and_deleted_when_it_has_no_volume() {
+fn an_own_claim_without_a_volume_is_deleted_and_waited_for() {
     let none = ImageBuilderCacheStatus::default();
     let found = |claim| decide("n", "u", &own(), &none, &with(claim), NOW);
     assert!(matches!(found(Claim::Deleting), Decision::ClaimGoing { drop: None, .. }));
@@ -96,7 +96,7 @@ fn a_claim_of_its_own_is_waited_for_to_go_and_deleted_when_it_has_no_volume() {
 }
 
 #[test]
-fn a_shared_claim_that_is_missing_is_a_failure_until_it_is_back() {
+fn a_missing_shared_claim_is_a_failure_until_it_exists_again() {
     let none = ImageBuilderCacheStatus::default();
     let decision = decided(&none, &with(Claim::Absent));
     let failed = status(&none, None, &valid("new"), &decision, None, NOW);
@@ -106,7 +106,7 @@ fn a_shared_claim_that_is_missing_is_a_failure_until_it_is_back() {
 }
 
 #[test]
-fn what_fills_a_claim_that_goes_is_stopped() {
+fn a_job_that_fills_a_deleted_claim_is_stopped() {
     let mut observed = with(Claim::Deleting);
     observed.populates = vec![job(&job_name("n", "u", "new", 0), JobState::Active, None)];
     let found = decide("n", "u", &own(), &ImageBuilderCacheStatus::default(), &observed, NOW);
@@ -114,7 +114,7 @@ fn what_fills_a_claim_that_goes_is_stopped() {
 }
 
 #[test]
-fn a_job_that_was_deleted_is_named_once_its_pod_is_gone() {
+fn a_deleted_job_is_reported_after_its_pod_has_ended() {
     let expected = job_name("n", "u", "new", 0);
     let made = ImageBuilderCacheStatus { job_name: Some(expected), ..Default::default() };
     let mut observed = nothing();
@@ -126,7 +126,7 @@ fn a_job_that_was_deleted_is_named_once_its_pod_is_gone() {
 }
 
 #[test]
-fn a_job_that_is_held_back_or_has_no_pod_is_said_to() {
+fn a_suspended_job_and_a_job_without_a_pod_are_reported() {
     let name = job_name("n", "u", "new", 0);
     let said = |job| {
         let mut observed = nothing();
@@ -142,7 +142,7 @@ fn a_job_that_is_held_back_or_has_no_pod_is_said_to() {
 }
 
 #[test]
-fn a_build_that_comes_while_a_cache_backs_off_brings_the_next_try_forward() {
+fn a_new_build_brings_the_next_attempt_of_a_cache_forward() {
     let retry_at = NOW + seconds(300);
     let failed_at = retry_at - retry_after(9);
     let backs_off = ImageBuilderCacheStatus {

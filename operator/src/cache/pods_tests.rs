@@ -11,7 +11,7 @@ fn owns_its_volumes(job: Job) -> bool {
 }
 
 #[test]
-fn a_volume_that_belongs_to_root_is_given_to_the_pods_that_fill_and_prune_it() {
+fn populate_and_prune_pods_set_fs_group() {
     let (cache, settings) = (examples::cache(), parsed(&[]));
     let place = CachePlace { claim_name: "c".into(), sub_path: "t".into() };
     let plan = PopulatePlan {

@@ -21,7 +21,7 @@ pub enum Facts<'a> {
     Failed {
         /// Reason of the condition, of a closed set.
         reason: &'static str,
-        /// One sentence for people.
+        /// Explanation for people, one sentence.
         message: String,
     },
 }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_lease_is_taken_only_after_standing_still_for_its_duration() {
+    fn a_lease_is_taken_only_after_its_duration_without_a_change() {
         let start = Instant::now();
         let mut b = Election::new("b", TIMING);
         assert_eq!(b.observe(Some(record(1, Some("a"))), start), Step::Wait);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_starts_the_wait_anew() {
+    fn a_renewal_restarts_the_wait() {
         let start = Instant::now();
         let mut b = Election::new("b", TIMING);
         b.observe(Some(record(1, Some("a"))), start);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_lease_counts_from_its_last_renewal() {
+    fn the_remaining_time_of_a_lease_counts_from_its_last_renewal() {
         let start = Instant::now();
         let mut a = Election::new("a", TIMING);
         assert_eq!(a.left(start), Duration::ZERO);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_never_comes_back_after_a_conflict() {
+    fn a_leader_never_leads_again_after_a_conflict() {
         let start = Instant::now();
         let mut a = Election::new("a", TIMING);
         a.written(record(1, Some("a")), start);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restarted_process_waits_for_its_own_former_lease_to_expire() {
+    fn a_restarted_process_waits_until_its_old_lease_expires() {
         let mut a = Election::new("a", TIMING);
         assert_eq!(a.observe(Some(record(1, Some("a"))), Instant::now()), Step::Wait);
     }
@@ -252,7 +252,7 @@ mod tests {
         /// Two candidates act at arbitrary times. A reading may be stale when its write is sent,
         /// and each may be cut off from the server. They must never lead at the same time.
         #[test]
-        fn two_candidates_never_lead_at_once(
+        fn two_candidates_never_lead_at_the_same_time(
             acts in proptest::collection::vec((0_usize..2, 0_u64..6, 0_u64..4, any::<bool>()), 1..200),
         ) {
             let mut now = Instant::now();

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_own_affinity_is_required_beside_the_administrators() {
+    fn the_affinity_of_the_operator_is_added_to_that_of_the_administrator() {
         let placement: Placement = r#"{"affinity": {
             "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []},
             "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_sets_wins_over_the_administrators_labels() {
+    fn labels_of_the_operator_override_those_of_the_administrator() {
         let placement: Placement =
             r#"{"podLabels": {"team": "a", "x": "theirs"}}"#.parse().unwrap();
         let labels = placement.labels([("x".to_owned(), "own".to_owned())].into());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_name_is_no_name() {
+    fn empty_names_are_ignored() {
         let placement: Placement =
             r#"{"priorityClassName": "", "runtimeClassName": "gvisor"}"#.parse().unwrap();
         let pod = placement.place(None, PodSpec::default());
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_mean_something_and_what_kubernetes_would_refuse_are_refused_by_name() {
+    fn reserved_and_invalid_keys_are_refused_by_name() {
         for (text, says) in [
             (r#"{"podLabels": {"asu.dev/build": "x"}}"#, "asu.dev/build: this key is reserved"),
             (r#"{"podLabels": {"app.kubernetes.io/component": "x"}}"#, "reserved"),

@@ -102,9 +102,9 @@ fn out_of_memory(containers: &[ContainerStatus]) -> Option<String> {
 }
 
 fn exit_codes(containers: &[ContainerStatus]) -> Vec<(String, i32)> {
-    let code = |it: &ContainerStatus| {
-        let ended = it.state.as_ref()?.terminated.as_ref()?;
-        Some((it.name.clone(), ended.exit_code))
+    let code = |container: &ContainerStatus| {
+        let ended = container.state.as_ref()?.terminated.as_ref()?;
+        Some((container.name.clone(), ended.exit_code))
     };
     containers.iter().filter_map(code).collect()
 }
@@ -139,8 +139,8 @@ pub fn termination_message<'a>(pod: &'a Pod, container: &str) -> Option<&'a str>
 /// When the first container of a pod started.
 pub fn started_at(pod: &Pod) -> Option<Timestamp> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let started = |it: &ContainerStatus| {
-        let state = it.state.as_ref()?;
+    let started = |container: &ContainerStatus| {
+        let state = container.state.as_ref()?;
         let running = state.running.as_ref().and_then(|running| running.started_at.as_ref());
         let ended = state.terminated.as_ref().and_then(|terminated| terminated.started_at.as_ref());
         running.or(ended).map(|time| time.0)
@@ -151,8 +151,8 @@ pub fn started_at(pod: &Pod) -> Option<Timestamp> {
 /// When the last container of a pod ended.
 pub fn ended_at(pod: &Pod) -> Option<Timestamp> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    let ended = |it: &ContainerStatus| {
-        it.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref().map(|time| time.0)
+    let ended = |container: &ContainerStatus| {
+        container.state.as_ref()?.terminated.as_ref()?.finished_at.as_ref().map(|time| time.0)
     };
     containers.iter().filter_map(ended).max()
 }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_eviction_is_told_by_the_pod_not_by_its_containers() {
+    fn an_eviction_is_read_from_the_pod_and_not_from_its_containers() {
         let pod = pod(&json!({
             "phase": "Failed", "reason": "Evicted", "message": "ephemeral storage",
             "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_that_was_killed_for_memory_is_named() {
+    fn an_oom_killed_container_is_named() {
         let pod = pod(&json!({
             "phase": "Failed",
             "containerStatuses": [{"name": "build", "image": "", "imageID": "", "ready": false,
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_suspended_until_its_controller_has_resumed_it_and_its_clock_begins_anew() {
+    fn a_job_is_suspended_until_its_controller_has_resumed_it_and_its_deadline_restarts() {
         let held = job(&json!({"spec": {"suspend": true}}));
         assert!(is_suspended(&held));
         let resumed = |status: &str| {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_tells_of_a_disruption_although_its_pod_is_gone() {
+    fn a_disruption_is_read_from_the_job_if_the_pod_is_gone() {
         let failed = |message| {
             let condition = json!([{"type": "Failed", "status": "True",
                 "reason": "PodFailurePolicy", "message": message}]);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_drained_disrupts() {
+    fn a_drained_node_is_a_disruption() {
         let pod = pod(&json!({
             "phase": "Failed",
             "conditions": [{"type": "DisruptionTarget", "status": "True",

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_becomes_free_is_the_oldest_s() {
+    fn a_free_place_goes_to_the_oldest_build() {
         let queue = open(1);
         assert_eq!(queue.ask(entry("a", 0), NOW).0, Turn::Admitted);
         assert_eq!(queue.ask(entry("c", 2), NOW).0, Turn::Waits);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_start_lets_the_next_through() {
+    fn a_build_that_cannot_start_lets_the_next_one_start() {
         let queue = open(1);
         queue.runs("a", NOW);
         queue.stand(entry("b", 1));
@@ -154,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_starts_before_the_first_look_at_the_store_which_wakes_what_waits() {
+    fn no_build_starts_before_the_store_was_measured_which_wakes_waiting_builds() {
         let queue = Queue::new(1, Metrics::default());
         assert_eq!(queue.ask(entry("a", 0), NOW).0, Turn::Paused);
         assert_eq!(queue.pause(false, NOW), ["n-a"]);
     }
 
     #[test]
-    fn leaving_without_a_place_wakes_nobody() {
+    fn leaving_the_queue_without_a_place_wakes_no_build() {
         let queue = open(1);
         queue.stand(entry("a", 0));
         assert!(queue.leave("x", NOW).is_empty());

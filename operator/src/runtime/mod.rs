@@ -1,5 +1,5 @@
-//! What all controllers share and no domain rule is part of: health, metrics, events, pauses after
-//! errors, logs, status writes, ownership.
+//! Infrastructure that all controllers share: health, metrics, events, pauses after errors, logs, status
+//! writes, ownership. It contains no rules of the domain.
 
 pub mod backoff;
 pub mod events;

@@ -33,7 +33,7 @@ pub fn difference(old: &Value, new: &Value) -> Option<Value> {
 /// the written object.
 ///
 /// # Errors
-/// Those of the API server.
+/// When a request to the API server fails.
 pub async fn write_status<K, S>(
     api: &Api<K>,
     name: &str,
@@ -58,7 +58,7 @@ where
 /// Sets the finalizers of an object if it still has the resourceVersion that was read.
 ///
 /// # Errors
-/// Those of the API server: 409 when the object changed.
+/// When a request to the API server fails, with 409 if the object has changed.
 pub async fn set_finalizers<K>(
     api: &Api<K>,
     name: &str,
@@ -130,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_patch_makes_the_new_of_the_old(old in documents(), new in documents()) {
+        fn applying_the_patch_to_the_old_status_gives_the_new_one(old in documents(), new in documents()) {
             let mut patched = old.clone();
             if let Some(patch) = difference(&old, &new) {
                 merge(&mut patched, &patch);

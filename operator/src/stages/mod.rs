@@ -55,7 +55,7 @@ async fn read_stages(
             context.triggers.build(build);
         }
         let Some(stage) = Stage::from_log_line(&line) else { continue };
-        // Stages only advance, whatever the pod prints.
+        // Stages only advance, regardless of the pod's output.
         if WRITTEN.contains(&stage) && last.is_none_or(|last| stage > last) {
             last = Some(stage);
             write(context, build, stage).await?;
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_line_without_end_is_cut() {
+    async fn a_line_beyond_the_limit_is_cut() {
         let text = [b"asu-stage: building_image\n".to_vec(), vec![b'x'; 100_000]].concat();
         let mut log = futures::io::Cursor::new(text);
         let line = next_line(&mut log).await.unwrap();

@@ -214,7 +214,7 @@ fn take<K>(
         E::InitDone => {
             let now = store.state();
             let there: HashSet<String> = now.iter().filter_map(|build| build.uid()).collect();
-            let gone = |it: &&Arc<K>| it.uid().is_none_or(|uid| !there.contains(&uid));
+            let gone = |object: &&Arc<K>| object.uid().is_none_or(|uid| !there.contains(&uid));
             for object in before.iter().filter(gone) {
                 listener.changed(stores, &Change::Gone(object));
             }
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_read_anew_is_told_when_the_store_has_all_of_it() {
+    fn a_new_list_is_announced_when_the_store_contains_all_of_it() {
         use watcher::Event as E;
         let (builds, mut writer) = reflector::store();
         let stores = Stores {

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_our_write_let_go_is_not_remembered() {
+    fn an_object_whose_finalizer_was_removed_is_not_remembered() {
         let recent = Recent::default();
         recent.wrote(object("10"));
         let mut gone = object("11");
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_write_counts_until_the_store_has_it() {
+    fn an_own_write_counts_until_the_store_contains_it() {
         let recent = Recent::default();
         recent.wrote(object("10"));
         let seen = |version| recent.newest(&Arc::new(object(version))).resource_version().unwrap();

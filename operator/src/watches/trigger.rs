@@ -196,7 +196,7 @@ impl Listener<FirmwareBuild> for Triggers {
         let resolved = build.status.as_ref().and_then(|status| status.resolved.as_ref());
         let Some(cache) = resolved.map(|resolved| resolved.cache_name.as_str()) else { return };
         let found = stores.caches.get(&ObjectRef::new(cache).within(&self.namespace));
-        let pauses = |it: &ImageBuilderCache| it.status.as_ref()?.retry_at.as_ref().map(drop);
+        let pauses = |cache: &ImageBuilderCache| cache.status.as_ref()?.retry_at.as_ref().map(drop);
         if found.is_some_and(|found| pauses(&found).is_some()) {
             self.cache(cache);
         }

@@ -90,12 +90,12 @@ macro_rules! build_row {
 }
 
 impl PgStore {
-    /// Writes a finished build with its files, manifest and history in one transaction, and tells
+    /// Writes a finished build with its files, manifest and history in one transaction, and notifies
     /// listeners. A second call with the same uid changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the uid is known with another request, or the build key with
-    /// other files; [`StoreError::BeingDeleted`] while retention deletes files of this build key.
+    /// [`StoreError::Conflict`] when the uid exists with another request, or the build key with other
+    /// files; [`StoreError::BeingDeleted`] while retention deletes the files of this build key.
     pub async fn archive(
         &self,
         build: &NewArchive,
@@ -104,8 +104,8 @@ impl PgStore {
         self.bounded("archive", archive(self, build, epoch)).await
     }
 
-    // By the clock of the leader: builds end by those of their nodes.
-    /// The build of that hash that ended last.
+    // Sorted by the leader's clock, because the end of a build is by the clock of its node.
+    /// The build with this hash that was archived last.
     pub async fn newest_by_hash(
         &self,
         request_hash: &RequestHash,
@@ -123,8 +123,8 @@ impl PgStore {
         .await
     }
 
-    /// The builds of that hash that failed last, newest first: a few, as requests of one hash may name
-    /// their packages in several orders.
+    /// The failed builds with this hash that were archived last, newest first. They are several, because
+    /// requests with the same hash may have different orders of packages.
     pub async fn newest_failures(
         &self,
         request_hash: &RequestHash,
@@ -143,7 +143,7 @@ impl PgStore {
         .await
     }
 
-    /// The build of that uid.
+    /// The build with this uid.
     pub async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError> {
         self.bounded("build_by_uid", async {
             build_row!("where b.uid = $1", uid)
@@ -155,8 +155,9 @@ impl PgStore {
         .await
     }
 
-    /// The file of that name under a build key, while a build still has it. Only the build key
-    /// names bytes: a request that is built anew may get other ones under the same file name.
+    /// The file with this name under a build key, if a build still has it. Files are identified by the
+    /// build key and not by the request hash, because another build of a request may have different files
+    /// with the same names.
     pub async fn artifact(
         &self,
         build_key: &BuildKey,
@@ -199,7 +200,7 @@ impl PgStore {
         .await
     }
 
-    /// History of a build, oldest first.
+    /// The history of a build, oldest event first.
     pub async fn build_events(&self, uid: &str) -> Result<Vec<BuildEvent>, StoreError> {
         self.bounded("build_events", async {
             let rows = sqlx::query!(

@@ -44,7 +44,7 @@ impl PgStore {
         .await
     }
 
-    /// Files of these requests were sent; the operator moves that to the builds later.
+    /// Records when files of these requests were sent. The operator adds this to the builds later.
     pub async fn touch_served(&self, batch: &[(RequestHash, Timestamp)]) -> Result<(), StoreError> {
         let counters: Vec<Counter> = batch
             .iter()

@@ -9,8 +9,8 @@ use crate::{
     schema::{SCHEMA_VERSION, SchemaState},
 };
 
-/// Lets the transaction go on only for the present epoch, and keeps that present until its end: a
-/// new leader waits for it in [`PgStore::raise_epoch`].
+/// Fails the transaction unless `ours` is the current epoch, and keeps it current until the end of the
+/// transaction: a new leader waits for this in [`PgStore::raise_epoch`].
 ///
 /// An epoch in the database that is lower than `ours` is an error as well: it means that this is
 /// not the database in which `ours` was raised, for example a restored backup, where another leader
@@ -29,7 +29,7 @@ pub(crate) async fn fence(tx: &mut PgConnection, ours: i64) -> Result<(), StoreE
 }
 
 impl PgStore {
-    /// Raises it by one and gives the new one: every earlier leader is fenced from now on.
+    /// Raises the epoch by one and returns it. From now on, writes of earlier leaders are refused.
     ///
     /// # Errors
     /// [`StoreError::SchemaTooNew`]: nothing is written to such a database.
@@ -47,7 +47,7 @@ impl PgStore {
         .await
     }
 
-    /// The present one.
+    /// Reads the current epoch.
     pub async fn current_epoch(&self) -> Result<i64, StoreError> {
         self.bounded("current_epoch", async {
             Ok(sqlx::query_scalar!("select epoch from leader_epoch").fetch_one(self.pool()).await?)

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nul_characters_are_replaced_wherever_they_are() {
+    fn nul_characters_are_replaced_at_every_depth() {
         let hostile = json!({"a\0": ["b\0", {"c": "\0"}], "n": 1});
         let clean = json!({"a\u{fffd}": ["b\u{fffd}", {"c": "\u{fffd}"}], "n": 1});
         assert_eq!(to_json(&hostile).unwrap(), clean);

@@ -20,16 +20,16 @@ use crate::{
 };
 
 impl PgStore {
-    /// Everything that retention decides on.
+    /// All builds and file sets that retention decides about.
     pub async fn retention_rows(&self) -> Result<Holdings, StoreError> {
         self.bounded("retention_rows", holdings(self)).await
     }
 
-    /// Takes the files of a build key out of service. From then on no client is given them and no
+    /// Begins the deletion of the files of a build key. From then on they are not sent to clients, and no
     /// build with this key can be archived until [`Self::mark_files_deleted`].
     ///
-    /// Gives the keys of the objects to delete; nothing when a build that is kept longer has come
-    /// to refer to them since the decision.
+    /// Returns the keys of the objects to delete, or nothing if a build that is kept longer has been
+    /// archived with them since the decision.
     pub async fn begin_files_deletion(
         &self,
         deletion: &Deletion,
@@ -39,9 +39,9 @@ impl PgStore {
         self.bounded("begin_files_deletion", begin(self, deletion, now, epoch)).await
     }
 
-    /// Begins the deletion of files that no build is archived with: until
-    /// [`Self::mark_files_deleted`] none can be. Gives false when one has been since they were found,
-    /// or their deletion was begun already.
+    /// Begins the deletion of files without an archived build. No build can be archived with them until
+    /// [`Self::mark_files_deleted`]. Returns false if a build was archived with them meanwhile, or if
+    /// their deletion has already begun.
     pub async fn claim_orphan(
         &self,
         build_key: &BuildKey,
@@ -65,7 +65,7 @@ impl PgStore {
         .await
     }
 
-    /// Which of these builds have a row.
+    /// Returns those of the uids that have a row.
     pub async fn archived_uids(&self, uids: &[String]) -> Result<BTreeSet<String>, StoreError> {
         self.bounded("archived_uids", async {
             let rows = sqlx::query_scalar!("select uid from builds where uid = any($1)", uids)
@@ -76,8 +76,8 @@ impl PgStore {
         .await
     }
 
-    /// Deletions that were begun and not finished, with the objects to delete. Of orphans no object
-    /// is known.
+    /// Deletions that have begun but not finished, with the objects to delete. The objects of orphans
+    /// are not known.
     pub async fn unfinished_deletions(&self) -> Result<Vec<(BuildKey, Vec<String>)>, StoreError> {
         self.bounded("unfinished_deletions", async {
             let rows = sqlx::query!(
@@ -94,7 +94,7 @@ impl PgStore {
         .await
     }
 
-    /// The objects are gone.
+    /// Records that the files of a build key were deleted.
     pub async fn mark_files_deleted(
         &self,
         build_key: &BuildKey,
@@ -114,7 +114,7 @@ impl PgStore {
         .await
     }
 
-    /// Objects of builds' logs and results, for uids that retention named.
+    /// Objects of the logs and results of these builds.
     pub async fn log_objects(&self, uids: &[String]) -> Result<Vec<LogDeletion>, StoreError> {
         self.bounded("log_objects", async {
             let rows = sqlx::query!(
@@ -135,7 +135,7 @@ impl PgStore {
         .await
     }
 
-    /// Logs and results of these builds are gone.
+    /// Records that logs and results of these builds were deleted.
     pub async fn mark_logs_deleted(
         &self,
         uids: &[String],
@@ -158,8 +158,8 @@ impl PgStore {
         .await
     }
 
-    /// Deletes at most `limit` history rows of builds that are kept until before `before` and have
-    /// neither files nor log left. Gives their number.
+    /// Deletes at most `limit` rows of builds that expired before `before` and have neither files nor a
+    /// log. Returns their number.
     pub async fn delete_expired(
         &self,
         before: Timestamp,
@@ -169,8 +169,8 @@ impl PgStore {
         self.bounded("delete_expired", delete_expired(self, before, limit, epoch)).await
     }
 
-    /// Moves what the API counted as served to the builds, see [`Holdings`]. Gives the number of
-    /// builds that it changed.
+    /// Adds the API's counters of served files to the builds, see [`Holdings`]. Returns the number of
+    /// changed builds.
     pub async fn fold_served(&self, epoch: i64) -> Result<u64, StoreError> {
         self.bounded("fold_served", async {
             let mut tx = self.pool().begin().await?;
@@ -257,8 +257,8 @@ async fn holdings(store: &PgStore) -> Result<Holdings, StoreError> {
     })
 }
 
-/// Whether no build that is kept longer uses the files, and none is about to. Waits for an archive
-/// that is being written with their key.
+/// Whether no build that is kept longer uses the files, and none is being archived with them. Waits for
+/// a running archival with their key.
 async fn may_be_deleted(tx: &mut PgConnection, deletion: &Deletion) -> Result<bool, StoreError> {
     let key = deletion.build_key.to_string();
     let found = sqlx::query_scalar!(

@@ -50,7 +50,7 @@ fn turned_away(build: &FirmwareBuild) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_bound_on_waiting_builds_holds_over_replicas_and_after_a_restart() {
+async fn the_limit_of_waiting_builds_holds_over_replicas_and_restarts() {
     let world = World::new().await;
     let (a, b) = (replica(&world).await, replica(&world).await);
     let answers = post([&a, &b], 300).await;
@@ -99,7 +99,7 @@ async fn the_bound_on_waiting_builds_holds_over_replicas_and_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn places_in_the_queue_are_distinct_and_only_fall() {
+async fn positions_in_the_queue_are_unique_and_only_decrease() {
     let world = World::new().await;
     let (a, b) = (replica(&world).await, replica(&world).await);
     let answers = post([&a, &b], 100).await;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_post_creates_one_object_that_says_what_it_was_validated_with() {
+async fn a_post_creates_one_object_with_its_validation_data() {
     let world = World::new().await;
     let api = world.replica().await;
     let answer = api.post(&body()).await;
@@ -41,7 +41,7 @@ async fn a_post_creates_one_object_that_says_what_it_was_validated_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_equal_posts_over_two_replicas_are_one_object() {
+async fn a_hundred_equal_posts_to_two_replicas_create_one_object() {
     let world = World::new().await;
     let (a, b) = (world.replica().await, world.replica().await);
     let body = body();
@@ -55,7 +55,7 @@ async fn a_hundred_equal_posts_over_two_replicas_are_one_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_build_shows_its_stage_and_no_place_in_the_queue() {
+async fn a_running_build_has_a_stage_and_no_position() {
     let world = World::new().await;
     let api = world.replica().await;
     let first = api.post(&body()).await.hash();
@@ -154,7 +154,7 @@ async fn more_waiting_builds_than_allowed_refuse_new_requests_but_answer_known_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn different_requests_at_once_get_no_more_places_than_there_are() {
+async fn concurrent_different_requests_do_not_exceed_the_limit() {
     let world = World::new().await;
     let api = world.replica_with(world.client.clone(), &["--max-pending=3"]).await;
     api.ready().await;
@@ -167,7 +167,7 @@ async fn different_requests_at_once_get_no_more_places_than_there_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn package_names_up_to_the_bound_are_taken_by_the_cluster_and_longer_ones_are_422() {
+async fn the_cluster_accepts_package_names_up_to_the_limit_and_longer_ones_are_422() {
     let world = World::new().await;
     let api = world.replica().await;
     for (name, status) in [
@@ -184,7 +184,7 @@ async fn package_names_up_to_the_bound_are_taken_by_the_cluster_and_longer_ones_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_on_its_way_has_no_log_even_when_an_older_one_has() {
+async fn a_live_build_has_no_log_even_if_an_older_one_has() {
     let world = World::new().await;
     let api = world.replica().await;
     let log = async |hash: &str| api.get(&format!("/api/v1/build/{hash}/log")).await;
@@ -202,7 +202,7 @@ async fn a_build_on_its_way_has_no_log_even_when_an_older_one_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_whose_watch_is_held_back_reads_the_object_before_it_says_404() {
+async fn a_replica_with_a_stalled_watch_reads_the_object_before_it_answers_404() {
     let world = World::new().await;
     let ahead = world.replica().await;
     // Neither lists nor watches.
@@ -214,7 +214,7 @@ async fn a_replica_whose_watch_is_held_back_reads_the_object_before_it_says_404(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_hash_is_404_and_so_is_what_is_no_hash() {
+async fn unknown_and_malformed_hashes_are_404() {
     let world = World::new().await;
     let api = world.replica().await;
     for hash in ["0".repeat(64), "abc".into(), "A".repeat(64)] {
@@ -225,7 +225,7 @@ async fn an_unknown_hash_is_404_and_so_is_what_is_no_hash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stale_image_is_built_anew_and_served_until_its_time_is_over() {
+async fn a_stale_image_is_built_again_and_served_until_it_expires() {
     let world = World::new().await;
     let api = world.replica().await;
     let hash = api.post(&body()).await.hash();
@@ -266,7 +266,7 @@ async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_an_alias_a_known_build_of_a_version_that_is_no_longer_offered_is_found_too() {
+async fn a_known_build_of_a_removed_version_is_found_by_an_alias() {
     let world = World::new().await;
     let api = world.replica().await;
     let former = Request { version: "24.10.1".into(), ..request() };
@@ -289,7 +289,7 @@ async fn by_an_alias_a_known_build_of_a_version_that_is_no_longer_offered_is_fou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_of_the_request_is_given_again_and_one_of_the_infrastructure_is_tried_again() {
+async fn a_failure_of_the_request_is_answered_again_and_an_infrastructure_failure_is_retried() {
     let world = World::new().await;
     let api = world.replica().await;
     let hash = request_hash(&request()).to_string();
@@ -332,7 +332,7 @@ async fn an_object_with_the_name_but_another_hash_never_answers_for_a_request() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_copies_the_hash_of_a_build_neither_hides_nor_ends_it() {
+async fn an_object_with_the_hash_of_another_build_neither_hides_nor_ends_it() {
     let world = World::new().await;
     let api = world.replica().await;
     let hash = api.post(&body()).await.hash();
@@ -350,7 +350,7 @@ async fn an_object_that_copies_the_hash_of_a_build_neither_hides_nor_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hash_that_was_unknown_a_moment_ago_is_answered_as_soon_as_it_is_created() {
+async fn an_unknown_hash_is_answered_as_soon_as_its_build_is_created() {
     let world = World::new().await;
     let api = world.replica().await;
     let hash = request_hash(&request()).to_string();

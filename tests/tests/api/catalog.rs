@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{World, wait};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_overview_has_one_content_at_all_its_addresses_and_no_redirect() {
+async fn the_overview_is_the_same_at_all_its_paths_without_a_redirect() {
     let world = World::new().await;
     let api = world.replica().await;
     let overview = api.get("/json/v1/overview.json").await;
@@ -47,7 +47,7 @@ async fn the_revision_comes_from_the_catalog() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn catalog_routes_are_about_the_distribution_that_is_named() {
+async fn catalog_routes_answer_for_the_distribution_in_the_path() {
     let world = World::new().await;
     let api = world.replica().await;
     for path in

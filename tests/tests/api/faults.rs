@@ -22,7 +22,7 @@ async fn own_database() -> (Postgres, PgStore, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_database_each_route_answers_for_itself_and_readiness_stays() {
+async fn without_the_database_only_routes_that_need_it_fail_and_readiness_is_kept() {
     let (mut postgres, owner, url) = own_database().await;
     let plane = World::new().await.plane;
     let world = World::on(plane, owner, url).await;
@@ -56,7 +56,7 @@ async fn without_the_database_each_route_answers_for_itself_and_readiness_stays(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_is_not_ready_before_the_database_the_catalog_and_the_watch_are_there() {
+async fn a_replica_is_not_ready_before_database_catalog_and_watch_are_available() {
     let (mut postgres, owner, url) = own_database().await;
     let plane = World::new().await.plane;
     let world = World::on(plane, owner, url).await;
@@ -73,7 +73,7 @@ async fn a_replica_is_not_ready_before_the_database_the_catalog_and_the_watch_ar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_cluster_finished_images_are_served_and_nothing_is_ever_a_wrong_404() {
+async fn without_the_cluster_finished_images_are_served_and_no_404_is_wrong() {
     let plane = Arc::new(own_plane().await);
     let (_postgres, owner, url) = own_database().await;
     let world = World::on(plane, owner, url).await;
@@ -98,7 +98,7 @@ async fn without_the_cluster_finished_images_are_served_and_nothing_is_ever_a_wr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_that_ended_behind_a_stalled_watch_is_answered_from_history() {
+async fn with_a_stalled_watch_an_ended_build_is_answered_from_the_database() {
     let plane = Arc::new(own_plane().await);
     let (_postgres, owner, url) = own_database().await;
     let world = World::on(plane, owner, url).await;

@@ -44,7 +44,7 @@ async fn serves_from_memory(api: &Replica, stored: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_api_server_hangs_new_requests_take_no_place_of_what_needs_it_not() {
+async fn a_hanging_api_server_does_not_block_requests_that_do_not_need_it() {
     let plane = Arc::new(own_plane().await);
     let base = World::new().await;
     let world = World::on(plane, base.owner.clone(), base.database_url.clone()).await;
@@ -74,7 +74,7 @@ async fn while_the_api_server_hangs_new_requests_take_no_place_of_what_needs_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_hangs_polls_of_what_is_not_in_memory_stop_nothing_else() {
+async fn a_hanging_database_does_not_block_requests_that_do_not_need_it() {
     let base = World::new().await;
     let relay = Relay::to(port_of(&base.database_url)).await;
     let url = through(&base.database_url, relay.port);
@@ -103,7 +103,7 @@ async fn while_the_database_hangs_polls_of_what_is_not_in_memory_stop_nothing_el
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_client_cannot_take_all_downloads_and_finished_answers_do_not_wait_for_them() {
+async fn one_client_cannot_use_all_downloads_and_finished_answers_do_not_wait() {
     const BIG: u64 = 48 << 20;
     let world = World::new().await;
     let options = ["--downloads-per-client=2"];

@@ -40,7 +40,7 @@ async fn a_kept_failure_of_the_selection_answers_only_the_order_that_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_order_that_failed_is_answered_by_its_own_failure() {
+async fn each_failed_order_is_answered_with_its_own_failure() {
     let world = World::new().await;
     let api = world.replica().await;
     let hash = request_hash(&request()).to_string();
@@ -67,7 +67,7 @@ async fn each_order_that_failed_is_answered_by_its_own_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_and_a_failure_that_no_order_mends_answer_every_order() {
+async fn images_and_failures_that_do_not_depend_on_the_order_answer_every_order() {
     for (ending, status) in
         [(samples::failure(FailureReason::ProfileNotBuilt), 500), (samples::success(), 200)]
     {

@@ -23,7 +23,7 @@ fn secrets(world: &World) -> Api<Secret> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_text_is_in_the_secret_alone_and_the_secret_goes_with_its_build() {
+async fn the_script_is_only_in_the_secret_which_is_deleted_with_its_build() {
     let world = World::new().await;
     let api = world.replica().await;
     let answer = api.post(&with("defaults", json!(SCRIPT))).await;
@@ -50,7 +50,7 @@ async fn the_text_is_in_the_secret_alone_and_the_secret_goes_with_its_build() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_was_never_written_is_written_by_the_next_equal_request() {
+async fn a_missing_secret_is_created_by_the_next_equal_request() {
     let world = World::new().await;
     let api = world.replica().await;
     let request = with("defaults", json!(SCRIPT));
@@ -72,7 +72,7 @@ async fn a_secret_that_was_never_written_is_written_by_the_next_equal_request() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_dies_between_the_two_writes_leaves_what_the_next_one_heals() {
+async fn a_crash_between_object_and_secret_is_repaired_by_the_next_request() {
     let world = World::new().await;
     let request = with("defaults", json!(SCRIPT));
     let client = world.client_who_may("halfway", "get,list,watch,create,delete").await;
@@ -91,7 +91,7 @@ async fn a_replica_that_dies_between_the_two_writes_leaves_what_the_next_one_hea
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_hangs_up_between_the_two_writes_leaves_both_objects() {
+async fn a_client_that_disconnects_between_object_and_secret_gets_both() {
     let plane = Arc::new(own_plane().await);
     let database = asu_tests::postgres::TestDatabase::new().await.unwrap();
     let owner = database.store().unwrap();

@@ -38,7 +38,7 @@ async fn every_route_answers_a_preflight() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn doubled_slashes_queries_chunks_and_any_content_type_make_no_difference() {
+async fn doubled_slashes_queries_chunks_and_content_types_do_not_change_the_answer() {
     let world = World::new().await;
     let api = world.replica().await;
     let text = body().to_string();
@@ -60,7 +60,7 @@ async fn doubled_slashes_queries_chunks_and_any_content_type_make_no_difference(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_without_user_agent_is_answered_on_one_connection_twice() {
+async fn a_client_without_user_agent_is_answered_twice_on_one_connection() {
     let world = World::new().await;
     let api = world.replica().await;
     let mut socket = TcpStream::connect(api.running.address).await.unwrap();

@@ -20,7 +20,7 @@ async fn finished() -> (World, Replica, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_of_an_image_has_what_every_client_reads() {
+async fn the_answer_for_an_image_has_the_fields_of_all_clients() {
     let (_world, api, hash) = finished().await;
     let post = api.post(&body()).await;
     let get = api.state(&hash).await;
@@ -73,7 +73,7 @@ async fn file(api: &Replica, headers: &[(&str, &str)]) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_comes_whole_in_part_or_not_again() {
+async fn a_file_is_sent_completely_in_part_or_as_304() {
     let (_world, api, _) = finished().await;
     let etag = format!("\"{}\"", Digest::of(IMAGE_BYTES));
     let whole = file(&api, &[]).await;
@@ -117,7 +117,7 @@ async fn a_file_comes_whole_in_part_or_not_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_files_with_a_row_have_an_address() {
+async fn only_files_with_a_row_have_a_url() {
     let (world, api, hash) = finished().await;
     let key = samples::key();
     world.put("results/uid-1.json", b"{}");
@@ -175,7 +175,7 @@ async fn requests_and_files_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_built_anew() {
+async fn urls_of_an_older_answer_keep_their_bytes_after_another_build() {
     let (world, api, hash) = finished().await;
     let old = api.state(&hash).await.json;
     let key = BuildKey::of(b"another key");
@@ -201,7 +201,7 @@ async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_buil
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_downloads_than_there_are_places_for_are_told_to_come_back() {
+async fn downloads_beyond_the_limit_are_503() {
     let world = World::new().await;
     // A quarter of the requests may be downloads.
     let api = world.replica_with(world.client.clone(), &["--max-requests=16"]).await;
@@ -230,7 +230,7 @@ async fn more_downloads_than_there_are_places_for_are_told_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_holds_its_place_until_it_was_taken() {
+async fn a_log_holds_its_permit_until_it_was_received() {
     let (world, api, hash) = finished().await;
     let log = samples::zstd_of(&"a line of a long log\n".repeat(1_200_000));
     world

@@ -102,7 +102,7 @@ async fn values_that_contradict_each_other_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn values_that_only_look_alike_are_taken() {
+async fn valid_values_that_resemble_contradictions_are_accepted() {
     for values in [
         json!({ "store": { "lowWater": 1, "highWater": 2, "pause": 3, "capacity": "1.5Ti" } }),
         json!({ "builds": { "cpu": "0.1", "memory": "134217728" } }),
@@ -118,7 +118,7 @@ async fn values_that_only_look_alike_are_taken() {
 }
 
 #[tokio::test]
-async fn a_release_name_that_services_cannot_begin_with_is_refused_before_anything_is_made() {
+async fn a_release_name_that_is_invalid_for_services_is_refused() {
     let chart = asu_tests::root().join("charts/asu");
     let chart = chart.to_str().unwrap();
     for name in ["my.release", "1asu"] {
@@ -129,7 +129,7 @@ async fn a_release_name_that_services_cannot_begin_with_is_refused_before_anythi
 }
 
 #[tokio::test]
-async fn builds_go_where_the_administrator_wants() {
+async fn the_chart_passes_the_placement_of_builds_to_the_operator() {
     let builds = json!({
         "priorityClassName": "low", "runtimeClassName": "gvisor",
         "nodeSelector": { "pool": "builds" },

@@ -80,7 +80,7 @@ fn every_file_and_folder_that_the_documents_name_exists() {
 }
 
 #[test]
-fn every_span_of_the_programs_is_in_the_page_about_logs() {
+fn every_span_is_in_the_page_about_logs() {
     let page = read("docs/LOGGING.md");
     let folders = ["api/src", "operator/src", "store/src"];
     let text = folders.map(|folder| sources(&root().join(folder))).concat();
@@ -111,7 +111,7 @@ fn table(command: &Command) -> String {
 }
 
 #[test]
-fn every_setting_of_the_programs_is_in_the_list_with_its_default() {
+fn every_setting_is_in_the_list_with_its_default() {
     let text = read("docs/SETTINGS.md");
     let operator = asu_operator::settings::Settings::augment_args(Command::new("operator"));
     for command in [operator, asu_api::config::Settings::command()] {
@@ -121,7 +121,7 @@ fn every_setting_of_the_programs_is_in_the_list_with_its_default() {
 }
 
 #[test]
-fn each_release_has_one_name_everywhere() {
+fn all_documents_use_the_same_release_names() {
     for path in ["README.md", "docs/OPERATIONS.md", "charts/asu/templates/NOTES.txt"] {
         let text = read(path);
         let mut seen = 0;

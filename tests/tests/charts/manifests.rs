@@ -58,7 +58,7 @@ fn no_manifest_holds_a_secret() {
 }
 
 #[tokio::test]
-async fn the_chart_brings_the_generated_definitions_and_keeps_them() {
+async fn the_chart_contains_the_generated_definitions_and_keeps_them() {
     let objects = system(json!({})).await;
     let brought = of_kind(&objects, "CustomResourceDefinition");
     let generated = asu_crds::yaml_files().unwrap();
@@ -74,7 +74,7 @@ async fn the_chart_brings_the_generated_definitions_and_keeps_them() {
 }
 
 #[tokio::test]
-async fn what_holds_data_outlives_the_release() {
+async fn volumes_and_passwords_are_kept_on_uninstall() {
     let objects = system(json!({})).await;
     let kept: Vec<_> = objects
         .iter()
@@ -86,7 +86,7 @@ async fn what_holds_data_outlives_the_release() {
 }
 
 #[tokio::test]
-async fn the_ready_made_distribution_is_one() {
+async fn the_distribution_of_the_chart_is_valid() {
     let text = crate::render::text("asu-distributions", &json!({})).await.unwrap();
     let objects = documents(&text);
     let [openwrt] = objects.as_slice() else { panic!("{text}") };

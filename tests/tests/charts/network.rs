@@ -9,7 +9,7 @@ fn labels_match(selector: &Value, labels: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn nothing_reaches_a_pod_and_no_pod_reaches_anything_unless_it_is_said() {
+async fn all_traffic_of_pods_is_denied_by_default() {
     for values in [everything(), external()] {
         let objects = system(values).await;
         let policies = of_kind(&objects, "NetworkPolicy");
@@ -45,7 +45,7 @@ async fn builds_reach_mirrors_and_neither_the_cluster_nor_the_metadata_service()
 }
 
 #[tokio::test]
-async fn the_database_is_reached_by_those_who_use_it() {
+async fn only_pods_that_use_the_database_can_reach_it() {
     let objects = system(json!({})).await;
     let ingress = &find(&objects, "NetworkPolicy", "asu-postgres")["spec"]["ingress"][0];
     let mut from: Vec<_> = ingress["from"]
@@ -62,7 +62,7 @@ async fn the_database_is_reached_by_those_who_use_it() {
 }
 
 #[tokio::test]
-async fn the_ingress_takes_every_path_of_any_host_and_redirects_nothing() {
+async fn the_ingress_serves_every_path_of_any_host_without_redirects() {
     let objects = system(json!({})).await;
     let ingress = find(&objects, "Ingress", "asu");
     assert_eq!(
@@ -83,7 +83,7 @@ async fn the_ingress_takes_every_path_of_any_host_and_redirects_nothing() {
 }
 
 #[tokio::test]
-async fn metrics_are_in_no_service_that_is_routed_or_published() {
+async fn metrics_are_not_in_an_exposed_service() {
     let objects = system(json!({ "api": { "service": { "type": "LoadBalancer" } } })).await;
     let published = find(&objects, "Service", "asu-api");
     assert_eq!(

@@ -55,7 +55,7 @@ async fn operator_and_api_write_and_read_the_store_as_their_own_users() {
 }
 
 #[tokio::test]
-async fn only_operator_and_api_pods_speak_to_the_api_server() {
+async fn only_operator_and_api_can_reach_the_api_server() {
     let objects = system(json!({})).await;
     for (name, pod) in pods(&objects) {
         let trusted = name == "asu-operator" || name == "asu-api";
@@ -66,7 +66,7 @@ async fn only_operator_and_api_pods_speak_to_the_api_server() {
 }
 
 #[tokio::test]
-async fn health_is_asked_on_the_port_that_no_ingress_routes() {
+async fn probes_use_the_port_that_no_ingress_exposes() {
     let objects = system(json!({})).await;
     for name in ["asu-operator", "asu-api"] {
         let container =
@@ -97,7 +97,7 @@ fn colocate(objects: &[Value]) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_store_for_one_node_holds_everything_that_touches_it_on_that_node() {
+async fn a_one_node_store_requires_its_pods_on_one_node() {
     let objects = system(json!({ "store": { "accessMode": "ReadWriteOnce" } })).await;
     for name in ["asu-operator", "asu-api"] {
         let pod = &find(&objects, "Deployment", name)["spec"]["template"];
@@ -115,7 +115,7 @@ async fn a_store_for_one_node_holds_everything_that_touches_it_on_that_node() {
 }
 
 #[tokio::test]
-async fn a_store_for_many_nodes_holds_nothing_anywhere() {
+async fn a_many_node_store_requires_no_node() {
     let objects = system(json!({ "store": { "accessMode": "ReadWriteMany" } })).await;
     for (name, pod) in pods(&objects) {
         assert!(pod["spec"]["affinity"].is_null(), "{name}");
@@ -125,7 +125,7 @@ async fn a_store_for_many_nodes_holds_nothing_anywhere() {
 }
 
 #[tokio::test]
-async fn a_second_replica_keeps_one_when_a_node_is_drained() {
+async fn a_disruption_budget_keeps_one_of_two_replicas() {
     let budgets = |objects: &[Value]| of_kind(objects, "PodDisruptionBudget").len();
     let store = json!({ "accessMode": "ReadWriteMany" });
     assert_eq!(budgets(&system(json!({ "store": store })).await), 2);
@@ -144,7 +144,7 @@ async fn a_one_node_system_can_be_drained() {
 }
 
 #[tokio::test]
-async fn our_images_run_where_they_can_unless_told_otherwise() {
+async fn pods_of_our_images_run_on_amd64_by_default() {
     let amd64 = json!({ "kubernetes.io/arch": "amd64" });
     for (name, pod) in pods(&system(everything()).await) {
         let selector = &pod["spec"]["nodeSelector"];
@@ -165,7 +165,7 @@ async fn our_images_run_where_they_can_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn each_selector_finds_the_pods_that_it_is_for() {
+async fn each_selector_selects_its_own_pods() {
     for values in [everything(), external()] {
         assert_selectors_fit(&system(values).await);
     }
@@ -195,7 +195,7 @@ fn assert_selectors_fit(objects: &[Value]) {
 }
 
 #[tokio::test]
-async fn the_database_is_the_official_image_as_its_own_user() {
+async fn the_database_runs_the_official_image_as_its_user() {
     let objects = system(json!({})).await;
     let set = find(&objects, "StatefulSet", "asu-postgres");
     let spec = &set["spec"]["template"]["spec"];

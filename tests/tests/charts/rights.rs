@@ -97,7 +97,7 @@ async fn the_api_may_create_secrets_and_never_read_one() {
 }
 
 #[tokio::test]
-async fn rights_end_at_the_namespace_and_go_to_two_accounts_alone() {
+async fn only_two_accounts_have_permissions_and_only_in_the_namespace() {
     let objects = system(json!({})).await;
     assert!(of_kind(&objects, "ClusterRole").is_empty());
     assert!(of_kind(&objects, "ClusterRoleBinding").is_empty());

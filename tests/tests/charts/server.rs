@@ -78,7 +78,7 @@ async fn passwords_and_data_survive_upgrade_and_uninstall() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_enforces_restricted_takes_every_pod() {
+async fn a_namespace_with_the_restricted_standard_admits_every_pod() {
     let plane = plane().await;
     let rendered = documents(&text("asu", &json!({})).await.unwrap());
     for (name, pod) in pods(&rendered) {

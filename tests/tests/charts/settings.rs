@@ -116,7 +116,7 @@ async fn the_chart_sets_what_each_program_reads_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_password_may_have_any_character_for_it_is_part_of_no_connection_string() {
+async fn a_password_may_have_any_character_because_no_connection_string_contains_it() {
     let objects = system(json!({})).await;
     let [migrate] = of_kind(&objects, "Job")[..] else { panic!("not one Job") };
     for object in [

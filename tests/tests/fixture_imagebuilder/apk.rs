@@ -17,7 +17,7 @@ fn paths(log: &[asu_tests::fixtures::Logged], part: &str) -> usize {
 }
 
 #[test]
-fn a_manifest_is_of_the_form_of_opkg_and_an_image_has_no_signature() {
+fn a_manifest_has_the_format_of_opkg_and_an_image_no_signature() {
     let (tree, _upstream) = tree();
     let listed = tree.make(&["manifest", "PACKAGES=fixture-hello -mtd -nosuch"]).ok().stdout;
     assert!(listed.contains("fixture-hello - 1.2-r3\n"), "{listed}");
@@ -32,7 +32,7 @@ fn a_manifest_is_of_the_form_of_opkg_and_an_image_has_no_signature() {
 }
 
 #[test]
-fn what_cannot_be_selected_is_told_with_who_wants_it() {
+fn a_failed_selection_names_the_packages_and_their_dependents() {
     let (tree, _upstream) = tree();
     tree.image(&["PACKAGES=nosuch-one nosuch-two"]).fails_with(&[
         "ERROR: unable to select packages:\n",
@@ -69,7 +69,7 @@ async fn under(faults: &Faults, packages: &str) -> Run {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn faults_of_the_server_are_told_as_apk_tells_them() {
+async fn faults_of_the_server_have_the_messages_of_apk() {
     let hello = "PACKAGES=fixture-hello";
     let (tree, away) = tree();
     drop(away);
@@ -92,7 +92,7 @@ async fn faults_of_the_server_are_told_as_apk_tells_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_in_the_cache_is_asked_for_no_more() {
+async fn cached_packages_are_not_downloaded_again() {
     let (tree, upstream) = tree();
     tree.image(&["PACKAGES=fixture-hello"]).ok();
     let log = upstream.knobs().requests().await.expect("the log");

@@ -66,7 +66,7 @@ fn an_image_that_is_too_big_is_missing_although_make_succeeds() {
 }
 
 #[test]
-fn an_ext4_root_that_does_not_fit_says_out_of_space() {
+fn an_ext4_root_that_does_not_fit_reports_out_of_space() {
     let (world, upstream) = world();
     let tree = Tree::unpack(&world, &upstream, "testarch/disk");
     let out = format!("BIN_DIR={}", tree.out().display());
@@ -122,7 +122,7 @@ async fn an_unreachable_server_fails_a_cold_build_and_not_a_warm_one() {
 }
 
 #[tokio::test]
-async fn a_package_that_is_gone_or_corrupt_is_told_from_an_unknown_one() {
+async fn missing_or_corrupt_packages_differ_from_unknown_ones() {
     let (world, upstream) = world();
     let tree = Tree::unpack(&world, &upstream, "testarch/small");
     tree.warm_up();

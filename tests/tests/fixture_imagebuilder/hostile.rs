@@ -54,7 +54,7 @@ fn a_setgid_work_folder_reaches_the_image() {
 }
 
 #[test]
-fn a_full_disk_is_said_to_be_full() {
+fn a_full_disk_has_the_message_of_the_kernel() {
     let root = rustix::process::getuid().is_root();
     assert!(root, "this test mounts a small file system: run it as root");
     let (world, upstream) = world();
@@ -82,7 +82,7 @@ fn a_full_disk_is_said_to_be_full() {
 }
 
 #[test]
-fn every_broken_tarball_is_signed_but_the_one_that_is_about_signatures() {
+fn every_broken_tarball_is_signed_except_the_one_for_signatures() {
     let (world, _upstream) = world();
     assert_eq!(world.bad_tarballs.len(), 15, "{:?}", world.bad_tarballs);
     for case in &world.bad_tarballs {

@@ -62,7 +62,7 @@ fn crc(data: &[u8]) -> u32 {
 }
 
 #[test]
-fn an_image_holds_packages_overlay_and_service_links() {
+fn an_image_contains_packages_overlay_and_service_links() {
     let (world, upstream) = world();
     let tree = Tree::unpack(&world, &upstream, "testarch/small");
     tree.shell("mkdir -p files/etc/uci-defaults; echo first-boot > files/etc/uci-defaults/99-own");

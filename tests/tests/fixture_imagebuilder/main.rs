@@ -34,7 +34,7 @@ fn info_has_a_block_for_each_profile() {
 }
 
 #[test]
-fn a_manifest_is_sorted_and_names_what_is_in_no_index() {
+fn a_manifest_is_sorted_and_contains_packages_without_an_index() {
     let (world, upstream) = world();
     let tree = Tree::unpack(&world, &upstream, "testarch/small");
     let run = tree.make(&["manifest", "PROFILE=acme_router-b", "PACKAGES=-logd -nosuch"]).ok();

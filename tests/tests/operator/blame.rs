@@ -19,7 +19,7 @@ fn memory(job: &Job) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_that_ran_out_of_memory_is_tried_again_with_twice_as_much_whatever_it_left() {
+async fn a_build_that_ran_out_of_memory_is_tried_again_with_twice_as_much() {
     let world = World::new().await;
     let options = ["--build-memory=1Gi", "--build-memory-max=3Gi", "--retry-pause=100ms"];
     let _operator = world.operator("a", &options).await;
@@ -52,7 +52,7 @@ async fn a_build_that_ran_out_of_memory_is_tried_again_with_twice_as_much_whatev
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failure_of_the_requests_own_repository_costs_one_pod_and_is_kept_for_five_minutes() {
+async fn a_failed_repository_of_the_request_uses_one_pod_and_is_kept_for_five_minutes() {
     let world = World::new().await;
     let _operator = world.operator("a", &["--retry-pause=100ms"]).await;
     world.ready_cache().await;

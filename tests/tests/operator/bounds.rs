@@ -32,7 +32,7 @@ async fn verdicts(world: &World, builds: &[FirmwareBuild]) -> Vec<bool> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn builds_made_by_hand_obey_the_bound_on_waiting_ones_and_a_restart_does_not_reset_it() {
+async fn builds_made_by_hand_obey_the_limit_of_waiting_builds_over_restarts() {
     let world = World::new().await;
     // Nobody fills it: builds wait.
     world.create(&cache()).await;
@@ -64,7 +64,7 @@ async fn builds_made_by_hand_obey_the_bound_on_waiting_ones_and_a_restart_does_n
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queued_build_that_is_deleted_is_recorded_and_let_go_with_one_write() {
+async fn a_deleted_queued_build_is_recorded_and_released_with_one_write() {
     let world = World::new().await;
     // Nobody fills it: the build waits.
     world.create(&cache()).await;

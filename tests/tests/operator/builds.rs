@@ -51,7 +51,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_is_archived_with_few_writes_and_tidied() {
+async fn a_build_is_archived_with_few_writes_and_its_job_deleted() {
     let world = World::new().await;
     let _operator = world.operator("a", &["--ttl-succeeded=2s"]).await;
     world.ready_cache().await;
@@ -80,7 +80,7 @@ async fn a_build_is_archived_with_few_writes_and_tidied() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_of_another_owner_does_not_count() {
+async fn a_job_of_another_owner_is_ignored() {
     let world = World::new().await;
     world.create(&cache()).await;
     let build = world.create(&build("luci")).await;
@@ -122,7 +122,7 @@ async fn a_committed_result_is_archived_not_built() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_killed_between_result_and_archive_archives_once() {
+async fn a_build_is_archived_once_if_the_operator_is_killed_after_its_result() {
     let world = World::new().await;
     let operator = world.operator("a", &[]).await;
     world.ready_cache().await;
@@ -184,7 +184,7 @@ async fn a_forged_hash_is_refused_and_never_built() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_database_a_build_ends_and_is_archived_afterwards() {
+async fn without_a_database_a_build_ends_and_is_archived_later() {
     let mut world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;
@@ -213,7 +213,7 @@ async fn second_attempt(world: &World, build: &FirmwareBuild) -> Job {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_infrastructure_failure_is_tried_again_and_the_request_s_own_fault_is_not() {
+async fn only_an_infrastructure_failure_is_tried_again() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;
@@ -227,7 +227,7 @@ async fn an_infrastructure_failure_is_tried_again_and_the_request_s_own_fault_is
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_does_not_end_before_its_last_attempt_began() {
+async fn the_end_of_a_build_is_not_before_the_start_of_its_last_attempt() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;
@@ -261,7 +261,7 @@ async fn no_more_builds_run_than_allowed_and_the_next_begins_when_one_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_kubernetes_does_not_take_fails_its_build_and_frees_its_place() {
+async fn a_job_that_kubernetes_rejects_fails_its_build_and_frees_its_place() {
     let world = World::new().await;
     let first = world.operator("a", &[]).await;
     world.ready_cache().await;
@@ -275,7 +275,7 @@ async fn a_job_that_kubernetes_does_not_take_fails_its_build_and_frees_its_place
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_of_high_priority_overtakes_those_that_wait() {
+async fn a_build_of_high_priority_overtakes_waiting_builds() {
     let world = World::new().await;
     let _operator = world.operator("a", &["--max-builds=1"]).await;
     world.ready_cache().await;
@@ -309,7 +309,7 @@ async fn an_image_is_kept_for_as_long_as_its_object_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn builds_of_a_deleted_distribution_fail_and_hold_no_place_in_the_queue() {
+async fn builds_of_a_deleted_distribution_fail_and_leave_the_queue() {
     let world = World::new().await;
     let _operator = world.operator("a", &["--max-builds=1"]).await;
     world.ready_cache().await;

@@ -97,7 +97,7 @@ async fn another_builder_image_makes_a_new_tree_while_the_old_stays_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_that_cannot_be_had_is_told_and_builds_do_not_wait_for_it_for_ever() {
+async fn an_unusable_claim_is_reported_and_fails_waiting_builds() {
     let world = World::new().await;
     let cache = cache();
     let name = cache.name_any();
@@ -118,7 +118,7 @@ async fn a_claim_that_cannot_be_had_is_told_and_builds_do_not_wait_for_it_for_ev
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_builder_image_that_is_taken_back_costs_no_tree_that_is_in_use() {
+async fn changing_the_builder_image_back_keeps_the_tree_in_use() {
     let world = World::new().await;
     let operator = world.operator("a", &[]).await;
     let cache = world.ready_cache().await;
@@ -144,7 +144,7 @@ async fn a_builder_image_that_is_taken_back_costs_no_tree_that_is_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cache_that_is_deleted_goes_when_nothing_uses_it() {
+async fn a_deleted_cache_is_removed_when_no_build_uses_it() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     let cache = world.ready_cache().await;

@@ -107,7 +107,7 @@ async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signature_of_nobody_is_reported_and_nothing_is_offered() {
+async fn an_unknown_signature_is_reported_and_nothing_is_offered() {
     let cache = asu_tests::target_dir().join("fixtures");
     let fixture = Fixture::ensure(&cache).expect("the fixture world");
     let upstream = Upstream::start(&fixture).expect("the download server");
@@ -126,7 +126,7 @@ async fn a_signature_of_nobody_is_reported_and_nothing_is_offered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_whose_first_reading_fails_is_read_again_long_before_the_interval_is_over() {
+async fn a_change_that_cannot_be_read_is_read_again_before_the_interval_ends() {
     let cache = asu_tests::target_dir().join("fixtures");
     let fixture = Fixture::ensure(&cache).expect("the fixture world");
     let upstream = Upstream::start(&fixture).expect("the download server");
@@ -164,7 +164,7 @@ async fn with_catalog() -> (World, Fixture, (Upstream, Operator)) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_made_by_hand_is_not_believed_what_it_says_it_was_validated_with() {
+async fn validation_data_of_a_build_made_by_hand_are_not_trusted() {
     let (world, fixture, _running) = with_catalog().await;
     let forged = |mut build: FirmwareBuild| {
         build.spec.validated = Some(asu_crds::Validated {

@@ -60,7 +60,7 @@ async fn another_populate(world: &World, name: &str, before: &[Job]) -> Job {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_that_is_lost_makes_the_cache_anew_and_builds_wait_without_a_place() {
+async fn a_lost_claim_is_created_again_and_builds_wait_without_a_place() {
     let world = World::new().await;
     let _operator = world.operator("a", &[OWN, "--max-builds=1"]).await;
     let name = world.ready_cache().await.name_any();
@@ -103,7 +103,7 @@ async fn let_go(world: &World, claim: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_that_lost_its_volume_is_made_anew() {
+async fn a_claim_that_lost_its_volume_is_created_again() {
     let world = World::new().await;
     let _operator = world.operator("a", &[OWN]).await;
     let name = world.ready_cache().await.name_any();
@@ -124,7 +124,7 @@ async fn a_claim_that_lost_its_volume_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shared_claim_that_goes_is_named_and_used_again_once_it_is_back() {
+async fn a_missing_shared_claim_is_reported_and_used_again_when_it_exists() {
     let world = World::new().await;
     let operator = world.operator("a", &[]).await;
     let name = world.ready_cache().await.name_any();
@@ -152,7 +152,7 @@ async fn a_shared_claim_that_goes_is_named_and_used_again_once_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tree_that_a_pod_did_not_find_is_made_anew_and_the_build_tried_again() {
+async fn a_tree_that_a_pod_did_not_find_is_created_again_and_the_build_retried() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     let name = world.ready_cache().await.name_any();
@@ -179,7 +179,7 @@ async fn a_tree_that_a_pod_did_not_find_is_made_anew_and_the_build_tried_again()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_populate_job_that_is_suspended_or_deleted_is_named_and_healed() {
+async fn a_suspended_or_deleted_populate_job_is_reported_and_replaced() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     let name = world.create(&cache()).await.name_any();
@@ -201,7 +201,7 @@ async fn a_populate_job_that_is_suspended_or_deleted_is_named_and_healed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_that_comes_while_a_cache_backs_off_waits_and_has_it_tried_at_once() {
+async fn a_new_build_causes_the_next_attempt_of_a_failed_cache_at_once() {
     let world = World::new().await;
     // As after a long time without upstream.
     let name = world.create(&cache()).await.name_any();

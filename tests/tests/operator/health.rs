@@ -15,7 +15,7 @@ async fn text(port: u16, path: &str) -> Option<(u16, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn metrics_count_what_was_built_and_what_failed_once() {
+async fn metrics_count_each_success_and_failure_once() {
     let world = World::new().await;
     let [port] = ports::free().unwrap();
     let listen = format!("--listen=127.0.0.1:{port}");
@@ -52,7 +52,7 @@ async fn metrics_count_what_was_built_and_what_failed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_lives_without_a_database_and_is_not_ready_before_there_is_one() {
+async fn without_a_database_the_operator_is_alive_and_not_ready() {
     let mut world = World::new().await;
     world.postgres.server().stop().unwrap();
     let [port] = ports::free().unwrap();

@@ -18,7 +18,7 @@ async fn holder(world: &World) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_ends_hands_over_and_its_epoch_is_over() {
+async fn a_stopped_leader_hands_over_and_its_epoch_is_refused() {
     let world = World::new().await;
     let first = world.operator("first", &[]).await;
     world
@@ -57,7 +57,7 @@ const LONG_LEASE: [&str; 3] =
     ["--lease-duration=100s", "--lease-renew-deadline=90s", "--lease-retry=500ms"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_ends_gives_its_lease_back_long_before_it_is_over() {
+async fn a_stopped_leader_releases_its_lease() {
     let world = World::new().await;
     let first = world.operator("first", &LONG_LEASE).await;
     world
@@ -71,7 +71,7 @@ async fn a_leader_that_ends_gives_its_lease_back_long_before_it_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_leader_that_a_newer_epoch_fences_ends_with_an_error() {
+async fn a_leader_fenced_by_a_newer_epoch_ends_with_an_error() {
     let world = World::new().await;
     let mut operator = world.operator("first", &["--retention-interval=300ms"]).await;
     world

@@ -30,7 +30,7 @@ pub fn private() -> FirmwareBuild {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_script_that_never_comes_fails_the_build_although_its_cache_is_being_filled() {
+async fn a_missing_script_fails_the_build_while_its_cache_is_filled() {
     let world = World::new().await;
     let _operator = world.operator("a", &["--defaults-timeout=2s", "--ttl-failed=2s"]).await;
     let cache = world.create(&super::objects::cache()).await;
@@ -57,7 +57,7 @@ pub async fn script_of(world: &World, build: &FirmwareBuild, uid: &str) -> Secre
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_script_goes_when_its_build_ended_although_the_object_stays() {
+async fn a_script_is_deleted_when_its_build_has_ended() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;
@@ -91,7 +91,7 @@ async fn a_script_of_another_build_is_neither_used_nor_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_that_is_abandoned_goes_although_the_database_is_away() {
+async fn an_abandoned_build_is_deleted_without_the_database() {
     let mut world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;

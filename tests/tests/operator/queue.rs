@@ -46,7 +46,7 @@ async fn running(world: &World, package: &str) -> FirmwareBuild {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn builds_whose_cache_is_deleted_while_they_wait_let_others_through() {
+async fn waiting_builds_without_their_cache_let_others_start() {
     let world = World::new().await;
     let _operator = world.operator("a", &[ONE]).await;
     world.ready_cache().await;
@@ -73,7 +73,7 @@ async fn builds_whose_cache_is_deleted_while_they_wait_let_others_through() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_whose_secret_goes_while_it_waits_lets_others_through_and_comes_back() {
+async fn a_waiting_build_without_its_secret_lets_others_start_and_returns() {
     let world = World::new().await;
     let _operator = world.operator("a", &[ONE]).await;
     world.ready_cache().await;
@@ -94,7 +94,7 @@ async fn a_build_whose_secret_goes_while_it_waits_lets_others_through_and_comes_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pause_between_two_attempts_is_somebody_else_s_place() {
+async fn during_the_pause_between_attempts_another_build_gets_the_place() {
     let world = World::new().await;
     let _operator = world.operator("a", &[ONE, "--retry-pause=4s"]).await;
     world.ready_cache().await;
@@ -117,7 +117,7 @@ async fn the_pause_between_two_attempts_is_somebody_else_s_place() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_status_that_says_admitted_is_no_place_at_a_new_leader() {
+async fn a_new_leader_does_not_count_an_admitted_status_as_a_place() {
     let world = World::new().await;
     let operator = world.operator("a", &[ONE]).await;
     world.ready_cache().await;
@@ -181,7 +181,7 @@ async fn forbid(world: &World, build: &FirmwareBuild) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_whose_job_cannot_be_made_now_gives_its_place_back_and_gets_one_later() {
+async fn a_build_whose_job_cannot_be_created_gives_its_place_back() {
     let world = World::new().await;
     let refused = world.create(&build("refused")).await;
     forbid(&world, &refused).await;
@@ -200,7 +200,7 @@ async fn a_build_whose_job_cannot_be_made_now_gives_its_place_back_and_gets_one_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_that_is_deleted_in_line_or_in_its_place_leaves_it_to_the_next() {
+async fn deleting_a_waiting_or_running_build_lets_the_next_one_start() {
     let world = World::new().await;
     let _operator = world.operator("a", &[ONE]).await;
     world.ready_cache().await;

@@ -120,7 +120,7 @@ fn used(folder: &Path) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_log_and_history_go_after_their_time_and_no_sooner() {
+async fn files_log_and_history_are_deleted_when_they_expire() {
     let world = World::new().await;
     let over = archived(&world, "over", days(-3), days(-2)).await;
     let kept = archived(&world, "kept", days(-3), days(2)).await;
@@ -148,7 +148,7 @@ async fn files_log_and_history_go_after_their_time_and_no_sooner() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_were_written_lately_stay_until_their_build_is_recorded() {
+async fn recently_written_files_are_kept_until_their_build_is_recorded() {
     let world = World::new().await;
     let shared = archived(&world, "over", days(-3), days(-2)).await;
     let other = archived(&world, "other", days(-3), days(-2)).await;
@@ -160,7 +160,7 @@ async fn files_that_were_written_lately_stay_until_their_build_is_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn above_the_high_water_mark_what_was_served_least_recently_goes() {
+async fn above_the_high_water_mark_the_least_recently_served_files_are_deleted() {
     let world = World::new().await;
     let long_ago = archived(&world, "long-ago", days(-9), days(9)).await;
     let lately = archived(&world, "lately", days(-2), days(9)).await;
@@ -173,7 +173,7 @@ async fn above_the_high_water_mark_what_was_served_least_recently_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_full_of_fresh_images_gives_up_the_oldest_and_builds_go_on_by_themselves() {
+async fn a_store_full_of_fresh_images_deletes_the_oldest_and_builds_continue() {
     let world = World::new().await;
     let old = archived_fresh(&world, "old", days(-9), days(9), days(9)).await;
     let young = archived_fresh(&world, "young", days(0), days(9), days(9)).await;
@@ -189,7 +189,7 @@ async fn a_store_full_of_fresh_images_gives_up_the_oldest_and_builds_go_on_by_th
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pause_of_admission_is_told_in_events_of_the_distributions_and_so_is_its_end() {
+async fn start_and_end_of_a_pause_of_admission_are_events_of_the_distributions() {
     let world = World::new().await;
     let percent = Arc::new(AtomicU64::new(96));
     let said = percent.clone();
@@ -219,7 +219,7 @@ async fn a_pause_of_admission_is_told_in_events_of_the_distributions_and_so_is_i
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn builds_wait_while_the_store_is_nearly_full_and_go_on_afterwards() {
+async fn builds_wait_while_the_store_is_nearly_full_and_continue_later() {
     let world = World::new().await;
     let percent = Arc::new(AtomicU64::new(96));
     let said = percent.clone();

@@ -47,7 +47,7 @@ async fn end(world: &World, pod: &Pod) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_suspended_build_is_named_has_no_place_and_goes_on_when_it_is_resumed() {
+async fn a_suspended_build_is_reported_has_no_place_and_continues_when_resumed() {
     let world = World::new().await;
     let options = ["--max-builds=1", "--build-start-timeout=3s"];
     let _operator = world.operator("a", &options).await;
@@ -75,7 +75,7 @@ async fn a_suspended_build_is_named_has_no_place_and_goes_on_when_it_is_resumed(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn evictions_are_attempts_and_the_last_one_is_why_the_build_failed() {
+async fn each_eviction_is_an_attempt_and_the_last_one_is_the_failure_of_the_build() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;
@@ -118,7 +118,7 @@ async fn evictions_are_attempts_and_the_last_one_is_why_the_build_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_that_is_deleted_by_hand_is_named_and_followed_by_another_attempt() {
+async fn a_deleted_job_is_reported_and_followed_by_another_attempt() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;
@@ -135,7 +135,7 @@ async fn a_job_that_is_deleted_by_hand_is_named_and_followed_by_another_attempt(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_without_a_pod_is_not_said_to_run() {
+async fn a_build_without_a_pod_is_not_reported_as_running() {
     let world = World::new().await;
     let _operator = world.operator("a", &[]).await;
     world.ready_cache().await;

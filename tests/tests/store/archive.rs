@@ -13,7 +13,7 @@ use asu_tests::postgres::TestDatabase;
 use crate::samples::{at, failure, hash, of_request, private_success, success};
 
 #[tokio::test]
-async fn a_success_reads_back_whole_by_hash_and_by_uid() {
+async fn a_success_is_read_back_completely_by_hash_and_by_uid() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let build = success("u1", "k", 0);
@@ -29,7 +29,7 @@ async fn a_success_reads_back_whole_by_hash_and_by_uid() {
 }
 
 #[tokio::test]
-async fn the_order_of_keys_in_an_answer_survives() {
+async fn the_order_of_keys_in_an_answer_is_kept() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
@@ -39,7 +39,7 @@ async fn the_order_of_keys_in_an_answer_survives() {
 }
 
 #[tokio::test]
-async fn a_failure_and_a_cancellation_read_back() {
+async fn a_failure_and_a_cancellation_are_read_back() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let mut cancelled = failure("u2", 1);
@@ -102,7 +102,7 @@ async fn a_uid_with_another_request_and_a_key_with_other_files_are_refused() {
 }
 
 #[tokio::test]
-async fn the_newest_build_of_a_hash_answers() {
+async fn the_newest_build_of_a_hash_is_returned() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     store.archive(&success("new", "k2", 8), 0).await.unwrap();
@@ -112,7 +112,7 @@ async fn the_newest_build_of_a_hash_answers() {
 }
 
 #[tokio::test]
-async fn a_node_whose_clock_is_ahead_does_not_make_its_build_the_newest() {
+async fn the_newest_build_does_not_depend_on_the_clock_of_a_node() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let mut ahead = failure("ahead", 8);
@@ -149,7 +149,7 @@ async fn files_are_found_by_build_key_and_name_only() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_built_anew_keeps_the_files_of_both_builds_apart() {
+async fn two_builds_of_a_request_keep_their_files_apart() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let builds = [success("u1", "k1", 0), success("u2", "k2", 5)];
@@ -163,7 +163,7 @@ async fn a_request_that_was_built_anew_keeps_the_files_of_both_builds_apart() {
 }
 
 #[tokio::test]
-async fn files_of_several_builds_are_private_when_one_of_them_is_and_as_old_as_the_first() {
+async fn shared_files_are_private_if_one_build_is_and_as_old_as_the_first() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     store.archive(&private_success("u1", "k", 0), 0).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_private_build_is_marked_and_keeps_only_the_digest_of_its_script() {
 }
 
 #[tokio::test]
-async fn nul_characters_from_a_hostile_build_do_not_keep_it_from_being_archived() {
+async fn a_build_with_nul_characters_is_archived() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let mut failed = failure("u1", 0);
@@ -206,7 +206,7 @@ async fn nul_characters_from_a_hostile_build_do_not_keep_it_from_being_archived(
 }
 
 #[tokio::test]
-async fn what_the_api_counts_as_served_reaches_the_builds() {
+async fn served_counters_of_the_api_update_the_builds() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let epoch = store.raise_epoch().await.unwrap();

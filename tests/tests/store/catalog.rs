@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use crate::samples::{offer, version};
 
 #[tokio::test]
-async fn a_distribution_reads_back_whole() {
+async fn a_distribution_is_read_back_completely() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let versions = [version("24.10.7", &["b", "a", "c"]), version("24.10.6", &["a"])];
@@ -52,7 +52,7 @@ async fn removed_versions_and_profiles_disappear_and_order_follows() {
 }
 
 #[tokio::test]
-async fn a_distribution_that_comes_back_goes_on_counting() {
+async fn a_distribution_that_is_created_again_continues_its_revision() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let (offer, versions) = (offer(), [version("24.10.7", &["a"])]);
@@ -71,7 +71,7 @@ async fn a_distribution_that_comes_back_goes_on_counting() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_in_the_middle_leaves_the_last_good_catalog() {
+async fn a_failed_write_keeps_the_last_good_catalog() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let good = [version("24.10.7", &["a"])];
@@ -85,7 +85,7 @@ async fn a_write_that_fails_in_the_middle_leaves_the_last_good_catalog() {
 }
 
 #[tokio::test]
-async fn listeners_are_told_the_new_revision() {
+async fn listeners_are_notified_of_the_new_revision() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let mut hints = listen(database.url.clone(), [CATALOG_CHANNEL]);

@@ -21,7 +21,7 @@ fn connect(url: &str) -> PgStore {
 }
 
 #[tokio::test]
-async fn calls_fail_as_unavailable_while_it_is_away_and_work_again_afterwards() {
+async fn calls_are_unavailable_without_the_database_and_succeed_afterwards() {
     let mut postgres = Postgres::start().await.unwrap();
     let name = postgres.clone_template().await.unwrap();
     let store = connect(&postgres.url(&name));
@@ -70,7 +70,7 @@ async fn lock_epoch(url: &str) -> sqlx::PgConnection {
 }
 
 #[tokio::test]
-async fn a_listener_connects_again_and_says_to_check() {
+async fn a_listener_reconnects_and_requests_a_check() {
     let mut postgres = Postgres::start().await.unwrap();
     let name = postgres.clone_template().await.unwrap();
     let url = postgres.url(&name);
@@ -86,7 +86,7 @@ async fn a_listener_connects_again_and_says_to_check() {
 }
 
 #[tokio::test]
-async fn a_server_and_its_folder_are_gone_after_the_test() {
+async fn a_server_and_its_folder_are_removed_after_the_test() {
     let postgres = Postgres::start().await.unwrap();
     let url = postgres.url("postgres");
     assert!(connect(&postgres.url("asu_template")).catalog_revision().await.is_ok());

@@ -3,7 +3,7 @@
 use asu_tests::postgres::offline;
 
 #[tokio::test]
-async fn the_committed_facts_about_queries_are_those_of_the_schema() {
+async fn the_committed_query_descriptions_match_the_schema() {
     let outdated = offline::outdated().await.unwrap();
     assert!(outdated.is_empty(), "run `cargo xtask sqlx`: {outdated:?}");
 }

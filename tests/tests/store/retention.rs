@@ -19,7 +19,7 @@ async fn begin(store: &PgStore, deletion: &Deletion) -> Option<Vec<String>> {
 }
 
 #[tokio::test]
-async fn shared_files_go_after_the_last_build_that_refers_to_them() {
+async fn shared_files_are_deleted_after_their_last_build() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
@@ -36,7 +36,7 @@ async fn shared_files_go_after_the_last_build_that_refers_to_them() {
 }
 
 #[tokio::test]
-async fn files_are_out_of_service_before_they_are_deleted() {
+async fn files_are_not_served_before_they_are_deleted() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
@@ -52,7 +52,7 @@ async fn files_are_out_of_service_before_they_are_deleted() {
 }
 
 #[tokio::test]
-async fn a_build_that_came_since_the_decision_keeps_the_files() {
+async fn a_build_after_the_decision_keeps_the_files() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
@@ -84,7 +84,7 @@ async fn no_build_is_archived_with_files_that_are_being_deleted() {
 }
 
 #[tokio::test]
-async fn marking_files_deleted_without_having_begun_does_nothing() {
+async fn marking_files_as_deleted_needs_a_begun_deletion() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
@@ -93,7 +93,7 @@ async fn marking_files_deleted_without_having_begun_does_nothing() {
 }
 
 #[tokio::test]
-async fn logs_and_results_of_every_attempt_are_named_until_they_are_gone() {
+async fn logs_and_results_of_all_attempts_are_listed_until_deleted() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     store.archive(&failure("u1", 0), 0).await.unwrap();
@@ -112,7 +112,7 @@ async fn logs_and_results_of_every_attempt_are_named_until_they_are_gone() {
 }
 
 #[tokio::test]
-async fn history_goes_only_after_everything_that_it_refers_to() {
+async fn history_is_deleted_only_after_its_files_and_logs() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     store.archive(&success("u1", "k", 0), 0).await.unwrap();

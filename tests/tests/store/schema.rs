@@ -13,7 +13,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use crate::samples::success;
 
 #[tokio::test]
-async fn migrating_again_and_at_the_same_time_is_fine() {
+async fn repeated_and_concurrent_migrations_succeed() {
     let postgres = Postgres::start().await.unwrap();
     let name = "asu_fresh";
     let mut admin = PgConnection::connect(&postgres.url("postgres")).await.unwrap();
@@ -33,7 +33,7 @@ async fn migrating_again_and_at_the_same_time_is_fine() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_used_only_while_it_admits_this_program() {
+async fn a_newer_schema_is_used_only_if_it_supports_this_program() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
@@ -44,7 +44,7 @@ async fn a_newer_schema_is_used_only_while_it_admits_this_program() {
 }
 
 #[tokio::test]
-async fn a_release_that_was_rolled_back_leaves_a_migration_which_hinders_nobody() {
+async fn a_migration_of_a_rolled_back_release_does_no_harm() {
     let database = TestDatabase::new().await.unwrap();
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     let newer =
@@ -75,7 +75,7 @@ async fn history_lines_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn a_migration_waits_only_so_long_for_a_database() {
+async fn a_migration_waits_for_a_database_with_a_time_limit() {
     let options = MigrateOptions { api_role_password: None, wait: Duration::from_millis(300) };
     let refused = migrate("postgres://u:secret@127.0.0.1:1/x", &options).await.unwrap_err();
     assert!(refused.is_unavailable(), "{refused}");
@@ -83,7 +83,7 @@ async fn a_migration_waits_only_so_long_for_a_database() {
 }
 
 #[tokio::test]
-async fn passwords_appear_in_no_debug_output_and_no_error() {
+async fn debug_output_and_errors_contain_no_password() {
     let url = "postgres://user:secret@127.0.0.1:1/x";
     let store = PgStore::connect(url, &PoolSettings::default(), "test").unwrap();
     assert!(!format!("{store:?}").contains("secret"));

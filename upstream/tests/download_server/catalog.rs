@@ -110,7 +110,7 @@ async fn a_version_is_read_whole() {
 }
 
 #[tokio::test]
-async fn only_wanted_targets_are_asked_for_and_offered() {
+async fn only_wanted_targets_are_read_and_offered() {
     let server = start();
     let request = ReadRequest { targets: Some(vec![GOOD.parse().unwrap()]), ..request() };
     let read = read(&server, &request).await;
@@ -127,7 +127,7 @@ async fn a_wanted_target_that_is_not_listed_is_a_problem() {
 }
 
 #[tokio::test]
-async fn without_its_list_of_targets_a_version_fails() {
+async fn a_version_without_its_list_of_targets_fails() {
     let server = start();
     server.set("releases/24.10.7/.targets.json", Reply::Status(404));
     let error = read_catalog(&client(&[&server]), &request()).await.unwrap_err();
@@ -152,7 +152,7 @@ fn put_another(server: &Server, file: &str, field: &str, said: &str) {
 }
 
 #[tokio::test]
-async fn what_was_signed_for_another_version_target_or_architecture_is_not_taken_for_this_one() {
+async fn documents_signed_for_another_version_target_or_architecture_are_refused() {
     for (field, said) in [
         ("version_number", "24.10.0"),
         ("version_number", "SNAPSHOT"),
@@ -169,7 +169,7 @@ async fn what_was_signed_for_another_version_target_or_architecture_is_not_taken
 }
 
 #[tokio::test]
-async fn an_image_builder_that_is_named_after_another_version_or_target_is_not_taken() {
+async fn an_image_builder_with_the_name_of_another_version_or_target_is_refused() {
     for (name, good) in [
         ("24.10.0-x86-64", false),
         ("24.10.70-x86-64", false),
@@ -188,7 +188,7 @@ async fn an_image_builder_that_is_named_after_another_version_or_target_is_not_t
 }
 
 #[tokio::test]
-async fn a_list_that_is_larger_than_any_real_one_is_not_held() {
+async fn a_list_beyond_the_size_limit_is_refused() {
     let server = start();
     put_sums(&server, OTHER, &"x".repeat((4 << 20) + 1));
     assert!(problem(&server).await.starts_with("TooLarge"));
@@ -206,7 +206,7 @@ async fn a_list_that_is_not_signed_by_a_trusted_key_is_refused() {
 }
 
 #[tokio::test]
-async fn a_list_changed_after_it_was_signed_is_refused() {
+async fn a_list_that_was_changed_after_signing_is_refused() {
     let server = start();
     let sums = format!("{} *{}\n", "0".repeat(64), image_builder(OTHER));
     server.body(&path(OTHER, "sha256sums"), sums);
@@ -214,7 +214,7 @@ async fn a_list_changed_after_it_was_signed_is_refused() {
 }
 
 #[tokio::test]
-async fn nothing_is_trusted_without_keys_unless_said_so() {
+async fn a_list_without_keys_is_refused_unless_signatures_are_not_checked() {
     let server = start();
     let none = ReadRequest { trust: Trust::Keys(Vec::new()), ..request() };
     assert_eq!(read(&server, &none).await.problems.len(), 2);
@@ -224,7 +224,7 @@ async fn nothing_is_trusted_without_keys_unless_said_so() {
 }
 
 #[tokio::test]
-async fn profiles_that_the_signed_list_does_not_vouch_for_are_refused() {
+async fn profiles_with_another_digest_than_in_the_signed_list_are_refused() {
     let server = start();
     server.body(&path(OTHER, "profiles.json"), profiles(OTHER, "r6-forged"));
     assert!(problem(&server).await.starts_with("BadChecksum"));
@@ -246,7 +246,7 @@ async fn profiles_of_another_target_are_refused() {
 }
 
 #[tokio::test]
-async fn each_fault_of_one_target_stays_with_it() {
+async fn a_problem_of_one_target_does_not_affect_others() {
     for (file, reply, reason) in [
         ("sha256sums", Reply::Status(503), "UpstreamUnavailable"),
         ("profiles.json", Reply::Status(503), "UpstreamUnavailable"),
@@ -267,7 +267,7 @@ async fn each_fault_of_one_target_stays_with_it() {
 }
 
 #[tokio::test]
-async fn what_has_not_changed_is_asked_for_only_once() {
+async fn unchanged_documents_are_downloaded_only_once() {
     let server = start();
     let first = read(&server, &request()).await;
     put(&server, OTHER, "r2-bb");
@@ -281,7 +281,7 @@ async fn what_has_not_changed_is_asked_for_only_once() {
 }
 
 #[tokio::test]
-async fn what_was_read_under_other_keys_is_read_again() {
+async fn documents_are_read_again_when_the_keys_change() {
     let server = start();
     let unsigned = ReadRequest { trust: Trust::Unsigned, ..request() };
     let memory = read(&server, &unsigned).await.memory;
@@ -321,7 +321,7 @@ async fn the_next_mirror_serves_a_target_of_which_the_first_has_something_else()
 }
 
 #[tokio::test]
-async fn a_mirror_that_is_away_is_no_fault_of_the_target() {
+async fn an_unavailable_mirror_is_not_a_problem_of_the_target() {
     let first = start();
     first.set(&path(OTHER, "sha256sums"), Reply::Status(503));
     let read = read_catalog(&client(&[&first, &start()]), &request()).await.unwrap();
@@ -339,7 +339,7 @@ fn snapshot(offered: &str, accepted: &[&str]) -> ReadRequest {
 }
 
 #[tokio::test]
-async fn a_snapshot_does_not_go_back_without_the_operators_word() {
+async fn a_snapshot_goes_back_only_to_accepted_revisions() {
     let server = start();
     for (offered, now, accepted, held) in [
         ("r10-bb", "r9-aa", &[][..], true),
@@ -362,7 +362,7 @@ async fn a_snapshot_does_not_go_back_without_the_operators_word() {
 }
 
 #[tokio::test]
-async fn a_mirror_that_lags_does_not_hold_a_snapshot_that_the_next_one_has() {
+async fn a_lagging_mirror_does_not_hide_the_newer_snapshot_of_the_next_mirror() {
     let (lagging, current) = (start(), start());
     put(&lagging, OTHER, "r9-aa");
     put(&current, OTHER, "r11-cc");

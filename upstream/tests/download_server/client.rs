@@ -7,7 +7,7 @@ use asu_upstream::{Fetched, UpstreamError};
 const LIMIT: u64 = 1 << 20;
 
 #[tokio::test]
-async fn a_document_comes_with_what_lets_it_be_skipped_next_time() {
+async fn a_document_has_the_validators_for_the_next_conditional_request() {
     let server = Server::start();
     server.body("a/b.json", "text");
     let upstream = client(&[&server]);
@@ -25,7 +25,7 @@ async fn a_document_comes_with_what_lets_it_be_skipped_next_time() {
 }
 
 #[tokio::test]
-async fn the_next_mirror_is_asked_when_one_fails_whatever_the_failure() {
+async fn after_any_failure_the_next_mirror_is_tried() {
     for reply in [
         Reply::Status(503),
         Reply::Status(404),
@@ -44,7 +44,7 @@ async fn the_next_mirror_is_asked_when_one_fails_whatever_the_failure() {
 }
 
 #[tokio::test]
-async fn failures_that_pass_are_tried_again_and_others_are_not() {
+async fn only_temporary_failures_are_tried_again() {
     let server = Server::start();
     let passing = vec![Reply::Status(503), Reply::Status(502), Reply::Body(b"text".to_vec())];
     server.set("x", Reply::Sequence(passing));
@@ -65,7 +65,7 @@ async fn failures_that_pass_are_tried_again_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn one_mirror_away_and_one_without_the_file_does_not_mean_it_is_gone() {
+async fn a_file_is_not_missing_while_a_mirror_is_unavailable() {
     let (away, without) = (Server::start(), Server::start());
     away.set("x", Reply::Status(503));
     for mirrors in [[&away, &without], [&without, &away]] {
@@ -75,7 +75,7 @@ async fn one_mirror_away_and_one_without_the_file_does_not_mean_it_is_gone() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unavailable() {
+async fn an_unreachable_server_is_unavailable() {
     let server = Server::start();
     let upstream = client(&[&server]);
     drop(server);
@@ -99,7 +99,7 @@ async fn bodies_are_cut_off_at_their_limit_with_and_without_a_length() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_and_one_that_stops_are_told_apart() {
+async fn an_interrupted_body_and_a_stalled_body_have_different_errors() {
     let server = Server::start();
     server.set("broken", Reply::Truncated(b"text".to_vec()));
     server.set("silent", Reply::Silence);
@@ -112,7 +112,7 @@ async fn a_body_that_breaks_off_and_one_that_stops_are_told_apart() {
 
 /// The received part and its digest say nothing about the file on the server.
 #[tokio::test]
-async fn a_body_that_does_not_come_to_its_end_is_a_failed_download_whatever_ends_it() {
+async fn an_incomplete_body_is_a_failed_download_for_any_cause() {
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("file");
     for reply in [
@@ -135,7 +135,7 @@ async fn a_body_that_does_not_come_to_its_end_is_a_failed_download_whatever_ends
 }
 
 #[tokio::test]
-async fn redirects_are_followed_but_not_for_ever() {
+async fn redirects_are_followed_up_to_a_limit() {
     let server = Server::start();
     server.body("x", "text");
     server.set("old", Reply::Redirect("x".into()));
@@ -198,7 +198,7 @@ async fn another_digest_is_an_error_that_names_both_and_leaves_no_file() {
 }
 
 #[tokio::test]
-async fn a_stale_or_broken_mirror_does_not_spoil_a_download() {
+async fn a_stale_or_broken_mirror_does_not_fail_a_download() {
     let dir = tempfile::tempdir().unwrap();
     let dest = dir.path().join("file");
     for reply in [
@@ -218,7 +218,7 @@ async fn a_stale_or_broken_mirror_does_not_spoil_a_download() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_missing_is_our_fault_not_the_mirrors() {
+async fn a_missing_folder_is_a_local_error() {
     let (server, dir) = (Server::start(), tempfile::tempdir().unwrap());
     server.body("file", "x");
     let dest = dir.path().join("missing/file");

@@ -41,7 +41,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let client = site.client().await?;
     let router = asu_tests::router::Router::new(&site.url().await?);
     let system = System { site, client, router };
-    progress.say("one build to warm everything up");
+    progress.say("one build as a warm-up");
     let warm = system.router.build(&system.request(&["fixture-hello"]), WITHIN, |_| {}).await?;
     let place = bare_job::place(&system).await?;
     let mut rounds = Vec::new();
@@ -77,7 +77,9 @@ async fn round(system: &System, place: &bare_job::Place, number: u32) -> Result<
 }
 
 fn report(rounds: &[Round]) {
-    println!("\nPOST to image, warm cache, beside a bare Job with public `make image`");
+    println!(
+        "\nfrom the POST to the image, with a warm cache, compared with a plain Job with `make image`"
+    );
     println!(
         "{:>5} {:>9} {:>9} {:>7} {:>11} {:>7}",
         "round", "ours/s", "bare/s", "ratio", "bare copy/s", "writes"
@@ -99,12 +101,10 @@ fn report(rounds: &[Round]) {
         round.ours.as_secs_f64() / round.bare.total.saturating_sub(round.bare.copy).as_secs_f64()
     });
     println!(
-        "median ratio {:.2} to a bare Job that need not copy the tree",
+        "median ratio {:.2} to a plain Job without the time for copying the tree",
         median(without_copy.collect())
     );
-    println!(
-        "\nphases of each round: as the router sees them, then the steps inside the pod, in ms"
-    );
+    println!("\nphases of each round: as seen by the router, and the steps inside the pod, in ms");
     for round in rounds {
         println!("  {}", round.phases);
     }

@@ -17,13 +17,13 @@ pub async fn run(system: &System, finished: &Answer, seconds: u32) -> Result<(),
     let cluster = system
         .site
         .cluster()
-        .ok_or_else(|| Error::Missing("the load runs inside a local cluster".into()))?;
+        .ok_or_else(|| Error::Missing("the load test needs a local cluster".into()))?;
     let service = ["get", "service", "asu-api", "-n", "asu", "-o", "jsonpath={.spec.clusterIP}"];
     let address = system.site.kubectl(&service).await?;
     let hash = finished.text("request_hash");
     let script = script(finished)?;
     let script_path = script.path().to_string_lossy().into_owned();
-    println!("\nrequests of a finished build, {CONNECTIONS} connections, {seconds} s each");
+    println!("\nrequests for a finished build, {CONNECTIONS} connections, {seconds} s each");
     for (via, base) in
         [("service", format!("http://{}", address.trim())), ("ingress", cluster.ingress_url())]
     {

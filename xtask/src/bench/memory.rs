@@ -20,7 +20,7 @@ impl Resident {
     /// # Errors
     /// When the cluster is not a local one.
     pub async fn read(system: &System) -> Result<Self, Error> {
-        let missing = || Error::Missing("memory is read on a local cluster".into());
+        let missing = || Error::Missing("reading the memory needs a local cluster".into());
         let cluster = system.site.cluster().ok_or_else(missing)?;
         let mut found = Self::default();
         for pid in cluster.processes_of_pods() {

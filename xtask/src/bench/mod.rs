@@ -74,7 +74,7 @@ impl From<kube::Error> for Error {
 }
 
 impl Error {
-    /// 3 when the machine lacks something, else 1.
+    /// The exit code: 3 if the machine lacks a requirement, otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cluster(error) => error.exit_code(),
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle_one() {
+    fn the_median_is_the_middle_value() {
         assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
     }
 }

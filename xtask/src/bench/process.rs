@@ -80,7 +80,8 @@ impl Process {
     /// # Errors
     /// When it does not start.
     pub fn start(mut command: Command, log: &Path) -> Result<Self, Error> {
-        let failed = |error: std::io::Error| Error::Missing(format!("a program: {error}"));
+        let failed =
+            |error: std::io::Error| Error::Missing(format!("a program cannot be started: {error}"));
         let file = std::fs::File::create(log).map_err(failed)?;
         command
             .stdin(Stdio::null())
@@ -104,7 +105,7 @@ impl Process {
         while !done().await {
             self.usage()?;
             if Instant::now() >= end {
-                return Err(Error::Missing(format!("waited for {what}")));
+                return Err(Error::Missing(format!("timed out while waiting for {what}")));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -118,7 +119,7 @@ impl Process {
     pub fn usage(&self) -> Result<Usage, Error> {
         let gone = || {
             let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-            Error::Missing(format!("the program ended, and said last: {}", last_lines(&log)))
+            Error::Missing(format!("the program exited; its last lines: {}", last_lines(&log)))
         };
         let pid = self.child.id().ok_or_else(gone)?;
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
@@ -162,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_and_time_are_read_as_the_kernel_writes_them() {
+    fn memory_and_cpu_time_are_parsed_from_proc() {
         let status = "Name:\tasu-operator\nVmHWM:\t  20480 kB\nVmRSS:\t  10241 kB\n";
         let stat = "7 (asu) operator) S 1 7 7 0 -1 4194560 9 0 0 0 150 50 0 0 20 0 5 0 1 1 1\n";
         let read = usage(status, stat).unwrap();

@@ -339,5 +339,9 @@ impl World {
 }
 
 fn late(end: Instant, what: &str) -> Result<(), Error> {
-    if Instant::now() < end { Ok(()) } else { Err(Error::Missing(format!("waited for {what}"))) }
+    if Instant::now() < end {
+        Ok(())
+    } else {
+        Err(Error::Missing(format!("timed out while waiting for {what}")))
+    }
 }

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_tells_rate_latency_and_errors() {
+    fn a_report_contains_rate_latency_and_errors() {
         let output = "Running 2s test @ http://x\n  1 threads and 16 connections\n     \
              99%    2.10ms\n  24691 requests in 2.00s, 3.00MB read\n  \
              Non-2xx or 3xx responses: 3\nRequests/sec:  12345.6\nTransfer/sec: 1MB\n";

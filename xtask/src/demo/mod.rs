@@ -82,7 +82,7 @@ pub enum Error {
         problem: String,
     },
     /// The answer contains no image.
-    #[error("the build succeeded but its answer names no image")]
+    #[error("the build succeeded, but its answer contains no image")]
     NoImage,
 }
 
@@ -103,7 +103,7 @@ impl DemoArgs {
 }
 
 impl Error {
-    /// 3 when the machine lacks something, else 1.
+    /// The exit code: 3 if the machine lacks a requirement, otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Deploy(error) => error.exit_code(),
@@ -139,7 +139,7 @@ pub async fn run_on(cluster: &str, args: &DemoArgs) -> Result<(), Error> {
     let progress = Progress::new();
     let request = request(args)?;
     let upstream = upstream::Upstream::of(args, &request)?;
-    progress.say(&format!("upstream is {}", upstream.says));
+    progress.say(&format!("download server: {}", upstream.says));
     let site = if let (Some(context), Some(registry)) = (&args.context, &args.registry) {
         Site::context(context, registry, args.url.clone(), &progress).await?
     } else {

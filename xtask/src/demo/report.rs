@@ -47,21 +47,21 @@ impl Report<'_> {
         let (url, hash) = (self.url, self.answer.text("request_hash"));
         println!("\nanswer  {url}/api/v1/build/{hash}");
         println!("log     {url}/api/v1/build/{hash}/log");
-        println!("offers  {url}/json/v1/overview.json");
+        println!("catalog {url}/json/v1/overview.json");
         println!("OpenAPI {url}/openapi.json");
         println!();
         match self.context {
             None => {
-                println!("look further:  eval \"$(cargo xtask cluster env)\"");
+                println!("inspect:       eval \"$(cargo xtask cluster env)\"");
                 println!(
                     "               kubectl get asu -n {NAMESPACE} -o wide; kubectl describe fwb -n {NAMESPACE}"
                 );
-                println!("tear down:     cargo xtask cluster down");
+                println!("remove:        cargo xtask cluster down");
             }
             Some(context) => {
                 let flags = format!("--context {context} -n {NAMESPACE}");
-                println!("look further:  kubectl {flags} get asu -o wide");
-                println!("tear down:     kubectl {flags} delete fwb,ibc --all");
+                println!("inspect:       kubectl {flags} get asu -o wide");
+                println!("remove:        kubectl {flags} delete fwb,ibc --all");
                 // The Distributions are deleted first, while the operator still runs and removes their finalizers.
                 for release in ["asu-distributions --wait", "asu"] {
                     println!(

@@ -39,7 +39,7 @@ impl Upstream {
             None => None,
         };
         let mut reach = args.reach.clone();
-        let mut says = "the fixture: a miniature ImageBuilder and packages of our own".to_owned();
+        let mut says = "the test fixture, a miniature ImageBuilder with packages".to_owned();
         if let Some(file) = &file {
             let urls = urls(&read_distribution(&file.path())?, request);
             reach.extend(hosts(&urls).filter(|host| {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ready_made_openwrt_is_a_distribution_and_needs_its_server_alone() {
+    fn the_distribution_of_openwrt_needs_only_its_own_server() {
         let file = ready_made().unwrap();
         let object = read_distribution(file.path()).unwrap();
         let found: Vec<String> =
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_for_openwrt_asks_for_what_the_ready_made_distribution_offers() {
+    fn the_request_for_openwrt_is_offered_by_the_distribution_of_the_chart() {
         let object = read_distribution(ready_made().unwrap().path()).unwrap();
         let request: Value = serde_json::from_str(super::super::OPENWRT_REQUEST).unwrap();
         let version = request.get("version").and_then(Value::as_str).unwrap();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_of_the_cluster_itself_are_not_led_out() {
+    fn names_and_addresses_inside_the_cluster_are_not_outside_hosts() {
         let urls = ["http://a.b.svc.cluster.local", "http://10.0.0.1", "http://m.example:8080/x"];
         let found: Vec<String> =
             hosts(&urls.map(str::to_owned)).map(|host| host.to_string()).collect();

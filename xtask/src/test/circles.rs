@@ -237,7 +237,7 @@ mod tests {
     const ROOT: (&str, &str) = ("lib.rs", "mod a; mod b;");
 
     #[test]
-    fn files_that_use_each_other_are_a_circle() {
+    fn files_that_use_each_other_are_a_cycle() {
         let a = ("a.rs", "use crate::b::B; pub struct A;");
         let by_use = ("b.rs", "use super::a::{self, A}; pub struct B;");
         assert_eq!(found(&[ROOT, a, by_use]).unwrap(), ["a", "b"]);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_and_what_it_publishes_may_be_a_circle() {
+    fn a_folder_may_publish_items_of_its_files_without_a_cycle() {
         let root = ("lib.rs", "mod a; mod b;");
         let folder = ("a/mod.rs", "mod inner; pub use inner::Inner; use crate::b::B;");
         let inner = ("a/inner.rs", "pub struct Inner;");
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_may_look_at_everything() {
+    fn uses_in_tests_are_ignored() {
         let a = ("a.rs", "use crate::b::B; #[cfg(test)] #[path = \"a_tests.rs\"] mod tests;");
         let tests = ("a_tests.rs", "use super::*; use crate::b::B;");
         let b = ("b.rs", "pub struct B; #[cfg(test)] mod tests { use crate::a::A; }");

@@ -62,7 +62,7 @@ pub enum Error {
     #[error(transparent)]
     Deploy(#[from] asu_tests::deploy::Error),
     /// The demo failed.
-    #[error("the demo: {0}")]
+    #[error("the demo failed: {0}")]
     Demo(#[from] crate::demo::Error),
     /// A repeated demo took too long.
     #[error("a second demo took more than {0} s")]
@@ -78,7 +78,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// 3 when the machine lacks something, else 1.
+    /// The exit code: 3 if the machine lacks a requirement, otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Cluster(error) => error.exit_code(),

@@ -92,9 +92,7 @@ impl Runner<'_> {
         if !left.is_empty() {
             return Err(cluster::Error::Leftovers(left).into());
         }
-        println!(
-            "nothing of the cluster is left: processes, mounts, namespaces, interfaces, cgroups"
-        );
+        println!("the cluster left no processes, mounts, namespaces, interfaces or cgroups");
         Ok(count + shown.len() as u64 + 1)
     }
 
@@ -110,12 +108,12 @@ impl Runner<'_> {
         let folder = self.scratch.join("demo");
         let args = DemoArgs::built_in(folder.clone());
         demo::run_on(CLUSTER, &args).await?;
-        println!("test demo makes a firmware ... ok");
+        println!("test demo builds a firmware image ... ok");
         std::fs::remove_dir_all(&folder)
             .map_err(|source| Error::Io { what: folder.display().to_string(), source })?;
         let again = tokio::time::timeout(AGAIN, demo::run_on(CLUSTER, &args));
         again.await.map_err(|_| Error::Slow(AGAIN.as_secs()))??;
-        println!("test demo gives it again in less than two minutes ... ok");
+        println!("test repeated demo takes less than two minutes ... ok");
         Ok(2)
     }
 
@@ -146,7 +144,7 @@ impl Runner<'_> {
             ("no unused dependencies", &["machete"]),
         ];
         let count = no_circles()?;
-        println!("check no circles between the files of {count} crates ... ok");
+        println!("check no dependency cycles between the files of {count} crates ... ok");
         asu_tests::toolchain::cargo_tools(self.progress).await.map_err(cluster::Error::from)?;
         let mut count = 1;
         for (what, args) in steps {
@@ -229,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_program_is_made_of_is_not_compiled_again_for_the_tests() {
+    fn crates_of_this_program_are_compiled_once_with_the_tests() {
         let tests = built("normal,build,dev", &["--workspace"]);
         let twice: Vec<_> = built("normal,build", &["--package", "xtask"])
             .into_iter()
@@ -239,12 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn no_files_of_a_crate_use_each_other_in_a_circle() {
+    fn no_crate_has_a_dependency_cycle_between_files() {
         assert!(no_circles().unwrap() > 8);
     }
 
     #[test]
-    fn only_closing_lines_are_counted() {
+    fn only_summary_lines_are_counted() {
         assert_eq!(passed_in("test result: ok. 12 passed; 0 failed; 0 ignored"), Some(12));
         assert_eq!(passed_in("test result: FAILED. 1 passed; 1 failed"), None);
         assert_eq!(passed_in("test passed_in ... ok"), None);

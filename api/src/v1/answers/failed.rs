@@ -1,4 +1,4 @@
-//! 500: a stored failure, with the ends of what its build printed.
+//! The answer 500: a stored failure, with the ends of the build's output.
 
 use asu_core::failure::Failure;
 use asu_store::model::BuildRecord;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{iso, request::RequestInAnswer};
 use crate::log_text::LogEnds;
 
-/// Maximum number of bytes of each stream in an answer: enough for what make prints about an error.
+/// Maximum number of bytes of each stream in an answer. It is enough for an error of make.
 const STREAM: usize = 32 * 1024;
 
 /// A failed build.
@@ -40,7 +40,7 @@ pub(super) async fn body<'a>(
     failure: &Failure,
 ) -> Failed<'a> {
     let facts = &record.facts;
-    // Without its log a failure still says what it was.
+    // Without a log, the answer still contains the reason.
     let (stdout, stderr) = match logs.of(record, STREAM).await {
         Ok(ends) => ends,
         Err(error) => {

@@ -1,5 +1,4 @@
-//! Answers about builds as clients of `/api/v1` read them. The types are those of the OpenAPI
-//! document.
+//! Answers for builds in `/api/v1`. The types are also the schemas of the OpenAPI document.
 
 mod failed;
 mod request;
@@ -28,10 +27,10 @@ const STATUS_HEADER: HeaderName = HeaderName::from_static("x-imagebuilder-status
 /// Header with the position in the queue.
 const POSITION_HEADER: HeaderName = HeaderName::from_static("x-queue-position");
 
-/// The answer of an archived build.
+/// Renders the answer for an archived build.
 ///
 /// # Errors
-/// When it cannot be written as JSON.
+/// When it cannot be serialized.
 pub async fn finished(logs: &LogEnds, record: &BuildRecord) -> Result<FinishedAnswer, ApiError> {
     Ok(match &record.facts.ending {
         Ending::Succeeded(built) => FinishedAnswer {
@@ -45,7 +44,7 @@ pub async fn finished(logs: &LogEnds, record: &BuildRecord) -> Result<FinishedAn
     })
 }
 
-/// A finished answer with its headers.
+/// Adds the headers to a finished answer.
 pub fn finished_response(answer: &FinishedAnswer) -> Response {
     let stage = if answer.status == StatusCode::OK { "done" } else { "failed" };
     respond(answer.status, stage, 0, answer.body.clone())
@@ -69,7 +68,7 @@ fn respond(status: StatusCode, stage: &'static str, position: usize, body: Bytes
     response
 }
 
-/// ISO 8601 in UTC with microseconds and `Z`.
+/// Formats a time as ISO 8601 in UTC, with microseconds and `Z`.
 fn iso(time: Timestamp) -> String {
     const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
     PRINTER.timestamp_to_string(&time)

@@ -1,4 +1,4 @@
-//! A request as answers repeat it, in the clients' words.
+//! The request that answers repeat.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use asu_core::{names::PackageSpec, request::Request};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What stands for a first-boot script: clients only test whether there is one.
+/// Placeholder for a first-boot script. Clients only check whether there is one.
 pub const PLACEHOLDER: &str = "<not shown>";
 
 /// The request in its canonical form.

@@ -1,4 +1,4 @@
-//! 200: a finished image.
+//! The answer 200: a finished image.
 
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ pub struct Image {
     sha256_unsigned: String,
 }
 
-/// The body: what the ImageBuilder says of the profile, overlaid with what this system says.
+/// Makes the body: the ImageBuilder's data of the profile, overridden by the fields of this system.
 pub(super) fn body(facts: &BuildFacts, built: &Built) -> Result<Value, ApiError> {
     let mut body = built.profile.clone();
     let listed = |key: &str, fallback: Value| body.get(key).cloned().unwrap_or(fallback);
@@ -108,7 +108,7 @@ pub(super) fn body(facts: &BuildFacts, built: &Built) -> Result<Value, ApiError>
     Ok(Value::Object(body))
 }
 
-/// The images that are stored, with the digests of what is stored.
+/// The stored images, with the digests of the stored files.
 fn images(profile: &Map<String, Value>, built: &Built) -> Vec<Value> {
     let listed = profile.get("images").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     listed
@@ -125,7 +125,7 @@ fn images(profile: &Map<String, Value>, built: &Built) -> Vec<Value> {
         .collect()
 }
 
-/// Time of the sources: every build of one revision has the same.
+/// Time of the sources, which is the same for all builds of a revision.
 fn built_at(profile: &Map<String, Value>, facts: &BuildFacts) -> String {
     let seconds = profile.get("source_date_epoch").and_then(Value::as_i64);
     iso(seconds.and_then(|s| Timestamp::from_second(s).ok()).unwrap_or(facts.times.finished))

@@ -1,4 +1,4 @@
-//! 202: a build that waits or runs.
+//! The answer 202: a build that waits or runs.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -41,11 +41,11 @@ impl Waiting {
     }
 }
 
-/// The answer of a build that is not finished. It has a position in the queue while it waits, none once
-/// it is admitted.
+/// Makes the answer for a build that is not finished. It contains a position while the build waits, and
+/// none after admission.
 ///
 /// # Errors
-/// When it cannot be written as JSON.
+/// When it cannot be serialized.
 pub fn waiting(entry: &Entry, position: Option<usize>) -> Result<Response, ApiError> {
     let stage = if position.is_some() { "queued" } else { entry.stage.as_str() };
     let body = json(&Waiting::of(entry, position))?;

@@ -22,9 +22,9 @@ use crate::{
 const REMOVED: &str = "removed";
 
 impl PgStore {
-    /// Replaces one distribution in one transaction, and tells listeners. What is the same as
-    /// before is not written; without any change the revision stays. Versions, targets and
-    /// profiles that are not given disappear.
+    /// Replaces one distribution in one transaction, and notifies listeners. Unchanged rows are not
+    /// written; without any change, the revision stays the same. Versions, targets and profiles that are
+    /// not given are deleted.
     pub async fn put_distribution(
         &self,
         name: &str,
@@ -35,7 +35,7 @@ impl PgStore {
         self.bounded("put_distribution", put(self, name, offer, versions, epoch)).await
     }
 
-    /// Takes a distribution away. Its revision goes on where it was should it come back.
+    /// Removes a distribution. If it is created again, its revision continues.
     pub async fn remove_distribution(
         &self,
         name: &str,
@@ -59,12 +59,12 @@ impl PgStore {
         .await
     }
 
-    /// Everything, as of one moment.
+    /// Reads the whole catalog in one snapshot.
     pub async fn load_catalog(&self) -> Result<Catalog, StoreError> {
         self.bounded("load_catalog", read::load(self)).await
     }
 
-    /// [`Catalog::revision`] alone.
+    /// Reads only [`Catalog::revision`].
     pub async fn catalog_revision(&self) -> Result<i64, StoreError> {
         self.bounded("catalog_revision", async {
             Ok(sqlx::query_scalar!("select revision from catalog_state")

@@ -58,7 +58,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let server = Server::start(&programs, &world, number).await?;
     let left = memory(&server, &finished, args.connections).await?;
     drop(server);
-    eprintln!("{number} builds are created …");
+    eprintln!("creating {number} builds …");
     stream::iter(0..number)
         .map(|n| world.create(n))
         .buffer_unordered(AT_A_TIME)
@@ -68,7 +68,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let waiting = objects::hash(number / 2)?.to_string();
     let ratio = polls(&server, &finished, &waiting, &args).await?;
     if ratio > BUDGET_RATIO || left > BUDGET_MIB {
-        return Err(Error::Missing("the API is beyond its budget".into()));
+        return Err(Error::Missing("the API exceeds its budget".into()));
     }
     Ok(())
 }
@@ -77,16 +77,16 @@ pub async fn run(args: Args) -> Result<(), Error> {
 async fn memory(server: &Server, finished: &str, connections: u32) -> Result<u64, Error> {
     server.poll(finished).await?;
     let before = server.usage()?.mib();
-    println!("memory at rest      {before:>6} MiB");
+    println!("memory when idle    {before:>6} MiB");
     let url = server.url(finished);
     let report = wrk::run(Command::new("wrk"), connections, LOAD_SECONDS, None, &url).await?;
     let (end, peak) = (Instant::now(), server.usage()?.peak_mib());
-    println!("at most             {peak:>6} MiB, {connections} connections: {report}");
+    println!("maximum             {peak:>6} MiB, {connections} connections: {report}");
     let mut left = peak;
     for after in AFTER {
         tokio::time::sleep(after.saturating_sub(end.elapsed())).await;
         left = server.usage()?.mib();
-        println!("{:>3} s after         {left:>6} MiB", after.as_secs());
+        println!("{:>3} s later         {left:>6} MiB", after.as_secs());
     }
     println!("budget              {BUDGET_MIB:>6} MiB");
     Ok(left)
@@ -113,9 +113,9 @@ async fn polls(server: &Server, finished: &str, waiting: &str, args: &Args) -> R
     }
     let (of_finished, of_waiting) = (median(of_finished), median(of_waiting));
     let ratio = of_waiting / of_finished;
-    println!("a poll, while {} builds wait, of processor time:", args.builds);
+    println!("CPU time of a poll, with {} waiting builds:", args.builds);
     println!("of a finished build {of_finished:>6.1} µs, {} bytes", bytes.0);
     println!("of a waiting build  {of_waiting:>6.1} µs, {} bytes", bytes.1);
-    println!("ratio               {ratio:>6.2} of at most {BUDGET_RATIO}");
+    println!("ratio               {ratio:>6.2}, at most {BUDGET_RATIO}");
     Ok(ratio)
 }

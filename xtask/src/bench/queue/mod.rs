@@ -58,20 +58,20 @@ pub async fn run(args: Args) -> Result<(), Error> {
     world.ready_cache().await?;
     let empty = leader.usage()?;
     let profile = process::profile(args.dev);
-    println!("\n{number} builds, operator ({profile}) with {} MiB at rest", empty.mib());
+    println!("\n{number} builds, operator ({profile}) with {} MiB when idle", empty.mib());
     let created = phase(&leader, "create", create(&world, number)).await?;
     let queued = phase(&leader, "until all wait", leader.waiting(number, WITHIN)).await?;
-    let idle = phase(&leader, "at rest", rest()).await?;
+    let idle = phase(&leader, "idle", rest()).await?;
     let mut latencies = Vec::new();
     let admissions = admit(&world, args.admissions, &mut latencies);
     let admitted = phase(&leader, "end and admit", admissions).await?;
     let left = world.count().await?;
     let cancelled = phase(&leader, "cancel", cancel(&world)).await?;
-    let over = phase(&leader, "at rest after", rest()).await?;
+    let over = phase(&leader, "idle after", rest()).await?;
     let both = created.took.saturating_add(queued.took);
     for phase in [&created, &queued, &idle, &admitted, &cancelled, &over] {
         println!(
-            "  {:<15} {:>8.2} s, leader {:>7.2} s of CPU, {:>4} MiB (most {} MiB)",
+            "  {:<15} {:>8.2} s, leader {:>7.2} s of CPU, {:>4} MiB (maximum {} MiB)",
             phase.name,
             phase.took.as_secs_f64(),
             phase.cpu.as_secs_f64(),
@@ -79,17 +79,20 @@ pub async fn run(args: Args) -> Result<(), Error> {
             phase.usage.peak_mib()
         );
     }
-    println!("created          {:>8.0} a second", rate(number, created.took));
-    println!("created to wait  {:>8.0} a second", rate(number, both));
-    println!("cancelled        {:>8.0} a second, recorded and gone", rate(left, cancelled.took));
+    println!("created          {:>8.0} per second", rate(number, created.took));
+    println!("created to wait  {:>8.0} per second", rate(number, both));
+    println!(
+        "cancelled        {:>8.0} per second, recorded and deleted",
+        rate(left, cancelled.took)
+    );
     let worst = latencies.iter().copied().fold(0.0, f64::max);
     println!("end to next Job  {:>8.3} s median, {worst:.3} s worst", median(latencies));
     let bytes = queued.usage.kib.saturating_sub(empty.kib).saturating_mul(1 << 10);
     println!("a waiting build  {:>8} bytes of the leader", bytes / u64::from(args.builds));
     let most = cancelled.usage.peak_mib();
-    println!("most memory      {most:>8} MiB of {BUDGET_MIB} MiB");
+    println!("maximum memory   {most:>8} MiB of {BUDGET_MIB} MiB");
     if most > BUDGET_MIB {
-        return Err(Error::Missing(format!("the leader took {most} MiB, more than {BUDGET_MIB}")));
+        return Err(Error::Missing(format!("the leader used {most} MiB, more than {BUDGET_MIB}")));
     }
     Ok(())
 }
@@ -155,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_a_number_in_a_second() {
+    fn a_rate_is_a_number_per_second() {
         assert!((rate(3000, Duration::from_secs(30)) - 100.0).abs() < f64::EPSILON);
     }
 }
