@@ -180,7 +180,10 @@ fn an_image_of_apk_has_no_signature_and_is_the_same_to_the_byte() {
 fn another_package_makes_another_image() {
     let image = |packages: &[&str]| {
         let files = ours(&router(Generation::Opkg, packages));
-        files.into_iter().find(|(name, _)| name.ends_with("-sysupgrade.bin")).map(|(_, it)| it)
+        files
+            .into_iter()
+            .find(|(name, _)| name.ends_with("-sysupgrade.bin"))
+            .map(|(_, bytes)| bytes)
     };
     assert!(image(&["fixture-hello"]) != image(&[]), "the comparison tells images apart");
 }

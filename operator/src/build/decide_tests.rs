@@ -122,11 +122,11 @@ fn reason(step: &Step) -> FailureReason {
 }
 
 /// Applies `Step::Failed` to the facts.
-pub(super) fn tell(it: &mut Facts) {
-    let Step::Failed { attempt, failure, next, .. } = decide(it) else { panic!("{it:?}") };
-    let mut writer = super::super::status::Writer::new(&it.status, None, it.now);
+pub(super) fn tell(build: &mut Facts) {
+    let Step::Failed { attempt, failure, next, .. } = decide(build) else { panic!("{build:?}") };
+    let mut writer = super::super::status::Writer::new(&build.status, None, build.now);
     writer.failed_attempt(attempt, &failure, next);
-    it.status = writer.finish();
+    build.status = writer.finish();
 }
 
 pub(super) fn runs(trouble: Option<(&'static str, &str)>, again: Option<SignedDuration>) -> Step {
@@ -136,106 +136,106 @@ pub(super) fn runs(trouble: Option<(&'static str, &str)>, again: Option<SignedDu
 
 #[test]
 fn a_build_that_comes_when_too_many_wait_is_turned_away_for_a_moment_and_leaves_no_record() {
-    let mut it = facts();
-    it.status.resolved = None;
-    it.beyond = Some(201);
-    assert_eq!(decide(&it), Step::TurnAway(201));
-    let deleted = Facts { deleted: true, ..it.clone() };
+    let mut build = facts();
+    build.status.resolved = None;
+    build.beyond = Some(201);
+    assert_eq!(decide(&build), Step::TurnAway(201));
+    let deleted = Facts { deleted: true, ..build.clone() };
     assert_eq!(decide(&deleted), Step::LetGo);
-    let mut writer = super::super::status::Writer::new(&it.status, None, it.now);
+    let mut writer = super::super::status::Writer::new(&build.status, None, build.now);
     writer.refused(FailureReason::QueueFull, "m");
-    it.status = writer.finish();
-    assert_eq!(decide(&it), Step::Wait(seconds(60)));
-    it.now = NOW + seconds(60);
-    assert_eq!(decide(&it), Step::DeleteObject);
+    build.status = writer.finish();
+    assert_eq!(decide(&build), Step::Wait(seconds(60)));
+    build.now = NOW + seconds(60);
+    assert_eq!(decide(&build), Step::DeleteObject);
 }
 
 #[test]
 fn no_job_before_its_turn() {
-    let mut it = facts();
-    assert_eq!(decide(&it), Step::Look(Lookup::Turn));
-    it.turn = Some(Turn::Waits);
-    assert_eq!(decide(&it), Step::Queue { again: None });
+    let mut build = facts();
+    assert_eq!(decide(&build), Step::Look(Lookup::Turn));
+    build.turn = Some(Turn::Waits);
+    assert_eq!(decide(&build), Step::Queue { again: None });
 }
 
 #[test]
 fn before_a_job_the_store_is_asked_for_a_result() {
-    let mut it = facts();
-    it.turn = Some(Turn::Admitted);
-    assert_eq!(decide(&it), Step::Look(Lookup::Stored));
-    it.stored = Some(Stored::Final(result(None)));
-    assert_eq!(decide(&it), Step::Archive(result(None)));
-    it.stored = Some(Stored::Nothing);
-    assert_eq!(decide(&it), Step::CreateJob { attempt: 1 });
+    let mut build = facts();
+    build.turn = Some(Turn::Admitted);
+    assert_eq!(decide(&build), Step::Look(Lookup::Stored));
+    build.stored = Some(Stored::Final(result(None)));
+    assert_eq!(decide(&build), Step::Archive(result(None)));
+    build.stored = Some(Stored::Nothing);
+    assert_eq!(decide(&build), Step::CreateJob { attempt: 1 });
 }
 
 #[test]
 fn a_job_that_was_deleted_by_hand_after_its_commit_is_archived_not_rebuilt() {
-    let mut it = facts();
-    it.status.attempt = Some(1);
-    it.status.job_name = Some("j-1".into());
-    assert_eq!(decide(&it), Step::Look(Lookup::Stored));
-    it.stored = Some(Stored::Final(result(None)));
-    assert_eq!(decide(&it), Step::Archive(result(None)));
+    let mut build = facts();
+    build.status.attempt = Some(1);
+    build.status.job_name = Some("j-1".into());
+    assert_eq!(decide(&build), Step::Look(Lookup::Stored));
+    build.stored = Some(Stored::Final(result(None)));
+    assert_eq!(decide(&build), Step::Archive(result(None)));
 }
 
 #[test]
 fn a_job_that_the_watch_does_not_show_yet_is_not_made_twice() {
-    let mut it = facts();
-    it.status.attempt = Some(1);
-    it.stored = Some(Stored::Nothing);
-    it.turn = Some(Turn::Admitted);
-    assert_eq!(decide(&it), Step::Look(Lookup::UnseenJob));
-    it.unseen_job = Some(true);
-    assert!(matches!(decide(&it), Step::Wait(_)));
-    it.unseen_job = Some(false);
-    tell(&mut it);
-    assert_eq!(decide(&it), Step::CreateJob { attempt: 2 });
+    let mut build = facts();
+    build.status.attempt = Some(1);
+    build.stored = Some(Stored::Nothing);
+    build.turn = Some(Turn::Admitted);
+    assert_eq!(decide(&build), Step::Look(Lookup::UnseenJob));
+    build.unseen_job = Some(true);
+    assert!(matches!(decide(&build), Step::Wait(_)));
+    build.unseen_job = Some(false);
+    tell(&mut build);
+    assert_eq!(decide(&build), Step::CreateJob { attempt: 2 });
 }
 
 #[test]
 fn an_active_job_is_never_joined_by_another() {
-    let mut it = facts();
-    it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
-    it.turn = Some(Turn::Admitted);
-    it.stored = Some(Stored::Nothing);
-    assert_eq!(decide(&it), runs(None, None));
+    let mut build = facts();
+    build.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
+    build.turn = Some(Turn::Admitted);
+    build.stored = Some(Stored::Nothing);
+    assert_eq!(decide(&build), runs(None, None));
 }
 
 #[test]
 fn infrastructure_failures_are_tried_again_after_a_pause_at_most_twice() {
-    let mut it = facts();
-    it.turn = Some(Turn::Admitted);
-    it.stored = Some(Stored::Attempt(result(Some(FailureReason::DownloadFailed))));
-    it.jobs = vec![job(1, JobState::Failed, None)];
-    tell(&mut it);
-    assert_eq!(decide(&it), Step::Wait(seconds(10)));
-    it.now = NOW + seconds(10);
-    assert_eq!(decide(&it), Step::CreateJob { attempt: 2 });
-    it.jobs.push(job(2, JobState::Failed, None));
-    tell(&mut it);
-    assert_eq!(decide(&it), Step::Wait(seconds(10)));
-    it.now = NOW + seconds(20);
-    assert_eq!(decide(&it), Step::CreateJob { attempt: 3 });
-    it.jobs.push(job(3, JobState::Failed, None));
-    assert_eq!(reason(&decide(&it)), FailureReason::DownloadFailed);
+    let mut build = facts();
+    build.turn = Some(Turn::Admitted);
+    build.stored = Some(Stored::Attempt(result(Some(FailureReason::DownloadFailed))));
+    build.jobs = vec![job(1, JobState::Failed, None)];
+    tell(&mut build);
+    assert_eq!(decide(&build), Step::Wait(seconds(10)));
+    build.now = NOW + seconds(10);
+    assert_eq!(decide(&build), Step::CreateJob { attempt: 2 });
+    build.jobs.push(job(2, JobState::Failed, None));
+    tell(&mut build);
+    assert_eq!(decide(&build), Step::Wait(seconds(10)));
+    build.now = NOW + seconds(20);
+    assert_eq!(decide(&build), Step::CreateJob { attempt: 3 });
+    build.jobs.push(job(3, JobState::Failed, None));
+    assert_eq!(reason(&decide(&build)), FailureReason::DownloadFailed);
 }
 
 #[test]
 fn a_fault_of_the_request_is_not_tried_again() {
-    let mut it = facts();
-    it.jobs = vec![job(1, JobState::Failed, None)];
-    it.stored = Some(Stored::Final(result(Some(FailureReason::PackageSelection))));
-    assert!(matches!(decide(&it), Step::Archive(_)));
+    let mut build = facts();
+    build.jobs = vec![job(1, JobState::Failed, None)];
+    build.stored = Some(Stored::Final(result(Some(FailureReason::PackageSelection))));
+    assert!(matches!(decide(&build), Step::Archive(_)));
 }
 
 #[test]
 fn the_pods_own_verdict_says_why_there_is_no_result() {
     let verdict = |pod| {
-        let mut it = facts();
-        it.stored = Some(Stored::Nothing);
-        it.jobs = vec![job(MAX_ATTEMPTS, JobState::Failed, Some(pod))];
-        reason(&decide(&it))
+        let mut build = facts();
+        build.stored = Some(Stored::Nothing);
+        build.jobs = vec![job(MAX_ATTEMPTS, JobState::Failed, Some(pod))];
+        reason(&decide(&build))
     };
     let lost = |loss| verdict(PodState::Lost(loss));
     assert_eq!(lost(Loss::Evicted("node memory".into())), FailureReason::PodFailed);
@@ -247,152 +247,154 @@ fn the_pods_own_verdict_says_why_there_is_no_result() {
 
 #[test]
 fn deleting_a_live_build_stops_its_job_waits_for_its_pod_and_cancels() {
-    let mut it = facts();
-    it.deleted = true;
-    it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
-    assert_eq!(decide(&it), Step::StopJobs(vec!["j-1".into()]));
-    it.jobs.clear();
-    it.pods_alive = true;
-    assert!(matches!(decide(&it), Step::Wait(_)));
-    it.pods_alive = false;
-    assert_eq!(decide(&it), Step::Look(Lookup::Stored));
-    it.stored = Some(Stored::Nothing);
-    assert_eq!(reason(&decide(&it)), FailureReason::Cancelled);
+    let mut build = facts();
+    build.deleted = true;
+    build.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
+    assert_eq!(decide(&build), Step::StopJobs(vec!["j-1".into()]));
+    build.jobs.clear();
+    build.pods_alive = true;
+    assert!(matches!(decide(&build), Step::Wait(_)));
+    build.pods_alive = false;
+    assert_eq!(decide(&build), Step::Look(Lookup::Stored));
+    build.stored = Some(Stored::Nothing);
+    assert_eq!(reason(&decide(&build)), FailureReason::Cancelled);
 }
 
 #[test]
 fn a_build_that_committed_before_its_cancellation_is_archived_as_what_it_is() {
-    let mut it = facts();
-    it.cancel = true;
-    it.stored = Some(Stored::Final(result(None)));
-    assert_eq!(decide(&it), Step::Archive(result(None)));
+    let mut build = facts();
+    build.cancel = true;
+    build.stored = Some(Stored::Final(result(None)));
+    assert_eq!(decide(&build), Step::Archive(result(None)));
 }
 
 #[test]
 fn a_first_boot_script_that_never_comes_fails_the_build_without_a_turn() {
-    let mut it = facts();
-    it.private = true;
-    assert_eq!(decide(&it), Step::Look(Lookup::Secret));
-    it.secret = Some(false);
-    assert!(matches!(decide(&it), Step::Queue { again: Some(_) }));
-    it.cache = CacheFact::Absent;
-    assert_eq!(decide(&it), Step::CreateCache);
-    it.cache = CacheFact::NotReady { failures: 0, failed_at: None, reason: "Populating".into() };
-    assert!(matches!(decide(&it), Step::Queue { again: Some(_) }));
-    it.now = NOW + seconds(120);
-    assert_eq!(reason(&decide(&it)), FailureReason::DefaultsMissing);
+    let mut build = facts();
+    build.private = true;
+    assert_eq!(decide(&build), Step::Look(Lookup::Secret));
+    build.secret = Some(false);
+    assert!(matches!(decide(&build), Step::Queue { again: Some(_) }));
+    build.cache = CacheFact::Absent;
+    assert_eq!(decide(&build), Step::CreateCache);
+    build.cache = CacheFact::NotReady { failures: 0, failed_at: None, reason: "Populating".into() };
+    assert!(matches!(decide(&build), Step::Queue { again: Some(_) }));
+    build.now = NOW + seconds(120);
+    assert_eq!(reason(&decide(&build)), FailureReason::DefaultsMissing);
 }
 
 #[test]
 fn a_cache_that_keeps_failing_fails_the_builds_that_wait_for_it() {
-    let mut it = facts();
-    it.cache = CacheFact::NotReady { failures: 2, failed_at: None, reason: "BadSignature".into() };
-    assert_eq!(decide(&it), Step::Queue { again: None });
-    it.cache = CacheFact::NotReady { failures: 3, failed_at: None, reason: "BadSignature".into() };
-    assert_eq!(reason(&decide(&it)), FailureReason::CacheFailed);
+    let mut build = facts();
+    build.cache =
+        CacheFact::NotReady { failures: 2, failed_at: None, reason: "BadSignature".into() };
+    assert_eq!(decide(&build), Step::Queue { again: None });
+    build.cache =
+        CacheFact::NotReady { failures: 3, failed_at: None, reason: "BadSignature".into() };
+    assert_eq!(reason(&decide(&build)), FailureReason::CacheFailed);
 }
 
 #[test]
 fn a_build_that_came_after_the_last_failure_of_its_cache_waits_for_the_next_try() {
-    let mut it = facts();
+    let mut build = facts();
     let failed = |failed_at| CacheFact::NotReady {
         failures: 9,
         failed_at: Some(failed_at),
         reason: "DownloadFailed".into(),
     };
-    it.cache = failed(it.created);
-    assert_eq!(decide(&it), Step::Queue { again: None });
-    it.cache = failed(it.created + seconds(1));
-    assert_eq!(reason(&decide(&it)), FailureReason::CacheFailed);
+    build.cache = failed(build.created);
+    assert_eq!(decide(&build), Step::Queue { again: None });
+    build.cache = failed(build.created + seconds(1));
+    assert_eq!(reason(&decide(&build)), FailureReason::CacheFailed);
 }
 
 #[test]
 fn a_verdict_whose_record_is_missing_stands() {
-    let mut it = facts();
-    it.status = with(it.status, "Succeeded", false, "Cancelled");
-    it.stored = Some(Stored::Nothing);
-    assert_eq!(reason(&decide(&it)), FailureReason::Cancelled);
+    let mut build = facts();
+    build.status = with(build.status, "Succeeded", false, "Cancelled");
+    build.stored = Some(Stored::Nothing);
+    assert_eq!(reason(&decide(&build)), FailureReason::Cancelled);
 }
 
 #[test]
 fn an_archived_build_loses_its_jobs_then_its_object_after_its_time() {
-    let mut it = facts();
-    it.status = with(it.status, "Succeeded", true, "Succeeded");
-    it.status = with(it.status, "Archived", true, "Archived");
-    it.status.times = Some(BuildTimes { archived_at: Some(Time(NOW)), ..BuildTimes::default() });
-    it.jobs = vec![job(1, JobState::Complete, None)];
-    assert_eq!(decide(&it), Step::DeleteJobs(vec!["j-1".into()]));
-    it.jobs.clear();
-    assert_eq!(decide(&it), Step::Wait(seconds(3600)));
-    it.now = NOW + seconds(3600);
-    assert_eq!(decide(&it), Step::DeleteObject);
-    it.deleted = true;
-    assert_eq!(decide(&it), Step::LetGo);
-    it.finalizer = false;
-    assert_eq!(decide(&it), Step::Rest);
+    let mut build = facts();
+    build.status = with(build.status, "Succeeded", true, "Succeeded");
+    build.status = with(build.status, "Archived", true, "Archived");
+    build.status.times = Some(BuildTimes { archived_at: Some(Time(NOW)), ..BuildTimes::default() });
+    build.jobs = vec![job(1, JobState::Complete, None)];
+    assert_eq!(decide(&build), Step::DeleteJobs(vec!["j-1".into()]));
+    build.jobs.clear();
+    assert_eq!(decide(&build), Step::Wait(seconds(3600)));
+    build.now = NOW + seconds(3600);
+    assert_eq!(decide(&build), Step::DeleteObject);
+    build.deleted = true;
+    assert_eq!(decide(&build), Step::LetGo);
+    build.finalizer = false;
+    assert_eq!(decide(&build), Step::Rest);
 }
 
 #[test]
 fn an_abandoned_build_goes_without_a_record() {
-    let mut it = facts();
-    (it.deleted, it.abandon) = (true, true);
-    assert_eq!(decide(&it), Step::LetGo);
+    let mut build = facts();
+    (build.deleted, build.abandon) = (true, true);
+    assert_eq!(decide(&build), Step::LetGo);
 }
 
 #[test]
 fn a_refused_build_is_never_built_and_goes_when_deleted() {
-    let mut it = facts();
-    it.status.resolved = None;
-    assert_eq!(decide(&it), Step::Look(Lookup::Validity));
-    it.validity = Some(Err("no".into()));
-    assert_eq!(decide(&it), Step::Refuse("no".into()));
-    it.deleted = true;
-    assert_eq!(decide(&it), Step::LetGo);
+    let mut build = facts();
+    build.status.resolved = None;
+    assert_eq!(decide(&build), Step::Look(Lookup::Validity));
+    build.validity = Some(Err("no".into()));
+    assert_eq!(decide(&build), Step::Refuse("no".into()));
+    build.deleted = true;
+    assert_eq!(decide(&build), Step::LetGo);
 }
 
 #[test]
 fn a_job_that_is_to_fail_is_waited_for_while_its_pod_has_its_grace() {
     for state in [JobState::Failed, JobState::Deadline] {
-        let mut it = facts();
-        it.jobs = vec![job(MAX_ATTEMPTS, state, Some(PodState::Running))];
-        it.pods_alive = true;
-        assert!(matches!(decide(&it), Step::Wait(_)), "its log is not there yet");
-        it.pods_alive = false;
-        assert_eq!(decide(&it), Step::Look(Lookup::Stored));
+        let mut build = facts();
+        build.jobs = vec![job(MAX_ATTEMPTS, state, Some(PodState::Running))];
+        build.pods_alive = true;
+        assert!(matches!(decide(&build), Step::Wait(_)), "its log is not there yet");
+        build.pods_alive = false;
+        assert_eq!(decide(&build), Step::Look(Lookup::Stored));
     }
 }
 
 #[test]
 fn what_is_known_of_the_last_attempt_is_why_the_build_failed() {
-    let mut it = facts();
-    it.stored = Some(Stored::Nothing);
-    it.jobs = vec![job(MAX_ATTEMPTS, JobState::Active, None)];
-    it.now = NOW + seconds(600);
-    tell(&mut it);
-    it.status.attempt = Some(MAX_ATTEMPTS);
-    it.jobs.clear();
-    it.unseen_job = Some(false);
-    let Step::Fail(failure) = decide(&it) else { panic!() };
+    let mut build = facts();
+    build.stored = Some(Stored::Nothing);
+    build.jobs = vec![job(MAX_ATTEMPTS, JobState::Active, None)];
+    build.now = NOW + seconds(600);
+    tell(&mut build);
+    build.status.attempt = Some(MAX_ATTEMPTS);
+    build.jobs.clear();
+    build.unseen_job = Some(false);
+    let Step::Fail(failure) = decide(&build) else { panic!() };
     assert_eq!(failure.detail, "The pod did not start in time: no reason is known");
 }
 
 #[test]
 fn a_build_that_waits_for_a_version_that_is_gone_fails() {
-    let mut it = facts();
-    it.cache = CacheFact::NotReady { failures: 0, failed_at: None, reason: NOT_OFFERED.into() };
-    assert_eq!(reason(&decide(&it)), FailureReason::CacheFailed);
+    let mut build = facts();
+    build.cache = CacheFact::NotReady { failures: 0, failed_at: None, reason: NOT_OFFERED.into() };
+    assert_eq!(reason(&decide(&build)), FailureReason::CacheFailed);
 }
 
 #[test]
 fn a_committed_result_is_archived_before_its_pods_end_is_noticed() {
-    let mut it = facts();
-    it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
-    assert!(matches!(decide(&it), Step::Running { .. }));
-    it.committed = true;
-    assert_eq!(decide(&it), Step::Look(Lookup::Stored));
-    it.stored = Some(Stored::Final(result(None)));
-    assert!(matches!(decide(&it), Step::Archive(_)));
+    let mut build = facts();
+    build.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
+    assert!(matches!(decide(&build), Step::Running { .. }));
+    build.committed = true;
+    assert_eq!(decide(&build), Step::Look(Lookup::Stored));
+    build.stored = Some(Stored::Final(result(None)));
+    assert!(matches!(decide(&build), Step::Archive(_)));
     // What the pod says does not count without a result in the store.
-    it.stored = Some(Stored::Nothing);
-    assert!(matches!(decide(&it), Step::Running { .. }));
+    build.stored = Some(Stored::Nothing);
+    assert!(matches!(decide(&build), Step::Running { .. }));
 }

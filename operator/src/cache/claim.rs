@@ -149,9 +149,9 @@ mod tests {
             Claim::Deleting
         );
         // One for all caches is nobody's.
-        let shared = |it: &mut PersistentVolumeClaim| {
-            it.metadata.name = Some("asu-cache".into());
-            it.metadata.owner_references = None;
+        let shared = |claim: &mut PersistentVolumeClaim| {
+            claim.metadata.name = Some("asu-cache".into());
+            claim.metadata.owner_references = None;
         };
         assert_eq!(seen(shared), Claim::Usable("c".into()));
         assert_eq!(read(None, &owner()), Claim::Absent);

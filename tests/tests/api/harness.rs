@@ -201,7 +201,9 @@ impl World {
             "--listen=127.0.0.1:0".to_owned(),
             "--admin-listen=127.0.0.1:0".to_owned(),
         ];
-        Settings::parse_from(arguments.into_iter().chain(more.iter().map(|&it| it.to_owned())))
+        Settings::parse_from(
+            arguments.into_iter().chain(more.iter().map(|&option| option.to_owned())),
+        )
     }
 
     /// A replica that is ready.

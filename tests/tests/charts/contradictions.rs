@@ -140,7 +140,7 @@ async fn builds_go_where_the_administrator_wants() {
     let objects = crate::render::system(json!({ "builds": builds.clone() })).await;
     let operator = crate::render::find(&objects, "Deployment", "asu-operator");
     let env = &operator["spec"]["template"]["spec"]["containers"][0]["env"];
-    let named = |it: &&Value| it["name"] == "ASU_POD_PLACEMENT";
+    let named = |variable: &&Value| variable["name"] == "ASU_POD_PLACEMENT";
     let setting = env.as_array().unwrap().iter().find(named).unwrap()["value"].as_str().unwrap();
     assert_eq!(serde_json::from_str::<Value>(setting).unwrap(), builds);
 }

@@ -24,7 +24,7 @@ fn turned_away(status: &FirmwareBuildStatus) -> bool {
 async fn verdicts(world: &World, builds: &[FirmwareBuild]) -> Vec<bool> {
     let mut verdicts = Vec::new();
     for build in builds {
-        let seen = |it: &FirmwareBuildStatus| it.resolved.is_some() || turned_away(it);
+        let seen = |status: &FirmwareBuildStatus| status.resolved.is_some() || turned_away(status);
         let status = world.status(build, "it is accepted or turned away", seen).await;
         verdicts.push(turned_away(&status));
     }
@@ -81,8 +81,9 @@ async fn a_queued_build_that_is_deleted_is_recorded_and_let_go_with_one_write() 
     loop {
         let event = tokio::time::timeout(Duration::from_secs(30), events.next()).await;
         match event.expect("it is gone").expect("the watch goes on").unwrap() {
-            WatchEvent::Modified(it)
-                if it.metadata.deletion_timestamp.is_some() && !it.finalizers().is_empty() =>
+            WatchEvent::Modified(build)
+                if build.metadata.deletion_timestamp.is_some()
+                    && !build.finalizers().is_empty() =>
             {
                 writes_of_the_deleted += 1;
             }

@@ -127,9 +127,9 @@ async fn a_status_that_says_admitted_is_no_place_at_a_new_leader() {
     waits(&world, &stale, "WaitingForCache").await;
     operator.terminate().await.unwrap();
     let mut status = world.api::<FirmwareBuild>().get(&stale.name_any()).await.unwrap().status;
-    for it in status.iter_mut().flat_map(|status| &mut status.conditions) {
-        if it.type_ == "Admitted" {
-            it.status = "True".into();
+    for condition in status.iter_mut().flat_map(|status| &mut status.conditions) {
+        if condition.type_ == "Admitted" {
+            condition.status = "True".into();
         }
     }
     let said = json!({ "status": status });

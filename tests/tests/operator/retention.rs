@@ -113,8 +113,8 @@ async fn until_gone(world: &World, key: &str) {
 fn used(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let size = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(it) if it.is_dir() => used(&entry.path()),
-        Ok(it) => it.len(),
+        Ok(info) if info.is_dir() => used(&entry.path()),
+        Ok(info) => info.len(),
         Err(_) => 0,
     };
     entries.flatten().map(size).sum()
