@@ -9,7 +9,7 @@ use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
 use crate::{
-    harness::{World, request, wait},
+    harness::{World, request, until},
     samples::{self, body, in_minutes, with},
 };
 
@@ -61,7 +61,7 @@ async fn a_running_build_shows_its_stage_and_no_place_in_the_queue() {
     let first = api.post(&body()).await.hash();
     let second = api.post(&with("packages", json!(["nano"]))).await;
     // Objects of the same second are in the order of their uids, and the watch may lag behind.
-    wait("two places in the queue", async || {
+    until("two places in the queue", async || {
         let mut positions = Vec::new();
         for hash in [&first, &second.hash()] {
             positions.push(api.state(hash).await.json["queue_position"].as_u64()?);
@@ -71,7 +71,7 @@ async fn a_running_build_shows_its_stage_and_no_place_in_the_queue() {
     })
     .await;
     world.set_status(&first, &[BuildCondition::Admitted], Some("building_image")).await;
-    let answer = wait("the stage", async || {
+    let answer = until("the stage", async || {
         let answer = api.state(&first).await;
         (answer.json["detail"] == "started").then_some(answer)
     })
@@ -138,8 +138,7 @@ async fn bad_requests_have_their_status_and_create_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_waiting_builds_than_allowed_refuse_new_requests_but_answer_known_ones() {
     let world = World::new().await;
-    let api = world.replica_with(world.client.clone(), &["--max-pending=1"]).await;
-    api.ready().await;
+    let api = world.ready_replica(&["--max-pending=1"]).await;
     let known = api.post(&body()).await;
     assert_eq!(known.status, 202);
     assert_eq!(api.post(&with("packages", json!(["a"]))).await.status, 202);
@@ -156,8 +155,7 @@ async fn more_waiting_builds_than_allowed_refuse_new_requests_but_answer_known_o
 #[tokio::test(flavor = "multi_thread")]
 async fn different_requests_at_once_get_no_more_places_than_there_are() {
     let world = World::new().await;
-    let api = world.replica_with(world.client.clone(), &["--max-pending=3"]).await;
-    api.ready().await;
+    let api = world.ready_replica(&["--max-pending=3"]).await;
     let bodies: Vec<_> = (0..20).map(|n| with("packages", json!([format!("p{n}")]))).collect();
     let answers = futures::future::join_all(bodies.iter().map(|body| api.post(body))).await;
     let number = |status| answers.iter().filter(|answer| answer.status == status).count();
@@ -237,7 +235,7 @@ async fn a_stale_image_is_built_anew_and_served_until_its_time_is_over() {
         .await;
     world.set_status(&hash, &[BuildCondition::Admitted, BuildCondition::Archived], None).await;
     world.release(&hash).await;
-    wait("the stored image", async || (api.state(&hash).await.status == 200).then_some(())).await;
+    until("the stored image", async || (api.state(&hash).await.status == 200).then_some(())).await;
     let answer = api.post(&body()).await;
     assert_eq!(answer.status, 202, "{}", answer.json);
     let new = world.object(&hash).await.metadata.uid.unwrap();
@@ -258,7 +256,7 @@ async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
         Deletion { build_key: BuildKey::of(b"key"), bytes: 0, keep_until: in_minutes(1_000_000) };
     let taken = world.owner.begin_files_deletion(&deletion, samples::now(), world.epoch).await;
     taken.unwrap().expect("nothing else refers to the files");
-    wait("the image to be out of service", async || {
+    until("the image to be out of service", async || {
         (api.state(&hash).await.status == 404).then_some(())
     })
     .await;
@@ -311,7 +309,8 @@ async fn a_failure_of_the_request_is_given_again_and_one_of_the_infrastructure_i
             archive.facts.times.finished = samples::now();
         })
         .await;
-    wait("the newer failure", async || (api.post(&body()).await.status == 202).then_some(())).await;
+    until("the newer failure", async || (api.post(&body()).await.status == 202).then_some(()))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

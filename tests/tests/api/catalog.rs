@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{World, wait};
+use crate::harness::{World, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_overview_has_one_content_at_all_its_addresses_and_no_redirect() {
@@ -67,12 +67,12 @@ async fn a_change_of_the_catalog_is_seen_without_a_restart() {
     let mut world = World::new().await;
     let api = world.replica().await;
     world.publish(&["24.10.8"], json!({})).await;
-    wait("the new catalog", async || {
+    until("the new catalog", async || {
         (api.get("/json/v1/latest.json").await.json == json!({"latest": ["24.10.8"]})).then_some(())
     })
     .await;
     world.publisher().withdraw().await;
-    wait("the empty catalog", async || {
+    until("the empty catalog", async || {
         (api.get("/json/v1/overview.json").await.status == 503).then_some(())
     })
     .await;

@@ -9,7 +9,7 @@ use regex::Regex;
 use serde_json::json;
 
 use crate::{
-    harness::{Answer, Replica, World, request, wait},
+    harness::{Answer, Replica, World, request, until},
     samples::{self, IMAGE, body, with},
 };
 
@@ -142,7 +142,7 @@ async fn builds(recording: &mut Recording<'_>, world: &World) {
     recording.get(&format!("/api/v1/build/{hash}")).await;
     recording.get(&format!("/api/v1/build/{hash}/log")).await;
     world.set_status(&hash, &[BuildCondition::Admitted], Some("building_image")).await;
-    wait("the stage", async || {
+    until("the stage", async || {
         (recording.api.state(&hash).await.json["detail"] == "started").then_some(())
     })
     .await;

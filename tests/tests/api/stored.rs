@@ -7,7 +7,7 @@ use asu_core::{
 use serde_json::json;
 
 use crate::{
-    harness::{Answer, Replica, World, request, wait},
+    harness::{Answer, Replica, World, request, until},
     samples::{self, IMAGE, IMAGE_BYTES, body},
 };
 
@@ -185,7 +185,7 @@ async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_buil
         })
         .await;
     world.put(&format!("artifacts/{key}/{IMAGE}"), b"other image bytes");
-    let new = wait("the newer answer", async || {
+    let new = until("the newer answer", async || {
         let answer = api.state(&hash).await.json;
         (answer["bin_dir"] == json!(key)).then_some(answer)
     })
@@ -204,8 +204,7 @@ async fn an_older_answer_still_leads_to_its_own_bytes_after_the_request_was_buil
 async fn more_downloads_than_there_are_places_for_are_told_to_come_back() {
     let world = World::new().await;
     // A quarter of the requests may be downloads.
-    let api = world.replica_with(world.client.clone(), &["--max-requests=16"]).await;
-    api.ready().await;
+    let api = world.ready_replica(&["--max-requests=16"]).await;
     // More than sockets hold.
     let (key, bytes) = (BuildKey::of(b"large"), vec![7; 24 << 20]);
     let hash = request_hash(&request()).to_string();
@@ -223,7 +222,7 @@ async fn more_downloads_than_there_are_places_for_are_told_to_come_back() {
     assert_eq!(api.send(api.http.head(api.url(&path))).await.status, 200);
     assert_eq!(api.state(&hash).await.status, 200);
     drop(slow);
-    wait("the place of the client that hung up", async || {
+    until("the place of the client that hung up", async || {
         (api.get(&path).await.status == 200).then_some(())
     })
     .await;
@@ -250,5 +249,5 @@ async fn a_log_holds_its_place_until_it_was_taken() {
     // The end of the log in a stored failure has places of its own.
     assert_eq!(api.state(&hash).await.status, 500);
     drop(slow);
-    wait("a place", async || (api.get(&path).await.status == 200).then_some(())).await;
+    until("a place", async || (api.get(&path).await.status == 200).then_some(())).await;
 }

@@ -5,7 +5,7 @@ use asu_core::{
     retention::{Deletion, RetentionPolicy, plan},
 };
 use asu_store::{PgStore, StoreError, model::ArchiveOutcome};
-use asu_tests::postgres::TestDatabase;
+use asu_tests::given::database;
 
 use crate::samples::{at, failure, hash, of_request, success};
 
@@ -20,8 +20,7 @@ async fn begin(store: &PgStore, deletion: &Deletion) -> Option<Vec<String>> {
 
 #[tokio::test]
 async fn shared_files_go_after_the_last_build_that_refers_to_them() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     store.archive(&of_request(success("u2", "k", 20), "other"), 0).await.unwrap();
     assert_eq!(decide(&store, 15).await, []);
@@ -37,8 +36,7 @@ async fn shared_files_go_after_the_last_build_that_refers_to_them() {
 
 #[tokio::test]
 async fn files_are_out_of_service_before_they_are_deleted() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let [deletion] = decide(&store, 40).await.try_into().unwrap();
     begin(&store, &deletion).await.unwrap();
@@ -53,8 +51,7 @@ async fn files_are_out_of_service_before_they_are_deleted() {
 
 #[tokio::test]
 async fn a_build_that_came_since_the_decision_keeps_the_files() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let [deletion] = decide(&store, 40).await.try_into().unwrap();
     store.archive(&of_request(success("u2", "k", 39), "other"), 0).await.unwrap();
@@ -64,8 +61,7 @@ async fn a_build_that_came_since_the_decision_keeps_the_files() {
 
 #[tokio::test]
 async fn no_build_is_archived_with_files_that_are_being_deleted() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let [deletion] = decide(&store, 40).await.try_into().unwrap();
     let objects = begin(&store, &deletion).await.unwrap();
@@ -85,8 +81,7 @@ async fn no_build_is_archived_with_files_that_are_being_deleted() {
 
 #[tokio::test]
 async fn marking_files_deleted_without_having_begun_does_nothing() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     store.mark_files_deleted(&hash("k"), 0).await.unwrap();
     assert!(store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().is_some());
@@ -94,8 +89,7 @@ async fn marking_files_deleted_without_having_begun_does_nothing() {
 
 #[tokio::test]
 async fn logs_and_results_of_every_attempt_are_named_until_they_are_gone() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&failure("u1", 0), 0).await.unwrap();
     let holdings = store.retention_rows().await.unwrap();
     let uids = plan(&holdings, None, &RetentionPolicy::default(), at(11)).logs;
@@ -113,8 +107,7 @@ async fn logs_and_results_of_every_attempt_are_named_until_they_are_gone() {
 
 #[tokio::test]
 async fn history_goes_only_after_everything_that_it_refers_to() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     store.archive(&failure("u2", 0), 0).await.unwrap();
     assert_eq!(store.delete_expired(at(100), 10, 0).await.unwrap(), 0);
