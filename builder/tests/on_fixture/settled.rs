@@ -13,13 +13,6 @@ use crate::bench::Pod;
 /// Longer ago than any test takes.
 const LONG_AGO: Duration = Duration::from_hours(2);
 
-fn built(pod: &Pod) -> Built {
-    pod.run();
-    let result = pod.result();
-    assert_eq!(result.failure, None, "{}", pod.log());
-    result.built.expect("a built image")
-}
-
 fn place(pod: &Pod, built: &Built, name: &str) -> PathBuf {
     pod.path(&format!("store/artifacts/{}/{name}", built.build_key))
 }
@@ -61,10 +54,10 @@ fn is_young(pod: &Pod, built: &Built) {
 #[test]
 fn a_build_that_came_out_otherwise_gets_a_key_of_its_own_and_the_first_stays() {
     let mut pod = Pod::new(&["fixture-dated"]);
-    let first = built(&pod);
+    let first = pod.built();
     assert!(first.shareable);
     pod.next("uid-2");
-    let second = built(&pod);
+    let second = pod.built();
     assert_ne!(second.build_key, first.build_key);
     assert!(!second.shareable, "a key of its own predicts nothing");
     for built in [&first, &second] {
@@ -81,10 +74,10 @@ fn a_build_that_came_out_otherwise_gets_a_key_of_its_own_and_the_first_stays() {
 #[test]
 fn the_same_files_are_shared_and_written_again() {
     let mut pod = Pod::new(&["fixture-hello"]);
-    let first = built(&pod);
+    let first = pod.built();
     age(&pod);
     pod.next("uid-2");
-    let second = built(&pod);
+    let second = pod.built();
     assert_eq!((second.build_key, second.shareable), (first.build_key, true));
     assert_eq!(second.files, first.files);
     is_whole(&pod, &second);
@@ -94,7 +87,7 @@ fn the_same_files_are_shared_and_written_again() {
 #[test]
 fn a_stored_bill_of_materials_of_another_time_is_taken_with_its_sums() {
     let mut pod = Pod::new(&["fixture-hello"]);
-    let first = built(&pod);
+    let first = pod.built();
     let (bom, sums) = (named(&first, ".bom.cdx.json"), place(&pod, &first, "sha256sums"));
     let before = first.files.iter().find(|file| file.name == bom).expect("the bill");
     let other = b"{\"metadata\":{\"timestamp\":\"then\"}}\n";
@@ -104,7 +97,7 @@ fn a_stored_bill_of_materials_of_another_time_is_taken_with_its_sums() {
     fs::write(&sums, listed).expect("other sums");
     age(&pod);
     pod.next("uid-2");
-    let second = built(&pod);
+    let second = pod.built();
     assert_eq!(second.build_key, first.build_key);
     assert_eq!(fs::read(place(&pod, &second, &bom)).expect("the bill"), other);
     is_whole(&pod, &second);
@@ -115,7 +108,7 @@ fn a_stored_bill_of_materials_of_another_time_is_taken_with_its_sums() {
 #[test]
 fn what_a_killed_pod_left_is_completed_or_left_alone() {
     let mut pod = Pod::new(&["fixture-hello"]);
-    let first = built(&pod);
+    let first = pod.built();
     let bom = named(&first, ".bom.cdx.json");
     let lose = |names: &[&str]| {
         for name in names {
@@ -124,14 +117,14 @@ fn what_a_killed_pod_left_is_completed_or_left_alone() {
     };
     lose(&["profiles.json", "sha256sums"]);
     pod.next("uid-2");
-    let second = built(&pod);
+    let second = pod.built();
     assert_eq!((&second.build_key, second.shareable), (&first.build_key, true));
     is_whole(&pod, &second);
 
     fs::remove_file(place(&pod, &first, "sha256sums")).expect("a file that is not there");
     fs::write(place(&pod, &first, &bom), "of another time").expect("another bill");
     pod.next("uid-3");
-    let third = built(&pod);
+    let third = pod.built();
     assert_ne!(third.build_key, first.build_key);
     is_whole(&pod, &third);
 }
@@ -139,14 +132,14 @@ fn what_a_killed_pod_left_is_completed_or_left_alone() {
 #[test]
 fn what_a_committed_result_speaks_of_is_not_touched_again() {
     let mut pod = Pod::new(&["fixture-dated"]);
-    let first = built(&pod);
+    let first = pod.built();
     let stored = |pod: &Pod| -> Vec<(String, Vec<u8>)> {
         let read = |name: String| (name.clone(), fs::read(pod.path("store").join(name)));
         pod.stored().into_iter().map(read).map(|(n, b)| (n, b.expect("a file"))).collect()
     };
     let before = stored(&pod);
     pod.next("uid-1");
-    let again = built(&pod);
+    let again = pod.built();
     assert_eq!(again, first);
     assert!(stored(&pod) == before, "something was written");
 }
