@@ -15,8 +15,7 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_post_creates_one_object_that_says_what_it_was_validated_with() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let answer = api.post(&body()).await;
     assert_eq!(answer.status, 202, "{}", answer.json);
     assert_eq!(answer.json["detail"], "queued");
@@ -56,8 +55,7 @@ async fn a_hundred_equal_posts_over_two_replicas_are_one_object() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_build_shows_its_stage_and_no_place_in_the_queue() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let first = api.post(&body()).await.hash();
     let second = api.post(&with("packages", json!(["nano"]))).await;
     // Objects of the same second are in the order of their uids, and the watch may lag behind.
@@ -89,8 +87,7 @@ async fn a_running_build_shows_its_stage_and_no_place_in_the_queue() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_have_their_status_and_create_nothing() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     for (body, status, detail) in [
         (json!({}), 422, "version: is required; target: is required; profile: is required"),
         (json!([]), 422, "body: must be a JSON object"),
@@ -166,8 +163,7 @@ async fn different_requests_at_once_get_no_more_places_than_there_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn package_names_up_to_the_bound_are_taken_by_the_cluster_and_longer_ones_are_422() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     for (name, status) in [
         ("a".repeat(128), 202),
         (format!("-{}", "a".repeat(127)), 202),
@@ -183,8 +179,7 @@ async fn package_names_up_to_the_bound_are_taken_by_the_cluster_and_longer_ones_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_on_its_way_has_no_log_even_when_an_older_one_has() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let log = async |hash: &str| api.get(&format!("/api/v1/build/{hash}/log")).await;
     let hash = api.post(&body()).await.hash();
     let none = log(&hash).await;
@@ -213,8 +208,7 @@ async fn a_replica_whose_watch_is_held_back_reads_the_object_before_it_says_404(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_hash_is_404_and_so_is_what_is_no_hash() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     for hash in ["0".repeat(64), "abc".into(), "A".repeat(64)] {
         let answer = api.state(&hash).await;
         assert_eq!(answer.status, 404);
@@ -224,8 +218,7 @@ async fn an_unknown_hash_is_404_and_so_is_what_is_no_hash() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_image_is_built_anew_and_served_until_its_time_is_over() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let hash = api.post(&body()).await.hash();
     let old = world.object(&hash).await.metadata.uid.unwrap();
     world
@@ -246,10 +239,8 @@ async fn a_stale_image_is_built_anew_and_served_until_its_time_is_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
-    let world = World::new().await;
-    let api = world.replica().await;
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::success()).await;
+    let (world, api) = World::with_replica().await;
+    let hash = world.stored(samples::success()).await;
     assert_eq!(api.post(&body()).await.status, 200);
     assert!(world.objects().await.is_empty());
     let deletion =
@@ -265,8 +256,7 @@ async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_an_alias_a_known_build_of_a_version_that_is_no_longer_offered_is_found_too() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let former = Request { version: "24.10.1".into(), ..request() };
     let hash = request_hash(&former).to_string();
     let asked = |profile: &str| {
@@ -288,10 +278,8 @@ async fn by_an_alias_a_known_build_of_a_version_that_is_no_longer_offered_is_fou
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_of_the_request_is_given_again_and_one_of_the_infrastructure_is_tried_again() {
-    let world = World::new().await;
-    let api = world.replica().await;
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::failure(FailureReason::PackageSelection)).await;
+    let (world, api) = World::with_replica().await;
+    let hash = world.stored(samples::failure(FailureReason::PackageSelection)).await;
     let answer = api.post(&body()).await;
     assert_eq!(answer.status, 500);
     assert_eq!(answer.json["detail"], "Error: Impossible package selection: missing (nope)");
@@ -315,8 +303,7 @@ async fn a_failure_of_the_request_is_given_again_and_one_of_the_infrastructure_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_with_the_name_but_another_hash_never_answers_for_a_request() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let hash = request_hash(&request());
     let mut foreign = asu_crds::examples::build();
     foreign.metadata.name = Some(asu_core::request_hash::object_name(&hash));
@@ -332,8 +319,7 @@ async fn an_object_with_the_name_but_another_hash_never_answers_for_a_request() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_copies_the_hash_of_a_build_neither_hides_nor_ends_it() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let hash = api.post(&body()).await.hash();
     let mut copy = world.object(&hash).await;
     copy.metadata = kube::api::ObjectMeta { name: Some("copy".into()), ..Default::default() };
@@ -350,8 +336,7 @@ async fn an_object_that_copies_the_hash_of_a_build_neither_hides_nor_ends_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hash_that_was_unknown_a_moment_ago_is_answered_as_soon_as_it_is_created() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let hash = request_hash(&request()).to_string();
     assert_eq!(api.state(&hash).await.status, 404);
     assert_eq!(api.state(&hash).await.status, 404);

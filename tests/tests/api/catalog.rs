@@ -6,8 +6,7 @@ use crate::harness::{World, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_overview_has_one_content_at_all_its_addresses_and_no_redirect() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let overview = api.get("/json/v1/overview.json").await;
     assert_eq!(overview.status, 200);
     assert_eq!(overview.json["latest"], json!(["24.10.7"]));
@@ -33,8 +32,7 @@ async fn the_overview_has_one_content_at_all_its_addresses_and_no_redirect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_revision_comes_from_the_catalog() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let revision = async |path: &str| api.get(&format!("/api/v1/revision/{path}")).await;
     let found = revision("24.10.7/ath79/generic").await;
     assert_eq!((found.status, found.json), (200, json!({"revision": "r29197-ab4c7d6af7"})));
@@ -48,8 +46,7 @@ async fn the_revision_comes_from_the_catalog() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn catalog_routes_are_about_the_distribution_that_is_named() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     for path in
         ["/api/v1/revision/24.10.7/ath79/generic", "/json/v1/overview.json", "/api/v1/overview"]
     {
@@ -64,8 +61,7 @@ async fn catalog_routes_are_about_the_distribution_that_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_the_catalog_is_seen_without_a_restart() {
-    let mut world = World::new().await;
-    let api = world.replica().await;
+    let (mut world, api) = World::with_replica().await;
     world.publish(&["24.10.8"], json!({})).await;
     until("the new catalog", async || {
         (api.get("/json/v1/latest.json").await.json == json!({"latest": ["24.10.8"]})).then_some(())

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use asu_core::request_hash::request_hash;
 use asu_tests::{given, postgres::TestDatabase};
 use serde_json::json;
 
 use crate::{
-    harness::{World, request, until},
+    harness::{World, until},
     samples::{self, IMAGE, body, with},
 };
 
@@ -16,8 +15,7 @@ async fn without_the_database_each_route_answers_for_itself_and_readiness_stays(
     let mut world = World::on(given::plane().await, TestDatabase::own().await.unwrap()).await;
     let api = world.replica().await;
     let alive = api.post(&with("packages", json!(["nano"]))).await.hash();
-    let stored = request_hash(&request()).to_string();
-    world.archive("uid-1", &stored, samples::success()).await;
+    let stored = world.stored(samples::success()).await;
     world.database.stop().unwrap();
     for path in [
         format!("/api/v1/build/{stored}"),
@@ -62,8 +60,7 @@ async fn a_replica_is_not_ready_before_the_database_the_catalog_and_the_watch_ar
 async fn without_the_cluster_finished_images_are_served_and_nothing_is_ever_a_wrong_404() {
     let world = World::on(given::own_plane().await, TestDatabase::own().await.unwrap()).await;
     let api = world.replica().await;
-    let stored = request_hash(&request()).to_string();
-    world.archive("uid-1", &stored, samples::success()).await;
+    world.stored(samples::success()).await;
     world.plane.freeze().unwrap();
     let (known, unknown) = (body(), "0".repeat(64));
     let new = with("packages", json!(["nano"]));

@@ -45,8 +45,7 @@ async fn serves_from_memory(api: &Replica, stored: &str) {
 async fn while_the_api_server_hangs_new_requests_take_no_place_of_what_needs_it_not() {
     let world = World::on(given::own_plane().await, TestDatabase::new().await.unwrap()).await;
     let api = world.ready_replica(&["--max-requests=64"]).await;
-    let stored = request_hash(&request()).to_string();
-    world.archive("uid-1", &stored, samples::success()).await;
+    let stored = world.stored(samples::success()).await;
     assert_eq!(api.post(&body()).await.status, 200);
     world.plane.freeze().unwrap();
     let asking = join_all((0..MANY).map(|n| {
@@ -76,8 +75,7 @@ async fn while_the_database_hangs_polls_of_what_is_not_in_memory_stop_nothing_el
     let world = World::on(given::plane().await, database).await;
     let api = world.ready_replica(&["--max-requests=64"]).await;
     let alive = api.post(&with("packages", json!(["nano"]))).await.hash();
-    let stored = request_hash(&request()).to_string();
-    world.archive("uid-1", &stored, samples::success()).await;
+    let stored = world.stored(samples::success()).await;
     assert_eq!(api.post(&body()).await.status, 200);
     relay.hang(true);
     let asking = join_all((0..MANY).map(|n| {

@@ -12,7 +12,7 @@ use asu_api::{
 };
 use asu_core::{
     request::Request,
-    request_hash::{RequestHash, object_name},
+    request_hash::{RequestHash, object_name, request_hash},
 };
 use asu_crds::{BuildCondition, FirmwareBuild};
 use asu_store::{
@@ -143,6 +143,13 @@ impl World {
         world
     }
 
+    /// The same, with a replica that is ready.
+    pub async fn with_replica() -> (Self, Replica) {
+        let world = Self::new().await;
+        let replica = world.replica().await;
+        (world, replica)
+    }
+
     /// Changes the catalog, as the operator does.
     pub async fn publish(&mut self, versions: &[&str], limits: Value) {
         self.publisher().publish(versions, limits).await;
@@ -231,6 +238,13 @@ impl World {
         let name = object_name(&hash.parse().unwrap());
         let patch = json!({"metadata": {"finalizers": null}});
         self.builds().patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
+    /// Archives a build of [`request`] that ended so, and returns its hash.
+    pub async fn stored(&self, ending: Ending) -> String {
+        let hash = request_hash(&request()).to_string();
+        self.archive("uid-1", &hash, ending).await;
+        hash
     }
 
     /// Archives a build of the object of `hash`, with its files and log.

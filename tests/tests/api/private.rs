@@ -23,8 +23,7 @@ fn secrets(world: &World) -> Api<Secret> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_text_is_in_the_secret_alone_and_the_secret_goes_with_its_build() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let answer = api.post(&with("defaults", json!(SCRIPT))).await;
     assert_eq!(answer.status, 202);
     let object = world.object(&answer.hash()).await;
@@ -50,8 +49,7 @@ async fn the_text_is_in_the_secret_alone_and_the_secret_goes_with_its_build() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_was_never_written_is_written_by_the_next_equal_request() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let request = with("defaults", json!(SCRIPT));
     let hash = api.post(&request).await.hash();
     let name = world.object(&hash).await.spec.request.defaults.unwrap().secret_name;

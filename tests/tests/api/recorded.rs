@@ -201,8 +201,7 @@ async fn image(recording: &mut Recording<'_>, world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_of_every_route_are_those_that_were_reviewed() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let mut recording = Recording { api: &api, text: String::new() };
     catalog(&mut recording).await;
     methods(&mut recording).await;

@@ -12,10 +12,8 @@ use crate::{
 };
 
 async fn finished() -> (World, Replica, String) {
-    let world = World::new().await;
-    let api = world.replica().await;
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::success()).await;
+    let (world, api) = World::with_replica().await;
+    let hash = world.stored(samples::success()).await;
     (world, api, hash)
 }
 
@@ -144,8 +142,7 @@ async fn only_files_with_a_row_have_an_address() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_image_is_never_kept_by_proxies_and_its_script_is_a_placeholder() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let mut private = request();
     private.defaults = Some(DefaultsDigest { sha256: Digest::of(b"hunter2"), length: 7 });
     let hash = request_hash(&private).to_string();
@@ -207,8 +204,7 @@ async fn more_downloads_than_there_are_places_for_are_told_to_come_back() {
     let api = world.ready_replica(&["--max-requests=16"]).await;
     // More than sockets hold.
     let (key, bytes) = (BuildKey::of(b"large"), vec![7; 24 << 20]);
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::success_of(&key, &bytes)).await;
+    let hash = world.stored(samples::success_of(&key, &bytes)).await;
     world.put(&format!("artifacts/{key}/{IMAGE}"), &bytes);
     let path = format!("/store/{key}/{IMAGE}");
     let mut slow = Vec::new();
