@@ -127,7 +127,8 @@ impl World {
         let now = now();
         let conditions = conditions(&["SuccessCriteriaMet", "Complete"], &now, ("Test", ""));
         let status = json!({
-            "conditions": conditions, "startTime": now, "completionTime": now, "succeeded": 1,
+            "conditions": conditions, "startTime": started(job, &now), "completionTime": now,
+            "succeeded": 1,
         });
         self.patch_status::<Job>(&job.name_any(), &json!({ "status": status })).await;
     }
@@ -141,7 +142,8 @@ impl World {
     pub async fn fail_for(&self, job: &Job, reason: &str, message: &str) {
         let now = now();
         let conditions = conditions(&["FailureTarget", "Failed"], &now, (reason, message));
-        let status = json!({"conditions": conditions, "startTime": now, "failed": 1});
+        let started = started(job, &now);
+        let status = json!({"conditions": conditions, "startTime": started, "failed": 1});
         self.patch_status::<Job>(&job.name_any(), &json!({ "status": status })).await;
     }
 }
@@ -163,6 +165,12 @@ fn ended(name: &str, code: i32, more: &Value) -> Value {
 
 fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// When a Job started. The API server refuses another time than the one that it has.
+fn started(job: &Job, now: &str) -> Value {
+    let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
+    started.map_or_else(|| json!(now), |started| json!(started))
 }
 
 /// Conditions of a Job that hold since `now`.
