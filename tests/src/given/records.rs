@@ -36,7 +36,7 @@ pub fn built(build_key: BuildKey, files: Vec<StoredFile>) -> Built {
         shareable: true,
         files,
         manifest: [("luci".to_owned(), "1".to_owned())].into(),
-        packages: vec!["luci".into()],
+        packages: vec!["luci".parse().expect("a package")],
         commands: vec![],
         profile: serde_json::Map::new(),
     }

@@ -82,7 +82,7 @@ pub fn success_of(key: &BuildKey, image: &[u8]) -> Ending {
         ],
     });
     Ending::Succeeded(Built {
-        packages: vec!["luci".into(), "vim".into()],
+        packages: ["luci", "vim"].map(|name| name.parse().unwrap()).into(),
         commands: vec![vec!["make".into(), "manifest".into()], vec!["make".into(), "image".into()]],
         profile: profile.as_object().unwrap().clone(),
         ..given::built(*key, vec![given::file(IMAGE, image)])

@@ -42,7 +42,7 @@ pub fn built(key: &str) -> Built {
     let profile = json!({"version_code": "r1", "id": "x", "arch": "mips", "b": 1, "a": 2});
     let files = vec![file("openwrt-factory.bin", 7), file("openwrt-sysupgrade.bin", 9)];
     Built {
-        packages: vec!["luci".into(), "vim".into()],
+        packages: ["luci", "vim"].map(|name| name.parse().unwrap()).into(),
         commands: vec![vec!["make".into(), "image".into()]],
         profile: profile.as_object().unwrap().clone(),
         ..given::built(hash(key), files)

@@ -1,7 +1,6 @@
 //! Build pods: both containers, started together on a work folder and a store of their own.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::symlink,
     path::PathBuf,
@@ -18,7 +17,7 @@ use asu_core::{
 };
 use asu_tests::{
     fixtures::{Upstream, World},
-    given::{Generation, fixture},
+    given::{self, Generation, fixture},
 };
 use tempfile::TempDir;
 
@@ -91,20 +90,9 @@ impl Pod {
         symlink(cache.volume(), asu.join("imagebuilder")).expect("the cache's mount");
         let marker = cache.marker().expect("a marker");
         let request = Request {
-            distribution: "openwrt".into(),
             version: world.version().into(),
-            version_code: None,
-            target: target.into(),
-            profile: profile.into(),
-            packages: packages.iter().map(ToString::to_string).collect(),
-            packages_versions: BTreeMap::new(),
-            diff_packages: false,
-            filesystem: None,
-            rootfs_size_mb: None,
-            defaults: None,
-            repositories: BTreeMap::new(),
-            repositories_mode: RepositoriesMode::Replace,
-            repository_keys: BTreeSet::new(),
+            target: target.parse().expect("a target"),
+            ..given::request(profile, packages)
         };
         let plan = BuildPlan {
             schema: PLAN_SCHEMA,
