@@ -11,12 +11,13 @@
 //! | [`World`] | all that one installation needs: namespace, database, artifact store |
 //! | [`World::with_operator`] | the same, with an operator that works in it |
 //! | [`World::with_ready_cache`] | the same, with the cache of all builds filled: builds can start |
-//! | [`World::operator`], [`Operator`] | another operator, which can be ended or killed |
+//! | [`World::operator`], [`Operator`] | an operator of a name, which can be ended or killed |
 //! | [`World::admitted`] | a build that has its Job |
 //! | `World::pod`, `World::complete`, `World::fail`, … | what kubelet and Job controller do, as none runs |
 //! | `World::commit`, `World::succeed`, … | what `publish` leaves in the artifact store |
 //! | [`build`], [`cache`], [`claim`], [`distribution`] | objects as their makers make them |
-//! | [`request`], [`built`], [`record`] | a request, a success and an archived build |
+//! | [`reason`], [`admission`] | what a status says |
+//! | [`request`], [`built`], [`record`] | a request, what a success made, the record of a build |
 //! | [`until`], [`World::until`], [`World::status`] | waits, and fails saying what was missing |
 #![expect(clippy::expect_used, clippy::panic, reason = "a test whose beginning fails has failed")]
 
@@ -32,7 +33,7 @@ mod world;
 
 pub use fixture::{Generation, fixture};
 pub use objects::{
-    TARGET, admitted, build, build_of, cache, cache_of, claim, distribution, distribution_of,
+    TARGET, admission, build, build_of, cache, cache_of, claim, distribution, distribution_of,
     populates, reason, request, selector_of,
 };
 pub use operator::{Fill, Operator};

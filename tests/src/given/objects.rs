@@ -141,6 +141,6 @@ pub fn reason(status: &FirmwareBuildStatus) -> &str {
 }
 
 /// Status of a build's condition `Admitted`; empty when it has none.
-pub fn admitted(status: &FirmwareBuildStatus) -> &str {
+pub fn admission(status: &FirmwareBuildStatus) -> &str {
     condition(&status.conditions, "Admitted").map_or("", |condition| condition.status.as_str())
 }

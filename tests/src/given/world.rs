@@ -156,7 +156,7 @@ impl World {
     }
 
     /// What the database has of a build.
-    pub async fn record(&self, build: &FirmwareBuild) -> Option<BuildRecord> {
+    pub async fn record_of(&self, build: &FirmwareBuild) -> Option<BuildRecord> {
         let uid = build.uid().expect("a uid");
         self.pg_store().build_by_uid(&uid).await.expect("an answer of the database")
     }

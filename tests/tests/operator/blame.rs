@@ -39,7 +39,7 @@ async fn a_build_that_ran_out_of_memory_is_tried_again_with_twice_as_much_whatev
     assert_eq!(reason(&status), FailureReason::OutOfMemory.as_str());
     let message = status.message.unwrap_or_default();
     assert!(message.contains("build") && message.contains("limit 3Gi"), "{message}");
-    let record = world.record(&build).await.unwrap();
+    let record = world.record_of(&build).await.unwrap();
     assert_eq!(record.facts.fresh_until, record.facts.times.finished, "it is no answer");
 }
 
@@ -52,7 +52,7 @@ async fn a_failure_of_the_requests_own_repository_costs_one_pod_and_is_kept_for_
     world.fail(&job).await;
     let status = world.archived(&build).await;
     assert_eq!((reason(&status), status.attempt), ("RepositoryFailed", Some(1)));
-    let record = world.record(&build).await.unwrap();
+    let record = world.record_of(&build).await.unwrap();
     let fresh = record.facts.fresh_until.duration_since(record.facts.times.finished);
     assert_eq!(fresh.as_secs(), 5 * 60);
 }

@@ -52,7 +52,7 @@ async fn builds_made_by_hand_obey_the_bound_on_waiting_ones_and_a_restart_does_n
     let next = world.create(&build("next")).await;
     assert_eq!(verdicts(&world, &[next]).await, [false], "there was room for one");
     for build in builds[3..].iter().chain([&late]) {
-        let record = world.record(build).await;
+        let record = world.record_of(build).await;
         assert!(record.is_none(), "nothing is kept of what was turned away");
         world.delete(build).await;
         world.gone(build).await;
@@ -89,7 +89,7 @@ async fn a_queued_build_that_is_deleted_is_recorded_and_let_go_with_one_write() 
     }
     // The deletion itself; taking the finalizer off is what makes it go.
     assert_eq!(writes_of_the_deleted, 1);
-    let record = world.record(&build).await;
+    let record = world.record_of(&build).await;
     let failure = record.unwrap().facts.ending.failure().cloned().unwrap();
     assert_eq!(failure.reason, FailureReason::Cancelled);
 }

@@ -59,7 +59,7 @@ async fn a_build_is_archived_with_few_writes_and_tidied() {
     // Besides these: the Secret of a private build, the Job, and two stages.
     let writes = builds.lock().await.clone();
     assert!(writes.len() + 4 <= 8, "{writes:?}");
-    let record = world.record(&build).await.unwrap();
+    let record = world.record_of(&build).await.unwrap();
     assert!(matches!(record.facts.ending, Ending::Succeeded(_)));
     assert_eq!(record.facts.log.unwrap().text_bytes, 9);
     world.gone(&build).await;
@@ -144,7 +144,7 @@ async fn a_live_build_that_is_deleted_is_archived_as_cancelled_with_its_log() {
     let now = DeleteParams::default().grace_period(0);
     pods.delete(&pod.name_any(), &now).await.unwrap();
     world.gone(&build).await;
-    let record = world.record(&build).await.unwrap();
+    let record = world.record_of(&build).await.unwrap();
     assert_eq!(record.facts.ending.failure().unwrap().reason, FailureReason::Cancelled);
     assert!(record.facts.log.unwrap().key.ends_with(".1.zst"));
 }
@@ -159,7 +159,7 @@ async fn a_forged_hash_is_refused_and_never_built() {
     assert_eq!(condition(&status.conditions, "Accepted").unwrap().status, "False");
     assert_eq!(reason(&status), "Refused");
     assert!(world.jobs_of(&forged).await.is_empty());
-    let record = world.record(&forged).await;
+    let record = world.record_of(&forged).await;
     assert!(record.is_none(), "nothing is recorded under a hash that it does not have");
 }
 
@@ -210,7 +210,7 @@ async fn a_build_does_not_end_before_its_last_attempt_began() {
     world.commit(&build, "k");
     world.complete(&second).await;
     assert_eq!(world.archived(&build).await.attempt, Some(2));
-    let record = world.record(&build).await.unwrap();
+    let record = world.record_of(&build).await.unwrap();
     let begun = second.creation_timestamp().unwrap().0;
     assert!(record.facts.times.finished >= begun, "{:?}", record.facts.times);
 }
@@ -265,7 +265,7 @@ async fn an_image_is_kept_for_as_long_as_its_object_asks() {
     let build = world.create(&build).await;
     world.succeed(&build).await;
     world.archived(&build).await;
-    let record = world.record(&build).await.unwrap();
+    let record = world.record_of(&build).await.unwrap();
     let kept = record.facts.keep_until.duration_since(record.facts.times.finished);
     assert_eq!(kept.as_hours(), 90 * 24);
     assert!(record.facts.fresh_until < record.facts.keep_until);

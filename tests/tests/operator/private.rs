@@ -40,7 +40,7 @@ async fn a_script_that_never_comes_fails_the_build_although_its_cache_is_being_f
     assert!(world.jobs_of(&build).await.is_empty());
     // Its own time to live is over soon.
     world.gone(&build).await;
-    let record = world.record(&build).await;
+    let record = world.record_of(&build).await;
     assert!(record.is_some(), "history stays");
 }
 

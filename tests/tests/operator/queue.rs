@@ -3,7 +3,7 @@
 
 use asu_core::failure::FailureReason;
 use asu_crds::{FirmwareBuild, ImageBuilderCache};
-use asu_tests::given::{World, admitted, build, build_of, cache_of, reason};
+use asu_tests::given::{World, admission, build, build_of, cache_of, reason};
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     batch::v1::Job,
@@ -23,7 +23,9 @@ const OTHER: &str = "x86/64";
 /// It waits with that reason, and says that it has no place.
 async fn waits(world: &World, build: &FirmwareBuild, why: &str) {
     let what = format!("it is {why} without a place");
-    world.status(build, &what, |status| reason(status) == why && admitted(status) == "False").await;
+    world
+        .status(build, &what, |status| reason(status) == why && admission(status) == "False")
+        .await;
     assert!(world.jobs_of(build).await.iter().all(|job| job.status.is_some()));
 }
 
@@ -161,7 +163,7 @@ async fn a_build_whose_job_cannot_be_made_now_gives_its_place_back_and_gets_one_
     world.ready_cache().await;
     let why = "its status says who forbids its Job";
     let status = world.status(&refused, why, |status| reason(status) == "JobForbidden").await;
-    assert_eq!(admitted(&status), "False");
+    assert_eq!(admission(&status), "False");
     assert!(status.message.unwrap().contains("forbidden"), "with Kubernetes' words");
     let (other, _) = world.admitted("other").await;
     let policies: Api<ValidatingAdmissionPolicyBinding> = Api::all(world.client.clone());

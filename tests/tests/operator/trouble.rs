@@ -2,7 +2,7 @@
 
 use asu_core::failure::FailureReason;
 use asu_crds::{BuildPhase, FirmwareBuild, condition};
-use asu_tests::given::{World, admitted, build, reason};
+use asu_tests::given::{World, admission, build, reason};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod, events::v1::Event};
 use kube::{
     ResourceExt,
@@ -45,7 +45,7 @@ async fn a_suspended_build_is_named_has_no_place_and_goes_on_when_it_is_resumed(
     suspend(&world, &job, true).await;
     let status =
         world.status(&held, "it is suspended", |status| reason(status) == "Suspended").await;
-    assert_eq!((status.phase, admitted(&status)), (Some(BuildPhase::Queued), "False"));
+    assert_eq!((status.phase, admission(&status)), (Some(BuildPhase::Queued), "False"));
     event(&world, &held, "Suspended", &["suspended"]).await;
     let (other, _) = world.admitted("other").await;
     world.succeed(&other).await;
@@ -55,7 +55,7 @@ async fn a_suspended_build_is_named_has_no_place_and_goes_on_when_it_is_resumed(
     let started = json!({ "status": { "startTime": now } });
     suspend(&world, &job, false).await;
     world.patch_status::<Job>(&job.name_any(), &started).await;
-    let status = world.status(&held, "it goes on", |status| admitted(status) == "True").await;
+    let status = world.status(&held, "it goes on", |status| admission(status) == "True").await;
     assert_eq!((status.attempt, status.stage.as_deref()), (Some(1), Some("container_setup")));
     world.succeed(&held).await;
     assert_eq!(world.archived(&held).await.attempt, Some(1));
@@ -69,7 +69,7 @@ async fn evictions_are_attempts_and_the_last_one_is_why_the_build_failed() {
         let job = world.attempt_of(&build, attempt).await;
         let told =
             world.status(&build, "its attempt", |status| status.attempt == Some(attempt)).await;
-        assert_eq!(admitted(&told), "True");
+        assert_eq!(admission(&told), "True");
         let pod = world.started_pod(&job).await;
         let evicted = json!([{"type": "DisruptionTarget", "status": "True",
             "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]);
