@@ -1,13 +1,12 @@
-//! The loop behind every wait of the harness: looks again until there is something or the time is over.
-//! What is missing is said by whoever calls it.
+//! The loop of every wait in the harness, with a time limit. Its callers write the error messages.
 
 use std::{
     future::Future,
     time::{Duration, Instant},
 };
 
-/// Looks every `pause` until there is something. `look` says what is missing until then, and the last
-/// of that is returned at the time limit.
+/// Calls `look` until it returns something, with a pause after each call. Until then it returns what is
+/// missing; after the time limit its last answer is returned.
 ///
 /// # Errors
 /// An error of `look`, at once.

@@ -1,4 +1,5 @@
-//! What kubelet and Job controller do: on a control plane without nodes tests move Jobs and pods.
+//! What kubelet and Job controller would do: a control plane without nodes has neither, so tests set the
+//! states of Jobs and pods.
 
 use asu_core::result::RESULT_SCHEMA;
 use asu_crds::{FirmwareBuild, ImageBuilderCache};

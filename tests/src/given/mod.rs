@@ -1,25 +1,25 @@
-//! What tests begin with. One vocabulary for all suites, so that a test says only what is special about
-//! it. Used by the tests in `tests/tests/` and in `builder/tests/`; never by the product or by `cargo
-//! xtask`, because everything here panics where a test would fail.
+//! What tests begin with: servers, objects and records, under the same names in all suites, so that a
+//! test contains only what is special about it. Used by `tests/tests/` and `builder/tests/`. Not for the
+//! product or `cargo xtask`: a function that cannot give what it promises panics, so that its test fails.
 //!
 //! | word | what it gives |
 //! | --- | --- |
 //! | [`fixture`] | the miniature distribution on disk and its download server |
-//! | [`plane`], [`own_plane`] | a control plane with the definitions: shared, or one that a test may freeze |
+//! | [`plane`], [`own_plane`] | a control plane with the CustomResourceDefinitions: shared, or one that the test may freeze |
 //! | [`namespace`] | a new namespace |
 //! | [`database`] | a migrated database of its own on the shared server, with its store |
-//! | [`World`] | all that one installation needs: namespace, database, artifact store |
-//! | [`World::with_operator`] | the same, with an operator that works in it |
-//! | [`World::with_ready_cache`] | the same, with the cache of all builds filled: builds can start |
-//! | [`World::operator`], [`Operator`] | an operator of a name, which can be ended or killed |
+//! | [`World`] | what one installation needs: namespace, database, artifact store |
+//! | [`World::with_operator`] | the same, with a running operator |
+//! | [`World::with_ready_cache`] | the same, and the cache of all builds is ready, so that builds can start |
+//! | [`World::operator`], [`Operator`] | an operator with a name, which the test can end or kill |
 //! | [`World::admitted`] | a build that has its Job |
-//! | `World::pod`, `World::complete`, `World::fail`, … | what kubelet and Job controller do, as none runs |
+//! | `World::pod`, `World::complete`, `World::fail`, … | what kubelet and Job controller would do |
 //! | `World::commit`, `World::succeed`, … | what `publish` leaves in the artifact store |
-//! | [`build`], [`cache`], [`claim`], [`distribution`] | objects as their makers make them |
+//! | [`build`], [`cache`], [`claim`], [`distribution`] | objects as the API, the operator and people create them |
 //! | [`reason`], [`admission`] | what a status says |
-//! | [`request`], [`built`], [`record`] | a request, what a success made, the record of a build |
-//! | [`until`], [`World::until`], [`World::status`] | waits, and fails saying what was missing |
-#![expect(clippy::expect_used, clippy::panic, reason = "a test whose beginning fails has failed")]
+//! | [`request`], [`built`], [`record`] | a request, the files of a success, the record of a build |
+//! | [`until`], [`World::until`], [`World::status`] | wait with a time limit, and fail with what is missing |
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod fixture;
 mod kubelet;

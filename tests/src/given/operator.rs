@@ -1,4 +1,4 @@
-//! An operator as a process of its own: everything that it spawned ends with it.
+//! Runs the operator in a runtime of its own, so that everything that it spawned ends with it.
 
 use std::sync::Arc;
 

@@ -1,14 +1,14 @@
-//! Waiting in tests: for something that comes, or the test fails saying what did not.
+//! Waits in tests. After the time limit the test fails with what is missing.
 
 use std::{convert::Infallible, time::Duration};
 
-/// Everything that is waited for comes within this time, also on a machine that does much else.
+/// Time limit of waits in a [`World`](super::World): enough on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Looks until there is something; fails at the time limit, saying what was missing.
+/// Calls `look` until it returns something. After the time limit it fails and names `what`.
 pub async fn until<T>(what: &str, limit: Duration, look: impl AsyncFn() -> Option<T>) -> T {
     let found = found(limit, look).await;
     found.unwrap_or_else(|| panic!("waited {limit:?} for {what}"))

@@ -1,4 +1,4 @@
-//! The place of one installation: a namespace, a database and an artifact store.
+//! What one installation needs: a namespace, a database and an artifact store.
 
 use std::{fmt::Debug, path::Path, sync::Arc, time::Duration};
 
@@ -43,7 +43,7 @@ impl<K> Object for K where
 {
 }
 
-/// All that one installation needs. Each test has its own.
+/// What one installation needs. Each test has its own.
 pub struct World {
     /// The control plane.
     pub plane: Arc<ControlPlane>,
@@ -107,7 +107,8 @@ impl World {
         std::fs::write(path, bytes).expect("a file");
     }
 
-    /// Looks until there is something; fails saying what was missing, and what there is instead.
+    /// Calls `look` until it returns something. After [`PATIENCE`] it fails with `what` and the objects of
+    /// the namespace.
     pub async fn until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
         match found(PATIENCE, look).await {
             Some(found) => found,
