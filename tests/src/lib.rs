@@ -1,11 +1,12 @@
-//! Test harness: a local Kubernetes cluster or control plane, a Postgres, fixtures, and helpers for
-//! scenarios. Used by the tests in `tests/tests/` and by `cargo xtask`; no part of the product.
+//! Test harness: a local Kubernetes cluster or control plane, a Postgres, fixtures, what tests begin with
+//! ([`given`]), and helpers for scenarios. Used by the tests in `tests/tests/` and by `cargo xtask`; no part of the product.
 
 pub mod cluster;
 pub mod conformance;
 pub mod deploy;
 pub mod exec;
 pub mod fixtures;
+pub mod given;
 pub mod image;
 pub mod ports;
 pub mod postgres;
@@ -13,6 +14,7 @@ pub mod progress;
 pub mod router;
 pub mod scenario;
 pub mod toolchain;
+mod wait;
 
 /// Root folder of the checkout.
 pub fn root() -> std::path::PathBuf {

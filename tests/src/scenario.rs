@@ -13,7 +13,6 @@ use asu_crds::{FirmwareBuild, ImageBuilderCache};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{Api, Client, api::ListParams};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::{
     deploy::{self, NAMESPACE, Site},
@@ -26,6 +25,8 @@ pub use outcome::{Ended, Row, WITHIN, condition_of};
 
 /// Name of the cluster for scenarios, unless `ASU_TEST_CLUSTER` is set.
 pub const CLUSTER: &str = "test";
+/// Interval of the looks at what is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Why a scenario could not continue.
 #[derive(Debug, thiserror::Error)]
@@ -147,22 +148,16 @@ impl System {
         &self,
         what: &str,
         after: Duration,
-        mut look: impl FnMut() -> F,
+        look: impl FnMut() -> F,
     ) -> Result<T, Error>
     where
         F: Future<Output = Result<Result<T, String>, Error>>,
     {
-        let started = Instant::now();
-        loop {
-            let missing = match look().await? {
-                Ok(found) => return Ok(found),
-                Err(missing) => missing,
-            };
-            if started.elapsed() > after {
-                return Err(Error::Deadline { what: what.to_owned(), missing, after });
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        crate::wait::until(after, LOOK_AGAIN, look).await?.map_err(|missing| Error::Deadline {
+            what: what.to_owned(),
+            missing,
+            after,
+        })
     }
 
     /// Waits until the build of an answer satisfies `test`.

@@ -35,8 +35,7 @@ fn says_to_come_back(route: &str, answer: &Answer) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_that_ends_without_the_database_is_archived_later() {
     let system = System::attach().await.unwrap();
-    let posted = system.router.post(&system.request(&["fixture-slow-5"])).await.unwrap();
-    let (build, _) = system.running(&posted).await.unwrap();
+    let (posted, build, _) = system.started(&["fixture-slow-5"]).await.unwrap();
     let hash = posted.text("request_hash").to_owned();
     system
         .without(Workload::Postgres, async {

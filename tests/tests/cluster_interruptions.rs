@@ -25,8 +25,7 @@ async fn finished_once(system: &System, uid: &str, ended: &Ended) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_leader_continues_a_build_when_the_leader_is_killed() {
     let system = System::attach().await.unwrap();
-    let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
-    let (build, _) = system.running(&posted).await.unwrap();
+    let (posted, build, _) = system.started(&["fixture-slow"]).await.unwrap();
     let leader = system.leader().await.unwrap();
     assert_eq!(system.kill(&leader).unwrap(), 1, "the leader has one process");
     let ended = system.end_of(posted, WITHIN).await.unwrap();
@@ -36,8 +35,7 @@ async fn the_next_leader_continues_a_build_when_the_leader_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_continues_when_every_operator_is_killed() {
     let system = System::attach().await.unwrap();
-    let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
-    let (build, _) = system.running(&posted).await.unwrap();
+    let (posted, build, _) = system.started(&["fixture-slow"]).await.unwrap();
     for pod in system.pods_of(Workload::Operator).await.unwrap() {
         assert_eq!(system.kill(&pod).unwrap(), 1, "{} has one process", pod.name_any());
     }
@@ -48,8 +46,7 @@ async fn a_build_continues_when_every_operator_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_is_archived_once_if_the_leader_is_killed_after_its_result() {
     let system = System::attach().await.unwrap();
-    let posted = system.router.post(&system.request(&["fixture-slow-5"])).await.unwrap();
-    let (build, _) = system.running(&posted).await.unwrap();
+    let (posted, build, _) = system.started(&["fixture-slow-5"]).await.unwrap();
     // Without a database the result is in the store, and cannot be archived.
     system
         .without(Workload::Postgres, async {
@@ -105,8 +102,7 @@ async fn a_committed_build_whose_job_was_deleted_is_archived_and_not_built_again
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_a_running_job_starts_another_attempt() {
     let system = System::attach().await.unwrap();
-    let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
-    let (build, _) = system.running(&posted).await.unwrap();
+    let (posted, build, _) = system.started(&["fixture-slow"]).await.unwrap();
     let job = build.status.as_ref().unwrap().job_name.clone().unwrap();
     system.jobs().delete(&job, &DeleteParams::background()).await.unwrap();
     let ended = system.end_of(posted, WITHIN).await.unwrap();
@@ -119,8 +115,7 @@ async fn deleting_a_running_job_starts_another_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn evicting_a_pod_starts_another_attempt() {
     let system = System::attach().await.unwrap();
-    let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
-    let (build, pod) = system.running(&posted).await.unwrap();
+    let (posted, build, pod) = system.started(&["fixture-slow"]).await.unwrap();
     system.pods().evict(&pod.name_any(), &EvictParams::default()).await.unwrap();
     let told = system
         .until_build("the next attempt", &posted, WITHIN, |build| {
@@ -137,8 +132,7 @@ async fn evicting_a_pod_starts_another_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_build_has_no_place_and_continues_when_resumed() {
     let system = System::attach().await.unwrap();
-    let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
-    let (build, _) = system.running(&posted).await.unwrap();
+    let (posted, build, _) = system.started(&["fixture-slow"]).await.unwrap();
     let job = build.status.as_ref().unwrap().job_name.clone().unwrap();
     let suspend = |on: bool| Patch::Merge(json!({ "spec": { "suspend": on } }));
     system.jobs().patch(&job, &PatchParams::default(), &suspend(true)).await.unwrap();

@@ -6,13 +6,13 @@ use std::time::Duration;
 use asu_crds::Distribution;
 use asu_tests::{
     deploy::{NAMESPACE, wait_for_distribution},
-    scenario::{System, WITHIN, Workload},
+    scenario::{Ended, System, WITHIN, Workload},
 };
 use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Three attempts of a build that fails late.
 const LONG: Duration = Duration::from_mins(7);
@@ -59,6 +59,17 @@ async fn a_build_that_takes_too_long_is_ended_and_its_log_kept() {
     distributions(&system).delete(BRIEF, &DeleteParams::default()).await.unwrap();
 }
 
+/// The same request is built anew; that build is not waited for.
+async fn is_not_kept(system: &System, request: &Value, ended: &Ended) {
+    let again = system.router.post(request).await.unwrap();
+    assert_eq!(again.status, 202, "{}", again.body);
+    let anew = system.until_build("it is built anew", &again, WITHIN, |build| {
+        build.uid().is_some_and(|uid| uid != ended.uid())
+    });
+    let name = anew.await.unwrap().name_any();
+    system.site.kubectl(&["delete", "fwb", &name, "-n", NAMESPACE]).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn full_scratch_space_is_reported_retried_and_not_kept_as_an_answer() {
     let system = System::attach().await.unwrap();
@@ -70,13 +81,7 @@ async fn full_scratch_space_is_reported_retried_and_not_kept_as_an_answer() {
     assert_eq!(ended.answer.body["reason"], json!("NoSpace"), "{}", ended.answer.body);
     assert!(ended.attempt() > 1, "it was not tried again: {:?}", ended.build.status);
     assert_eq!(system.log_of(ended.hash()).await.unwrap().0, 200, "the log is not kept");
-    let again = system.router.post(&request).await.unwrap();
-    assert_eq!(again.status, 202, "{}", again.body);
-    let anew = system.until_build("it is built anew", &again, WITHIN, |build| {
-        build.uid().is_some_and(|uid| uid != ended.uid())
-    });
-    let name = anew.await.unwrap().name_any();
-    system.site.kubectl(&["delete", "fwb", &name, "-n", NAMESPACE]).await.unwrap();
+    is_not_kept(&system, &request, &ended).await;
 }
 
 /// The kernel ends a child of its package's script, which says nothing of it.
@@ -92,13 +97,7 @@ async fn out_of_memory_is_reported_retried_with_more_and_not_kept_as_an_answer()
     assert_eq!(ended.attempt(), 3, "{:?}", ended.build.status);
     let status = ended.build.status.clone().unwrap_or_default();
     assert_eq!(status.memory.as_deref(), Some("1Gi"), "it did not get more: {status:?}");
-    let again = system.router.post(&request).await.unwrap();
-    assert_eq!(again.status, 202, "{}", again.body);
-    let anew = system.until_build("it is built anew", &again, WITHIN, |build| {
-        build.uid().is_some_and(|uid| uid != ended.uid())
-    });
-    let name = anew.await.unwrap().name_any();
-    system.site.kubectl(&["delete", "fwb", &name, "-n", NAMESPACE]).await.unwrap();
+    is_not_kept(&system, &request, &ended).await;
 }
 
 /// What the operator was told that a build's work folder may hold.

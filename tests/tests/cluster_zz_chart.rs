@@ -33,8 +33,7 @@ async fn the_release_passes_its_own_test() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_does_not_affect_running_builds() {
     let system = System::attach().await.unwrap();
-    let posted = system.router.post(&system.request(&["fixture-slow"])).await.unwrap();
-    let (build, _) = system.running(&posted).await.unwrap();
+    let (posted, build, _) = system.started(&["fixture-slow"]).await.unwrap();
     let mut changed = values(&system, RELEASE).await;
     let before = changed.clone();
     // Other pods of operator and API: the upgrade must not be one in name only.

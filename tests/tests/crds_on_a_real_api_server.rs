@@ -1,51 +1,39 @@
 //! The custom resource definitions as a real API server understands them.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::sync::Arc;
+
 use asu_crds::{
     BuildPriority, CacheWorkspace, Distribution, FirmwareBuild, ImageBuilderCache, Retention,
     Signatures, Validated,
     examples::{build, cache, distribution},
 };
-use asu_tests::cluster::ControlPlane;
+use asu_tests::{
+    cluster::ControlPlane,
+    given::{self, Object},
+};
 use kube::{
-    Api, Client, Resource,
+    Api, Client,
     api::{ListParams, PostParams},
 };
-use serde::{Serialize, de::DeserializeOwned};
 
-async fn plane() -> (ControlPlane, Client) {
-    let plane = ControlPlane::start().await.unwrap();
-    plane.install_definitions().await.unwrap();
-    let client = plane.client().await.unwrap();
-    (plane, client)
+/// The control plane, and a client of a namespace of one's own on it.
+async fn plane() -> (Arc<ControlPlane>, Client) {
+    let plane = given::plane().await;
+    let mut config = plane.config().await.unwrap();
+    config.default_namespace = given::namespace(&plane.client().await.unwrap()).await;
+    (plane, Client::try_from(config).unwrap())
 }
 
-fn api<K>(client: &Client) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-{
-    Api::namespaced(client.clone(), "default")
+fn api<K: Object>(client: &Client) -> Api<K> {
+    Api::default_namespaced(client.clone())
 }
 
-async fn create<K>(client: &Client, object: &K) -> Result<K, String>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + Serialize
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+async fn create<K: Object>(client: &Client, object: &K) -> Result<K, String> {
     api(client).create(&PostParams::default(), object).await.map_err(|error| error.to_string())
 }
 
-async fn replace<K>(client: &Client, object: &K) -> Result<K, String>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + Serialize
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+async fn replace<K: Object>(client: &Client, object: &K) -> Result<K, String> {
     let name = object.meta().name.clone().unwrap();
     let api = api(client);
     api.replace(&name, &PostParams::default(), object).await.map_err(|error| error.to_string())
@@ -55,14 +43,12 @@ where
 const RECORD: &str = "are a record and cannot be changed";
 
 /// Changes an object that is there, which the API server has to refuse for that reason.
-async fn assert_refused<K>(client: &Client, made: &K, change: impl FnOnce(&mut K), why: &str)
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + Serialize
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+async fn assert_refused<K: Object>(
+    client: &Client,
+    made: &K,
+    change: impl FnOnce(&mut K),
+    why: &str,
+) {
     let mut other = made.clone();
     change(&mut other);
     let refusal = replace(client, &other).await.unwrap_err();
@@ -177,14 +163,7 @@ async fn the_identity_of_a_cache_cannot_be_changed_but_its_use_can() {
 }
 
 /// Makes an object with each of these changes, which the API server has to refuse.
-async fn assert_too_much<K>(client: &Client, object: &K, too_much: &[fn(&mut K)])
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + Serialize
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+async fn assert_too_much<K: Object>(client: &Client, object: &K, too_much: &[fn(&mut K)]) {
     for (number, change) in too_much.iter().enumerate() {
         let mut object = object.clone();
         change(&mut object);
@@ -267,7 +246,8 @@ async fn get_asu_lists_every_kind_with_its_columns() {
     create(&client, &build()).await.unwrap();
     create(&client, &cache()).await.unwrap();
     create::<Distribution>(&client, &distribution()).await.unwrap();
-    let table = plane.kubectl(&["get", "asu", "-o", "wide"]).await.unwrap();
+    let get = ["get", "asu", "-n", client.default_namespace(), "-o", "wide"];
+    let table = plane.kubectl(&get).await.unwrap();
     for column in ["VERSION", "TARGET", "PROFILE", "PHASE", "REASON", "MESSAGE", "USERS", "TARGETS"]
     {
         assert!(table.contains(column), "{column} is missing in\n{table}");

@@ -9,8 +9,8 @@ use std::{
 
 use asu_tests::{
     conformance::{self, Line, Options, Verdict},
-    fixtures::{Upstream, World},
-    toolchain::cache_dir,
+    fixtures::Upstream,
+    given::{Generation, fixture},
 };
 
 /// Checks an ImageBuilder of the fixture's.
@@ -25,12 +25,6 @@ async fn check(upstream: &Upstream, source: PathBuf) -> Vec<Line> {
         seconds: 300,
     };
     conformance::run(&options, |line| println!("{line}")).await.unwrap()
-}
-
-fn world() -> (World, Upstream) {
-    let world = World::ensure(&cache_dir()).unwrap();
-    let upstream = Upstream::start(&world).unwrap();
-    (world, upstream)
 }
 
 fn failed(lines: &[Line]) -> Vec<String> {
@@ -54,28 +48,28 @@ fn run(command: &mut Command) {
     assert!(command.status().unwrap().success(), "{command:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_router_target_has_every_behaviour() {
-    let (world, upstream) = world();
+/// Checks the router target of a generation: it has all that a router can have.
+async fn router_has_every_behaviour(generation: Generation) {
+    let (world, upstream) = fixture(generation);
     let lines = check(&upstream, world.tarball("testarch/small")).await;
     assert_eq!(failed(&lines), Vec::<String>::new());
     // No ext4 on a router.
     assert_eq!(not_applicable(&lines), [13]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_router_target_has_every_behaviour() {
+    router_has_every_behaviour(Generation::Opkg).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_router_target_of_the_apk_generation_has_every_behaviour() {
-    let world = World::ensure_apk(&cache_dir()).unwrap();
-    let upstream = Upstream::start(&world).unwrap();
-    let lines = check(&upstream, world.tarball("testarch/small")).await;
-    assert_eq!(failed(&lines), Vec::<String>::new());
-    // No ext4 on a router.
-    assert_eq!(not_applicable(&lines), [13]);
+    router_has_every_behaviour(Generation::Apk).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_disk_target_has_every_behaviour_and_an_unpacked_tree_is_only_read() {
-    let (world, upstream) = world();
+    let (world, upstream) = fixture(Generation::Opkg);
     let folder = tempfile::tempdir().unwrap();
     let tree = unpack(&world.tarball("testarch/disk"), folder.path());
     run(Command::new("chmod").args(["-R", "a-w"]).arg(&tree));
@@ -95,7 +89,7 @@ async fn the_disk_target_has_every_behaviour_and_an_unpacked_tree_is_only_read()
 /// What loses modification times makes genuine trees call a compiler that is not there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tree_that_lost_its_modification_times_fails() {
-    let (world, upstream) = world();
+    let (world, upstream) = fixture(Generation::Opkg);
     let folder = tempfile::tempdir().unwrap();
     let tree = unpack(&world.tarball("testarch/small"), folder.path());
     run(Command::new("find").arg(&tree).args(["-exec", "touch", "-h", "{}", "+"]));
@@ -108,7 +102,7 @@ async fn a_tree_that_lost_its_modification_times_fails() {
 /// A link that leads nowhere where a rule needs a program.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tree_that_lost_a_host_tool_fails_and_says_where() {
-    let (world, upstream) = world();
+    let (world, upstream) = fixture(Generation::Opkg);
     let folder = tempfile::tempdir().unwrap();
     let tree = unpack(&world.tarball("testarch/small"), folder.path());
     std::fs::remove_file(tree.join("staging_dir/host/bin/mksquashfs")).unwrap();

@@ -1,10 +1,10 @@
 //! Builds with ImageBuilders of the apk generation that fail, each with its reason.
 
 use asu_core::failure::FailureReason as Reason;
-use asu_tests::fixtures::Faults;
+use asu_tests::{fixtures::Faults, given::Generation};
 
 use crate::{
-    bench::{Generation, Pod, fail},
+    bench::{Pod, fail},
     faults::failed,
 };
 
@@ -15,8 +15,7 @@ fn pod(packages: &[&str]) -> Pod {
 #[test]
 fn a_package_of_apk_is_in_the_image_and_its_manifest() {
     let pod = pod(&["fixture-hello", "-mtd"]);
-    pod.run();
-    let built = pod.result().built.unwrap_or_else(|| panic!("no image: {}", pod.log()));
+    let built = pod.built();
     assert_eq!(built.manifest.get("fixture-hello").map(String::as_str), Some("1.2-r3"));
     assert!(!built.manifest.contains_key("mtd"));
     assert!(built.manifest.contains_key("libfix"), "names have no ABI suffix");
@@ -92,8 +91,7 @@ fn with_own(packages: &[&str], path: &str) -> Pod {
 #[test]
 fn a_package_of_a_repository_of_the_request_is_installed() {
     let pod = with_own(&["fixture-third"], "third-party");
-    pod.run();
-    let built = pod.result().built.unwrap_or_else(|| panic!("no image: {}", pod.log()));
+    let built = pod.built();
     assert!(built.manifest.contains_key("fixture-third"));
 }
 

@@ -11,7 +11,7 @@ use asu_core::{failure::FailureReason as Reason, result::PopulateFailure};
 use asu_tests::fixtures::Faults;
 
 use crate::{
-    bench::{Cache, Pod, fail, populate_plan, world},
+    bench::{Cache, Pod, fail},
     faults::failed,
 };
 
@@ -82,9 +82,7 @@ fn without_an_oom_kill_a_failure_of_the_request_is_kept() {
 /// An OOM kill while a tree is made may leave it incomplete.
 #[test]
 fn a_tree_whose_warm_up_was_oom_killed_is_not_ready() {
-    let (world, upstream) = world();
-    let cache = Cache::new();
-    let plan = populate_plan(&world, &upstream, "testarch/small");
+    let (cache, plan, _upstream) = Cache::to_fill("testarch/small");
     killed_for_memory(&cache.volume(), 3);
     let until = Instant::now() + Duration::from_mins(1);
     let result = std::thread::scope(|scope| {
@@ -122,8 +120,7 @@ fn both(pattern: &str) -> Vec<String> {
 #[test]
 fn a_repository_of_the_request_that_works_is_used() {
     let pod = with_repository("third-party");
-    pod.run();
-    let built = pod.result().built.unwrap_or_else(|| panic!("no image: {}", pod.log()));
+    let built = pod.built();
     assert!(built.manifest.contains_key("fixture-third"));
 }
 

@@ -10,9 +10,10 @@ use std::{
 };
 
 use asu_core::packages::image_name_part;
+use asu_tests::given::{Generation, fixture};
 use serde_json::Value;
 
-use crate::bench::{Generation, Pod, folder, world_of};
+use crate::bench::{Pod, folder};
 
 /// Length of the end of each chunk that `fwtool` appends: magic, checksum, kind, length.
 const TRAILER: usize = 16;
@@ -80,7 +81,7 @@ fn by_hand(
     place: &Path,
     script: Option<&str>,
 ) -> BTreeMap<String, Vec<u8>> {
-    let world = world_of(generation).0;
+    let world = fixture(generation).0;
     let request = &pod.plan.request;
     let tarball = world.tarball(request.target.as_str());
     run(Command::new("tar").arg("--zstd").arg("-xf").arg(&tarball).arg("-C").arg(place));
@@ -122,8 +123,7 @@ fn overlay(place: &Path, script: &str) -> PathBuf {
 }
 
 fn ours(pod: &Pod) -> BTreeMap<String, Vec<u8>> {
-    pod.run();
-    let built = pod.result().built.unwrap_or_else(|| panic!("no image: {}", pod.log()));
+    let built = pod.built();
     files(&pod.path(&format!("store/artifacts/{}", built.build_key)))
 }
 
@@ -167,8 +167,7 @@ fn an_image_with_a_partition_size_and_a_script_equals_that_of_make_image() {
 #[test]
 fn an_image_of_apk_has_no_signature_and_equals_that_of_make_image() {
     let pod = router(Generation::Apk, &["fixture-hello"]);
-    pod.run();
-    let built = pod.result().built.expect("an image");
+    let built = pod.built();
     let image = built.files.iter().find(|file| file.name.ends_with("-sysupgrade.bin"));
     let name = &image.expect("a sysupgrade image").name;
     let stored = pod.path(&format!("store/artifacts/{}/{name}", built.build_key));
@@ -180,7 +179,10 @@ fn an_image_of_apk_has_no_signature_and_equals_that_of_make_image() {
 fn another_package_makes_another_image() {
     let image = |packages: &[&str]| {
         let files = ours(&router(Generation::Opkg, packages));
-        files.into_iter().find(|(name, _)| name.ends_with("-sysupgrade.bin")).map(|(_, it)| it)
+        files
+            .into_iter()
+            .find(|(name, _)| name.ends_with("-sysupgrade.bin"))
+            .map(|(_, bytes)| bytes)
     };
     assert!(image(&["fixture-hello"]) != image(&[]), "the comparison tells images apart");
 }

@@ -2,18 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use asu_core::{plan::Workspace, request::Filesystem, result::Built};
+use asu_core::{plan::Workspace, request::Filesystem};
+use asu_tests::given::Generation;
 
-use crate::bench::{Cache, Pod, folder, populate_plan, requests, world};
-
-fn built(pod: &Pod) -> Built {
-    let ended = pod.run();
-    let result = pod.result();
-    assert_eq!(result.failure, None, "{}", pod.log());
-    assert_eq!(ended.build.status.code(), Some(0));
-    assert_eq!(ended.publish.status.code(), Some(0));
-    result.built.expect("a built image")
-}
+use crate::bench::{Cache, Pod, folder, requests};
 
 /// Unpacks the squashfs of an image and lists it with modes.
 fn unsquash(image: &Path, to: &Path) -> String {
@@ -38,7 +30,7 @@ fn a_request_becomes_an_image_with_its_package_and_its_first_boot_script() {
     let mut pod = Pod::new(&["fixture-hello"]);
     let script = "uci set system.secret='the-private-word'\n";
     pod.defaults(script);
-    let built = built(&pod);
+    let built = pod.built();
     let image = built.files.iter().find(|file| file.name.ends_with("-sysupgrade.bin"));
     let image = &image.expect("a sysupgrade image").name;
     let artifacts = pod.path(&format!("store/artifacts/{}", built.build_key));
@@ -64,7 +56,7 @@ fn a_request_becomes_an_image_with_its_package_and_its_first_boot_script() {
 #[test]
 fn the_result_contains_the_data_for_clients() {
     let pod = Pod::new(&["fixture-hello"]);
-    let built = built(&pod);
+    let built = pod.built();
     assert_eq!(built.manifest["fixture-hello"], "1.2-r3");
     assert!(built.manifest.contains_key("libfix"), "ABI suffixes are stripped");
     assert_eq!(built.profile["version_code"], pod.plan.version_code.as_str());
@@ -94,7 +86,7 @@ fn stages_are_printed_in_order_as_clients_know_them() {
 #[test]
 fn packages_are_downloaded_only_from_the_package_base() {
     let pod = Pod::new(&["fixture-hello"]);
-    built(&pod);
+    pod.built();
     let paths: Vec<String> = requests(&pod.upstream).into_iter().map(|r| r.path).collect();
     assert!(paths.iter().any(|path| path.contains("fixture-hello_")), "{paths:?}");
     let indexes = paths.iter().filter(|path| path.ends_with("/base/Packages.gz")).count();
@@ -104,21 +96,13 @@ fn packages_are_downloaded_only_from_the_package_base() {
 /// Builds the same plan in another way: the store refuses different bytes under the same key.
 #[test]
 fn every_way_of_building_gives_the_same_bytes() {
-    let (world, upstream) = world();
-    let cache = Cache::new();
-    let ready = cache.populate(&populate_plan(&world, &upstream, "testarch/small"));
-    assert_eq!(ready.failure, None, "{}", ready.detail);
+    let cache = Cache::filled(Generation::Opkg, "testarch/small");
     let mut pod = Pod::with(&cache, "testarch/small", "acme_router-a", &["fixture-hello"]);
     // Another server has another address, so the repositories file differs.
-    let first = built(&pod);
+    let first = pod.built();
     let again = |pod: &mut Pod, uid: &str| {
-        pod.plan.uid = uid.into();
-        fs::remove_dir_all(pod.path("work")).expect("the old work folder");
-        let fresh = pod.path("work");
-        fs::create_dir(&fresh).expect("a work folder");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-        fs::set_permissions(&fresh, mode).expect("an open work folder");
-        built(pod)
+        pod.next(uid);
+        pod.built()
     };
     let farm = again(&mut pod, "uid-2");
     pod.plan.workspace = Workspace::Copy;
@@ -139,7 +123,7 @@ fn every_way_of_building_gives_the_same_bytes() {
 fn an_absolute_package_set_removes_the_other_defaults() {
     let mut pod = Pod::new(&["base-files", "busybox", "libc", "netifd", "procd", "uci"]);
     pod.plan.request.diff_packages = true;
-    let built = built(&pod);
+    let built = pod.built();
     assert!(built.packages.iter().any(|package| *package == "-dnsmasq"));
     assert!(!built.manifest.contains_key("dnsmasq"));
     assert!(built.manifest.contains_key("netifd"));
@@ -150,7 +134,7 @@ fn the_filesystem_and_root_size_of_the_request_are_used() {
     let mut pod = Pod::on("testarch/disk", "generic", &[]);
     pod.plan.request.filesystem = Some(Filesystem::Ext4);
     pod.plan.request.rootfs_size_mb = Some(12);
-    let built = built(&pod);
+    let built = pod.built();
     let images: Vec<&str> = built.files.iter().map(|file| file.name.as_str()).collect();
     assert!(images.iter().any(|name| name.ends_with("ext4-rootfs.img.gz")), "{images:?}");
     assert!(!images.iter().any(|name| name.contains("squashfs")), "{images:?}");
@@ -161,14 +145,14 @@ fn matching_package_versions_succeed() {
     let mut pod = Pod::new(&[]);
     let versions = &mut pod.plan.request.packages_versions;
     versions.insert("fixture-hello".parse().unwrap(), "1.2-r3".into());
-    assert_eq!(built(&pod).packages, ["fixture-hello"]);
+    assert_eq!(pod.built().packages, ["fixture-hello"]);
 }
 
 #[test]
 fn a_log_that_is_too_long_keeps_its_beginning_and_its_end() {
     let mut pod = Pod::new(&["fixture-chatty"]);
     pod.plan.limits.log_bytes = 1 << 20;
-    built(&pod);
+    pod.built();
     let (log, stored) = (pod.log(), pod.result().log.expect("a stored log"));
     assert!(stored.truncated && stored.text_bytes < (1 << 20) + 4096);
     assert!(log.starts_with("[asu] $ make"));
@@ -179,17 +163,14 @@ fn a_log_that_is_too_long_keeps_its_beginning_and_its_end() {
 fn a_build_that_writes_to_the_tree_is_repeated_in_a_copy() {
     let root = rustix::process::geteuid().is_root();
     assert!(root, "with one user for all the tree is writable: run this test as root");
-    let (world, upstream) = world();
-    let cache = Cache::new();
-    let ready = cache.populate(&populate_plan(&world, &upstream, "testarch/small"));
-    assert_eq!(ready.failure, None, "{}", ready.detail);
+    let cache = Cache::filled(Generation::Opkg, "testarch/small");
     let makefile = cache.volume().join("tree/Makefile");
     let rules = fs::read_to_string(&makefile).expect("the Makefile");
     let writing = "prepare_rootfs: FORCE\n\techo x >> $(STAGING_DIR_HOST)/.prereq-build\n";
     fs::write(&makefile, rules.replace("prepare_rootfs: FORCE\n", writing)).expect("a Makefile");
     let stamp = cache.volume().join("tree/staging_dir/host/.prereq-build");
     let pod = Pod::with(&cache, "testarch/small", "acme_router-a", &[]);
-    built(&pod);
+    pod.built();
     assert!(pod.log().contains("building again in a copy"), "{}", pod.log());
     assert_eq!(fs::read(&stamp).expect("the stamp"), b"", "the tree itself was written to");
 }

@@ -8,15 +8,18 @@ use asu_core::{
     request::Filesystem,
     result::{PopulateFailure as Failure, is_plain_file_name},
 };
-use asu_tests::fixtures::Faults;
+use asu_tests::{
+    fixtures::Faults,
+    given::{Generation, fixture},
+};
 
-use crate::bench::{Cache, fail, populate_plan, requests, world};
+use crate::bench::{Cache, fail, populate_plan, requests};
 
 const TARGET: &str = "testarch/small";
 
 #[test]
 fn a_tree_is_warmed_up_in_its_place_and_marked() {
-    let (world, upstream) = world();
+    let (world, upstream) = fixture(Generation::Opkg);
     let cache = Cache::new();
     let plan = populate_plan(&world, &upstream, TARGET);
     let result = cache.populate(&plan);
@@ -40,9 +43,7 @@ fn a_tree_is_warmed_up_in_its_place_and_marked() {
 
 #[test]
 fn a_finished_tree_is_not_populated_again() {
-    let (world, upstream) = world();
-    let cache = Cache::new();
-    let mut plan = populate_plan(&world, &upstream, TARGET);
+    let (cache, mut plan, upstream) = Cache::to_fill(TARGET);
     assert_eq!(cache.populate(&plan).failure, None);
     let before = requests(&upstream).len();
     assert_eq!(cache.populate(&plan).failure, None);
@@ -55,8 +56,7 @@ fn a_finished_tree_is_not_populated_again() {
 
 #[test]
 fn remains_of_a_killed_run_are_deleted_and_a_tree_without_a_marker_is_populated_again() {
-    let (world, upstream) = world();
-    let cache = Cache::new();
+    let (cache, plan, _upstream) = Cache::to_fill(TARGET);
     for folder in ["tmp-dead/unpacked", "tree/half"] {
         fs::create_dir_all(cache.volume().join(folder)).expect("a leftover");
     }
@@ -64,7 +64,7 @@ fn remains_of_a_killed_run_are_deleted_and_a_tree_without_a_marker_is_populated_
         let open = fs::Permissions::from_mode(0o777);
         fs::set_permissions(cache.volume().join(folder), open).expect("an open leftover");
     }
-    let result = cache.populate(&populate_plan(&world, &upstream, TARGET));
+    let result = cache.populate(&plan);
     assert_eq!(result.failure, None, "{}", result.detail);
     assert_eq!(cache.names(), ["marker.json", "tree"]);
     assert!(!cache.volume().join("tree/half").exists());
@@ -81,9 +81,7 @@ fn refused(cache: &Cache, plan: &asu_core::plan::PopulatePlan, expected: &[Failu
 
 #[test]
 fn a_wrong_digest_an_unknown_signature_and_a_missing_tarball_have_different_failures() {
-    let (world, upstream) = world();
-    let cache = Cache::new();
-    let good = populate_plan(&world, &upstream, TARGET);
+    let (cache, good, upstream) = Cache::to_fill(TARGET);
     let mut plan = good.clone();
     plan.sha256 = TarballDigest::of(b"other");
     refused(&cache, &plan, &[Failure::BadChecksum]);
@@ -107,9 +105,7 @@ fn a_wrong_digest_an_unknown_signature_and_a_missing_tarball_have_different_fail
 /// A truncated download does not mean a bad archive: the connection to the mirror may have broken.
 #[test]
 fn an_interrupted_download_is_not_reported_as_a_bad_archive() {
-    let (world, upstream) = world();
-    let cache = Cache::new();
-    let plan = populate_plan(&world, &upstream, TARGET);
+    let (cache, plan, upstream) = Cache::to_fill(TARGET);
     for pattern in ["*.tar.zst", "*/sha256sums", "*/sha256sums.sig"] {
         let truncate = [(pattern.to_owned(), -1)].into();
         fail(&upstream, &Faults { truncate, ..Faults::default() });
@@ -125,7 +121,7 @@ fn an_interrupted_download_is_not_reported_as_a_bad_archive() {
 
 #[test]
 fn no_bad_tarball_is_unpacked() {
-    let (world, upstream) = world();
+    let (world, upstream) = fixture(Generation::Opkg);
     for case in &world.bad_tarballs {
         let cache = Cache::new();
         let mut plan = populate_plan(&world, &upstream, TARGET);

@@ -13,13 +13,6 @@ use crate::bench::Pod;
 /// Longer ago than any test takes.
 const LONG_AGO: Duration = Duration::from_hours(2);
 
-fn built(pod: &Pod) -> Built {
-    pod.run();
-    let result = pod.result();
-    assert_eq!(result.failure, None, "{}", pod.log());
-    result.built.expect("a built image")
-}
-
 fn place(pod: &Pod, built: &Built, name: &str) -> PathBuf {
     pod.path(&format!("store/artifacts/{}/{name}", built.build_key))
 }
@@ -61,9 +54,9 @@ fn is_young(pod: &Pod, built: &Built) {
 #[test]
 fn a_build_with_other_files_gets_a_key_of_its_own_and_keeps_the_first_files() {
     let mut pod = Pod::new(&["fixture-dated"]);
-    let first = built(&pod);
+    let first = pod.built();
     pod.next("uid-2");
-    let second = built(&pod);
+    let second = pod.built();
     assert_ne!(second.build_key, first.build_key);
     for built in [&first, &second] {
         is_whole(&pod, built);
@@ -79,10 +72,10 @@ fn a_build_with_other_files_gets_a_key_of_its_own_and_keeps_the_first_files() {
 #[test]
 fn the_same_files_are_shared_and_written_again() {
     let mut pod = Pod::new(&["fixture-hello"]);
-    let first = built(&pod);
+    let first = pod.built();
     age(&pod);
     pod.next("uid-2");
-    let second = built(&pod);
+    let second = pod.built();
     assert_eq!(second.build_key, first.build_key);
     assert_eq!(second.files, first.files);
     is_whole(&pod, &second);
@@ -92,7 +85,7 @@ fn the_same_files_are_shared_and_written_again() {
 #[test]
 fn a_stored_bill_of_materials_of_another_time_is_used_with_its_checksums() {
     let mut pod = Pod::new(&["fixture-hello"]);
-    let first = built(&pod);
+    let first = pod.built();
     let (bom, sums) = (named(&first, ".bom.cdx.json"), place(&pod, &first, "sha256sums"));
     let before = first.files.iter().find(|file| file.name == bom).expect("the bill");
     let other = b"{\"metadata\":{\"timestamp\":\"then\"}}\n";
@@ -102,7 +95,7 @@ fn a_stored_bill_of_materials_of_another_time_is_used_with_its_checksums() {
     fs::write(&sums, listed).expect("other sums");
     age(&pod);
     pod.next("uid-2");
-    let second = built(&pod);
+    let second = pod.built();
     assert_eq!(second.build_key, first.build_key);
     assert_eq!(fs::read(place(&pod, &second, &bom)).expect("the bill"), other);
     is_whole(&pod, &second);
@@ -113,7 +106,7 @@ fn a_stored_bill_of_materials_of_another_time_is_used_with_its_checksums() {
 #[test]
 fn files_of_a_killed_pod_are_completed_or_kept() {
     let mut pod = Pod::new(&["fixture-hello"]);
-    let first = built(&pod);
+    let first = pod.built();
     let bom = named(&first, ".bom.cdx.json");
     let lose = |names: &[&str]| {
         for name in names {
@@ -122,14 +115,14 @@ fn files_of_a_killed_pod_are_completed_or_kept() {
     };
     lose(&["profiles.json", "sha256sums"]);
     pod.next("uid-2");
-    let second = built(&pod);
+    let second = pod.built();
     assert_eq!(second.build_key, first.build_key);
     is_whole(&pod, &second);
 
     fs::remove_file(place(&pod, &first, "sha256sums")).expect("a file that is not there");
     fs::write(place(&pod, &first, &bom), "of another time").expect("another bill");
     pod.next("uid-3");
-    let third = built(&pod);
+    let third = pod.built();
     assert_ne!(third.build_key, first.build_key);
     is_whole(&pod, &third);
 }
@@ -137,14 +130,14 @@ fn files_of_a_killed_pod_are_completed_or_kept() {
 #[test]
 fn files_of_a_committed_result_are_not_changed() {
     let mut pod = Pod::new(&["fixture-dated"]);
-    let first = built(&pod);
+    let first = pod.built();
     let stored = |pod: &Pod| -> Vec<(String, Vec<u8>)> {
         let read = |name: String| (name.clone(), fs::read(pod.path("store").join(name)));
         pod.stored().into_iter().map(read).map(|(n, b)| (n, b.expect("a file"))).collect()
     };
     let before = stored(&pod);
     pod.next("uid-1");
-    let again = built(&pod);
+    let again = pod.built();
     assert_eq!(again, first);
     assert!(stored(&pod) == before, "something was written");
 }

@@ -8,12 +8,12 @@ use crate::pods::verdict::{Loss, PodState};
 
 /// A build whose attempt ended with this pod state, with this in the artifact store.
 fn starved(container: &str, attempt: u32, stored: Stored) -> Facts {
-    let mut it = facts();
+    let mut build = facts();
     let killed = PodState::Lost(Loss::OutOfMemory(container.into()));
-    it.jobs = vec![job(attempt, JobState::Failed, Some(killed))];
-    it.stored = Some(stored);
-    it.now = NOW + seconds(1);
-    it
+    build.jobs = vec![job(attempt, JobState::Failed, Some(killed))];
+    build.stored = Some(stored);
+    build.now = NOW + seconds(1);
+    build
 }
 
 fn failure(step: &Step) -> &Failure {
@@ -54,27 +54,27 @@ fn out_of_memory_that_the_build_reported_keeps_its_message() {
 #[test]
 fn the_result_of_an_oom_killed_build_is_deleted_before_the_next_attempt() {
     let stored = Stored::Final(result(Some(FailureReason::PackageScript)));
-    let mut it = starved("build", 1, stored);
-    let Step::TakeBack { attempt: 1, failure, next: Some(_) } = decide(&it) else { panic!() };
-    let mut writer = super::super::status::Writer::new(&it.status, None, it.now);
+    let mut build = starved("build", 1, stored);
+    let Step::TakeBack { attempt: 1, failure, next: Some(_) } = decide(&build) else { panic!() };
+    let mut writer = super::super::status::Writer::new(&build.status, None, build.now);
     writer.failed_attempt(1, &failure, None);
-    it.status = writer.finish();
+    build.status = writer.finish();
     // Deleting may have failed: it is repeated.
-    assert!(matches!(decide(&it), Step::TakeBack { .. }));
-    it.stored = Some(Stored::Nothing);
-    it.now = NOW + seconds(60);
-    it.turn = Some(Turn::Admitted);
-    assert_eq!(decide(&it), Step::CreateJob { attempt: 2 });
+    assert!(matches!(decide(&build), Step::TakeBack { .. }));
+    build.stored = Some(Stored::Nothing);
+    build.now = NOW + seconds(60);
+    build.turn = Some(Turn::Admitted);
+    assert_eq!(decide(&build), Step::CreateJob { attempt: 2 });
 }
 
 #[test]
 fn a_build_that_is_oom_killed_in_its_last_attempt_fails_with_out_of_memory() {
     let stored = Stored::Final(result(Some(FailureReason::PackageScript)));
-    let mut it = starved("build", MAX_ATTEMPTS, stored);
-    let Step::Fail(failure) = decide(&it) else { panic!() };
+    let mut build = starved("build", MAX_ATTEMPTS, stored);
+    let Step::Fail(failure) = decide(&build) else { panic!() };
     assert_eq!(failure.reason, FailureReason::OutOfMemory);
-    it.status = super::tests::with(it.status, "Succeeded", false, "OutOfMemory");
-    assert_eq!(reason(&decide(&it)), FailureReason::OutOfMemory);
+    build.status = super::tests::with(build.status, "Succeeded", false, "OutOfMemory");
+    assert_eq!(reason(&decide(&build)), FailureReason::OutOfMemory);
 }
 
 fn reason(step: &Step) -> FailureReason {
@@ -91,14 +91,14 @@ fn an_oom_kill_of_publish_does_not_invalidate_its_result() {
 
 #[test]
 fn a_failure_without_memory_counters_waits_for_the_end_of_the_pod() {
-    let mut it = facts();
+    let mut build = facts();
     let mut unsure = result(Some(FailureReason::PackageScript));
     unsure.memory_unknown = true;
-    it.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
-    it.pods_alive = true;
-    it.stored = Some(Stored::Final(unsure));
-    assert!(matches!(decide(&it), Step::Running { .. }));
-    it.pods_alive = false;
-    it.jobs = vec![job(1, JobState::Failed, Some(PodState::Ended { codes: vec![] }))];
-    assert!(matches!(decide(&it), Step::Archive(_)));
+    build.jobs = vec![job(1, JobState::Active, Some(PodState::Running))];
+    build.pods_alive = true;
+    build.stored = Some(Stored::Final(unsure));
+    assert!(matches!(decide(&build), Step::Running { .. }));
+    build.pods_alive = false;
+    build.jobs = vec![job(1, JobState::Failed, Some(PodState::Ended { codes: vec![] }))];
+    assert!(matches!(decide(&build), Step::Archive(_)));
 }

@@ -150,7 +150,7 @@ mod tests {
             seen(|claim| claim.metadata.deletion_timestamp.clone_from(&deleted)),
             Claim::Deleting
         );
-        // The claim that all caches share has no owner.
+        // One for all caches is nobody's.
         let shared = |claim: &mut PersistentVolumeClaim| {
             claim.metadata.name = Some("asu-cache".into());
             claim.metadata.owner_references = None;

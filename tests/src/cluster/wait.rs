@@ -1,7 +1,7 @@
 //! Waits for a condition with a time limit. The error contains what was missing.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Error;
 
@@ -16,6 +16,15 @@ pub(super) enum Look<T> {
     Missing(String),
 }
 
+impl<T> Look<T> {
+    fn found(self) -> Result<T, String> {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::Missing(missing) => Err(missing),
+        }
+    }
+}
+
 /// Checks until the condition is true. An error of a check is returned at once.
 pub(super) async fn until<T, F>(
     what: &str,
@@ -25,14 +34,9 @@ pub(super) async fn until<T, F>(
 where
     F: Future<Output = Result<Look<T>, Error>>,
 {
-    let started = Instant::now();
-    loop {
-        match look().await? {
-            Look::Done(value) => return Ok(value),
-            Look::Missing(missing) if started.elapsed() >= limit => {
-                return Err(Error::Deadline { what: what.to_owned(), missing, after: limit });
-            }
-            Look::Missing(_) => tokio::time::sleep(LOOK_AGAIN).await,
-        }
-    }
+    let found = crate::wait::until(limit, LOOK_AGAIN, || {
+        let look = look();
+        async { look.await.map(Look::found) }
+    });
+    found.await?.map_err(|missing| Error::Deadline { what: what.to_owned(), missing, after: limit })
 }

@@ -257,7 +257,7 @@ impl Suite<'_> {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             path.is_dir() && name.is_some_and(|name| name.starts_with("root-"))
         });
-        let modes: Vec<String> = made.map(|(_, it)| format!("{:o}", it.mode & 0o777)).collect();
+        let modes: Vec<String> = made.map(|(_, file)| format!("{:o}", file.mode & 0o777)).collect();
         if modes.is_empty() || modes.iter().any(|mode| mode != "755") {
             return expected("root folders of mode 755", format!("{modes:?}"));
         }

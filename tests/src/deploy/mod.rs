@@ -180,7 +180,8 @@ const MADE: &str = "asu.dev/demo";
 async fn create_namespace(site: &Site) -> Result<(), Error> {
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(site.client().await?);
     let found = namespaces.get_opt(NAMESPACE).await?;
-    let made = |it: &k8s_openapi::api::core::v1::Namespace| it.labels().contains_key(MADE);
+    let made =
+        |namespace: &k8s_openapi::api::core::v1::Namespace| namespace.labels().contains_key(MADE);
     if site.cluster().is_none() && found.is_some_and(|found| !made(&found)) {
         return Err(Error::NotOurs);
     }

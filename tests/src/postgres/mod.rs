@@ -56,6 +56,9 @@ pub enum Error {
     /// The migration of the template failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The server is not one test's own.
+    #[error("other tests use this server")]
+    Shared,
     /// A database could not be created.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
@@ -128,25 +131,56 @@ impl Postgres {
     }
 }
 
-/// The database of one test on the shared server.
+/// The database of one test.
 #[derive(Debug)]
 pub struct TestDatabase {
     /// URL for the owner.
     pub url: String,
     /// URL for the API's role.
     pub api_url: String,
-    _server: Arc<Postgres>,
+    server: Arc<Postgres>,
 }
 
 impl TestDatabase {
-    /// Creates a migrated database.
+    /// Creates a migrated database on the shared server.
     ///
     /// # Errors
     /// As [`Postgres::start`].
     pub async fn new() -> Result<Self, Error> {
-        let server = Postgres::shared().await?;
+        Self::on(Postgres::shared().await?).await
+    }
+
+    /// Creates a migrated database on a server of its own, which the test may stop.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn own() -> Result<Self, Error> {
+        Self::on(Arc::new(Postgres::start().await?)).await
+    }
+
+    async fn on(server: Arc<Postgres>) -> Result<Self, Error> {
         let name = server.clone_template().await?;
-        Ok(Self { url: server.url(&name), api_url: server.api_url(&name), _server: server })
+        Ok(Self { url: server.url(&name), api_url: server.api_url(&name), server })
+    }
+
+    /// Stops the server.
+    ///
+    /// # Errors
+    /// When other tests share it, or the command's error.
+    pub fn stop(&mut self) -> Result<(), Error> {
+        self.server()?.stop()
+    }
+
+    /// Starts the server again.
+    ///
+    /// # Errors
+    /// When other tests share it, or as [`Postgres::start`].
+    pub async fn resume(&mut self) -> Result<(), Error> {
+        self.server()?.resume().await
+    }
+
+    fn server(&mut self) -> Result<&mut Server, Error> {
+        Ok(Arc::get_mut(&mut self.server).ok_or(Error::Shared)?.server())
     }
 
     /// The repositories, with the owner's role.

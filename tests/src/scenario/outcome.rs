@@ -123,6 +123,16 @@ impl System {
         Ok((build, pod))
     }
 
+    /// Posts a request for these packages, and waits until both containers of its build run.
+    ///
+    /// # Errors
+    /// See [`System::running`].
+    pub async fn started(&self, packages: &[&str]) -> Result<(Answer, FirmwareBuild, Pod), Error> {
+        let posted = self.router.post(&self.request(packages)).await?;
+        let (build, pod) = self.running(&posted).await?;
+        Ok((posted, build, pod))
+    }
+
     /// Existing pods of a build.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, future::join_all, stream};
 use serde_json::json;
 
 use crate::{
-    harness::{Answer, Replica, World, wait},
+    harness::{Answer, Replica, World, until},
     samples::with,
 };
 
@@ -16,9 +16,7 @@ const MAX_PENDING: usize = 200;
 
 async fn replica(world: &World) -> Replica {
     let most = format!("--max-pending={MAX_PENDING}");
-    let replica = world.replica_with(world.client.clone(), &[most.as_str()]).await;
-    replica.ready().await;
-    replica
+    world.ready_replica(&[most.as_str()]).await
 }
 
 /// Answers to so many different requests at once, half of them at each replica.
@@ -78,7 +76,7 @@ async fn the_limit_of_waiting_builds_holds_over_replicas_and_restarts() {
         assert_ne!(accepted.contains(hash), away, "{hash}");
         if away {
             for replica in [&a, &b] {
-                wait("it is told so", async || {
+                until("it is told so", async || {
                     (replica.state(hash).await.status == 529).then_some(())
                 })
                 .await;
@@ -90,7 +88,7 @@ async fn the_limit_of_waiting_builds_holds_over_replicas_and_restarts() {
     assert_eq!(late.status, 529, "{}", late.json);
     world.set_status(&taken[0].hash(), &[BuildCondition::Admitted], None).await;
     // There is room for one, for whoever asks first.
-    let again = wait("room for one more", async || {
+    let again = until("room for one more", async || {
         let answer = restarted.post(&with("packages", json!(["late"]))).await;
         (answer.status == 202).then_some(answer)
     })
@@ -112,7 +110,7 @@ async fn positions_in_the_queue_are_unique_and_only_decrease() {
     );
     let hashes: Vec<String> = answers.iter().map(Answer::hash).collect();
     for replica in [&a, &b] {
-        let shown = wait("the same places at each replica", async || {
+        let shown = until("the same places at each replica", async || {
             let shown = positions(replica, &hashes).await;
             let fallen = shown.iter().zip(&told).all(|(now, then)| now <= then);
             assert!(fallen, "{shown:?} after {told:?}");
@@ -130,7 +128,7 @@ async fn positions_in_the_queue_are_unique_and_only_decrease() {
         .filter(|told| **told != 50)
         .map(|told| told - usize::from(*told > 50))
         .collect();
-    wait("those behind to move up", async || {
+    until("those behind to move up", async || {
         (positions(&a, &rest).await == expected).then_some(())
     })
     .await;

@@ -9,14 +9,13 @@ use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 
 use crate::{
-    harness::{World, request, wait},
+    harness::{World, request, until},
     samples::{self, body, in_minutes, with},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_post_creates_one_object_with_its_validation_data() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let answer = api.post(&body()).await;
     assert_eq!(answer.status, 202, "{}", answer.json);
     assert_eq!(answer.json["detail"], "queued");
@@ -56,12 +55,11 @@ async fn a_hundred_equal_posts_to_two_replicas_create_one_object() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_build_has_a_stage_and_no_position() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let first = api.post(&body()).await.hash();
     let second = api.post(&with("packages", json!(["nano"]))).await;
     // Objects of the same second are in the order of their uids, and the watch may lag behind.
-    wait("two places in the queue", async || {
+    until("two places in the queue", async || {
         let mut positions = Vec::new();
         for hash in [&first, &second.hash()] {
             positions.push(api.state(hash).await.json["queue_position"].as_u64()?);
@@ -71,7 +69,7 @@ async fn a_running_build_has_a_stage_and_no_position() {
     })
     .await;
     world.set_status(&first, &[BuildCondition::Admitted], Some("building_image")).await;
-    let answer = wait("the stage", async || {
+    let answer = until("the stage", async || {
         let answer = api.state(&first).await;
         (answer.json["detail"] == "started").then_some(answer)
     })
@@ -89,8 +87,7 @@ async fn a_running_build_has_a_stage_and_no_position() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_have_their_status_and_create_nothing() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     for (body, status, detail) in [
         (json!({}), 422, "version: is required; target: is required; profile: is required"),
         (json!([]), 422, "body: must be a JSON object"),
@@ -138,8 +135,7 @@ async fn bad_requests_have_their_status_and_create_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_waiting_builds_than_allowed_refuse_new_requests_but_answer_known_ones() {
     let world = World::new().await;
-    let api = world.replica_with(world.client.clone(), &["--max-pending=1"]).await;
-    api.ready().await;
+    let api = world.ready_replica(&["--max-pending=1"]).await;
     let known = api.post(&body()).await;
     assert_eq!(known.status, 202);
     assert_eq!(api.post(&with("packages", json!(["a"]))).await.status, 202);
@@ -156,8 +152,7 @@ async fn more_waiting_builds_than_allowed_refuse_new_requests_but_answer_known_o
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_different_requests_do_not_exceed_the_limit() {
     let world = World::new().await;
-    let api = world.replica_with(world.client.clone(), &["--max-pending=3"]).await;
-    api.ready().await;
+    let api = world.ready_replica(&["--max-pending=3"]).await;
     let bodies: Vec<_> = (0..20).map(|n| with("packages", json!([format!("p{n}")]))).collect();
     let answers = futures::future::join_all(bodies.iter().map(|body| api.post(body))).await;
     let number = |status| answers.iter().filter(|answer| answer.status == status).count();
@@ -168,8 +163,7 @@ async fn concurrent_different_requests_do_not_exceed_the_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cluster_accepts_package_names_up_to_the_limit_and_longer_ones_are_422() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     for (name, status) in [
         ("a".repeat(128), 202),
         (format!("-{}", "a".repeat(127)), 202),
@@ -185,8 +179,7 @@ async fn the_cluster_accepts_package_names_up_to_the_limit_and_longer_ones_are_4
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_build_has_no_log_even_if_an_older_one_has() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let log = async |hash: &str| api.get(&format!("/api/v1/build/{hash}/log")).await;
     let hash = api.post(&body()).await.hash();
     let none = log(&hash).await;
@@ -215,8 +208,7 @@ async fn a_replica_with_a_stalled_watch_reads_the_object_before_it_answers_404()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_and_malformed_hashes_are_404() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     for hash in ["0".repeat(64), "abc".into(), "A".repeat(64)] {
         let answer = api.state(&hash).await;
         assert_eq!(answer.status, 404);
@@ -226,8 +218,7 @@ async fn unknown_and_malformed_hashes_are_404() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_image_is_built_again_and_served_until_it_expires() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let hash = api.post(&body()).await.hash();
     let old = world.object(&hash).await.metadata.uid.unwrap();
     world
@@ -237,7 +228,7 @@ async fn a_stale_image_is_built_again_and_served_until_it_expires() {
         .await;
     world.set_status(&hash, &[BuildCondition::Admitted, BuildCondition::Archived], None).await;
     world.release(&hash).await;
-    wait("the stored image", async || (api.state(&hash).await.status == 200).then_some(())).await;
+    until("the stored image", async || (api.state(&hash).await.status == 200).then_some(())).await;
     let answer = api.post(&body()).await;
     assert_eq!(answer.status, 202, "{}", answer.json);
     let new = world.object(&hash).await.metadata.uid.unwrap();
@@ -248,17 +239,15 @@ async fn a_stale_image_is_built_again_and_served_until_it_expires() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
-    let world = World::new().await;
-    let api = world.replica().await;
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::success()).await;
+    let (world, api) = World::with_replica().await;
+    let hash = world.stored(samples::success()).await;
     assert_eq!(api.post(&body()).await.status, 200);
     assert!(world.objects().await.is_empty());
     let deletion =
         Deletion { build_key: BuildKey::of(b"key"), bytes: 0, keep_until: in_minutes(1_000_000) };
     let taken = world.owner.begin_files_deletion(&deletion, samples::now(), world.epoch).await;
     taken.unwrap().expect("nothing else refers to the files");
-    wait("the image to be out of service", async || {
+    until("the image to be out of service", async || {
         (api.state(&hash).await.status == 404).then_some(())
     })
     .await;
@@ -267,8 +256,7 @@ async fn a_fresh_image_is_served_without_its_object_and_a_deleted_one_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_build_of_a_removed_version_is_found_by_an_alias() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let former = Request { version: "24.10.1".into(), ..request() };
     let hash = request_hash(&former).to_string();
     let asked = |profile: &str| {
@@ -290,10 +278,8 @@ async fn a_known_build_of_a_removed_version_is_found_by_an_alias() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_of_the_request_is_answered_again_and_an_infrastructure_failure_is_retried() {
-    let world = World::new().await;
-    let api = world.replica().await;
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::failure(FailureReason::PackageSelection)).await;
+    let (world, api) = World::with_replica().await;
+    let hash = world.stored(samples::failure(FailureReason::PackageSelection)).await;
     let answer = api.post(&body()).await;
     assert_eq!(answer.status, 500);
     assert_eq!(answer.json["detail"], "Error: Impossible package selection: missing (nope)");
@@ -311,13 +297,13 @@ async fn a_failure_of_the_request_is_answered_again_and_an_infrastructure_failur
             archive.facts.times.finished = samples::now();
         })
         .await;
-    wait("the newer failure", async || (api.post(&body()).await.status == 202).then_some(())).await;
+    until("the newer failure", async || (api.post(&body()).await.status == 202).then_some(()))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_with_the_name_but_another_hash_never_answers_for_a_request() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let hash = request_hash(&request());
     let mut foreign = asu_crds::examples::build();
     foreign.metadata.name = Some(asu_core::request_hash::object_name(&hash));
@@ -333,8 +319,7 @@ async fn an_object_with_the_name_but_another_hash_never_answers_for_a_request() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_with_the_hash_of_another_build_neither_hides_nor_ends_it() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let hash = api.post(&body()).await.hash();
     let mut copy = world.object(&hash).await;
     copy.metadata = kube::api::ObjectMeta { name: Some("copy".into()), ..Default::default() };
@@ -351,8 +336,7 @@ async fn an_object_with_the_hash_of_another_build_neither_hides_nor_ends_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_hash_is_answered_as_soon_as_its_build_is_created() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let hash = request_hash(&request()).to_string();
     assert_eq!(api.state(&hash).await.status, 404);
     assert_eq!(api.state(&hash).await.status, 404);

@@ -2,12 +2,11 @@
 
 use serde_json::json;
 
-use crate::harness::{World, wait};
+use crate::harness::{World, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_overview_is_the_same_at_all_its_paths_without_a_redirect() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let overview = api.get("/json/v1/overview.json").await;
     assert_eq!(overview.status, 200);
     assert_eq!(overview.json["latest"], json!(["24.10.7"]));
@@ -33,8 +32,7 @@ async fn the_overview_is_the_same_at_all_its_paths_without_a_redirect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_revision_comes_from_the_catalog() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let revision = async |path: &str| api.get(&format!("/api/v1/revision/{path}")).await;
     let found = revision("24.10.7/ath79/generic").await;
     assert_eq!((found.status, found.json), (200, json!({"revision": "r29197-ab4c7d6af7"})));
@@ -48,8 +46,7 @@ async fn the_revision_comes_from_the_catalog() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn catalog_routes_answer_for_the_distribution_in_the_path() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     for path in
         ["/api/v1/revision/24.10.7/ath79/generic", "/json/v1/overview.json", "/api/v1/overview"]
     {
@@ -64,15 +61,14 @@ async fn catalog_routes_answer_for_the_distribution_in_the_path() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_the_catalog_is_seen_without_a_restart() {
-    let mut world = World::new().await;
-    let api = world.replica().await;
+    let (mut world, api) = World::with_replica().await;
     world.publish(&["24.10.8"], json!({})).await;
-    wait("the new catalog", async || {
+    until("the new catalog", async || {
         (api.get("/json/v1/latest.json").await.json == json!({"latest": ["24.10.8"]})).then_some(())
     })
     .await;
     world.publisher().withdraw().await;
-    wait("the empty catalog", async || {
+    until("the empty catalog", async || {
         (api.get("/json/v1/overview.json").await.status == 503).then_some(())
     })
     .await;

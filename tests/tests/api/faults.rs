@@ -1,36 +1,22 @@
 //! Dependencies that go away and come back.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use asu_core::request_hash::request_hash;
-use asu_store::{PgStore, PoolSettings};
-use asu_tests::postgres::Postgres;
+use asu_tests::{given, postgres::TestDatabase};
 use serde_json::json;
 
 use crate::{
-    harness::{World, own_plane, request, wait},
+    harness::{World, until},
     samples::{self, IMAGE, body, with},
 };
 
-/// A server of one's own, with a migrated database.
-async fn own_database() -> (Postgres, PgStore, String) {
-    let postgres = Postgres::start().await.unwrap();
-    let name = postgres.clone_template().await.unwrap();
-    let owner = PgStore::connect(&postgres.url(&name), &PoolSettings::default(), "test").unwrap();
-    let url = postgres.api_url(&name);
-    (postgres, owner, url)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_database_only_routes_that_need_it_fail_and_readiness_is_kept() {
-    let (mut postgres, owner, url) = own_database().await;
-    let plane = World::new().await.plane;
-    let world = World::on(plane, owner, url).await;
+    let mut world = World::on(given::plane().await, TestDatabase::own().await.unwrap()).await;
     let api = world.replica().await;
     let alive = api.post(&with("packages", json!(["nano"]))).await.hash();
-    let stored = request_hash(&request()).to_string();
-    world.archive("uid-1", &stored, samples::success()).await;
-    postgres.server().stop().unwrap();
+    let stored = world.stored(samples::success()).await;
+    world.database.stop().unwrap();
     for path in [
         format!("/api/v1/build/{stored}"),
         format!("/api/v1/build/{stored}/log"),
@@ -48,8 +34,8 @@ async fn without_the_database_only_routes_that_need_it_fail_and_readiness_is_kep
     assert_eq!(api.get("/json/v1/overview.json").await.status, 200);
     let ready = api.http.get(api.admin("/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), 200);
-    postgres.server().resume().await.unwrap();
-    wait("the database to be used again", async || {
+    world.database.resume().await.unwrap();
+    until("the database to be used again", async || {
         (api.state(&stored).await.status == 200).then_some(())
     })
     .await;
@@ -57,29 +43,24 @@ async fn without_the_database_only_routes_that_need_it_fail_and_readiness_is_kep
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_is_not_ready_before_database_catalog_and_watch_are_available() {
-    let (mut postgres, owner, url) = own_database().await;
-    let plane = World::new().await.plane;
-    let world = World::on(plane, owner, url).await;
-    postgres.server().stop().unwrap();
+    let mut world = World::on(given::plane().await, TestDatabase::own().await.unwrap()).await;
+    world.database.stop().unwrap();
     let api = world.replica_with(world.client.clone(), &[]).await;
     let ready = api.http.get(api.admin("/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), 503);
     assert!(ready.text().await.unwrap().contains("a fitting database schema"));
     assert_eq!(api.post(&body()).await.status, 503);
     assert_eq!(api.http.get(api.admin("/livez")).send().await.unwrap().status(), 200);
-    postgres.server().resume().await.unwrap();
+    world.database.resume().await.unwrap();
     api.ready().await;
     assert_eq!(api.post(&body()).await.status, 202);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_cluster_finished_images_are_served_and_no_404_is_wrong() {
-    let plane = Arc::new(own_plane().await);
-    let (_postgres, owner, url) = own_database().await;
-    let world = World::on(plane, owner, url).await;
+    let world = World::on(given::own_plane().await, TestDatabase::own().await.unwrap()).await;
     let api = world.replica().await;
-    let stored = request_hash(&request()).to_string();
-    world.archive("uid-1", &stored, samples::success()).await;
+    world.stored(samples::success()).await;
     world.plane.freeze().unwrap();
     let (known, unknown) = (body(), "0".repeat(64));
     let new = with("packages", json!(["nano"]));
@@ -91,7 +72,7 @@ async fn without_the_cluster_finished_images_are_served_and_no_404_is_wrong() {
     assert_eq!((unknown.status, unknown.header("retry-after")), (503, "5"));
     assert_eq!(new.status, 503);
     world.plane.thaw().unwrap();
-    wait("the cluster to be used again", async || {
+    until("the cluster to be used again", async || {
         (api.state(&"0".repeat(64)).await.status == 404).then_some(())
     })
     .await;
@@ -99,9 +80,7 @@ async fn without_the_cluster_finished_images_are_served_and_no_404_is_wrong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_stalled_watch_an_ended_build_is_answered_from_the_database() {
-    let plane = Arc::new(own_plane().await);
-    let (_postgres, owner, url) = own_database().await;
-    let world = World::on(plane, owner, url).await;
+    let world = World::on(given::own_plane().await, TestDatabase::own().await.unwrap()).await;
     let api = world.replica().await;
     let hash = api.post(&body()).await.hash();
     let uid = world.object(&hash).await.metadata.uid.unwrap();
@@ -114,7 +93,7 @@ async fn with_a_stalled_watch_an_ended_build_is_answered_from_the_database() {
         archive.facts.times.finished = samples::now();
     });
     ended.await;
-    wait("the stored image", async || (api.state(&hash).await.status == 200).then_some(())).await;
+    until("the stored image", async || (api.state(&hash).await.status == 200).then_some(())).await;
     assert_eq!(api.post(&body()).await.status, 200);
     world.plane.thaw().unwrap();
 }

@@ -1,18 +1,16 @@
 //! Dependencies that hang: they take connections and never answer. What can be answered without them
 //! is, whatever clients do.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use asu_core::request_hash::request_hash;
 use asu_store::model::Ending;
+use asu_tests::{given, postgres::TestDatabase};
 use futures::future::join_all;
 use serde_json::json;
 
 use crate::{
-    harness::{Replica, World, own_plane, request},
+    harness::{Replica, World, request},
     relay::Relay,
     samples::{self, IMAGE, body, with},
 };
@@ -45,13 +43,9 @@ async fn serves_from_memory(api: &Replica, stored: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hanging_api_server_does_not_block_requests_that_do_not_need_it() {
-    let plane = Arc::new(own_plane().await);
-    let base = World::new().await;
-    let world = World::on(plane, base.owner.clone(), base.database_url.clone()).await;
-    let api = world.replica_with(world.client.clone(), &["--max-requests=64"]).await;
-    api.ready().await;
-    let stored = request_hash(&request()).to_string();
-    world.archive("uid-1", &stored, samples::success()).await;
+    let world = World::on(given::own_plane().await, TestDatabase::new().await.unwrap()).await;
+    let api = world.ready_replica(&["--max-requests=64"]).await;
+    let stored = world.stored(samples::success()).await;
     assert_eq!(api.post(&body()).await.status, 200);
     world.plane.freeze().unwrap();
     let asking = join_all((0..MANY).map(|n| {
@@ -75,15 +69,13 @@ async fn a_hanging_api_server_does_not_block_requests_that_do_not_need_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hanging_database_does_not_block_requests_that_do_not_need_it() {
-    let base = World::new().await;
-    let relay = Relay::to(port_of(&base.database_url)).await;
-    let url = through(&base.database_url, relay.port);
-    let world = World::on(base.plane.clone(), base.owner.clone(), url).await;
-    let api = world.replica_with(world.client.clone(), &["--max-requests=64"]).await;
-    api.ready().await;
+    let mut database = TestDatabase::new().await.unwrap();
+    let relay = Relay::to(port_of(&database.api_url)).await;
+    database.api_url = through(&database.api_url, relay.port);
+    let world = World::on(given::plane().await, database).await;
+    let api = world.ready_replica(&["--max-requests=64"]).await;
     let alive = api.post(&with("packages", json!(["nano"]))).await.hash();
-    let stored = request_hash(&request()).to_string();
-    world.archive("uid-1", &stored, samples::success()).await;
+    let stored = world.stored(samples::success()).await;
     assert_eq!(api.post(&body()).await.status, 200);
     relay.hang(true);
     let asking = join_all((0..MANY).map(|n| {
@@ -107,8 +99,7 @@ async fn one_client_cannot_use_all_downloads_and_finished_answers_do_not_wait() 
     const BIG: u64 = 48 << 20;
     let world = World::new().await;
     let options = ["--downloads-per-client=2"];
-    let api = world.replica_with(world.client.clone(), &options).await;
-    api.ready().await;
+    let api = world.ready_replica(&options).await;
     let stored = request_hash(&request()).to_string();
     let archive = world.archive_with("uid-1", &stored, samples::success(), |archive| {
         if let Ending::Succeeded(built) = &mut archive.facts.ending {
@@ -133,7 +124,7 @@ async fn one_client_cannot_use_all_downloads_and_finished_answers_do_not_wait() 
     assert_eq!(download("192.0.2.2").send().await.unwrap().status(), 200);
     serves_from_memory(&api, &stored).await;
     drop(held);
-    crate::harness::wait("a place for the client", async || {
+    crate::harness::until("a place for the client", async || {
         (download("192.0.2.1").send().await.ok()?.status() == 200).then_some(())
     })
     .await;

@@ -1,8 +1,8 @@
 //! One API, or several replicas of it, on a database and a namespace of its own.
 
 use std::{
-    path::PathBuf,
-    sync::{Arc, Weak},
+    ops::{Deref, DerefMut},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,44 +12,22 @@ use asu_api::{
 };
 use asu_core::{
     request::Request,
-    request_hash::{RequestHash, object_name},
+    request_hash::{RequestHash, object_name, request_hash},
 };
 use asu_crds::{BuildCondition, FirmwareBuild};
 use asu_store::{
     PgStore,
     model::{Ending, NewArchive},
 };
-use asu_tests::{cluster::ControlPlane, postgres::TestDatabase};
+use asu_tests::{cluster::ControlPlane, given, postgres::TestDatabase};
 use clap::Parser as _;
-use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::sync::Mutex;
 
 use crate::{publisher::Publisher, samples};
-
-/// A control plane that tests of this process which run at the same time share.
-async fn plane() -> Arc<ControlPlane> {
-    static SHARED: Mutex<Weak<ControlPlane>> = Mutex::const_new(Weak::new());
-    let mut shared = SHARED.lock().await;
-    if let Some(running) = shared.upgrade() {
-        return running;
-    }
-    let started = Arc::new(own_plane().await);
-    *shared = Arc::downgrade(&started);
-    started
-}
-
-/// A control plane with the definitions installed.
-pub async fn own_plane() -> ControlPlane {
-    let plane = ControlPlane::start().await.unwrap();
-    plane.install_definitions().await.unwrap();
-    plane
-}
 
 /// One replica.
 pub struct Replica {
@@ -95,7 +73,7 @@ impl Replica {
 
     /// Waits until it is ready.
     pub async fn ready(&self) {
-        wait("the replica to be ready", async || {
+        until("the replica to be ready", async || {
             let answer = self.http.get(self.admin("/readyz")).send().await.ok()?;
             (answer.status() == 200).then_some(())
         })
@@ -122,59 +100,54 @@ impl Answer {
 }
 
 /// Looks until there is something, for 20 s.
-pub async fn wait<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-    let end = tokio::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(tokio::time::Instant::now() < end, "waited 20 s for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+pub async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    given::until(what, Duration::from_secs(20), look).await
 }
 
 /// Everything of one test.
 pub struct World {
-    pub namespace: String,
-    pub client: Client,
-    pub plane: Arc<ControlPlane>,
-    pub database_url: String,
+    world: given::World,
+    /// The database with the operator's role.
     pub owner: PgStore,
     pub epoch: i64,
-    pub folder: TempDir,
-    _database: Option<TestDatabase>,
+}
+
+impl Deref for World {
+    type Target = given::World;
+
+    fn deref(&self) -> &given::World {
+        &self.world
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut given::World {
+        &mut self.world
+    }
 }
 
 impl World {
     /// With a catalog of one version, target and distribution.
     pub async fn new() -> Self {
-        let database = TestDatabase::new().await.unwrap();
-        let owner = database.store().unwrap();
-        let url = database.api_url.clone();
-        Self { _database: Some(database), ..Self::on(plane().await, owner, url).await }
+        Self::on(given::plane().await, TestDatabase::new().await.unwrap()).await
     }
 
     /// On servers of one's own.
-    pub async fn on(plane: Arc<ControlPlane>, owner: PgStore, database_url: String) -> Self {
-        let client = plane.client().await.unwrap();
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        let mut namespace = Namespace::default();
-        namespace.metadata.generate_name = Some("api-".into());
-        let made = namespaces.create(&PostParams::default(), &namespace).await.unwrap();
-        let mut world = Self {
-            namespace: made.metadata.name.unwrap(),
-            client,
-            plane,
-            database_url,
-            owner,
-            epoch: 0,
-            folder: tempfile::tempdir().unwrap(),
-            _database: None,
-        };
+    pub async fn on(plane: Arc<ControlPlane>, database: TestDatabase) -> Self {
+        let owner = database.store().unwrap();
+        let world = given::World::on(plane, database).await;
+        let mut world = Self { world, owner, epoch: 0 };
         world
             .publish(&["24.10.7"], json!({"allowDefaults": true, "maxDefaultsLength": 1000}))
             .await;
         world
+    }
+
+    /// The same, with a replica that is ready.
+    pub async fn with_replica() -> (Self, Replica) {
+        let world = Self::new().await;
+        let replica = world.replica().await;
+        (world, replica)
     }
 
     /// Changes the catalog, as the operator does.
@@ -184,29 +157,31 @@ impl World {
     }
 
     pub fn publisher(&self) -> Publisher<'_> {
-        Publisher {
-            client: &self.client,
-            namespace: &self.namespace,
-            owner: &self.owner,
-            store: self.folder.path(),
-        }
+        Publisher { world: &self.world }
     }
 
     pub fn settings(&self, more: &[&str]) -> Settings {
         let arguments = [
             "asu-api".to_owned(),
             format!("--namespace={}", self.namespace),
-            format!("--database-url={}", self.database_url),
-            format!("--store-url=file://{}", self.folder.path().display()),
+            format!("--database-url={}", self.database.api_url),
+            format!("--store-url=file://{}", self.store.path().display()),
             "--listen=127.0.0.1:0".to_owned(),
             "--admin-listen=127.0.0.1:0".to_owned(),
         ];
-        Settings::parse_from(arguments.into_iter().chain(more.iter().map(|&it| it.to_owned())))
+        Settings::parse_from(
+            arguments.into_iter().chain(more.iter().map(|&option| option.to_owned())),
+        )
     }
 
     /// A replica that is ready.
     pub async fn replica(&self) -> Replica {
-        let replica = self.replica_with(self.client.clone(), &[]).await;
+        self.ready_replica(&[]).await
+    }
+
+    /// A replica with more options that is ready.
+    pub async fn ready_replica(&self, more: &[&str]) -> Replica {
+        let replica = self.replica_with(self.client.clone(), more).await;
         replica.ready().await;
         replica
     }
@@ -232,7 +207,7 @@ impl World {
     }
 
     pub fn builds(&self) -> Api<FirmwareBuild> {
-        Api::namespaced(self.client.clone(), &self.namespace)
+        self.api()
     }
 
     pub async fn objects(&self) -> Vec<FirmwareBuild> {
@@ -255,10 +230,7 @@ impl World {
             })
             .collect();
         let patch = json!({"status": {"conditions": conditions, "stage": stage}});
-        self.builds()
-            .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
-            .await
-            .unwrap();
+        self.patch_status::<FirmwareBuild>(&name, &patch).await;
     }
 
     /// What the operator does when a build is archived: the finalizer goes.
@@ -268,11 +240,11 @@ impl World {
         self.builds().patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     }
 
-    /// Puts a file into the store.
-    pub fn put(&self, key: &str, bytes: &[u8]) {
-        let path: PathBuf = self.folder.path().join(key);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
+    /// Archives a build of [`request`] that ended so, and returns its hash.
+    pub async fn stored(&self, ending: Ending) -> String {
+        let hash = request_hash(&request()).to_string();
+        self.archive("uid-1", &hash, ending).await;
+        hash
     }
 
     /// Archives a build of the object of `hash`, with its files and log.
@@ -304,9 +276,5 @@ impl World {
 
 /// The canonical form of [`samples::body`].
 pub fn request() -> Request {
-    serde_json::from_value(json!({
-        "distribution": "openwrt", "version": "24.10.7", "target": "ath79/generic",
-        "profile": "dev_a", "packages": ["vim", "luci"],
-    }))
-    .unwrap()
+    given::request("dev_a", &["vim", "luci"])
 }

@@ -1,17 +1,16 @@
 //! Requests of one set of packages, in several orders.
 
-use asu_core::{failure::FailureReason, request_hash::request_hash};
+use asu_core::failure::FailureReason;
 use serde_json::json;
 
 use crate::{
-    harness::{World, request},
+    harness::World,
     samples::{self, body, with},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_gets_the_order_that_was_sent_and_all_orders_have_one_hash() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let first = api.post(&with("packages", json!(["vim", "luci", "vim", "nano"]))).await;
     let second = api.post(&with("packages", json!(["nano", "luci", "vim"]))).await;
     assert_eq!((first.status, second.status, second.hash()), (202, 202, first.hash()));
@@ -28,8 +27,7 @@ async fn a_build_gets_the_order_that_was_sent_and_all_orders_have_one_hash() {
 async fn a_kept_failure_of_the_selection_answers_only_the_order_that_failed() {
     let world = World::new().await;
     let (a, b) = (world.replica().await, world.replica().await);
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::failure(FailureReason::PackageSelection)).await;
+    let hash = world.stored(samples::failure(FailureReason::PackageSelection)).await;
     for api in [&a, &b] {
         assert_eq!(api.state(&hash).await.status, 500);
         assert_eq!(api.post(&body()).await.status, 500);
@@ -41,10 +39,8 @@ async fn a_kept_failure_of_the_selection_answers_only_the_order_that_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failed_order_is_answered_with_its_own_failure() {
-    let world = World::new().await;
-    let api = world.replica().await;
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::failure(FailureReason::PackageSelection)).await;
+    let (world, api) = World::with_replica().await;
+    let hash = world.stored(samples::failure(FailureReason::PackageSelection)).await;
     world
         .archive_with(
             "uid-2",
@@ -71,10 +67,8 @@ async fn images_and_failures_that_do_not_depend_on_the_order_answer_every_order(
     for (ending, status) in
         [(samples::failure(FailureReason::ProfileNotBuilt), 500), (samples::success(), 200)]
     {
-        let world = World::new().await;
-        let api = world.replica().await;
-        let hash = request_hash(&request()).to_string();
-        world.archive("uid-1", &hash, ending).await;
+        let (world, api) = World::with_replica().await;
+        world.stored(ending).await;
         let turned = api.post(&with("packages", json!(["luci", "vim"]))).await;
         assert_eq!((turned.status, api.post(&body()).await.status), (status, status));
         assert!(world.objects().await.is_empty());

@@ -1,8 +1,7 @@
 //! First-boot scripts: their text goes into their Secret and nowhere else.
 
-use std::sync::Arc;
-
 use asu_crds::BuildCondition;
+use asu_tests::{given, postgres::TestDatabase};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
@@ -12,20 +11,19 @@ use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
-    harness::{World, own_plane, wait},
+    harness::{World, until},
     samples::{body, with},
 };
 
 const SCRIPT: &str = "uci set wireless.key=hunter2-hunter2";
 
 fn secrets(world: &World) -> Api<Secret> {
-    Api::namespaced(world.client.clone(), &world.namespace)
+    world.api()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_is_only_in_the_secret_which_is_deleted_with_its_build() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let answer = api.post(&with("defaults", json!(SCRIPT))).await;
     assert_eq!(answer.status, 202);
     let object = world.object(&answer.hash()).await;
@@ -51,8 +49,7 @@ async fn the_script_is_only_in_the_secret_which_is_deleted_with_its_build() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_secret_is_created_by_the_next_equal_request() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let request = with("defaults", json!(SCRIPT));
     let hash = api.post(&request).await.hash();
     let name = world.object(&hash).await.spec.request.defaults.unwrap().secret_name;
@@ -62,7 +59,7 @@ async fn a_missing_secret_is_created_by_the_next_equal_request() {
     assert!(secrets(&world).get_opt(&name).await.unwrap().is_some());
     // An admitted build has read it, or failed: nothing is written any more.
     world.set_status(&hash, &[BuildCondition::Admitted], None).await;
-    wait("the admission to be seen", async || {
+    until("the admission to be seen", async || {
         (api.state(&hash).await.json["detail"] == "started").then_some(())
     })
     .await;
@@ -92,29 +89,26 @@ async fn a_crash_between_object_and_secret_is_repaired_by_the_next_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_disconnects_between_object_and_secret_gets_both() {
-    let plane = Arc::new(own_plane().await);
-    let database = asu_tests::postgres::TestDatabase::new().await.unwrap();
-    let owner = database.store().unwrap();
-    let world = World::on(plane, owner, database.api_url.clone()).await;
+    let world = World::on(given::own_plane().await, TestDatabase::new().await.unwrap()).await;
     let api = world.replica().await;
     world.plane.freeze().unwrap();
     let body = with("defaults", json!(SCRIPT)).to_string();
     let mut socket = TcpStream::connect(api.running.address).await.unwrap();
     let head = format!("POST /api/v1/build HTTP/1.1\r\nHost: x\r\nContent-Length: {}", body.len());
     socket.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
-    wait("the creation to begin", async || {
+    until("the creation to begin", async || {
         let metrics = api.http.get(api.admin("/metrics")).send().await.ok()?.text().await.ok()?;
         metrics.contains("asu_api_builds_waiting 1\n").then_some(())
     })
     .await;
     drop(socket);
-    wait("the client to be gone", async || {
+    until("the client to be gone", async || {
         let metrics = api.http.get(api.admin("/metrics")).send().await.ok()?.text().await.ok()?;
         metrics.contains("asu_api_requests_in_flight 0\n").then_some(())
     })
     .await;
     world.plane.thaw().unwrap();
-    wait("the Secret", async || {
+    until("the Secret", async || {
         let secrets = secrets(&world).list(&ListParams::default()).await.ok()?.items;
         (secrets.len() == 1).then_some(())
     })

@@ -14,8 +14,7 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_answers_a_preflight() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let hash = "0".repeat(64);
     for path in [
         "/api/v1/build",
@@ -39,8 +38,7 @@ async fn every_route_answers_a_preflight() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn doubled_slashes_queries_chunks_and_content_types_do_not_change_the_answer() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let text = body().to_string();
     let hash = api.post(&body()).await.hash();
     for path in ["//api/v1/build", "/api/v1/build/", "/api//v1//build//?1700000000000"] {
@@ -61,8 +59,7 @@ async fn doubled_slashes_queries_chunks_and_content_types_do_not_change_the_answ
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_without_user_agent_is_answered_twice_on_one_connection() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let mut socket = TcpStream::connect(api.running.address).await.unwrap();
     for _ in 0..2 {
         let text = body().to_string();
@@ -80,8 +77,7 @@ async fn a_client_without_user_agent_is_answered_twice_on_one_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_error_is_json() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     assert_eq!(api.get("/no/such/route").await.status, 404);
     assert_eq!(api.get("/api/v1/build").await.status, 405);
     let delete = api.http.delete(api.url("/json/v1/overview.json"));
@@ -103,8 +99,7 @@ async fn every_error_is_json() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics_are_on_their_own_port_only() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     api.post(&body()).await;
     let get = async |url: String| api.http.get(url).send().await.unwrap();
     assert_eq!(get(api.admin("/livez")).await.status(), 200);
@@ -124,8 +119,7 @@ async fn health_and_metrics_are_on_their_own_port_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_openapi_document_lists_what_is_served() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (_world, api) = World::with_replica().await;
     let document = api.get("/openapi.json").await.json;
     for path in [
         "/api/v1/build",

@@ -1,31 +1,21 @@
 //! Where the catalog of these tests comes from: an operator reads it from a download server, as in
 //! production, and ends before the test begins.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use asu_artifacts::ArtifactStore;
-use asu_core::{digest::Digest, retention::Space};
+use asu_core::digest::Digest;
 use asu_crds::{Distribution, condition};
-use asu_operator::{
-    run::{Backends, run},
-    settings::Settings,
-};
-use asu_store::PgStore;
+use asu_tests::given;
 use axum::{
     Router,
     extract::State,
     http::{StatusCode, Uri},
 };
-use clap::Parser;
-use kube::{
-    Api, Client,
-    api::{DeleteParams, Patch, PatchParams},
-};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
 
-use crate::{harness::wait, samples::VERSION_CODE};
+use crate::{harness::until, samples::VERSION_CODE};
 
 /// Files by the path in their URL.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -92,46 +82,22 @@ async fn file(State(files): State<Arc<Files>>, uri: Uri) -> Result<Vec<u8>, Stat
     files.get(uri.path()).cloned().ok_or(StatusCode::NOT_FOUND)
 }
 
-#[derive(Parser)]
-struct Cli {
-    #[command(flatten)]
-    settings: Settings,
-}
-
-/// An operator of a namespace.
+/// An operator of a world.
 pub struct Publisher<'a> {
-    pub client: &'a Client,
-    pub namespace: &'a str,
-    pub owner: &'a PgStore,
-    pub store: &'a Path,
+    pub world: &'a given::World,
 }
 
 impl Publisher<'_> {
-    fn distributions(&self) -> Api<Distribution> {
-        Api::namespaced(self.client.clone(), self.namespace)
-    }
-
     /// Publishes the distribution `openwrt` with these versions and limits.
     pub async fn publish(&self, versions: &[&str], limits: serde_json::Value) {
         let server = Server::start(files(versions)).await;
-        let object = json!({
-            "apiVersion": "asu.dev/v1alpha1", "kind": "Distribution",
-            "metadata": {"name": "openwrt"},
-            "spec": {
-                "title": "OpenWrt",
-                "upstream": {
-                    "fetchURLs": [server.url],
-                    "publicURL": "https://downloads.example.org",
-                },
-                "branches": [{
-                    "name": "24.10", "branchOffRev": 27990, "versions": versions,
-                    "signatures": "NotChecked",
-                }],
-                "limits": limits,
-            },
-        });
+        let mut object = given::distribution_of(&server.url);
+        let branch = &mut object.spec.branches[0];
+        branch.versions = versions.iter().map(ToString::to_string).collect();
+        branch.branch_off_rev = Some(27990);
+        object.spec.limits = serde_json::from_value(limits).unwrap();
         let params = PatchParams::apply("test").force();
-        let api = self.distributions();
+        let api = self.world.api::<Distribution>();
         let applied = api.patch("openwrt", &params, &Patch::Apply(&object)).await.unwrap();
         let generation = applied.metadata.generation;
         self.operate("the catalog", async || {
@@ -145,7 +111,7 @@ impl Publisher<'_> {
 
     /// Takes the distribution away.
     pub async fn withdraw(&self) {
-        let api = self.distributions();
+        let api = self.world.api::<Distribution>();
         api.delete("openwrt", &DeleteParams::default()).await.unwrap();
         self.operate("the end of the distribution", async || {
             api.get_opt("openwrt").await.ok()?.is_none().then_some(())
@@ -155,25 +121,9 @@ impl Publisher<'_> {
 
     /// Runs an operator until then.
     pub async fn operate(&self, what: &str, done: impl AsyncFn() -> Option<()>) {
-        let settings = Cli::parse_from([
-            "test",
-            &format!("--namespace={}", self.namespace),
-            "--pod-name=publisher",
-            "--builder-image=builder:1",
-            "--listen=127.0.0.1:0",
-        ])
-        .settings;
-        let url = format!("file://{}", self.store.display());
-        let backends = Backends {
-            client: self.client.clone(),
-            database: self.owner.clone(),
-            artifacts: ArtifactStore::open(&url).unwrap(),
-            room: Arc::new(|| Ok(Some(Space { used: 1, capacity: 100 }))),
-        };
-        let stop = CancellationToken::new();
-        let operator = tokio::spawn(run(settings, backends, stop.clone()));
-        wait(what, done).await;
-        stop.cancel();
-        operator.await.unwrap().unwrap();
+        // There is no claim that caches could share.
+        let operator = self.world.operator("publisher", &["--cache-claim-mode=perCache"]).await;
+        until(what, done).await;
+        operator.terminate().await.unwrap();
     }
 }

@@ -9,7 +9,7 @@ use regex::Regex;
 use serde_json::json;
 
 use crate::{
-    harness::{Answer, Replica, World, request, wait},
+    harness::{Answer, Replica, World, request, until},
     samples::{self, IMAGE, body, with},
 };
 
@@ -142,7 +142,7 @@ async fn builds(recording: &mut Recording<'_>, world: &World) {
     recording.get(&format!("/api/v1/build/{hash}")).await;
     recording.get(&format!("/api/v1/build/{hash}/log")).await;
     world.set_status(&hash, &[BuildCondition::Admitted], Some("building_image")).await;
-    wait("the stage", async || {
+    until("the stage", async || {
         (recording.api.state(&hash).await.json["detail"] == "started").then_some(())
     })
     .await;
@@ -201,8 +201,7 @@ async fn image(recording: &mut Recording<'_>, world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_of_every_route_are_those_that_were_reviewed() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let mut recording = Recording { api: &api, text: String::new() };
     catalog(&mut recording).await;
     methods(&mut recording).await;

@@ -2,13 +2,13 @@
 
 use asu_core::{
     build_key::BuildKey,
-    digest::Digest,
     failure::{Failure, FailureReason},
     request::Request,
     request_hash::RequestHash,
-    result::{Built, StoredFile},
+    result::Built,
 };
-use asu_store::model::{BuildFacts, BuildTimes, Ending, LogRecord, NewArchive};
+use asu_store::model::{Ending, LogRecord, NewArchive};
+use asu_tests::given;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -43,35 +43,21 @@ pub fn in_minutes(minutes: i64) -> Timestamp {
 /// A build of `request` that ended a minute ago, fresh for an hour and kept for a day.
 pub fn archive(uid: &str, hash: &RequestHash, request: Request, ending: Ending) -> NewArchive {
     let log = zstd_of(LOG);
-    NewArchive {
-        facts: BuildFacts {
-            uid: uid.into(),
-            request_hash: *hash,
-            request,
-            version_code: VERSION_CODE.into(),
-            catalog_revision: 1,
-            attempt: 1,
-            ending,
-            times: BuildTimes {
-                created: in_minutes(-3),
-                queued: None,
-                admitted: None,
-                started: None,
-                finished: in_minutes(-1),
-            },
-            fresh_until: in_minutes(60),
-            keep_until: in_minutes(24 * 60),
-            log: Some(LogRecord {
-                key: format!("logs/{uid}.zst"),
-                size: log.len() as u64,
-                text_bytes: LOG.len() as u64,
-                truncated: false,
-            }),
-            millis: [].into(),
-        },
-        events: vec![],
-        archived_at: now(),
-    }
+    let mut archive = given::record(uid, request, ending, in_minutes(-1));
+    let facts = &mut archive.facts;
+    facts.request_hash = *hash;
+    facts.version_code = VERSION_CODE.into();
+    facts.times.created = in_minutes(-3);
+    facts.fresh_until = in_minutes(60);
+    facts.keep_until = in_minutes(24 * 60);
+    facts.log = Some(LogRecord {
+        key: format!("logs/{uid}.zst"),
+        size: log.len() as u64,
+        text_bytes: LOG.len() as u64,
+        truncated: false,
+    });
+    archive.archived_at = now();
+    archive
 }
 
 /// Build key of [`success`].
@@ -96,16 +82,10 @@ pub fn success_of(key: &BuildKey, image: &[u8]) -> Ending {
         ],
     });
     Ending::Succeeded(Built {
-        build_key: *key,
-        files: vec![StoredFile {
-            name: IMAGE.into(),
-            size: image.len() as u64,
-            sha256: Digest::of(image),
-        }],
-        manifest: [("luci".to_owned(), "1".to_owned())].into(),
         packages: ["luci", "vim"].map(|name| name.parse().unwrap()).into(),
         commands: vec![vec!["make".into(), "manifest".into()], vec!["make".into(), "image".into()]],
         profile: profile.as_object().unwrap().clone(),
+        ..given::built(*key, vec![given::file(IMAGE, image)])
     })
 }
 

@@ -7,15 +7,13 @@ use asu_core::{
 use serde_json::json;
 
 use crate::{
-    harness::{Answer, Replica, World, request, wait},
+    harness::{Answer, Replica, World, request, until},
     samples::{self, IMAGE, IMAGE_BYTES, body},
 };
 
 async fn finished() -> (World, Replica, String) {
-    let world = World::new().await;
-    let api = world.replica().await;
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::success()).await;
+    let (world, api) = World::with_replica().await;
+    let hash = world.stored(samples::success()).await;
     (world, api, hash)
 }
 
@@ -144,8 +142,7 @@ async fn only_files_with_a_row_have_a_url() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_image_is_never_kept_by_proxies_and_its_script_is_a_placeholder() {
-    let world = World::new().await;
-    let api = world.replica().await;
+    let (world, api) = World::with_replica().await;
     let mut private = request();
     private.defaults = Some(DefaultsDigest { sha256: Digest::of(b"hunter2"), length: 7 });
     let hash = request_hash(&private).to_string();
@@ -185,7 +182,7 @@ async fn urls_of_an_older_answer_keep_their_bytes_after_another_build() {
         })
         .await;
     world.put(&format!("artifacts/{key}/{IMAGE}"), b"other image bytes");
-    let new = wait("the newer answer", async || {
+    let new = until("the newer answer", async || {
         let answer = api.state(&hash).await.json;
         (answer["bin_dir"] == json!(key)).then_some(answer)
     })
@@ -204,12 +201,10 @@ async fn urls_of_an_older_answer_keep_their_bytes_after_another_build() {
 async fn downloads_beyond_the_limit_are_503() {
     let world = World::new().await;
     // A quarter of the requests may be downloads.
-    let api = world.replica_with(world.client.clone(), &["--max-requests=16"]).await;
-    api.ready().await;
+    let api = world.ready_replica(&["--max-requests=16"]).await;
     // More than sockets hold.
     let (key, bytes) = (BuildKey::of(b"large"), vec![7; 24 << 20]);
-    let hash = request_hash(&request()).to_string();
-    world.archive("uid-1", &hash, samples::success_of(&key, &bytes)).await;
+    let hash = world.stored(samples::success_of(&key, &bytes)).await;
     world.put(&format!("artifacts/{key}/{IMAGE}"), &bytes);
     let path = format!("/store/{key}/{IMAGE}");
     let mut slow = Vec::new();
@@ -223,7 +218,7 @@ async fn downloads_beyond_the_limit_are_503() {
     assert_eq!(api.send(api.http.head(api.url(&path))).await.status, 200);
     assert_eq!(api.state(&hash).await.status, 200);
     drop(slow);
-    wait("the place of the client that hung up", async || {
+    until("the place of the client that hung up", async || {
         (api.get(&path).await.status == 200).then_some(())
     })
     .await;
@@ -250,5 +245,5 @@ async fn a_log_holds_its_permit_until_it_was_received() {
     // The end of the log in a stored failure has places of its own.
     assert_eq!(api.state(&hash).await.status, 500);
     drop(slow);
-    wait("a place", async || (api.get(&path).await.status == 200).then_some(())).await;
+    until("a place", async || (api.get(&path).await.status == 200).then_some(())).await;
 }

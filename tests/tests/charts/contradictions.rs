@@ -140,7 +140,7 @@ async fn the_chart_passes_the_placement_of_builds_to_the_operator() {
     let objects = crate::render::system(json!({ "builds": builds.clone() })).await;
     let operator = crate::render::find(&objects, "Deployment", "asu-operator");
     let env = &operator["spec"]["template"]["spec"]["containers"][0]["env"];
-    let named = |it: &&Value| it["name"] == "ASU_POD_PLACEMENT";
+    let named = |variable: &&Value| variable["name"] == "ASU_POD_PLACEMENT";
     let setting = env.as_array().unwrap().iter().find(named).unwrap()["value"].as_str().unwrap();
     assert_eq!(serde_json::from_str::<Value>(setting).unwrap(), builds);
 }

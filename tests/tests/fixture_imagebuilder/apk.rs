@@ -1,13 +1,12 @@
 //! What differs in the apk generation: texts, exit codes and caches.
 
-use asu_tests::fixtures::Faults;
+use asu_tests::{fixtures::Faults, given::Generation};
 
-use crate::tree::{Run, Tree, world_of_apk};
+use crate::tree::{Run, Tree};
 
 /// A tree that is warmed up, and its server.
 fn tree() -> (Tree, asu_tests::fixtures::Upstream) {
-    let (world, upstream) = world_of_apk();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, upstream) = Tree::served(Generation::Apk, "testarch/small");
     tree.warm_up();
     (tree, upstream)
 }

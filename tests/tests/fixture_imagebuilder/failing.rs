@@ -1,8 +1,11 @@
 //! Failures: their texts, where they are printed, and with which exit code.
 
-use asu_tests::fixtures::Faults;
+use asu_tests::{
+    fixtures::Faults,
+    given::{Generation, fixture},
+};
 
-use crate::tree::{Tree, world};
+use crate::tree::Tree;
 
 /// Requests of package files that the server answered with content.
 fn packages_served(log: &[asu_tests::fixtures::Logged]) -> usize {
@@ -11,8 +14,7 @@ fn packages_served(log: &[asu_tests::fixtures::Logged]) -> usize {
 
 #[test]
 fn packages_that_cannot_be_installed_are_all_named() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     let packages = "PACKAGES=nosuch-one nosuch-two fixture-hello=9.9-r1 fixture-missing-dep \
                     fixture-conflict-a fixture-conflict-b fixture-clash-a fixture-clash-b";
@@ -36,8 +38,7 @@ fn packages_that_cannot_be_installed_are_all_named() {
 
 #[test]
 fn a_failing_package_script_fails_the_build() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     tree.image(&["PACKAGES=fixture-badpostinst"]).fails_with(&[
         " * pkg_run_script: package \"fixture-badpostinst\" postinst script returned status 3.\n",
@@ -51,8 +52,7 @@ fn a_failing_package_script_fails_the_build() {
 
 #[test]
 fn an_image_that_is_too_big_is_missing_although_make_succeeds() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     let run = tree.image(&["PACKAGES=fixture-huge"]).ok();
     assert!(run.stderr.contains("    WARNING: Image file /"), "{}", run.stderr);
     assert!(run.stderr.contains(" > 524288\n"), "{}", run.stderr);
@@ -67,8 +67,7 @@ fn an_image_that_is_too_big_is_missing_although_make_succeeds() {
 
 #[test]
 fn an_ext4_root_that_does_not_fit_reports_out_of_space() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/disk");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/disk");
     let out = format!("BIN_DIR={}", tree.out().display());
     tree.make(&["image", &out, "PACKAGES=fixture-huge", "ROOTFS_PARTSIZE=2"]).fails_with(&[
         "error: ext4_allocate_best_fit_partial: failed to allocate",
@@ -79,8 +78,7 @@ fn an_ext4_root_that_does_not_fit_reports_out_of_space() {
 
 #[tokio::test]
 async fn a_wrong_index_signature_drops_the_feed() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     let faults =
         |pattern: &str| Faults { wrong_signature: vec![pattern.to_owned()], ..Faults::default() };
@@ -98,8 +96,7 @@ async fn a_wrong_index_signature_drops_the_feed() {
 
 #[tokio::test]
 async fn an_unreachable_server_fails_a_cold_build_and_not_a_warm_one() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     let cold = tree.farm();
     tree.image(&[]).ok();
@@ -123,8 +120,7 @@ async fn an_unreachable_server_fails_a_cold_build_and_not_a_warm_one() {
 
 #[tokio::test]
 async fn missing_or_corrupt_packages_differ_from_unknown_ones() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     let pattern = vec!["*/fixture-hello_*".to_owned()];
     let gone = Faults { not_found: pattern.clone(), ..Faults::default() };
@@ -144,7 +140,7 @@ async fn missing_or_corrupt_packages_differ_from_unknown_ones() {
 
 #[test]
 fn the_repositories_of_a_fresh_tree_cannot_be_reached() {
-    let (world, upstream) = world();
+    let (world, upstream) = fixture(Generation::Opkg);
     let tree = Tree::unpack(&world, &upstream, "testarch/small");
     tree.warm_up();
     let repositories = tree.read("repositories.conf");

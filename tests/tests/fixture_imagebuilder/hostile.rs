@@ -7,12 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::tree::{Tree, world};
+use asu_tests::given::{Generation, fixture};
+
+use crate::tree::Tree;
 
 #[test]
 fn the_attack_reaches_the_work_folder_and_outlives_its_script() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     let farm = tree.farm();
     // The folder above the farm is a work folder as soon as it has the build's lock.
@@ -38,8 +39,7 @@ fn the_attack_reaches_the_work_folder_and_outlives_its_script() {
 
 #[test]
 fn a_setgid_work_folder_reaches_the_image() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     let farm = tree.farm();
     farm.shell("chmod g+s build_dir/*");
@@ -57,8 +57,7 @@ fn a_setgid_work_folder_reaches_the_image() {
 fn a_full_disk_has_the_message_of_the_kernel() {
     let root = rustix::process::getuid().is_root();
     assert!(root, "this test mounts a small file system: run it as root");
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     let farm = tree.farm();
     // The folder of everything generated becomes a small file system of its own.
@@ -83,7 +82,7 @@ fn a_full_disk_has_the_message_of_the_kernel() {
 
 #[test]
 fn every_broken_tarball_is_signed_except_the_one_for_signatures() {
-    let (world, _upstream) = world();
+    let (world, _upstream) = fixture(Generation::Opkg);
     assert_eq!(world.bad_tarballs.len(), 15, "{:?}", world.bad_tarballs);
     for case in &world.bad_tarballs {
         let folder = world.dir.join("bad").join(case);

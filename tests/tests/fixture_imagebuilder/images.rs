@@ -1,11 +1,12 @@
 //! What a successful build leaves.
 
-use asu_core::digest::Digest;
 use std::{fs, path::Path, process::Command};
 
+use asu_core::digest::Digest;
+use asu_tests::given::Generation;
 use serde_json::Value;
 
-use crate::tree::{Tree, world};
+use crate::tree::Tree;
 
 fn sha256(content: &[u8]) -> String {
     Digest::of(content).to_string()
@@ -63,8 +64,7 @@ fn crc(data: &[u8]) -> u32 {
 
 #[test]
 fn an_image_contains_packages_overlay_and_service_links() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.shell("mkdir -p files/etc/uci-defaults; echo first-boot > files/etc/uci-defaults/99-own");
     let run = tree.image(&[
         "PACKAGES=fixture-hello -logd",
@@ -103,8 +103,7 @@ fn an_image_contains_packages_overlay_and_service_links() {
 
 #[test]
 fn the_trailer_has_metadata_and_signature_and_a_rebuild_has_the_same_bytes() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.image(&[]).ok();
     let first = tree.output("sysupgrade.bin");
     let chunks = trailer(&first);
@@ -123,8 +122,7 @@ fn the_trailer_has_metadata_and_signature_and_a_rebuild_has_the_same_bytes() {
 
 #[test]
 fn a_disk_target_makes_every_file_system_and_ext4_can_be_dropped() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/disk");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/disk");
     let out = format!("BIN_DIR={}", tree.out().display());
     tree.make(&["image", &out, "PACKAGES=fixture-hello"]).ok();
     assert_eq!(checked_images(&tree, "generic").len(), 4);
@@ -146,8 +144,7 @@ fn a_disk_target_makes_every_file_system_and_ext4_can_be_dropped() {
 
 #[test]
 fn a_relative_output_folder_loses_the_images_and_a_used_one_is_merged() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.make(&["image", "PROFILE=acme_router-a", "BIN_DIR=lost", "FILES=/nonexistent"]).ok();
     let names = tree.shell("cd lost && ls");
     assert_eq!(names.split_whitespace().collect::<Vec<_>>(), ["profiles.json", "sha256sums"]);
@@ -161,8 +158,7 @@ fn a_relative_output_folder_loses_the_images_and_a_used_one_is_merged() {
 
 #[test]
 fn the_goals_behind_manifest_and_image_give_the_same_bytes() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     tree.image(&["PACKAGES=fixture-hello", "EXTRA_IMAGE_NAME=abc"]).ok();
     let public = tree.output("sysupgrade.bin");
@@ -194,8 +190,7 @@ fn the_goals_behind_manifest_and_image_give_the_same_bytes() {
 
 #[test]
 fn two_link_farms_over_a_read_only_tree_build_the_same_bytes_at_once() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     tree.freeze();
     let before = tree.shell("find . -printf '%p %m %T@ %C@\\n' | sort");

@@ -14,12 +14,12 @@ mod images;
 mod strictness;
 mod tree;
 
-use tree::{Tree, world};
+use asu_tests::given::{Generation, fixture};
+use tree::Tree;
 
 #[test]
 fn info_has_a_block_for_each_profile() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     let run = tree.make(&["info"]).ok();
     for line in [
         "Current Target: \"testarch/small\"",
@@ -35,8 +35,7 @@ fn info_has_a_block_for_each_profile() {
 
 #[test]
 fn a_manifest_is_sorted_and_contains_packages_without_an_index() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     let run = tree.make(&["manifest", "PROFILE=acme_router-b", "PACKAGES=-logd -nosuch"]).ok();
     let lines: Vec<&str> = run.stdout.lines().collect();
     let mut sorted = lines.clone();
@@ -58,8 +57,7 @@ fn a_manifest_is_sorted_and_contains_packages_without_an_index() {
 
 #[test]
 fn an_unknown_profile_is_refused_without_network() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, upstream) = Tree::served(Generation::Opkg, "testarch/small");
     drop(upstream);
     let run = tree.make(&["image", "PROFILE=nope"]);
     assert_eq!(run.code, 2);
@@ -69,8 +67,7 @@ fn an_unknown_profile_is_refused_without_network() {
 
 #[test]
 fn a_package_variable_is_expanded_by_make() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     let proof = tree.top.join("injected");
     let packages = format!("PACKAGES=$(shell touch {})", proof.display());
     tree.make(&["manifest", "PROFILE=acme_router-a", &packages]);
@@ -79,7 +76,7 @@ fn a_package_variable_is_expanded_by_make() {
 
 #[test]
 fn debian_signify_verifies_the_checksums_of_the_world() {
-    let (world, _upstream) = world();
+    let (world, _upstream) = fixture(Generation::Opkg);
     let sums = world.dir.join("www").join(world.target_path("testarch/small")).join("sha256sums");
     let output = std::process::Command::new("signify-openbsd")
         .arg("-V")
@@ -97,7 +94,7 @@ fn debian_signify_verifies_the_checksums_of_the_world() {
 #[tokio::test]
 async fn the_server_shows_its_faults_and_its_log() {
     use asu_tests::fixtures::Faults;
-    let (world, upstream) = world();
+    let (world, upstream) = fixture(Generation::Opkg);
     let knobs = upstream.knobs();
     let url = format!("{}/.versions.json", upstream.base_url());
     let once = Faults { status_503_times: 1, ..Faults::default() };

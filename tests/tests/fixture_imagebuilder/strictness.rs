@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::tree::{Tree, world};
+use asu_tests::given::Generation;
+
+use crate::tree::Tree;
 
 /// A folder with links to every program of the machine but one.
 fn path_without(tree: &Tree, tool: &str) -> PathBuf {
@@ -13,8 +15,7 @@ fn path_without(tree: &Tree, tool: &str) -> PathBuf {
 
 #[test]
 fn a_wrong_umask_fails_the_prerequisites_and_later_builds() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     let output = tree.command("077", &["image"]).output().expect("make");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{stdout}");
@@ -29,8 +30,7 @@ fn a_wrong_umask_fails_the_prerequisites_and_later_builds() {
 
 #[test]
 fn a_missing_tool_is_named() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     let path = path_without(&tree, "unzip");
     let output = tree.command("022", &["image"]).env("PATH", path).output().expect("make");
     let stdout = String::from_utf8_lossy(&output.stdout);
@@ -41,8 +41,7 @@ fn a_missing_tool_is_named() {
 
 #[test]
 fn an_undocumented_variable_is_refused() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     let mut command = tree.command("022", &["info"]);
     let output = command.env("KUBERNETES_SERVICE_HOST", "10.0.0.1").output().expect("make");
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -53,8 +52,7 @@ fn an_undocumented_variable_is_refused() {
 
 #[test]
 fn lost_modification_times_make_make_look_for_a_compiler() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.shell("touch scripts/mkhash.c");
     let path = path_without(&tree, "gcc");
     let output = tree.command("022", &["image"]).env("PATH", path).output().expect("make");
@@ -65,8 +63,7 @@ fn lost_modification_times_make_make_look_for_a_compiler() {
 
 #[test]
 fn a_write_into_the_shared_parts_is_found() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     let farm = tree.farm();
     farm.shell("echo stray > scripts/stray; echo '#' >> rules.mk; echo >> include/image.mk");
@@ -78,8 +75,7 @@ fn a_write_into_the_shared_parts_is_found() {
 
 #[test]
 fn a_tree_that_was_warmed_up_elsewhere_breaks_on_its_absolute_links() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     tree.shell("mkdir ../moved && mv -T \"$PWD\" ../moved/tree");
     let moved = tree.top.parent().expect("a parent").join("moved/tree");
@@ -94,8 +90,7 @@ fn a_tree_that_was_warmed_up_elsewhere_breaks_on_its_absolute_links() {
 
 #[test]
 fn the_tarball_has_relative_absolute_and_dangling_links() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     let links = tree.shell("cd staging_dir/host && readlink usr/lib bin/python bin/m4");
     let targets: Vec<&str> = links.lines().collect();
     assert_eq!(targets[..2], ["../lib", "/usr/bin/python3"]);
@@ -104,8 +99,7 @@ fn the_tarball_has_relative_absolute_and_dangling_links() {
 
 #[test]
 fn the_local_index_follows_change_times() {
-    let (world, upstream) = world();
-    let tree = Tree::unpack(&world, &upstream, "testarch/small");
+    let (tree, _upstream) = Tree::served(Generation::Opkg, "testarch/small");
     tree.warm_up();
     let wanted = "PACKAGES=fixture-clash-a";
     tree.make(&["manifest", wanted]).ok();

@@ -9,28 +9,13 @@ use std::{
 
 use asu_tests::{
     fixtures::{Upstream, World},
-    toolchain::cache_dir,
+    given::{Generation, fixture},
 };
 use tempfile::TempDir;
 
 /// The user that builds when the tests run as root.
 const USER: u32 = 65534;
 const TOOLS: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The world and its server.
-pub fn world() -> (World, Upstream) {
-    served(World::ensure(&cache_dir()).expect("the fixture world"))
-}
-
-/// That of the apk generation.
-pub fn world_of_apk() -> (World, Upstream) {
-    served(World::ensure_apk(&cache_dir()).expect("the fixture world"))
-}
-
-fn served(world: World) -> (World, Upstream) {
-    let upstream = Upstream::start(&world).expect("the fixture's server");
-    (world, upstream)
-}
 
 /// How a make ended.
 #[derive(Debug)]
@@ -100,6 +85,12 @@ fn scratch() -> TempDir {
 }
 
 impl Tree {
+    /// The tree of a target, and the download server of its feeds.
+    pub fn served(generation: Generation, target: &str) -> (Self, Upstream) {
+        let (world, upstream) = fixture(generation);
+        (Self::unpack(&world, &upstream, target), upstream)
+    }
+
     /// Unpacks the target's tarball and points its feeds to the server.
     pub fn unpack(world: &World, upstream: &Upstream, target: &str) -> Self {
         let scratch = scratch();

@@ -1,15 +1,10 @@
 //! Who is to blame for an attempt that failed: want of memory, or the request.
 
 use asu_core::failure::FailureReason;
-use asu_crds::{FirmwareBuild, FirmwareBuildStatus};
+use asu_crds::FirmwareBuild;
+use asu_tests::given::{World, reason};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
-
-use super::{objects::build, world::World};
-
-fn reason(status: &FirmwareBuildStatus) -> &str {
-    status.reason.as_deref().unwrap_or_default()
-}
 
 /// Memory that the container `build` of a Job may use.
 fn memory(job: &Job) -> String {
@@ -20,12 +15,9 @@ fn memory(job: &Job) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_that_ran_out_of_memory_is_tried_again_with_twice_as_much() {
-    let world = World::new().await;
     let options = ["--build-memory=1Gi", "--build-memory-max=3Gi", "--retry-pause=100ms"];
-    let _operator = world.operator("a", &options).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    let first = world.job_of(&build).await;
+    let (world, _operator) = World::with_ready_cache(&options).await;
+    let (build, first) = world.admitted("luci").await;
     assert_eq!(memory(&first), "1Gi");
     // Its package's script was killed, and that was taken for the request's fault.
     world.commit_failure(&build, FailureReason::PackageScript);
@@ -47,23 +39,20 @@ async fn a_build_that_ran_out_of_memory_is_tried_again_with_twice_as_much() {
     assert_eq!(reason(&status), FailureReason::OutOfMemory.as_str());
     let message = status.message.unwrap_or_default();
     assert!(message.contains("build") && message.contains("limit 3Gi"), "{message}");
-    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let record = world.record_of(&build).await.unwrap();
     assert_eq!(record.facts.fresh_until, record.facts.times.finished, "it is no answer");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_repository_of_the_request_uses_one_pod_and_is_kept_for_five_minutes() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &["--retry-pause=100ms"]).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    let job = world.job_of(&build).await;
+    let (world, _operator) = World::with_ready_cache(&["--retry-pause=100ms"]).await;
+    let (build, job) = world.admitted("luci").await;
     world.commit_failure(&build, FailureReason::RepositoryFailed);
     world.pod(&job, "publish", 42, None).await;
     world.fail(&job).await;
     let status = world.archived(&build).await;
     assert_eq!((reason(&status), status.attempt), ("RepositoryFailed", Some(1)));
-    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let record = world.record_of(&build).await.unwrap();
     let fresh = record.facts.fresh_until.duration_since(record.facts.times.finished);
     assert_eq!(fresh.as_secs(), 5 * 60);
 }

@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use asu_core::failure::FailureReason;
 use asu_crds::{FirmwareBuild, FirmwareBuildStatus, condition};
+use asu_tests::given::{World, build, cache};
 use futures::StreamExt as _;
 use kube::{
     ResourceExt,
     api::{WatchEvent, WatchParams},
-};
-
-use crate::{
-    objects::{build, cache},
-    world::World,
 };
 
 fn turned_away(status: &FirmwareBuildStatus) -> bool {
@@ -24,7 +20,7 @@ fn turned_away(status: &FirmwareBuildStatus) -> bool {
 async fn verdicts(world: &World, builds: &[FirmwareBuild]) -> Vec<bool> {
     let mut verdicts = Vec::new();
     for build in builds {
-        let seen = |it: &FirmwareBuildStatus| it.resolved.is_some() || turned_away(it);
+        let seen = |status: &FirmwareBuildStatus| status.resolved.is_some() || turned_away(status);
         let status = world.status(build, "it is accepted or turned away", seen).await;
         verdicts.push(turned_away(&status));
     }
@@ -56,7 +52,7 @@ async fn builds_made_by_hand_obey_the_limit_of_waiting_builds_over_restarts() {
     let next = world.create(&build("next")).await;
     assert_eq!(verdicts(&world, &[next]).await, [false], "there was room for one");
     for build in builds[3..].iter().chain([&late]) {
-        let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap();
+        let record = world.record_of(build).await;
         assert!(record.is_none(), "nothing is kept of what was turned away");
         world.delete(build).await;
         world.gone(build).await;
@@ -81,8 +77,9 @@ async fn a_deleted_queued_build_is_recorded_and_released_with_one_write() {
     loop {
         let event = tokio::time::timeout(Duration::from_secs(30), events.next()).await;
         match event.expect("it is gone").expect("the watch goes on").unwrap() {
-            WatchEvent::Modified(it)
-                if it.metadata.deletion_timestamp.is_some() && !it.finalizers().is_empty() =>
+            WatchEvent::Modified(build)
+                if build.metadata.deletion_timestamp.is_some()
+                    && !build.finalizers().is_empty() =>
             {
                 writes_of_the_deleted += 1;
             }
@@ -92,7 +89,7 @@ async fn a_deleted_queued_build_is_recorded_and_released_with_one_write() {
     }
     // The deletion itself; taking the finalizer off is what makes it go.
     assert_eq!(writes_of_the_deleted, 1);
-    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap();
+    let record = world.record_of(&build).await;
     let failure = record.unwrap().facts.ending.failure().cloned().unwrap();
     assert_eq!(failure.reason, FailureReason::Cancelled);
 }

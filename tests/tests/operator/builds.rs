@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use asu_core::failure::FailureReason;
 use asu_crds::{
-    BuildPhase, BuildPriority, Distribution, FirmwareBuild, FirmwareBuildStatus, Retention,
-    condition, labels,
+    BuildPhase, BuildPriority, Distribution, FirmwareBuild, Retention, condition, labels,
 };
 use asu_store::model::Ending;
+use asu_tests::given::{World, build, cache, distribution, reason};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{
@@ -15,15 +15,6 @@ use kube::{
     api::{DeleteParams, WatchEvent, WatchParams},
 };
 use tokio::sync::Mutex;
-
-use super::{
-    objects::{build, cache, distribution},
-    world::World,
-};
-
-fn reason(status: &FirmwareBuildStatus) -> &str {
-    status.reason.as_deref().unwrap_or_default()
-}
 
 /// Counts writes to objects of one kind: the API server tells each write to watchers.
 async fn count_writes<K>(api: Api<K>) -> Arc<Mutex<Vec<String>>>
@@ -52,12 +43,9 @@ where
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_is_archived_with_few_writes_and_its_job_deleted() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &["--ttl-succeeded=2s"]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&["--ttl-succeeded=2s"]).await;
     let builds = count_writes(world.api::<FirmwareBuild>()).await;
-    let build = world.create(&build("luci")).await;
-    let job = world.job_of(&build).await;
+    let (build, job) = world.admitted("luci").await;
     let annotations = job.spec.clone().unwrap().template.metadata.unwrap().annotations.unwrap();
     let plan: asu_core::plan::BuildPlan =
         serde_json::from_str(&annotations["asu.dev/plan"]).unwrap();
@@ -71,7 +59,7 @@ async fn a_build_is_archived_with_few_writes_and_its_job_deleted() {
     // Besides these: the Secret of a private build, the Job, and two stages.
     let writes = builds.lock().await.clone();
     assert!(writes.len() + 4 <= 8, "{writes:?}");
-    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let record = world.record_of(&build).await.unwrap();
     assert!(matches!(record.facts.ending, Ending::Succeeded(_)));
     assert_eq!(record.facts.log.unwrap().text_bytes, 9);
     world.gone(&build).await;
@@ -101,7 +89,7 @@ async fn a_job_of_another_owner_is_ignored() {
     let _operator = world.operator("a", &[]).await;
     world.fill_cache(&cache().name_any()).await;
     let ours = world
-        .until("a Job of the build itself", || async {
+        .until("a Job of the build itself", async || {
             let jobs = world.jobs_of(&build).await;
             jobs.into_iter().find(|job| job.uid() != foreign.uid())
         })
@@ -123,11 +111,8 @@ async fn a_committed_result_is_archived_not_built() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_is_archived_once_if_the_operator_is_killed_after_its_result() {
-    let world = World::new().await;
-    let operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    let job = world.job_of(&build).await;
+    let (world, operator) = World::with_ready_cache(&[]).await;
+    let (build, job) = world.admitted("luci").await;
     world.status(&build, "it runs", |status| status.phase == Some(BuildPhase::Running)).await;
     drop(operator);
     world.commit(&build, "k");
@@ -141,16 +126,13 @@ async fn a_build_is_archived_once_if_the_operator_is_killed_after_its_result() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_build_that_is_deleted_is_archived_as_cancelled_with_its_log() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    let job = world.job_of(&build).await;
+    let (world, _operator) = World::with_ready_cache(&[]).await;
+    let (build, job) = world.admitted("luci").await;
     let pod = world.started_pod(&job).await;
     world.status(&build, "it runs", |status| status.phase == Some(BuildPhase::Running)).await;
     world.delete(&build).await;
     world
-        .until("its Job is deleted", || async {
+        .until("its Job is deleted", async || {
             world.api::<Job>().get_opt(&job.name_any()).await.ok()?.is_none().then_some(())
         })
         .await;
@@ -162,16 +144,14 @@ async fn a_live_build_that_is_deleted_is_archived_as_cancelled_with_its_log() {
     let now = DeleteParams::default().grace_period(0);
     pods.delete(&pod.name_any(), &now).await.unwrap();
     world.gone(&build).await;
-    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let record = world.record_of(&build).await.unwrap();
     assert_eq!(record.facts.ending.failure().unwrap().reason, FailureReason::Cancelled);
     assert!(record.facts.log.unwrap().key.ends_with(".1.zst"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forged_hash_is_refused_and_never_built() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&[]).await;
     let mut forged = build("luci");
     forged.spec.request.packages = vec!["evil".into()];
     let forged = world.create(&forged).await;
@@ -179,18 +159,15 @@ async fn a_forged_hash_is_refused_and_never_built() {
     assert_eq!(condition(&status.conditions, "Accepted").unwrap().status, "False");
     assert_eq!(reason(&status), "Refused");
     assert!(world.jobs_of(&forged).await.is_empty());
-    let record = world.pg_store().build_by_uid(&forged.uid().unwrap()).await.unwrap();
+    let record = world.record_of(&forged).await;
     assert!(record.is_none(), "nothing is recorded under a hash that it does not have");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_database_a_build_ends_and_is_archived_later() {
-    let mut world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    world.job_of(&build).await;
-    world.postgres.server().stop().unwrap();
+    let (mut world, _operator) = World::with_ready_cache(&[]).await;
+    let (build, _) = world.admitted("luci").await;
+    world.database.stop().unwrap();
     world.succeed(&build).await;
     let status = world
         .status(&build, "Archived=False", |status| {
@@ -199,7 +176,7 @@ async fn without_a_database_a_build_ends_and_is_archived_later() {
         })
         .await;
     assert_eq!(reason(&status), "DatabaseUnavailable");
-    world.postgres.server().resume().await.unwrap();
+    world.database.resume().await.unwrap();
     assert_eq!(world.archived(&build).await.phase, Some(BuildPhase::Succeeded));
 }
 
@@ -214,9 +191,7 @@ async fn second_attempt(world: &World, build: &FirmwareBuild) -> Job {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_an_infrastructure_failure_is_tried_again() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&[]).await;
     let build = world.create(&build("luci")).await;
     let second = second_attempt(&world, &build).await;
     world.commit(&build, "k");
@@ -228,27 +203,22 @@ async fn only_an_infrastructure_failure_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_build_is_not_before_the_start_of_its_last_attempt() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&[]).await;
     let build = world.create(&build("luci")).await;
     let second = second_attempt(&world, &build).await;
     // The pod of the first attempt is still there, with its end; that of the second is lost.
     world.commit(&build, "k");
     world.complete(&second).await;
     assert_eq!(world.archived(&build).await.attempt, Some(2));
-    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let record = world.record_of(&build).await.unwrap();
     let begun = second.creation_timestamp().unwrap().0;
     assert!(record.facts.times.finished >= begun, "{:?}", record.facts.times);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_builds_run_than_allowed_and_the_next_begins_when_one_ends() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &["--max-builds=1"]).await;
-    world.ready_cache().await;
-    let first = world.create(&build("one")).await;
-    let job = world.job_of(&first).await;
+    let (world, _operator) = World::with_ready_cache(&["--max-builds=1"]).await;
+    let (first, job) = world.admitted("one").await;
     let second = world.create(&build("two")).await;
     world.status(&second, "it waits", |status| reason(status) == "Queued").await;
     // Waits have an end: a second Job would have come within moments.
@@ -262,9 +232,7 @@ async fn no_more_builds_run_than_allowed_and_the_next_begins_when_one_ends() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_kubernetes_rejects_fails_its_build_and_frees_its_place() {
-    let world = World::new().await;
-    let first = world.operator("a", &[]).await;
-    world.ready_cache().await;
+    let (world, first) = World::with_ready_cache(&[]).await;
     drop(first);
     let refused = r#"--pod-placement={"tolerations": [{"operator": "Sometimes"}]}"#;
     let _operator = world.operator("b", &["--max-builds=1", refused]).await;
@@ -276,11 +244,8 @@ async fn a_job_that_kubernetes_rejects_fails_its_build_and_frees_its_place() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_of_high_priority_overtakes_waiting_builds() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &["--max-builds=1"]).await;
-    world.ready_cache().await;
-    let first = world.create(&build("one")).await;
-    world.job_of(&first).await;
+    let (world, _operator) = World::with_ready_cache(&["--max-builds=1"]).await;
+    let (first, _) = world.admitted("one").await;
     let usual = world.create(&build("two")).await;
     world.status(&usual, "it waits", |status| reason(status) == "Queued").await;
     let mut urgent = build("three");
@@ -294,15 +259,13 @@ async fn a_build_of_high_priority_overtakes_waiting_builds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_is_kept_for_as_long_as_its_object_asks() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&[]).await;
     let mut build = build("luci");
     build.spec.retention = Some(Retention { keep_seconds: 90 * 24 * 3600 });
     let build = world.create(&build).await;
     world.succeed(&build).await;
     world.archived(&build).await;
-    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap().unwrap();
+    let record = world.record_of(&build).await.unwrap();
     let kept = record.facts.keep_until.duration_since(record.facts.times.finished);
     assert_eq!(kept.as_hours(), 90 * 24);
     assert!(record.facts.fresh_until < record.facts.keep_until);
@@ -310,13 +273,11 @@ async fn an_image_is_kept_for_as_long_as_its_object_asks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn builds_of_a_deleted_distribution_fail_and_leave_the_queue() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &["--max-builds=1"]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&["--max-builds=1"]).await;
     let distributions = world.api::<Distribution>();
     distributions.delete("openwrt", &DeleteParams::default()).await.unwrap();
     world
-        .until("the Distribution is gone", || async {
+        .until("the Distribution is gone", async || {
             distributions.get_opt("openwrt").await.ok()?.is_none().then_some(())
         })
         .await;
@@ -325,14 +286,12 @@ async fn builds_of_a_deleted_distribution_fail_and_leave_the_queue() {
         assert_eq!(reason(&status), FailureReason::CacheFailed.as_str());
     }
     world.create(&distribution()).await;
-    let offered = world.create(&build("three")).await;
-    world.job_of(&offered).await;
+    world.admitted("three").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_can_be_cancelled_by_its_spec_while_it_waits() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
+    let (world, _operator) = World::with_operator(&[]).await;
     // It waits for an ImageBuilder that nobody fills.
     world.create(&cache()).await;
     let build = world.create(&build("luci")).await;

@@ -4,40 +4,27 @@ use asu_core::{
     failure::FailureReason,
     result::{PopulateFailure, PopulateResult},
 };
-use asu_crds::{CachePhase, ImageBuilderCache, labels};
+use asu_crds::{CachePhase, ImageBuilderCache, ImageBuilderCacheStatus, labels};
+use asu_tests::given::{World, build, cache, claim, populates};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{ResourceExt, api::DeleteParams};
 
-use super::{
-    objects::{build, cache, claim},
-    world::World,
-};
-
-fn populates(name: &str) -> String {
-    format!("{}={name},{}=populate", labels::CACHE, labels::COMPONENT)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_names_its_cause_and_is_tried_again() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
+    let (world, _operator) = World::with_operator(&[]).await;
     let cache = world.create(&cache()).await;
     let name = cache.name_any();
     let job = world.job(&populates(&name)).await;
     let failed = PopulateResult::failed(PopulateFailure::BadSignature, "signed by nobody");
     world.pod(&job, "populate", 1, Some(&serde_json::to_string(&failed).unwrap())).await;
     world.fail(&job).await;
-    let status = world
-        .until("the cause", || async {
-            let status = world.api::<ImageBuilderCache>().get(&name).await.ok()?.status?;
-            (status.phase == Some(CachePhase::Failed)).then_some(status)
-        })
-        .await;
+    let failed = |status: &ImageBuilderCacheStatus| status.phase == Some(CachePhase::Failed);
+    let status = world.cache_status(&name, "the cause", failed).await;
     assert_eq!(status.reason.as_deref(), Some("BadSignature"));
     assert_eq!(status.message.as_deref(), Some("signed by nobody"));
     assert!(status.place.is_none() && status.retry_at.is_some());
     world
-        .until("another attempt", || async {
+        .until("another attempt", async || {
             let jobs = world.jobs(&populates(&name)).await;
             jobs.into_iter().find(|other| other.uid() != job.uid())
         })
@@ -47,8 +34,7 @@ async fn a_failure_names_its_cause_and_is_tried_again() {
 /// The watches of Jobs and of pods are two, and one may be behind the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tree_is_ready_although_the_watch_of_pods_has_not_shown_its_result() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
+    let (world, _operator) = World::with_operator(&[]).await;
     let cache = world.create(&cache()).await;
     let name = cache.name_any();
     let mut job = world.job(&populates(&name)).await;
@@ -56,42 +42,37 @@ async fn a_tree_is_ready_although_the_watch_of_pods_has_not_shown_its_result() {
     // By this label the operator watches.
     template.metadata.as_mut().unwrap().labels.as_mut().unwrap().remove(labels::MANAGED_BY);
     world.populated(&job).await;
-    let status = world
-        .until("the cache is ready", || async {
-            let status = world.api::<ImageBuilderCache>().get(&name).await.ok()?.status?;
-            status.place.is_some().then_some(status)
-        })
-        .await;
+    let ready = |status: &ImageBuilderCacheStatus| status.place.is_some();
+    let status = world.cache_status(&name, "the cache is ready", ready).await;
     assert_eq!((status.failures, status.revision.as_deref()), (None, Some("r1-abc")));
+}
+
+/// The Job that makes a new tree of a cache beside the one in use.
+async fn new_tree(world: &World, cache: &str) -> Job {
+    world
+        .until("a Job for the new tree", async || {
+            let jobs = world.jobs(&populates(cache)).await;
+            jobs.into_iter().find(|job| job.annotations().contains_key("asu.dev/replaces"))
+        })
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_builder_image_makes_a_new_tree_while_the_old_stays_in_use() {
-    let world = World::new().await;
-    let operator = world.operator("a", &[]).await;
+    let (world, operator) = World::with_operator(&[]).await;
     let cache = world.ready_cache().await;
     let name = cache.name_any();
     let api = world.api::<ImageBuilderCache>();
     let old = api.get(&name).await.unwrap().status.unwrap();
     operator.terminate().await.unwrap();
     let _next = world.operator("b", &["--builder-image=builder:2"]).await;
-    let job = world
-        .until("a Job for the new tree", || async {
-            let jobs = world.jobs(&populates(&name)).await;
-            jobs.into_iter().find(|job| job.annotations().contains_key("asu.dev/replaces"))
-        })
-        .await;
+    let job = new_tree(&world, &name).await;
     let meanwhile = api.get(&name).await.unwrap().status.unwrap();
     assert_eq!((&meanwhile.place, &meanwhile.builder_image), (&old.place, &old.builder_image));
     let message = r#"{"schema":1,"revision":"r1","bytes":7}"#;
     world.pod(&job, "populate", 0, Some(message)).await;
     world.complete(&job).await;
-    world
-        .until("the switch", || async {
-            let status = api.get(&name).await.ok()?.status?;
-            (status.place != old.place).then_some(())
-        })
-        .await;
+    world.cache_status(&name, "the switch", |status| status.place != old.place).await;
     let image = api.get(&name).await.unwrap().status.unwrap().builder_image;
     assert_eq!(image.as_deref(), Some("builder:2"));
 }
@@ -104,12 +85,8 @@ async fn an_unusable_claim_is_reported_and_fails_waiting_builds() {
     world.create(&claim(&format!("ibc-{name}"))).await;
     let _operator = world.operator("a", &["--cache-claim-mode=perCache"]).await;
     world.create(&cache).await;
-    let status = world
-        .until("why it cannot be filled", || async {
-            let status = world.api::<ImageBuilderCache>().get(&name).await.ok()?.status?;
-            (status.phase == Some(CachePhase::Failed)).then_some(status)
-        })
-        .await;
+    let failed = |status: &ImageBuilderCacheStatus| status.phase == Some(CachePhase::Failed);
+    let status = world.cache_status(&name, "why it cannot be filled", failed).await;
     assert_eq!(status.reason.as_deref(), Some("NotAccepted"));
     assert!(status.message.unwrap().contains("another object's"));
     let build = world.create(&build("luci")).await;
@@ -119,20 +96,14 @@ async fn an_unusable_claim_is_reported_and_fails_waiting_builds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changing_the_builder_image_back_keeps_the_tree_in_use() {
-    let world = World::new().await;
-    let operator = world.operator("a", &[]).await;
+    let (world, operator) = World::with_operator(&[]).await;
     let cache = world.ready_cache().await;
     let name = cache.name_any();
     let api = world.api::<ImageBuilderCache>();
     let place = api.get(&name).await.unwrap().status.unwrap().place.unwrap();
     operator.terminate().await.unwrap();
     let upgraded = world.operator("b", &["--builder-image=builder:2"]).await;
-    let job = world
-        .until("a Job for the new tree", || async {
-            let jobs = world.jobs(&populates(&name)).await;
-            jobs.into_iter().find(|job| job.annotations().contains_key("asu.dev/replaces"))
-        })
-        .await;
+    let job = new_tree(&world, &name).await;
     assert_eq!(job.annotations()["asu.dev/replaces"], place.sub_path);
     upgraded.terminate().await.unwrap();
     let _back = world.operator("c", &[]).await;
@@ -145,8 +116,7 @@ async fn changing_the_builder_image_back_keeps_the_tree_in_use() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_cache_is_removed_when_no_build_uses_it() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
+    let (world, _operator) = World::with_operator(&[]).await;
     let cache = world.ready_cache().await;
     let name = cache.name_any();
     let api = world.api::<ImageBuilderCache>();
@@ -155,7 +125,7 @@ async fn a_deleted_cache_is_removed_when_no_build_uses_it() {
     let prune = world.job(&format!("{}={name},{}=prune", labels::CACHE, labels::COMPONENT)).await;
     world.complete(&prune).await;
     world
-        .until("it is gone", || async { api.get_opt(&name).await.ok()?.is_none().then_some(()) })
+        .until("it is gone", async || api.get_opt(&name).await.ok()?.is_none().then_some(()))
         .await;
     let left: Vec<Job> = world.jobs(&populates(&name)).await;
     assert!(left.is_empty(), "{left:?}");

@@ -4,14 +4,15 @@ use asu_core::catalog::Distribution as Catalogued;
 use asu_crds::{
     Distribution, DistributionStatus, FirmwareBuild, ImageBuilderCache, condition, labels,
 };
-use asu_tests::fixtures::{Faults, Upstream, World as Fixture};
+use asu_tests::{
+    fixtures::{Faults, Upstream, World as Fixture},
+    given::{Generation, Operator, World, fixture},
+};
 use kube::{
     ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
-
-use super::{process::Operator, world::World};
 
 const TARGET: &str = "testarch/small";
 
@@ -60,11 +61,8 @@ fn reason(status: &DistributionStatus) -> &str {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
-    let cache = asu_tests::target_dir().join("fixtures");
-    let fixture = Fixture::ensure(&cache).expect("the fixture world");
-    let upstream = Upstream::start(&fixture).expect("the download server");
-    let world = World::new().await;
-    let _operator = world.operator("a", &["--catalog-interval=1s"]).await;
+    let (fixture, upstream) = fixture(Generation::Opkg);
+    let (world, _operator) = World::with_operator(&["--catalog-interval=1s"]).await;
     world.create(&distribution(&fixture, &upstream)).await;
     let good = status(&world, "the catalog", |status| reason(status) == "UpToDate").await;
     assert!(good.counts.unwrap().profiles > 0);
@@ -108,13 +106,10 @@ async fn a_signed_catalog_is_written_and_survives_a_bad_document() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_signature_is_reported_and_nothing_is_offered() {
-    let cache = asu_tests::target_dir().join("fixtures");
-    let fixture = Fixture::ensure(&cache).expect("the fixture world");
-    let upstream = Upstream::start(&fixture).expect("the download server");
+    let (fixture, upstream) = fixture(Generation::Opkg);
     let faults = Faults { wrong_signature: vec!["*".into()], ..Faults::default() };
     upstream.knobs().set(&faults).await.expect("a fault");
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
+    let (world, _operator) = World::with_operator(&[]).await;
     world.create(&distribution(&fixture, &upstream)).await;
     let found = status(&world, "the problem", |status| !status.branches.is_empty()).await;
     assert!(found.branches[0].problems[0].contains("sha256sums"), "{found:?}");
@@ -127,21 +122,18 @@ async fn an_unknown_signature_is_reported_and_nothing_is_offered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_cannot_be_read_is_read_again_before_the_interval_ends() {
-    let cache = asu_tests::target_dir().join("fixtures");
-    let fixture = Fixture::ensure(&cache).expect("the fixture world");
-    let upstream = Upstream::start(&fixture).expect("the download server");
-    let mut world = World::new().await;
-    let _operator = world.operator("a", &["--catalog-interval=1h"]).await;
+    let (fixture, upstream) = fixture(Generation::Opkg);
+    let (mut world, _operator) = World::with_operator(&["--catalog-interval=1h"]).await;
     let mut object = distribution(&fixture, &upstream);
     object.spec.pinned_caches.clear();
     world.create(&object).await;
     status(&world, "the catalog", |status| reason(status) == "UpToDate").await;
-    world.postgres.server().stop().unwrap();
+    world.database.stop().unwrap();
     let change = Patch::Merge(json!({"spec": {"limits": {"maxRootfsSizeMb": 77}}}));
     let api = world.api::<Distribution>();
     api.patch("fixture", &PatchParams::default(), &change).await.unwrap();
     status(&world, "the failure", |status| reason(status) == "DatabaseUnavailable").await;
-    world.postgres.server().resume().await.unwrap();
+    world.database.resume().await.unwrap();
     world
         .until("the change is offered", || async {
             (catalogued(&world).await?.offer.max_rootfs_size_mb == 77).then_some(())
@@ -151,11 +143,8 @@ async fn a_change_that_cannot_be_read_is_read_again_before_the_interval_ends() {
 
 /// A world whose catalog is that of the fixture, with what keeps it so.
 async fn with_catalog() -> (World, Fixture, (Upstream, Operator)) {
-    let cache = asu_tests::target_dir().join("fixtures");
-    let fixture = Fixture::ensure(&cache).expect("the fixture world");
-    let upstream = Upstream::start(&fixture).expect("the download server");
-    let world = World::new().await;
-    let operator = world.operator("a", &[]).await;
+    let (fixture, upstream) = fixture(Generation::Opkg);
+    let (world, operator) = World::with_operator(&[]).await;
     let mut object = distribution(&fixture, &upstream);
     object.spec.pinned_caches.clear();
     world.create(&object).await;

@@ -1,10 +1,8 @@
 //! That a tree is ready is observed for as long as it is used, not remembered.
 
 use asu_core::failure::FailureReason;
-use asu_crds::{
-    CachePhase, FirmwareBuild, FirmwareBuildStatus, ImageBuilderCache, ImageBuilderCacheStatus,
-    condition, labels,
-};
+use asu_crds::{CachePhase, FirmwareBuild, ImageBuilderCache, ImageBuilderCacheStatus, condition};
+use asu_tests::given::{SHARED_CLAIM, World, build, cache, claim, populates, reason};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod},
@@ -15,43 +13,16 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{
-    objects::{build, cache, claim},
-    world::{SHARED_CLAIM, World},
-};
-
 const OWN: &str = "--cache-claim-mode=perCache";
-
-fn reason(status: &FirmwareBuildStatus) -> &str {
-    status.reason.as_deref().unwrap_or_default()
-}
 
 fn said(status: &ImageBuilderCacheStatus) -> &str {
     status.reason.as_deref().unwrap_or_default()
 }
 
-fn populates(name: &str) -> String {
-    format!("{}={name},{}=populate", labels::CACHE, labels::COMPONENT)
-}
-
-async fn cache_status(
-    world: &World,
-    name: &str,
-    what: &str,
-    done: impl Fn(&ImageBuilderCacheStatus) -> bool,
-) -> ImageBuilderCacheStatus {
-    world
-        .until(what, || async {
-            let status = world.api::<ImageBuilderCache>().get(name).await.ok()?.status?;
-            done(&status).then_some(status)
-        })
-        .await
-}
-
 /// A Job that fills the tree, and is none of those.
 async fn another_populate(world: &World, name: &str, before: &[Job]) -> Job {
     world
-        .until("the tree is made anew", || async {
+        .until("the tree is made anew", async || {
             let known: Vec<_> = before.iter().map(ResourceExt::uid).collect();
             let jobs = world.jobs(&populates(name)).await;
             jobs.into_iter().find(|job| !known.contains(&job.uid()))
@@ -61,19 +32,17 @@ async fn another_populate(world: &World, name: &str, before: &[Job]) -> Job {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_claim_is_created_again_and_builds_wait_without_a_place() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[OWN, "--max-builds=1"]).await;
+    let (world, _operator) = World::with_operator(&[OWN, "--max-builds=1"]).await;
     let name = world.ready_cache().await.name_any();
     let first = world.jobs(&populates(&name)).await;
     let claims = world.api::<PersistentVolumeClaim>();
     let claim = format!("ibc-{name}");
     let old = claims.get(&claim).await.unwrap();
     // A pod that has not started will never find its tree.
-    let pending = world.create(&build("pending")).await;
-    let job = world.job_of(&pending).await;
+    let (pending, job) = world.admitted("pending").await;
     claims.delete(&claim, &DeleteParams::default()).await.unwrap();
     let lost =
-        cache_status(&world, &name, "the loss is named", |status| status.place.is_none()).await;
+        world.cache_status(&name, "the loss is named", |status| status.place.is_none()).await;
     let ready = condition(&lost.conditions, "Ready").unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "ClaimLost"));
     // Its protection lasts while a pod uses it: nobody lets go here.
@@ -87,7 +56,7 @@ async fn a_lost_claim_is_created_again_and_builds_wait_without_a_place() {
     let job = another_populate(&world, &name, &first).await;
     assert_ne!(claims.get(&claim).await.unwrap().uid(), old.uid());
     world.populated(&job).await;
-    let ready = cache_status(&world, &name, "it is ready", |status| status.place.is_some()).await;
+    let ready = world.cache_status(&name, "it is ready", |status| status.place.is_some()).await;
     assert_eq!(ready.losses, Some(1));
     world.second_job_of(&pending).await;
     world.succeed_attempt(&pending, 2).await;
@@ -104,17 +73,16 @@ async fn let_go(world: &World, claim: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_lost_its_volume_is_created_again() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[OWN]).await;
+    let (world, _operator) = World::with_operator(&[OWN]).await;
     let name = world.ready_cache().await.name_any();
     let first = world.jobs(&populates(&name)).await;
     let claim = format!("ibc-{name}");
     let old = world.api::<PersistentVolumeClaim>().get(&claim).await.unwrap();
     let lost = json!({ "status": { "phase": "Lost" } });
     world.patch_status::<PersistentVolumeClaim>(&claim, &lost).await;
-    cache_status(&world, &name, "the loss is named", |status| status.losses == Some(1)).await;
+    world.cache_status(&name, "the loss is named", |status| status.losses == Some(1)).await;
     world
-        .until("the claim is deleted", || async {
+        .until("the claim is deleted", async || {
             let_go(&world, &claim).await;
             let now = world.api::<PersistentVolumeClaim>().get_opt(&claim).await.ok()?;
             now.is_none_or(|build| build.uid() != old.uid()).then_some(())
@@ -125,8 +93,7 @@ async fn a_claim_that_lost_its_volume_is_created_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_shared_claim_is_reported_and_used_again_when_it_exists() {
-    let world = World::new().await;
-    let operator = world.operator("a", &[]).await;
+    let (world, operator) = World::with_operator(&[]).await;
     let name = world.ready_cache().await.name_any();
     let first = world.jobs(&populates(&name)).await;
     let claims = world.api::<PersistentVolumeClaim>();
@@ -138,13 +105,14 @@ async fn a_missing_shared_claim_is_reported_and_used_again_when_it_exists() {
     let _next = world.operator("b", &[]).await;
     let job = another_populate(&world, &name, &first).await;
     world.populated(&job).await;
-    cache_status(&world, &name, "it is ready", |status| status.place.is_some()).await;
+    world.cache_status(&name, "it is ready", |status| status.place.is_some()).await;
     claims.delete(SHARED_CLAIM, &DeleteParams::default()).await.unwrap();
     let_go(&world, SHARED_CLAIM).await;
-    let status = cache_status(&world, &name, "the claim is missed", |status| {
-        status.phase == Some(CachePhase::Failed) && status.place.is_none()
-    })
-    .await;
+    let status = world
+        .cache_status(&name, "the claim is missed", |status| {
+            status.phase == Some(CachePhase::Failed) && status.place.is_none()
+        })
+        .await;
     assert_eq!(said(&status), "ClaimLost");
     let before = world.jobs(&populates(&name)).await;
     world.create(&claim(SHARED_CLAIM)).await;
@@ -153,17 +121,14 @@ async fn a_missing_shared_claim_is_reported_and_used_again_when_it_exists() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tree_that_a_pod_did_not_find_is_created_again_and_the_build_retried() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
+    let (world, _operator) = World::with_operator(&[]).await;
     let name = world.ready_cache().await.name_any();
     let first = world.jobs(&populates(&name)).await;
-    let build = world.create(&build("luci")).await;
-    let job = world.job_of(&build).await;
+    let (build, job) = world.admitted("luci").await;
     world.commit_attempt(&build, 1, FailureReason::TreeLost);
     world.fail(&job).await;
     let lost =
-        cache_status(&world, &name, "the cache is not ready", |status| status.place.is_none())
-            .await;
+        world.cache_status(&name, "the cache is not ready", |status| status.place.is_none()).await;
     let ready = condition(&lost.conditions, "Ready").unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "TreeLost"));
     assert!(ready.message.contains("said by publish"), "{}", ready.message);
@@ -180,23 +145,22 @@ async fn a_tree_that_a_pod_did_not_find_is_created_again_and_the_build_retried()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspended_or_deleted_populate_job_is_reported_and_replaced() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
+    let (world, _operator) = World::with_operator(&[]).await;
     let name = world.create(&cache()).await.name_any();
     let job = world.job(&populates(&name)).await;
     let jobs = world.api::<Job>();
     let suspend = |on: bool| Patch::Merge(json!({ "spec": { "suspend": on } }));
     jobs.patch(&job.name_any(), &PatchParams::default(), &suspend(true)).await.unwrap();
-    cache_status(&world, &name, "it is suspended", |status| said(status) == "Suspended").await;
+    world.cache_status(&name, "it is suspended", |status| said(status) == "Suspended").await;
     jobs.patch(&job.name_any(), &PatchParams::default(), &suspend(false)).await.unwrap();
-    cache_status(&world, &name, "it goes on", |status| said(status) != "Suspended").await;
+    world.cache_status(&name, "it goes on", |status| said(status) != "Suspended").await;
     let pod = world.started_pod(&job).await;
     jobs.delete(&job.name_any(), &DeleteParams::background()).await.unwrap();
     // Its pod may still write.
-    cache_status(&world, &name, "its pod ends", |status| said(status) == "Clearing").await;
+    world.cache_status(&name, "its pod ends", |status| said(status) == "Clearing").await;
     let now = DeleteParams::default().grace_period(0);
     world.api::<Pod>().delete(&pod.name_any(), &now).await.unwrap();
-    cache_status(&world, &name, "its Job is missed", |status| said(status) == "JobDeleted").await;
+    world.cache_status(&name, "its Job is missed", |status| said(status) == "JobDeleted").await;
     another_populate(&world, &name, &[job]).await;
 }
 

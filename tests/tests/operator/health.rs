@@ -1,11 +1,9 @@
 //! What the operator tells about itself on its port.
 
 use asu_core::failure::FailureReason;
-use asu_tests::ports;
-
-use super::{
-    objects::build,
-    world::{PATIENCE, World},
+use asu_tests::{
+    given::{PATIENCE, World, build},
+    ports,
 };
 
 async fn text(port: u16, path: &str) -> Option<(u16, String)> {
@@ -24,8 +22,7 @@ async fn metrics_count_each_success_and_failure_once() {
     let good = world.create(&build("one")).await;
     world.succeed(&good).await;
     world.archived(&good).await;
-    let bad = world.create(&build("two")).await;
-    let job = world.job_of(&bad).await;
+    let (bad, job) = world.admitted("two").await;
     world.commit_failure(&bad, FailureReason::PackageSelection);
     world.pod(&job, "publish", 42, None).await;
     world.fail(&job).await;
@@ -41,7 +38,7 @@ async fn metrics_count_each_success_and_failure_once() {
         "asu_operator_store_capacity_bytes 100",
     ];
     world
-        .until(&format!("{wanted:#?}"), || async {
+        .until(&format!("{wanted:#?}"), async || {
             let (_, metrics) = text(port, "/metrics").await?;
             let holds = |line: &&str| metrics.lines().any(|metric| metric == *line);
             wanted.iter().all(holds).then_some(())
@@ -54,19 +51,19 @@ async fn metrics_count_each_success_and_failure_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_database_the_operator_is_alive_and_not_ready() {
     let mut world = World::new().await;
-    world.postgres.server().stop().unwrap();
+    world.database.stop().unwrap();
     let [port] = ports::free().unwrap();
     let _operator = world.operator("a", &[&format!("--listen=127.0.0.1:{port}")]).await;
     world
-        .until("it lives", || async {
+        .until("it lives", async || {
             let (status, _) = text(port, "/livez").await?;
             (status == 200).then_some(())
         })
         .await;
     assert_eq!(text(port, "/readyz").await.unwrap().0, 503);
-    world.postgres.server().resume().await.unwrap();
+    world.database.resume().await.unwrap();
     world
-        .until("it is ready", || async {
+        .until("it is ready", async || {
             let (status, _) = text(port, "/readyz").await?;
             (status == 200).then_some(())
         })

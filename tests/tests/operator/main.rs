@@ -3,8 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
-    clippy::manual_assert,
     clippy::indexing_slicing,
     reason = "helpers of tests fail as tests do"
 )]
@@ -17,11 +15,7 @@ mod catalogs;
 mod claims;
 mod health;
 mod leaders;
-mod objects;
-mod plane;
 mod private;
-mod process;
 mod queue;
 mod retention;
 mod trouble;
-mod world;

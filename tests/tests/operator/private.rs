@@ -6,14 +6,13 @@ use asu_core::{
     request_hash::{object_name, request_hash},
 };
 use asu_crds::{BuildPhase, DefaultsSpec, FirmwareBuild, is_true, labels};
+use asu_tests::given::{World, build, cache};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
-
-use super::{objects::build, world::World};
 
 /// A build with a first-boot script.
 pub fn private() -> FirmwareBuild {
@@ -31,9 +30,9 @@ pub fn private() -> FirmwareBuild {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_script_fails_the_build_while_its_cache_is_filled() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &["--defaults-timeout=2s", "--ttl-failed=2s"]).await;
-    let cache = world.create(&super::objects::cache()).await;
+    let (world, _operator) =
+        World::with_operator(&["--defaults-timeout=2s", "--ttl-failed=2s"]).await;
+    let cache = world.create(&cache()).await;
     world.job(&format!("{}={}", labels::CACHE, cache.name_any())).await;
     let build = world.create(&private()).await;
     let status = world.archived(&build).await;
@@ -41,7 +40,7 @@ async fn a_missing_script_fails_the_build_while_its_cache_is_filled() {
     assert!(world.jobs_of(&build).await.is_empty());
     // Its own time to live is over soon.
     world.gone(&build).await;
-    let record = world.pg_store().build_by_uid(&build.uid().unwrap()).await.unwrap();
+    let record = world.record_of(&build).await;
     assert!(record.is_some(), "history stays");
 }
 
@@ -58,9 +57,7 @@ pub async fn script_of(world: &World, build: &FirmwareBuild, uid: &str) -> Secre
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_script_is_deleted_when_its_build_has_ended() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&[]).await;
     let build = world.create(&private()).await;
     script_of(&world, &build, &build.uid().unwrap()).await;
     world.job_of(&build).await;
@@ -68,7 +65,7 @@ async fn a_script_is_deleted_when_its_build_has_ended() {
     world.archived(&build).await;
     let secrets = world.api::<Secret>();
     world
-        .until("the Secret is gone", || async {
+        .until("the Secret is gone", async || {
             secrets.get_opt("defaults").await.ok()?.is_none().then_some(())
         })
         .await;
@@ -77,9 +74,7 @@ async fn a_script_is_deleted_when_its_build_has_ended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_script_of_another_build_is_neither_used_nor_deleted() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &["--defaults-timeout=2s"]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&["--defaults-timeout=2s"]).await;
     let build = world.create(&private()).await;
     script_of(&world, &build, "00000000-0000-0000-0000-000000000000").await;
     let status = world.archived(&build).await;
@@ -92,12 +87,9 @@ async fn a_script_of_another_build_is_neither_used_nor_deleted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abandoned_build_is_deleted_without_the_database() {
-    let mut world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    world.job_of(&build).await;
-    world.postgres.server().stop().unwrap();
+    let (mut world, _operator) = World::with_ready_cache(&[]).await;
+    let (build, _) = world.admitted("luci").await;
+    world.database.stop().unwrap();
     world.succeed(&build).await;
     world
         .status(&build, "its record is missing", |status| {
@@ -116,11 +108,8 @@ async fn an_abandoned_build_is_deleted_without_the_database() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_that_cannot_start_says_why_and_is_tried_again() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &["--build-start-timeout=8s"]).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    let job = world.job_of(&build).await;
+    let (world, _operator) = World::with_ready_cache(&["--build-start-timeout=8s"]).await;
+    let (build, job) = world.admitted("luci").await;
     let pod = world.started_pod(&job).await;
     // A scheduler of many nodes says more than our schema takes.
     let said = format!("0/1 nodes are available{}", ", and so on".repeat(200));

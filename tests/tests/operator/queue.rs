@@ -2,7 +2,8 @@
 //! Job, and a build that can start never waits for one that cannot.
 
 use asu_core::failure::FailureReason;
-use asu_crds::{FirmwareBuild, FirmwareBuildStatus, ImageBuilderCache, condition};
+use asu_crds::{FirmwareBuild, ImageBuilderCache};
+use asu_tests::given::{World, admission, build, build_of, cache_of, reason};
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     batch::v1::Job,
@@ -14,44 +15,25 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{
-    objects::{build, build_of, cache_of},
-    private::{private, script_of},
-    world::World,
-};
+use super::private::{private, script_of};
 
 const ONE: &str = "--max-builds=1";
 const OTHER: &str = "x86/64";
 
-fn reason(status: &FirmwareBuildStatus) -> &str {
-    status.reason.as_deref().unwrap_or_default()
-}
-
-fn admitted(status: &FirmwareBuildStatus) -> &str {
-    condition(&status.conditions, "Admitted").map_or("", |status| status.status.as_str())
-}
-
 /// It waits with that reason, and says that it has no place.
 async fn waits(world: &World, build: &FirmwareBuild, why: &str) {
     let what = format!("it is {why} without a place");
-    world.status(build, &what, |status| reason(status) == why && admitted(status) == "False").await;
+    world
+        .status(build, &what, |status| reason(status) == why && admission(status) == "False")
+        .await;
     assert!(world.jobs_of(build).await.iter().all(|job| job.status.is_some()));
-}
-
-/// A build that runs in the only place.
-async fn running(world: &World, package: &str) -> FirmwareBuild {
-    let build = world.create(&build(package)).await;
-    world.job_of(&build).await;
-    build
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn waiting_builds_without_their_cache_let_others_start() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[ONE]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&[ONE]).await;
     let other = world.ready_cache_of(OTHER).await;
-    let first = running(&world, "first").await;
+    let (first, _) = world.admitted("first").await;
     let mut stuck = Vec::new();
     for package in ["one", "two"] {
         let build = world.create(&build_of(package, OTHER)).await;
@@ -74,10 +56,8 @@ async fn waiting_builds_without_their_cache_let_others_start() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_waiting_build_without_its_secret_lets_others_start_and_returns() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[ONE]).await;
-    world.ready_cache().await;
-    let first = running(&world, "first").await;
+    let (world, _operator) = World::with_ready_cache(&[ONE]).await;
+    let (first, _) = world.admitted("first").await;
     let secret = world.create(&private()).await;
     script_of(&world, &secret, &secret.uid().unwrap()).await;
     waits(&world, &secret, "Queued").await;
@@ -95,13 +75,10 @@ async fn a_waiting_build_without_its_secret_lets_others_start_and_returns() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn during_the_pause_between_attempts_another_build_gets_the_place() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[ONE, "--retry-pause=4s"]).await;
-    world.ready_cache().await;
-    let failing = running(&world, "failing").await;
+    let (world, _operator) = World::with_ready_cache(&[ONE, "--retry-pause=4s"]).await;
+    let (failing, job) = world.admitted("failing").await;
     let next = world.create(&build("next")).await;
     waits(&world, &next, "Queued").await;
-    let job = world.job_of(&failing).await;
     // Its pod is gone: the pause counts from what the Job says.
     world.commit_attempt(&failing, 1, FailureReason::DownloadFailed);
     world.fail(&job).await;
@@ -118,25 +95,22 @@ async fn during_the_pause_between_attempts_another_build_gets_the_place() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_leader_does_not_count_an_admitted_status_as_a_place() {
-    let world = World::new().await;
-    let operator = world.operator("a", &[ONE]).await;
-    world.ready_cache().await;
+    let (world, operator) = World::with_ready_cache(&[ONE]).await;
     // Nobody fills the cache of the other.
     world.create(&cache_of(OTHER)).await;
     let stale = world.create(&build_of("stale", OTHER)).await;
     waits(&world, &stale, "WaitingForCache").await;
     operator.terminate().await.unwrap();
     let mut status = world.api::<FirmwareBuild>().get(&stale.name_any()).await.unwrap().status;
-    for it in status.iter_mut().flat_map(|status| &mut status.conditions) {
-        if it.type_ == "Admitted" {
-            it.status = "True".into();
+    for condition in status.iter_mut().flat_map(|status| &mut status.conditions) {
+        if condition.type_ == "Admitted" {
+            condition.status = "True".into();
         }
     }
     let said = json!({ "status": status });
     world.patch_status::<FirmwareBuild>(&stale.name_any(), &said).await;
     let _next = world.operator("b", &[ONE]).await;
-    let build = world.create(&build("luci")).await;
-    world.job_of(&build).await;
+    world.admitted("luci").await;
     waits(&world, &stale, "WaitingForCache").await;
 }
 
@@ -173,7 +147,7 @@ async fn forbid(world: &World, build: &FirmwareBuild) {
     .unwrap();
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     world
-        .until("the policy is in force", || async {
+        .until("the policy is in force", async || {
             let tried = world.api::<Job>().create(&dry, &probe).await;
             matches!(tried, Err(kube::Error::Api(status)) if status.code == 403).then_some(())
         })
@@ -189,10 +163,9 @@ async fn a_build_whose_job_cannot_be_created_gives_its_place_back() {
     world.ready_cache().await;
     let why = "its status says who forbids its Job";
     let status = world.status(&refused, why, |status| reason(status) == "JobForbidden").await;
-    assert_eq!(admitted(&status), "False");
+    assert_eq!(admission(&status), "False");
     assert!(status.message.unwrap().contains("forbidden"), "with Kubernetes' words");
-    let other = world.create(&build("other")).await;
-    world.job_of(&other).await;
+    let (other, _) = world.admitted("other").await;
     let policies: Api<ValidatingAdmissionPolicyBinding> = Api::all(world.client.clone());
     policies.delete("forbidden", &DeleteParams::default()).await.unwrap();
     world.succeed(&other).await;
@@ -201,10 +174,8 @@ async fn a_build_whose_job_cannot_be_created_gives_its_place_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleting_a_waiting_or_running_build_lets_the_next_one_start() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[ONE]).await;
-    world.ready_cache().await;
-    let first = running(&world, "first").await;
+    let (world, _operator) = World::with_ready_cache(&[ONE]).await;
+    let (first, _) = world.admitted("first").await;
     let queued = world.create(&build("queued")).await;
     waits(&world, &queued, "Queued").await;
     let last = world.create(&build("last")).await;

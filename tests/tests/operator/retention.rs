@@ -13,17 +13,15 @@ use std::{
 use asu_core::{
     build_key::BuildKey,
     digest::Digest,
-    request::Request,
     request_hash::RequestHash,
-    result::{Built, StoredFile, store_keys},
+    result::{StoredFile, store_keys},
     retention::Space,
 };
 use asu_crds::{BuildPhase, ImageBuilderCache};
-use asu_store::model::{BuildFacts, BuildTimes, Ending, LogRecord, NewArchive};
+use asu_store::model::Ending;
+use asu_tests::given::{Operator, World, build, built, cache, record, request};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-
-use super::{objects::build, world::World};
 
 const SHORT: [&str; 4] = [
     "--retention-interval=300ms",
@@ -34,10 +32,6 @@ const SHORT: [&str; 4] = [
 
 fn days(n: i64) -> Timestamp {
     Timestamp::now() + SignedDuration::from_hours(24 * n)
-}
-
-fn request() -> Request {
-    build("luci").spec.request.to_request().unwrap()
 }
 
 /// A build that was archived, with a file of 400 bytes that is two hours old. Its answer is stale.
@@ -57,36 +51,10 @@ async fn archived_fresh(
     let file = StoredFile { name: "i.bin".into(), size: 400, sha256: Digest::of(b"i") };
     put_old(world, &store_keys::artifact(&key, &file.name), 2);
     put_old(world, &store_keys::log(uid), 2);
-    let built = Built {
-        build_key: key,
-        files: vec![file],
-        manifest: [].into(),
-        packages: vec![],
-        commands: vec![],
-        profile: serde_json::Map::new(),
-    };
-    let times =
-        BuildTimes { created: ended, queued: None, admitted: None, started: None, finished: ended };
-    let facts = BuildFacts {
-        uid: uid.into(),
-        request_hash: RequestHash::of(format!("request of {uid}").as_bytes()),
-        request: request(),
-        version_code: "r1".into(),
-        catalog_revision: 1,
-        attempt: 1,
-        ending: Ending::Succeeded(built),
-        times,
-        fresh_until,
-        keep_until,
-        log: Some(LogRecord {
-            key: store_keys::log(uid),
-            size: 400,
-            text_bytes: 400,
-            truncated: false,
-        }),
-        millis: [].into(),
-    };
-    let new = NewArchive { facts, events: vec![], archived_at: ended };
+    let ending = Ending::Succeeded(built(key, vec![file]));
+    let mut new = record(uid, request("device", &["luci"]), ending, ended);
+    new.facts.request_hash = RequestHash::of(format!("request of {uid}").as_bytes());
+    (new.facts.fresh_until, new.facts.keep_until) = (fresh_until, keep_until);
     world.pg_store().archive(&new, 0).await.unwrap();
     key
 }
@@ -106,14 +74,14 @@ fn artifact(key: &BuildKey) -> String {
 }
 
 async fn until_gone(world: &World, key: &str) {
-    world.until(&format!("{key} is gone"), || async { (!there(world, key)).then_some(()) }).await;
+    world.until(&format!("{key} is gone"), async || (!there(world, key)).then_some(())).await;
 }
 
 fn used(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let size = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(it) if it.is_dir() => used(&entry.path()),
-        Ok(it) => it.len(),
+        Ok(info) if info.is_dir() => used(&entry.path()),
+        Ok(info) => info.len(),
         Err(_) => 0,
     };
     entries.flatten().map(size).sum()
@@ -138,7 +106,7 @@ async fn files_log_and_history_are_deleted_when_they_expire() {
     }
     until_gone(&world, &artifact(&orphan)).await;
     world
-        .until("the row is gone", || async {
+        .until("the row is gone", async || {
             world.pg_store().build_by_uid("over").await.ok()?.is_none().then_some(())
         })
         .await;
@@ -183,23 +151,28 @@ async fn a_store_full_of_fresh_images_deletes_the_oldest_and_builds_continue() {
     let _operator = world.operator_with("a", &options, fill).await;
     world.ready_cache().await;
     until_gone(&world, &artifact(&old)).await;
-    let build = world.create(&build("luci")).await;
-    world.job_of(&build).await;
+    world.admitted("luci").await;
     assert!(there(&world, &artifact(&young)), "it is younger than the minimum");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn start_and_end_of_a_pause_of_admission_are_events_of_the_distributions() {
+/// A world with a ready cache whose store is full to 96 of 100 bytes, which the test may change.
+async fn nearly_full() -> (World, Arc<AtomicU64>, Operator) {
     let world = World::new().await;
     let percent = Arc::new(AtomicU64::new(96));
     let said = percent.clone();
     let fill = Arc::new(move || Space { used: said.load(Ordering::Relaxed), capacity: 100 });
-    let _operator = world.operator_with("a", &SHORT, fill).await;
+    let operator = world.operator_with("a", &SHORT, fill).await;
     world.ready_cache().await;
+    (world, percent, operator)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn start_and_end_of_a_pause_of_admission_are_events_of_the_distributions() {
+    let (world, percent, _operator) = nearly_full().await;
     let told = async |reason: &'static str| {
         let events = world.api::<k8s_openapi::api::events::v1::Event>();
         world
-            .until(&format!("an event says {reason}"), || async {
+            .until(&format!("an event says {reason}"), async || {
                 let list = events.list(&kube::api::ListParams::default()).await.ok()?;
                 let found = list.items.into_iter().find(|event| {
                     let on = event.regarding.as_ref().and_then(|on| on.kind.as_deref());
@@ -220,12 +193,7 @@ async fn start_and_end_of_a_pause_of_admission_are_events_of_the_distributions()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn builds_wait_while_the_store_is_nearly_full_and_continue_later() {
-    let world = World::new().await;
-    let percent = Arc::new(AtomicU64::new(96));
-    let said = percent.clone();
-    let fill = Arc::new(move || Space { used: said.load(Ordering::Relaxed), capacity: 100 });
-    let _operator = world.operator_with("a", &SHORT, fill).await;
-    world.ready_cache().await;
+    let (world, percent, _operator) = nearly_full().await;
     let build = world.create(&build("luci")).await;
     let paused = world
         .status(&build, "it is paused", |status| status.reason.as_deref() == Some("Paused"))
@@ -237,12 +205,11 @@ async fn builds_wait_while_the_store_is_nearly_full_and_continue_later() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cache_that_nothing_uses_is_deleted() {
-    let world = World::new().await;
     let options = [&SHORT[..], &["--cache-max-idle=2s"]].concat();
-    let _operator = world.operator("a", &options).await;
-    let cache = world.create(&super::objects::cache()).await;
+    let (world, _operator) = World::with_operator(&options).await;
+    let cache = world.create(&cache()).await;
     world
-        .until("the cache is being deleted, or gone", || async {
+        .until("the cache is being deleted, or gone", async || {
             let found = world.api::<ImageBuilderCache>().get_opt(&cache.name_any()).await.ok()?;
             found.is_none_or(|found| found.metadata.deletion_timestamp.is_some()).then_some(())
         })
@@ -251,11 +218,8 @@ async fn a_cache_that_nothing_uses_is_deleted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_success_whose_files_are_gone_is_built_again() {
-    let world = World::new().await;
-    let operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    let job = world.job_of(&build).await;
+    let (world, operator) = World::with_ready_cache(&[]).await;
+    let (build, job) = world.admitted("luci").await;
     world.status(&build, "it runs", |status| status.phase == Some(BuildPhase::Running)).await;
     drop(operator);
     let result = world.commit(&build, "k");

@@ -1,7 +1,8 @@
 //! Builds that somebody or something interferes with: what is said of them is what is so.
 
 use asu_core::failure::FailureReason;
-use asu_crds::{BuildPhase, FirmwareBuild, FirmwareBuildStatus, condition};
+use asu_crds::{BuildPhase, FirmwareBuild, condition};
+use asu_tests::given::{World, admission, build, reason};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod, events::v1::Event};
 use kube::{
     ResourceExt,
@@ -9,20 +10,10 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{objects::build, world::World};
-
-fn reason(status: &FirmwareBuildStatus) -> &str {
-    status.reason.as_deref().unwrap_or_default()
-}
-
-fn admitted(status: &FirmwareBuildStatus) -> &str {
-    condition(&status.conditions, "Admitted").map_or("", |status| status.status.as_str())
-}
-
 /// An event with that reason and a note that has all these words.
 async fn event(world: &World, on: &FirmwareBuild, reason: &str, words: &[&str]) {
     world
-        .until(&format!("an event {reason} that says {words:?}"), || async {
+        .until(&format!("an event {reason} that says {words:?}"), async || {
             let events = world.api::<Event>().list(&ListParams::default()).await.ok()?;
             let found = events.items.into_iter().any(|event| {
                 let note = event.note.unwrap_or_default();
@@ -48,19 +39,15 @@ async fn end(world: &World, pod: &Pod) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspended_build_is_reported_has_no_place_and_continues_when_resumed() {
-    let world = World::new().await;
     let options = ["--max-builds=1", "--build-start-timeout=3s"];
-    let _operator = world.operator("a", &options).await;
-    world.ready_cache().await;
-    let held = world.create(&build("held")).await;
-    let job = world.job_of(&held).await;
+    let (world, _operator) = World::with_ready_cache(&options).await;
+    let (held, job) = world.admitted("held").await;
     suspend(&world, &job, true).await;
     let status =
         world.status(&held, "it is suspended", |status| reason(status) == "Suspended").await;
-    assert_eq!((status.phase, admitted(&status)), (Some(BuildPhase::Queued), "False"));
+    assert_eq!((status.phase, admission(&status)), (Some(BuildPhase::Queued), "False"));
     event(&world, &held, "Suspended", &["suspended"]).await;
-    let other = world.create(&build("other")).await;
-    world.job_of(&other).await;
+    let (other, _) = world.admitted("other").await;
     world.succeed(&other).await;
     world.archived(&other).await;
     // Longer than a pod may take to start: the Job controller says when it was resumed.
@@ -68,7 +55,7 @@ async fn a_suspended_build_is_reported_has_no_place_and_continues_when_resumed()
     let started = json!({ "status": { "startTime": now } });
     suspend(&world, &job, false).await;
     world.patch_status::<Job>(&job.name_any(), &started).await;
-    let status = world.status(&held, "it goes on", |status| admitted(status) == "True").await;
+    let status = world.status(&held, "it goes on", |status| admission(status) == "True").await;
     assert_eq!((status.attempt, status.stage.as_deref()), (Some(1), Some("container_setup")));
     world.succeed(&held).await;
     assert_eq!(world.archived(&held).await.attempt, Some(1));
@@ -76,21 +63,13 @@ async fn a_suspended_build_is_reported_has_no_place_and_continues_when_resumed()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_eviction_is_an_attempt_and_the_last_one_is_the_failure_of_the_build() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
+    let (world, _operator) = World::with_ready_cache(&[]).await;
     let build = world.create(&build("luci")).await;
     for attempt in 1..=3 {
-        let job = world
-            .until(&format!("attempt {attempt}"), || async {
-                let end = format!("-{attempt}");
-                let jobs = world.jobs_of(&build).await;
-                jobs.into_iter().find(|job| job.name_any().ends_with(&end))
-            })
-            .await;
+        let job = world.attempt_of(&build, attempt).await;
         let told =
             world.status(&build, "its attempt", |status| status.attempt == Some(attempt)).await;
-        assert_eq!(admitted(&told), "True");
+        assert_eq!(admission(&told), "True");
         let pod = world.started_pod(&job).await;
         let evicted = json!([{"type": "DisruptionTarget", "status": "True",
             "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}]);
@@ -119,11 +98,8 @@ async fn each_eviction_is_an_attempt_and_the_last_one_is_the_failure_of_the_buil
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_job_is_reported_and_followed_by_another_attempt() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    let job = world.job_of(&build).await;
+    let (world, _operator) = World::with_ready_cache(&[]).await;
+    let (build, job) = world.admitted("luci").await;
     let pod = world.started_pod(&job).await;
     world.api::<Job>().delete(&job.name_any(), &DeleteParams::background()).await.unwrap();
     world.status(&build, "its Job is gone", |status| reason(status) == "JobDeleted").await;
@@ -136,11 +112,8 @@ async fn a_deleted_job_is_reported_and_followed_by_another_attempt() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_without_a_pod_is_not_reported_as_running() {
-    let world = World::new().await;
-    let _operator = world.operator("a", &[]).await;
-    world.ready_cache().await;
-    let build = world.create(&build("luci")).await;
-    let job = world.job_of(&build).await;
+    let (world, _operator) = World::with_ready_cache(&[]).await;
+    let (build, job) = world.admitted("luci").await;
     world.status(&build, "it has no pod", |status| reason(status) == "NoPod").await;
     let pod = world.started_pod(&job).await;
     let status = json!({"status": {"phase": "Pending", "conditions": [{

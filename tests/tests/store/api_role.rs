@@ -4,7 +4,7 @@ use asu_store::{
     StoreError,
     model::{Counter, CounterKind},
 };
-use asu_tests::postgres::TestDatabase;
+use asu_tests::{given::database, postgres::TestDatabase};
 
 use crate::samples::{at, hash, offer, success};
 
@@ -15,8 +15,8 @@ fn denied<T>(result: &Result<T, StoreError>) -> bool {
 
 #[tokio::test]
 async fn the_api_role_reads_and_counts() {
-    let database = TestDatabase::new().await.unwrap();
-    let (owner, api) = (database.store().unwrap(), database.api_store().unwrap());
+    let (database, owner) = database().await;
+    let api = database.api_store().unwrap();
     owner.archive(&success("u1", "k", 0), 0).await.unwrap();
     assert!(api.newest_by_hash(&hash("request")).await.unwrap().is_some());
     assert!(api.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().is_some());

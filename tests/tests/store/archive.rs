@@ -8,14 +8,13 @@ use asu_store::{
     StoreError,
     model::{ArchiveOutcome, Ending},
 };
-use asu_tests::postgres::TestDatabase;
+use asu_tests::given::database;
 
 use crate::samples::{at, failure, hash, of_request, private_success, success};
 
 #[tokio::test]
 async fn a_success_is_read_back_completely_by_hash_and_by_uid() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let build = success("u1", "k", 0);
     assert_eq!(store.archive(&build, 0).await.unwrap(), ArchiveOutcome::Archived);
     let record = store.newest_by_hash(&hash("request")).await.unwrap().unwrap();
@@ -30,8 +29,7 @@ async fn a_success_is_read_back_completely_by_hash_and_by_uid() {
 
 #[tokio::test]
 async fn the_order_of_keys_in_an_answer_is_kept() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let record = store.build_by_uid("u1").await.unwrap().unwrap();
     let keys: Vec<&String> = record.facts.ending.built().unwrap().profile.keys().collect();
@@ -40,8 +38,7 @@ async fn the_order_of_keys_in_an_answer_is_kept() {
 
 #[tokio::test]
 async fn a_failure_and_a_cancellation_are_read_back() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let mut cancelled = failure("u2", 1);
     cancelled.facts.ending =
         Ending::Failed(Failure::new(FailureReason::Cancelled, "deleted by somebody"));
@@ -55,8 +52,7 @@ async fn a_failure_and_a_cancellation_are_read_back() {
 
 #[tokio::test]
 async fn archiving_twice_changes_nothing() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let first = success("u1", "k", 0);
     store.archive(&first, 0).await.unwrap();
     let mut second = success("u1", "other-key", 5);
@@ -70,8 +66,7 @@ async fn archiving_twice_changes_nothing() {
 
 #[tokio::test]
 async fn archiving_the_same_build_at_the_same_time_writes_it_once() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let build = success("u1", "k", 0);
     let both = tokio::join!(store.archive(&build, 0), store.archive(&build, 0));
     let mut outcomes = [both.0.unwrap(), both.1.unwrap()];
@@ -82,8 +77,7 @@ async fn archiving_the_same_build_at_the_same_time_writes_it_once() {
 
 #[tokio::test]
 async fn a_uid_with_another_request_and_a_key_with_other_files_are_refused() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let foreign = of_request(success("u1", "k", 0), "another");
     assert!(matches!(store.archive(&foreign, 0).await, Err(StoreError::Conflict(_))));
@@ -103,8 +97,7 @@ async fn a_uid_with_another_request_and_a_key_with_other_files_are_refused() {
 
 #[tokio::test]
 async fn the_newest_build_of_a_hash_is_returned() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("new", "k2", 8), 0).await.unwrap();
     store.archive(&success("old", "k1", 2), 0).await.unwrap();
     let newest = store.newest_by_hash(&hash("request")).await.unwrap().unwrap();
@@ -113,8 +106,7 @@ async fn the_newest_build_of_a_hash_is_returned() {
 
 #[tokio::test]
 async fn the_newest_build_does_not_depend_on_the_clock_of_a_node() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let mut ahead = failure("ahead", 8);
     ahead.archived_at = at(2);
     store.archive(&ahead, 0).await.unwrap();
@@ -127,8 +119,7 @@ async fn the_newest_build_does_not_depend_on_the_clock_of_a_node() {
 
 #[tokio::test]
 async fn files_are_found_by_build_key_and_name_only() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let build = success("u1", "k", 0);
     store.archive(&build, 0).await.unwrap();
     store.archive(&failure("u2", 1), 0).await.unwrap();
@@ -150,8 +141,7 @@ async fn files_are_found_by_build_key_and_name_only() {
 
 #[tokio::test]
 async fn two_builds_of_a_request_keep_their_files_apart() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let builds = [success("u1", "k1", 0), success("u2", "k2", 5)];
     for (build, key) in builds.iter().zip(["k1", "k2"]) {
         store.archive(build, 0).await.unwrap();
@@ -164,8 +154,7 @@ async fn two_builds_of_a_request_keep_their_files_apart() {
 
 #[tokio::test]
 async fn shared_files_are_private_if_one_build_is_and_as_old_as_the_first() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&private_success("u1", "k", 0), 0).await.unwrap();
     store.archive(&of_request(success("u2", "k", 5), "other"), 0).await.unwrap();
     let found = store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().unwrap();
@@ -175,8 +164,7 @@ async fn shared_files_are_private_if_one_build_is_and_as_old_as_the_first() {
 
 #[tokio::test]
 async fn a_private_build_is_marked_and_keeps_only_the_digest_of_its_script() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let build = private_success("u1", "k", 0);
     store.archive(&build, 0).await.unwrap();
     let record = store.build_by_uid("u1").await.unwrap().unwrap();
@@ -187,8 +175,7 @@ async fn a_private_build_is_marked_and_keeps_only_the_digest_of_its_script() {
 
 #[tokio::test]
 async fn a_build_with_nul_characters_is_archived() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let mut failed = failure("u1", 0);
     // As an older program may have written it: today none of these characters comes so far.
     let detail = "a\0b".to_owned();
@@ -207,8 +194,7 @@ async fn a_build_with_nul_characters_is_archived() {
 
 #[tokio::test]
 async fn served_counters_of_the_api_update_the_builds() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (database, store) = database().await;
     let epoch = store.raise_epoch().await.unwrap();
     store.archive(&success("u1", "k", 0), epoch).await.unwrap();
     let api = database.api_store().unwrap();

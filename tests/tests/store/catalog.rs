@@ -1,15 +1,14 @@
 //! The catalog: replaced as a whole, or not at all.
 
 use asu_store::listen::{CATALOG_CHANNEL, Hint, listen};
-use asu_tests::postgres::TestDatabase;
+use asu_tests::given::database;
 use futures::StreamExt as _;
 
 use crate::samples::{offer, version};
 
 #[tokio::test]
 async fn a_distribution_is_read_back_completely() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let versions = [version("24.10.7", &["b", "a", "c"]), version("24.10.6", &["a"])];
     let write = store.put_distribution("openwrt", &offer(), &versions, 0).await.unwrap();
     assert_eq!((write.revision, write.changed), (1, true));
@@ -25,8 +24,7 @@ async fn a_distribution_is_read_back_completely() {
 
 #[tokio::test]
 async fn the_same_catalog_again_is_not_a_change() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let versions = [version("24.10.7", &["a"])];
     store.put_distribution("openwrt", &offer(), &versions, 0).await.unwrap();
     let again = store.put_distribution("openwrt", &offer(), &versions, 0).await.unwrap();
@@ -36,8 +34,7 @@ async fn the_same_catalog_again_is_not_a_change() {
 
 #[tokio::test]
 async fn removed_versions_and_profiles_disappear_and_order_follows() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let mut before = vec![
         version("24.10.7", &["a", "b"]),
         version("24.10.6", &["a"]),
@@ -53,8 +50,7 @@ async fn removed_versions_and_profiles_disappear_and_order_follows() {
 
 #[tokio::test]
 async fn a_distribution_that_is_created_again_continues_its_revision() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let (offer, versions) = (offer(), [version("24.10.7", &["a"])]);
     let put = || store.put_distribution("openwrt", &offer, &versions, 0);
     put().await.unwrap();
@@ -72,8 +68,7 @@ async fn a_distribution_that_is_created_again_continues_its_revision() {
 
 #[tokio::test]
 async fn a_failed_write_keeps_the_last_good_catalog() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let good = [version("24.10.7", &["a"])];
     store.put_distribution("openwrt", &offer(), &good, 0).await.unwrap();
     // The same name twice violates a key after other rows were written.
@@ -86,8 +81,7 @@ async fn a_failed_write_keeps_the_last_good_catalog() {
 
 #[tokio::test]
 async fn listeners_are_notified_of_the_new_revision() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (database, store) = database().await;
     let mut hints = listen(database.url.clone(), [CATALOG_CHANNEL]);
     assert_eq!(hints.next().await, Some(Hint::Check));
     store.put_distribution("openwrt", &offer(), &[], 0).await.unwrap();

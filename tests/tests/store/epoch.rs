@@ -2,7 +2,7 @@
 
 use asu_core::retention::Deletion;
 use asu_store::StoreError;
-use asu_tests::postgres::TestDatabase;
+use asu_tests::given::database;
 
 use crate::samples::{at, hash, offer, success};
 
@@ -12,8 +12,7 @@ fn fenced<T>(result: &Result<T, StoreError>) -> bool {
 
 #[tokio::test]
 async fn a_leader_that_was_replaced_cannot_write_anything() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let old = store.raise_epoch().await.unwrap();
     store.archive(&success("u1", "k", 0), old).await.unwrap();
     let new = store.raise_epoch().await.unwrap();
@@ -35,8 +34,7 @@ async fn a_leader_that_was_replaced_cannot_write_anything() {
 
 #[tokio::test]
 async fn an_epoch_from_another_database_is_refused() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let write = store.archive(&success("u1", "k", 0), 7).await;
     assert!(matches!(write, Err(StoreError::Fenced { ours: 7, current: 0 })));
 }

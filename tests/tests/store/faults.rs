@@ -7,7 +7,7 @@ use asu_store::{
     listen::{CATALOG_CHANNEL, Hint, listen},
     model::ArchiveOutcome,
 };
-use asu_tests::postgres::Postgres;
+use asu_tests::postgres::{Postgres, TestDatabase};
 use futures::StreamExt as _;
 
 use crate::samples::{hash, offer, success};
@@ -22,18 +22,17 @@ fn connect(url: &str) -> PgStore {
 
 #[tokio::test]
 async fn calls_are_unavailable_without_the_database_and_succeed_afterwards() {
-    let mut postgres = Postgres::start().await.unwrap();
-    let name = postgres.clone_template().await.unwrap();
-    let store = connect(&postgres.url(&name));
+    let mut database = TestDatabase::own().await.unwrap();
+    let store = connect(&database.url);
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
-    postgres.server().stop().unwrap();
+    database.stop().unwrap();
     for _ in 0..2 {
         let away = store.newest_by_hash(&hash("request")).await.unwrap_err();
         assert!(away.is_unavailable(), "{away:?}");
         let away = store.archive(&success("u2", "k", 0), 0).await.unwrap_err();
         assert!(away.is_unavailable(), "{away:?}");
     }
-    postgres.server().resume().await.unwrap();
+    database.resume().await.unwrap();
     assert!(store.newest_by_hash(&hash("request")).await.unwrap().is_some());
     let again = store.archive(&success("u2", "k", 0), 0).await.unwrap();
     assert_eq!(again, ArchiveOutcome::Archived);
@@ -41,15 +40,14 @@ async fn calls_are_unavailable_without_the_database_and_succeed_afterwards() {
 
 #[tokio::test]
 async fn a_pool_without_a_free_connection_is_unavailable() {
-    let postgres = Postgres::start().await.unwrap();
-    let name = postgres.clone_template().await.unwrap();
+    let database = TestDatabase::own().await.unwrap();
     let settings = PoolSettings {
         max_connections: 1,
         acquire_timeout: Duration::from_millis(200),
         call_timeout: Duration::from_secs(2),
     };
-    let store = PgStore::connect(&postgres.url(&name), &settings, "test").unwrap();
-    let blocker = lock_epoch(&postgres.url(&name)).await;
+    let store = PgStore::connect(&database.url, &settings, "test").unwrap();
+    let blocker = lock_epoch(&database.url).await;
     let build = success("u1", "k", 0);
     // The first holds the only connection while it waits for the lock.
     let (first, second) = tokio::join!(store.archive(&build, 0), async {
@@ -71,16 +69,14 @@ async fn lock_epoch(url: &str) -> sqlx::PgConnection {
 
 #[tokio::test]
 async fn a_listener_reconnects_and_requests_a_check() {
-    let mut postgres = Postgres::start().await.unwrap();
-    let name = postgres.clone_template().await.unwrap();
-    let url = postgres.url(&name);
-    let mut hints = listen(url.clone(), [CATALOG_CHANNEL]);
+    let mut database = TestDatabase::own().await.unwrap();
+    let mut hints = listen(database.url.clone(), [CATALOG_CHANNEL]);
     let mut next = async || tokio::time::timeout(SOON, hints.next()).await.expect("a hint");
     assert_eq!(next().await, Some(Hint::Check));
-    postgres.server().stop().unwrap();
-    postgres.server().resume().await.unwrap();
+    database.stop().unwrap();
+    database.resume().await.unwrap();
     assert_eq!(next().await, Some(Hint::Check));
-    let store = connect(&url);
+    let store = connect(&database.url);
     store.put_distribution("openwrt", &offer(), &[], 0).await.unwrap();
     assert!(matches!(next().await, Some(Hint::Changed { payload, .. }) if payload == "1"));
 }

@@ -11,7 +11,7 @@ use asu_store::{
     StoreError,
     model::{ArchiveOutcome, NewArchive},
 };
-use asu_tests::postgres::TestDatabase;
+use asu_tests::given::database;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
@@ -32,8 +32,7 @@ fn put(folder: &Path, archive: &NewArchive) {
 
 #[tokio::test]
 async fn a_success_without_its_files_is_not_archived_and_leaves_nothing() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     let folder = tempfile::tempdir().unwrap();
     let build = success("u1", "k", 0);
     put(folder.path(), &build);
@@ -55,8 +54,7 @@ async fn a_success_without_its_files_is_not_archived_and_leaves_nothing() {
 
 #[tokio::test]
 async fn files_of_a_build_that_is_about_to_be_archived_are_not_deleted() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (database, store) = database().await;
     let folder = tempfile::tempdir().unwrap();
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let holdings = store.retention_rows().await.unwrap();
@@ -77,8 +75,7 @@ async fn files_of_a_build_that_is_about_to_be_archived_are_not_deleted() {
 
 #[tokio::test]
 async fn an_orphan_that_is_claimed_first_is_not_archived_until_it_is_gone() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     assert!(store.claim_orphan(&hash("k"), at(0), 0).await.unwrap());
     assert!(!store.claim_orphan(&hash("k"), at(0), 0).await.unwrap());
     let build = success("u1", "k", 0);
@@ -91,8 +88,7 @@ async fn an_orphan_that_is_claimed_first_is_not_archived_until_it_is_gone() {
 
 #[tokio::test]
 async fn an_orphan_that_is_archived_first_is_not_claimed() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     assert!(!store.claim_orphan(&hash("k"), at(0), 0).await.unwrap());
     assert!(store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().is_some());
@@ -102,8 +98,7 @@ async fn an_orphan_that_is_archived_first_is_not_claimed() {
 
 #[tokio::test]
 async fn nothing_is_written_to_a_schema_that_became_too_new() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (database, store) = database().await;
     let epoch = store.raise_epoch().await.unwrap();
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     connection.execute("update schema_info set version = 99, min_reader = 99").await.unwrap();

@@ -5,7 +5,7 @@ use asu_core::{
     retention::{Deletion, RetentionPolicy, plan},
 };
 use asu_store::{PgStore, StoreError, model::ArchiveOutcome};
-use asu_tests::postgres::TestDatabase;
+use asu_tests::given::database;
 
 use crate::samples::{at, failure, hash, of_request, success};
 
@@ -20,8 +20,7 @@ async fn begin(store: &PgStore, deletion: &Deletion) -> Option<Vec<String>> {
 
 #[tokio::test]
 async fn shared_files_are_deleted_after_their_last_build() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     store.archive(&of_request(success("u2", "k", 20), "other"), 0).await.unwrap();
     assert_eq!(decide(&store, 15).await, []);
@@ -37,8 +36,7 @@ async fn shared_files_are_deleted_after_their_last_build() {
 
 #[tokio::test]
 async fn files_are_not_served_before_they_are_deleted() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let [deletion] = decide(&store, 40).await.try_into().unwrap();
     begin(&store, &deletion).await.unwrap();
@@ -53,8 +51,7 @@ async fn files_are_not_served_before_they_are_deleted() {
 
 #[tokio::test]
 async fn a_build_after_the_decision_keeps_the_files() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let [deletion] = decide(&store, 40).await.try_into().unwrap();
     store.archive(&of_request(success("u2", "k", 39), "other"), 0).await.unwrap();
@@ -64,8 +61,7 @@ async fn a_build_after_the_decision_keeps_the_files() {
 
 #[tokio::test]
 async fn no_build_is_archived_with_files_that_are_being_deleted() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     let [deletion] = decide(&store, 40).await.try_into().unwrap();
     let objects = begin(&store, &deletion).await.unwrap();
@@ -85,8 +81,7 @@ async fn no_build_is_archived_with_files_that_are_being_deleted() {
 
 #[tokio::test]
 async fn marking_files_as_deleted_needs_a_begun_deletion() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     store.mark_files_deleted(&hash("k"), 0).await.unwrap();
     assert!(store.artifact(&hash("k"), "openwrt-factory.bin").await.unwrap().is_some());
@@ -94,8 +89,7 @@ async fn marking_files_as_deleted_needs_a_begun_deletion() {
 
 #[tokio::test]
 async fn logs_and_results_of_all_attempts_are_listed_until_deleted() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&failure("u1", 0), 0).await.unwrap();
     let holdings = store.retention_rows().await.unwrap();
     let uids = plan(&holdings, None, &RetentionPolicy::default(), at(11)).logs;
@@ -113,8 +107,7 @@ async fn logs_and_results_of_all_attempts_are_listed_until_deleted() {
 
 #[tokio::test]
 async fn history_is_deleted_only_after_its_files_and_logs() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (_database, store) = database().await;
     store.archive(&success("u1", "k", 0), 0).await.unwrap();
     store.archive(&failure("u2", 0), 0).await.unwrap();
     assert_eq!(store.delete_expired(at(100), 10, 0).await.unwrap(), 0);

@@ -7,9 +7,8 @@ use asu_core::{
     request::{DefaultsDigest, Request},
     result::{Built, StoredFile},
 };
-use asu_store::model::{
-    BuildEvent, BuildFacts, BuildTimes, Ending, EventKind, LogRecord, NewArchive,
-};
+use asu_store::model::{BuildEvent, Ending, EventKind, LogRecord, NewArchive};
+use asu_tests::given;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -24,11 +23,7 @@ pub fn hash<T: From<Digest>>(text: &str) -> T {
 }
 
 pub fn request() -> Request {
-    serde_json::from_value(json!({
-        "distribution": "openwrt", "version": "24.10.7", "target": "ath79/generic",
-        "profile": "8dev_carambola2", "packages": ["luci", "vim"],
-    }))
-    .unwrap()
+    given::request("8dev_carambola2", &["luci", "vim"])
 }
 
 pub fn private() -> Request {
@@ -45,13 +40,12 @@ pub fn built(key: &str) -> Built {
         sha256: hash(&format!("{key}{name}")),
     };
     let profile = json!({"version_code": "r1", "id": "x", "arch": "mips", "b": 1, "a": 2});
+    let files = vec![file("openwrt-factory.bin", 7), file("openwrt-sysupgrade.bin", 9)];
     Built {
-        build_key: hash(key),
-        files: vec![file("openwrt-factory.bin", 7), file("openwrt-sysupgrade.bin", 9)],
-        manifest: [("luci".to_owned(), "1".to_owned())].into(),
         packages: ["luci", "vim"].map(|name| name.parse().unwrap()).into(),
         commands: vec![vec!["make".into(), "image".into()]],
         profile: profile.as_object().unwrap().clone(),
+        ..given::built(hash(key), files)
     }
 }
 
@@ -62,39 +56,30 @@ fn archive(uid: &str, request: Request, ending: Ending, finished: i64) -> NewArc
         reason: reason.into(),
         message: format!("{reason} happened"),
     };
-    NewArchive {
-        facts: BuildFacts {
-            uid: uid.into(),
-            request_hash: hash("request"),
-            request,
-            version_code: "r29197-ab4c7d6af7".into(),
-            catalog_revision: 3,
-            attempt: 2,
-            ending,
-            times: BuildTimes {
-                created: at(finished - 3),
-                queued: Some(at(finished - 2)),
-                admitted: Some(at(finished - 1)),
-                started: None,
-                finished: at(finished),
-            },
-            fresh_until: at(finished + 1),
-            keep_until: at(finished + 10),
-            log: Some(LogRecord {
-                key: format!("logs/{uid}.zst"),
-                size: 100,
-                text_bytes: 1000,
-                truncated: true,
-            }),
-            millis: [("make".to_owned(), 1234)].into(),
-        },
-        events: vec![
-            event("Queued", EventKind::Normal),
-            event("Retried", EventKind::Warning),
-            event("Finished", EventKind::Normal),
-        ],
-        archived_at: at(finished),
-    }
+    let mut archive = given::record(uid, request, ending, at(finished));
+    archive.events = vec![
+        event("Queued", EventKind::Normal),
+        event("Retried", EventKind::Warning),
+        event("Finished", EventKind::Normal),
+    ];
+    let facts = &mut archive.facts;
+    facts.request_hash = hash("request");
+    facts.version_code = "r29197-ab4c7d6af7".into();
+    facts.catalog_revision = 3;
+    facts.attempt = 2;
+    facts.times.created = at(finished - 3);
+    facts.times.queued = Some(at(finished - 2));
+    facts.times.admitted = Some(at(finished - 1));
+    facts.fresh_until = at(finished + 1);
+    facts.keep_until = at(finished + 10);
+    facts.log = Some(LogRecord {
+        key: format!("logs/{uid}.zst"),
+        size: 100,
+        text_bytes: 1000,
+        truncated: true,
+    });
+    facts.millis = [("make".to_owned(), 1234)].into();
+    archive
 }
 
 /// A success with the files of `key`.

@@ -7,7 +7,10 @@ use asu_store::{
     migrate::{MigrateOptions, migrate},
     schema::{SCHEMA_VERSION, SchemaState},
 };
-use asu_tests::postgres::{Postgres, TestDatabase};
+use asu_tests::{
+    given::database,
+    postgres::{Postgres, TestDatabase},
+};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::samples::success;
@@ -34,8 +37,7 @@ async fn repeated_and_concurrent_migrations_succeed() {
 
 #[tokio::test]
 async fn a_newer_schema_is_used_only_if_it_supports_this_program() {
-    let database = TestDatabase::new().await.unwrap();
-    let store = database.store().unwrap();
+    let (database, store) = database().await;
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     connection.execute("update schema_info set version = 99, min_reader = 1").await.unwrap();
     assert_eq!(store.schema_state().await.unwrap(), SchemaState::NewerCompatible(99));

@@ -1,4 +1,4 @@
-//! An operator as a process of its own: everything that it spawned ends with it.
+//! Runs the operator in a runtime of its own, so that everything that it spawned ends with it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use clap::Parser;
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::world::{PATIENCE, World};
+use super::{wait::PATIENCE, world::World};
 
 /// How full the store is said to be.
 pub type Fill = Arc<dyn Fn() -> Space + Send + Sync>;
@@ -38,24 +38,51 @@ struct Cli {
 /// A running operator. Dropping it ends it as SIGKILL would: nothing is drained or released, and no
 /// task of it goes on.
 pub struct Operator {
-    pub stop: CancellationToken,
+    stop: CancellationToken,
     task: JoinHandle<Result<(), RunError>>,
     runtime: Option<Runtime>,
 }
 
+impl World {
+    /// A world with an operator `a`, with these options.
+    pub async fn with_operator(options: &[&str]) -> (Self, Operator) {
+        let world = Self::new().await;
+        let operator = world.operator("a", options).await;
+        (world, operator)
+    }
+
+    /// A world with an operator `a` in which builds can start: their cache is ready.
+    pub async fn with_ready_cache(options: &[&str]) -> (Self, Operator) {
+        let (world, operator) = Self::with_operator(options).await;
+        world.ready_cache().await;
+        (world, operator)
+    }
+
+    /// Starts an operator of that name with more options. Its store is nearly empty, however full this
+    /// machine is.
+    pub async fn operator(&self, name: &str, options: &[&str]) -> Operator {
+        let nearly_empty = Arc::new(|| Space { used: 1, capacity: 100 });
+        self.operator_with(name, options, nearly_empty).await
+    }
+
+    /// Starts an operator that is told how full the store is.
+    pub async fn operator_with(&self, name: &str, options: &[&str], fill: Fill) -> Operator {
+        Operator::start(self, settings(self, name, options), fill).await
+    }
+}
+
+fn settings(world: &World, name: &str, options: &[&str]) -> Settings {
+    let pod = format!("--pod-name={name}");
+    let namespace = format!("--namespace={}", world.namespace);
+    let key = |option: &str| option.split('=').next().map(str::to_owned);
+    let given = |usual: &&str| options.iter().any(|option| key(option) == key(usual));
+    let usual = USUAL.into_iter().filter(|usual| !given(usual));
+    let all = ["test", pod.as_str(), namespace.as_str()];
+    Cli::parse_from(all.into_iter().chain(usual).chain(options.iter().copied())).settings
+}
+
 impl Operator {
-    /// Starts one of that name, with more options.
-    pub async fn start(world: &World, name: &str, options: &[&str], fill: Fill) -> Self {
-        let pod = format!("--pod-name={name}");
-        let namespace = format!("--namespace={}", world.namespace);
-        let key = |option: &str| option.split('=').next().map(str::to_owned);
-        let given = |usual: &&str| options.iter().any(|option| key(option) == key(usual));
-        let usual = USUAL.into_iter().filter(|usual| !given(usual));
-        let all = ["test", pod.as_str(), namespace.as_str()]
-            .into_iter()
-            .chain(usual)
-            .chain(options.iter().copied());
-        let settings = Cli::parse_from(all).settings;
+    async fn start(world: &World, settings: Settings, fill: Fill) -> Self {
         let url = format!("file://{}", world.store.path().display());
         let config = world.plane.config().await.expect("a configuration");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -64,11 +91,10 @@ impl Operator {
             .build()
             .expect("a runtime");
         let inside = runtime.enter();
-        let artifacts = ArtifactStore::open(&url).expect("a store");
         let backends = Backends {
             client: kube::Client::try_from(config).expect("a client"),
             database: world.pg_store(),
-            artifacts,
+            artifacts: ArtifactStore::open(&url).expect("a store"),
             room: Arc::new(move || Ok(Some(fill()))),
         };
         drop(inside);
@@ -78,12 +104,18 @@ impl Operator {
     }
 
     /// Ends it as SIGTERM does.
+    ///
+    /// # Errors
+    /// As the operator's process.
     pub async fn terminate(mut self) -> Result<(), RunError> {
         self.stop.cancel();
         self.ended().await
     }
 
     /// Waits for its end.
+    ///
+    /// # Errors
+    /// As the operator's process.
     pub async fn ended(&mut self) -> Result<(), RunError> {
         let ended = tokio::time::timeout(PATIENCE, &mut self.task).await;
         ended.expect("the operator ends").expect("the operator does not panic")
