@@ -11,14 +11,14 @@ use tokio::sync::Notify;
 use crate::state::AppState;
 
 /// Handles notifications until the stream ends. Changed builds are forgotten at once. The catalog is
-/// loaded by [`reload_when_told`], because loading takes long.
+/// loaded by [`reload_on_change`], because loading takes long.
 pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, changed: Arc<Notify>) {
     while let Some(hint) = hints.next().await {
         match hint {
             Hint::Changed { channel, payload } if channel != CATALOG_CHANNEL => {
                 if let Ok(hash) = payload.parse::<RequestHash>() {
                     state.finished.forget(&hash);
-                    state.cluster.watch.suspect_archived(&hash);
+                    state.cluster.watch.mark_maybe_archived(&hash);
                 }
             }
             Hint::Check | Hint::Changed { .. } => changed.notify_one(),
@@ -28,7 +28,7 @@ pub async fn follow(state: AppState, mut hints: BoxStream<'static, Hint>, change
 
 /// Loads the catalog each time that it may have changed. A change while it is loaded causes another
 /// load.
-pub async fn reload_when_told(state: AppState, changed: Arc<Notify>) {
+pub async fn reload_on_change(state: AppState, changed: Arc<Notify>) {
     loop {
         changed.notified().await;
         reload(&state).await;

@@ -148,13 +148,13 @@ pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Respons
 /// Extension of the answer to a request that was refused because too many are in progress, for the
 /// metrics.
 #[derive(Clone, Copy, Debug)]
-pub struct Shed;
+pub struct Overloaded;
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = error_response(self.status(), self.title(), &self.to_string());
         if matches!(self, Self::Busy) {
-            response.extensions_mut().insert(Shed);
+            response.extensions_mut().insert(Overloaded);
         }
         response
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use asu_core::{
     acceptance::Acceptance,
-    answer::{Ask, Order},
+    answer::{Intent, Order},
     request::Request,
     request_hash::RequestHash,
     request_hash::request_hash,
@@ -28,7 +28,7 @@ use crate::{
 /// # Errors
 /// When a new build is needed but the request is refused, when a dependency is unavailable, or when too
 /// many requests wait.
-pub async fn ask(
+pub async fn submit(
     state: &AppState,
     acceptance: Acceptance,
     script: Option<String>,
@@ -53,12 +53,12 @@ pub async fn ask(
 /// Looks up a request, and then the same request with the profile that its alias means in other versions
 /// of the target.
 async fn find(state: &AppState, acceptance: &Acceptance) -> Result<(RequestHash, Found), ApiError> {
-    let ask = |request: &Request| Ask::Build(Order::of(request));
+    let intent = |request: &Request| Intent::Build(Order::of(request));
     let hash = request_hash(&acceptance.request);
-    let found = look_up(state, &hash, ask(&acceptance.request)).await?;
+    let found = look_up(state, &hash, intent(&acceptance.request)).await?;
     if let (Found::Nothing(_), Some(meant)) = (&found, &acceptance.by_alias) {
         let other = request_hash(meant);
-        let known = look_up(state, &other, ask(meant)).await?;
+        let known = look_up(state, &other, intent(meant)).await?;
         if matches!(known, Found::Known(_)) {
             return Ok((other, known));
         }
@@ -110,7 +110,7 @@ async fn attach(
     script: Option<&str>,
 ) -> Result<Known, ApiError> {
     within_bound(state, &entry)?;
-    if let Some(script) = script.filter(|_| entry.waits()) {
+    if let Some(script) = script.filter(|_| entry.is_waiting()) {
         state.cluster.ensure_secret(&entry, script).await?;
     }
     Ok(Known::Alive(entry))
@@ -125,8 +125,8 @@ async fn create(
     let basis = acceptance.verdict?;
     let _lock = state.cluster.lock(hash).await;
     // Another request may have created it meanwhile, in this or another replica.
-    let ask = Ask::Build(Order::of(&acceptance.request));
-    let old = match look_up_again(state, hash, ask).await? {
+    let intent = Intent::Build(Order::of(&acceptance.request));
+    let old = match look_up_again(state, hash, intent).await? {
         Found::Known(Known::Alive(entry)) => return attach(state, entry, script).await,
         Found::Known(finished) => return Ok(finished),
         Found::Nothing(old) => old,
@@ -151,8 +151,9 @@ async fn create_anew(
     old: &Entry,
     script: Option<&str>,
 ) -> Result<Known, ApiError> {
-    let ask = Ask::Build(Order::of(new.request));
-    if let Found::Known(known @ Known::Finished(_)) = look_up_again(state, new.hash, ask).await? {
+    let intent = Intent::Build(Order::of(new.request));
+    if let Found::Known(known @ Known::Finished(_)) = look_up_again(state, new.hash, intent).await?
+    {
         return Ok(known);
     }
     state.cluster.clear(old).await?;

@@ -137,7 +137,7 @@ impl LogEnds {
 async fn ends_of(mut log: LogText, most: usize) -> Result<(String, String), ApiError> {
     let mut ends = Ends::new(most);
     while let Some(piece) = log.next().await? {
-        ends.piece(&piece);
+        ends.chunk(&piece);
     }
     Ok(ends.finish())
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use asu_core::{
-    answer::{Answer, Ask, Conclusion, EndedBuild, Newest, answer},
+    answer::{Answer, Conclusion, EndedBuild, Intent, Newest, answer},
     request_hash::RequestHash,
 };
 use asu_store::model::{BuildRecord, Ending};
@@ -21,26 +21,30 @@ use crate::{
     state::AppState,
 };
 
-/// Looks up a hash for a request of the kind `ask`. Concurrent equal look-ups share one query.
+/// Looks up a hash for a request of the kind `intent`. Concurrent equal look-ups share one query.
 ///
 /// # Errors
 /// When a needed dependency is unavailable. It never returns `Nothing` in this case.
-pub async fn look_up(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<Found, ApiError> {
-    if let Some(found) = in_memory(state, hash, ask) {
+pub async fn look_up(
+    state: &AppState,
+    hash: &RequestHash,
+    intent: Intent,
+) -> Result<Found, ApiError> {
+    if let Some(found) = in_memory(state, hash, intent) {
         return Ok(found);
     }
-    if ask == Ask::Look && state.cluster.watch.unknown.contains(hash) {
+    if intent == Intent::Poll && state.cluster.watch.unknown.contains(hash) {
         return Ok(Found::Nothing(None));
     }
-    let _waits = state.budgets.enter(match ask {
-        Ask::Build(_) => Budget::Creation,
-        Ask::Look => Budget::Poll,
+    let _waits = state.budgets.enter(match intent {
+        Intent::Build(_) => Budget::Creation,
+        Intent::Poll => Budget::Poll,
     })?;
     let look = || {
         let (state, hash) = (state.clone(), *hash);
-        async move { look_further(&state, &hash, ask).await }.boxed()
+        async move { look_further(&state, &hash, intent).await }.boxed()
     };
-    state.single_flight.join(hash, ask, look).await
+    state.single_flight.join(hash, intent, look).await
 }
 
 /// The same without sharing, so that the result includes changes since other look-ups started.
@@ -50,16 +54,16 @@ pub async fn look_up(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<F
 pub async fn look_up_again(
     state: &AppState,
     hash: &RequestHash,
-    ask: Ask,
+    intent: Intent,
 ) -> Result<Found, ApiError> {
-    match in_memory(state, hash, ask) {
+    match in_memory(state, hash, intent) {
         Some(found) => Ok(found),
-        None => look_further(state, hash, ask).await,
+        None => look_further(state, hash, intent).await,
     }
 }
 
-fn in_memory(state: &AppState, hash: &RequestHash, ask: Ask) -> Option<Found> {
-    let finished = || state.finished.get(hash, ask, state.now());
+fn in_memory(state: &AppState, hash: &RequestHash, intent: Intent) -> Option<Found> {
+    let finished = || state.finished.get(hash, intent, state.now());
     match state.cluster.watch.get(hash).filter(|entry| !entry.archived) {
         Some(entry) if entry.maybe_archived => {
             finished().filter(|build| *build.uid == entry.uid).map(Found::from)
@@ -69,13 +73,17 @@ fn in_memory(state: &AppState, hash: &RequestHash, ask: Ask) -> Option<Found> {
     }
 }
 
-async fn look_further(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<Found, ApiError> {
+async fn look_further(
+    state: &AppState,
+    hash: &RequestHash,
+    intent: Intent,
+) -> Result<Found, ApiError> {
     let (now, began) = (state.now(), Instant::now());
     let object = state.cluster.watch.get(hash);
     if let Some(entry) = object.as_ref().filter(|entry| !entry.archived) {
-        return Ok(ended_or_alive(state, entry, ask, now).await);
+        return Ok(ended_or_alive(state, entry, intent, now).await);
     }
-    match in_history(state, hash, ask, now).await? {
+    match in_history(state, hash, intent, now).await? {
         Some(History { build, counts: true, .. }) => Ok(build.into()),
         Some(History { build, keep_until, .. }) => {
             if let Some(newer) = newer(state, hash).await? {
@@ -84,7 +92,7 @@ async fn look_further(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<
             state.finished.put_stale(&build, keep_until, now);
             Ok(build.into())
         }
-        None if matches!(ask, Ask::Build(_)) => Ok(Found::Nothing(object)),
+        None if matches!(intent, Intent::Build(_)) => Ok(Found::Nothing(object)),
         None => match state.cluster.read(hash).await? {
             None => {
                 note_unknown(state, hash, began);
@@ -93,7 +101,7 @@ async fn look_further(state: &AppState, hash: &RequestHash, ask: Ask) -> Result<
             Some(entry) if !entry.archived => Ok(Arc::new(entry).into()),
             Some(entry) if entry.turned_away => Err(overload(state)),
             // It was archived after the database was read.
-            Some(_) => Ok(in_history(state, hash, ask, state.now())
+            Some(_) => Ok(in_history(state, hash, intent, state.now())
                 .await?
                 .map_or(Found::Nothing(None), |found| found.build.into())),
         },
@@ -114,7 +122,7 @@ fn note_unknown(state: &AppState, hash: &RequestHash, began: Instant) {
 /// # Errors
 /// [`ApiError::Overload`] if too many older builds wait.
 pub fn within_bound(state: &AppState, entry: &Entry) -> Result<(), ApiError> {
-    match state.cluster.watch.beyond(entry, state.settings.max_pending) {
+    match state.cluster.watch.older_waiting_above(entry, state.settings.max_pending) {
         Some(earlier) => Err(ApiError::Overload(earlier)),
         None => Ok(()),
     }
@@ -128,9 +136,14 @@ fn overload(state: &AppState) -> ApiError {
 
 /// Handles a build that may be archived although the watch does not show it: the record in the database
 /// decides if it has the same uid. Records of other builds are older.
-async fn ended_or_alive(state: &AppState, entry: &Arc<Entry>, ask: Ask, now: Timestamp) -> Found {
+async fn ended_or_alive(
+    state: &AppState,
+    entry: &Arc<Entry>,
+    intent: Intent,
+    now: Timestamp,
+) -> Found {
     if entry.maybe_archived
-        && let Ok(Some(found)) = in_history(state, &entry.hash, ask, now).await
+        && let Ok(Some(found)) = in_history(state, &entry.hash, intent, now).await
         && *found.build.uid == entry.uid
     {
         return found.build.into();
@@ -159,17 +172,17 @@ struct History {
 async fn in_history(
     state: &AppState,
     hash: &RequestHash,
-    ask: Ask,
+    intent: Intent,
     now: Timestamp,
 ) -> Result<Option<History>, ApiError> {
     let Some(record) = state.database.newest_by_hash(hash).await? else {
         return Ok(None);
     };
     let ended = ended(&record);
-    match answer(Newest::Ended(ended), ask, now) {
+    match answer(Newest::Ended(ended), intent, now) {
         Answer::Serve | Answer::StoredFailure => {}
-        Answer::Create if ended.is_of_another_order(ask) => {
-            return failed_before(state, hash, ask, now).await;
+        Answer::Create if ended.is_of_another_order(intent) => {
+            return failed_before(state, hash, intent, now).await;
         }
         Answer::Create | Answer::NotFound | Answer::Wait => return Ok(None),
     }
@@ -184,13 +197,13 @@ async fn in_history(
 async fn failed_before(
     state: &AppState,
     hash: &RequestHash,
-    ask: Ask,
+    intent: Intent,
     now: Timestamp,
 ) -> Result<Option<History>, ApiError> {
     let failures = state.database.newest_failures(hash).await?;
     let kept = failures.into_iter().find(|record| {
         let ended = ended(record);
-        ended.counts(now) && ended.fits(ask)
+        ended.counts(now) && ended.fits(intent)
     });
     // It is not kept in memory, which has only the newest build of a hash, for GET.
     Ok(kept.map(|record| {

@@ -16,14 +16,14 @@ use prometheus_client::{
 
 /// Method and route of a request: a closed set, for any path and method that a client tries.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RequestLabels {
     /// The method.
     pub method: Method,
     /// The matched route, if any.
     pub route: Option<MatchedPath>,
 }
 
-impl Asked {
+impl RequestLabels {
     /// The path of the route with its parameters, as in the OpenAPI document.
     pub fn route(&self) -> &str {
         self.route.as_ref().map_or("none", MatchedPath::as_str)
@@ -160,7 +160,7 @@ impl Metrics {
     }
 
     /// Counts an answer.
-    pub fn answered(&self, asked: &Asked, status: StatusCode, took: Duration) {
+    pub fn answered(&self, asked: &RequestLabels, status: StatusCode, took: Duration) {
         let (method, route) = (asked.method(), asked.route().to_owned());
         let timed = OnRoute { method, route: route.clone() };
         self.seconds.get_or_create(&timed).observe(took.as_secs_f64());

@@ -192,7 +192,7 @@ fn follow_everything(
         ),
         (
             "the reader of the catalog",
-            catalog_news::reload_when_told(state.clone(), changed).boxed(),
+            catalog_news::reload_on_change(state.clone(), changed).boxed(),
         ),
         (
             "the writer of counters",

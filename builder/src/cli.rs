@@ -22,17 +22,17 @@ pub(crate) enum Command {
     /// Download, verify, unpack and warm up an ImageBuilder.
     ///
     /// Exit codes: 0 the tree is ready, 1 it is not. The termination message contains the reason.
-    Populate(Places),
+    Populate(PathArgs),
     /// Build one image in the work folder.
     ///
     /// Exit codes: 0 the build succeeded, 42 it failed because of the request, 1 it failed because
     /// of the infrastructure.
-    Build(Places),
+    Build(PathArgs),
     /// Wait until the build has ended, and commit its outcome to the artifact store.
     ///
     /// Exit codes: 0 a success was committed, 42 a failure because of the request was committed, 3 a
     /// failure because of the infrastructure was committed, 1 nothing was committed.
-    Publish(Places),
+    Publish(PathArgs),
     /// Set umask, resource limits and CPU affinity, and execute a command in this process.
     #[command(hide = true)]
     Confine(Confine),
@@ -40,7 +40,7 @@ pub(crate) enum Command {
 
 /// Paths of the plan and, in tests, of the root folder.
 #[derive(Debug, Args)]
-pub(crate) struct Places {
+pub(crate) struct PathArgs {
     /// File with the plan, as JSON.
     #[arg(long, value_name = "FILE", default_value = "/asu/plan/plan.json")]
     plan: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub(crate) struct Places {
     root: Option<PathBuf>,
 }
 
-impl Places {
+impl PathArgs {
     /// Returns the paths. The root applies to the default plan file, but not to a given one.
     pub(crate) fn paths(self) -> asu_builder::paths::Paths {
         let default = asu_core::plan::paths::PLAN;

@@ -13,7 +13,7 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Places below `root` (`/` in pods); `plan` overrides the plan's own place.
+    /// PathArgs below `root` (`/` in pods); `plan` overrides the plan's own place.
     pub fn new(root: PathBuf, plan: Option<PathBuf>) -> Self {
         Self { root, plan }
     }

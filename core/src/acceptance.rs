@@ -15,7 +15,7 @@ use crate::{
 
 /// A request as a client sent it, its fields of the right types and nothing more.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Asked {
+pub struct RawRequest {
     /// `version`.
     pub version: String,
     /// `version_code`, empty when any will do.
@@ -44,10 +44,10 @@ pub struct Asked {
     pub repository_keys: Vec<String>,
 }
 
-impl std::fmt::Debug for Asked {
+impl std::fmt::Debug for RawRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Not the first-boot script: it often holds passwords.
-        f.debug_struct("Asked")
+        f.debug_struct("RawRequest")
             .field("version", &self.version)
             .field("target", &self.target)
             .field("profile", &self.profile)
@@ -75,7 +75,7 @@ pub struct Acceptance {
 /// # Errors
 /// [`Refusal`] when there is no canonical form: a field breaks its bounds, or its profile is
 /// claimed by several devices.
-pub fn accept(asked: &Asked, distribution: &Distribution) -> Result<Acceptance, Refusal> {
+pub fn accept(asked: &RawRequest, distribution: &Distribution) -> Result<Acceptance, Refusal> {
     let request = canonical(asked, distribution)?;
     request::check(&request)?;
     offered::bounds(&request, &distribution.offer)?;
@@ -115,7 +115,7 @@ fn meant_elsewhere<'a>(request: &Request, distribution: &'a Distribution) -> Opt
     meant.filter(|id| **id != request.profile)
 }
 
-fn canonical(asked: &Asked, distribution: &Distribution) -> Result<Request, InvalidField> {
+fn canonical(asked: &RawRequest, distribution: &Distribution) -> Result<Request, InvalidField> {
     let versions = &asked.packages_versions;
     let keys = asked.repository_keys.iter().filter(|key| !key.is_empty());
     // Fields are parsed in this order, so the first malformed one is named.

@@ -49,17 +49,17 @@ pub(crate) fn distribution() -> Distribution {
     }
 }
 
-pub(crate) fn asked() -> Asked {
-    Asked {
+pub(crate) fn asked() -> RawRequest {
+    RawRequest {
         version: "24.10.7".into(),
         target: "ath79/generic".into(),
         profile: "8dev,carambola2".into(),
         packages: vec!["vim".into(), "luci".into(), "vim".into(), String::new()],
-        ..Asked::default()
+        ..RawRequest::default()
     }
 }
 
-fn refusal(change: impl FnOnce(&mut Asked)) -> Refusal {
+fn refusal(change: impl FnOnce(&mut RawRequest)) -> Refusal {
     let mut asked = asked();
     change(&mut asked);
     match accept(&asked, &distribution()) {
@@ -90,7 +90,7 @@ fn a_request_is_validated_with_the_catalog_of_this_moment() {
 #[test]
 fn an_alias_and_the_id_it_stands_for_have_one_hash() {
     let hash = |profile: &str| {
-        let asked = Asked { profile: profile.into(), ..asked() };
+        let asked = RawRequest { profile: profile.into(), ..asked() };
         request_hash(&accept(&asked, &distribution()).unwrap().request)
     };
     assert_eq!(hash("8dev,carambola2-v1"), hash("8dev_carambola2"));
@@ -100,7 +100,7 @@ fn an_alias_and_the_id_it_stands_for_have_one_hash() {
 #[test]
 fn by_an_alias_a_version_that_is_no_longer_offered_means_what_the_others_mean() {
     let former = |profile: &str, distribution: &Distribution| {
-        let asked = Asked { version: "24.10.1".into(), profile: profile.into(), ..asked() };
+        let asked = RawRequest { version: "24.10.1".into(), profile: profile.into(), ..asked() };
         let acceptance = accept(&asked, distribution).unwrap();
         assert!(acceptance.verdict.is_err(), "nothing is built of it");
         assert_eq!(
@@ -143,7 +143,7 @@ fn a_refusal_names_the_first_thing_that_is_not_offered() {
 fn a_revision_that_the_target_does_not_have_is_refused_before_anything_is_built() {
     let refused = Refusal::Revision { offered: "r29197-ab4c7d6af7".into(), asked: "r1-a".into() };
     assert_eq!(refusal(|a| a.version_code = "r1-a".into()), refused);
-    let asked = Asked { version_code: "r29197-ab4c7d6af7".into(), ..asked() };
+    let asked = RawRequest { version_code: "r29197-ab4c7d6af7".into(), ..asked() };
     assert!(accept(&asked, &distribution()).unwrap().verdict.is_ok());
 }
 
@@ -151,7 +151,7 @@ fn a_revision_that_the_target_does_not_have_is_refused_before_anything_is_built(
 fn what_a_pod_would_find_wrong_with_a_repository_is_refused_with_the_field() {
     let repository = |name: &str| {
         let pair = (name.to_owned(), "https://feeds.example.org/a".to_owned());
-        move |a: &mut Asked| a.repositories = [pair].into()
+        move |a: &mut RawRequest| a.repositories = [pair].into()
     };
     let text = field(refusal(repository("openwrt_base")));
     assert!(text.starts_with("repositories: openwrt_base is kept"), "{text}");
@@ -180,7 +180,7 @@ fn two_spellings_of_a_repository_a_key_or_a_package_have_one_hash() {
         mandatory: false,
     }];
     let hash = |url: &str, key: &str, package: &str, versioned: bool| {
-        let asked = Asked {
+        let asked = RawRequest {
             repositories: [("mine".to_owned(), url.to_owned())].into(),
             repository_keys: vec![key.to_owned()],
             packages: vec![package.to_owned()],
@@ -224,7 +224,7 @@ fn bounds_of_the_distribution_are_refused_with_the_field() {
 fn first_boot_scripts_need_permission_and_an_empty_one_is_none() {
     let mut closed = distribution();
     closed.offer.allow_defaults = false;
-    let with = |text: &str| Asked { defaults: Some(text.into()), ..asked() };
+    let with = |text: &str| RawRequest { defaults: Some(text.into()), ..asked() };
     let verdict = accept(&with("uci set"), &closed).unwrap().verdict;
     assert_eq!(verdict, Err(Refusal::Defaults));
     let empty = accept(&with(""), &closed).unwrap();
@@ -237,7 +237,7 @@ fn a_repository_off_the_list_is_refused_by_name() {
     let good = "https://feeds.example.org/a/b";
     let with = |url: &str| {
         let url = url.to_owned();
-        move |a: &mut Asked| {
+        move |a: &mut RawRequest| {
             a.repositories.insert("feed".into(), url);
         }
     };
@@ -261,7 +261,7 @@ fn a_refused_request_still_has_the_hash_that_finds_its_old_image() {
 
 #[test]
 fn a_first_boot_script_never_shows_in_debug_output() {
-    let asked = Asked { defaults: Some("hunter2".into()), ..asked() };
+    let asked = RawRequest { defaults: Some("hunter2".into()), ..asked() };
     let acceptance = accept(&asked, &distribution()).unwrap();
     assert!(!format!("{asked:?} {acceptance:?}").contains("hunter2"));
 }
@@ -272,7 +272,7 @@ proptest! {
         mut names in proptest::collection::vec("[a-z]{1,6}", 0..10),
     ) {
         let of = |names: &[String]| {
-            let asked = Asked { packages: names.to_vec(), ..asked() };
+            let asked = RawRequest { packages: names.to_vec(), ..asked() };
             accept(&asked, &distribution()).unwrap()
         };
         let once = of(&names);
@@ -286,7 +286,7 @@ proptest! {
 
     #[test]
     fn a_script_is_never_in_a_refusal(text in "[a-z]{12,200}", version in "[0-9.]{0,9}") {
-        let asked = Asked { defaults: Some(text.clone()), version, ..asked() };
+        let asked = RawRequest { defaults: Some(text.clone()), version, ..asked() };
         let said = match accept(&asked, &distribution()) {
             Err(refusal) => refusal.to_string(),
             Ok(acceptance) => format!("{acceptance:?}"),

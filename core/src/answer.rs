@@ -25,25 +25,25 @@ impl Order {
 
     /// The order of a failed request, if the failure may depend on the order.
     pub fn failed(reason: FailureReason, request: &Request) -> Option<Self> {
-        reason.hangs_on_order().then(|| Self::of(request))
+        reason.depends_on_order().then(|| Self::of(request))
     }
 }
 
 /// The kind of a client's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ask {
+pub enum Intent {
     /// POST: the client wants the image, with its packages in this order.
     Build(Order),
     /// GET or HEAD: the client wants the state of the build.
-    Look,
+    Poll,
 }
 
-impl Ask {
+impl Intent {
     /// Whether a build that depends on this order, if on any, answers the request.
-    pub fn takes(self, order: Option<Order>) -> bool {
+    pub fn accepts_order(self, order: Option<Order>) -> bool {
         match self {
             Self::Build(sent) => order.is_none_or(|failed| failed == sent),
-            Self::Look => true,
+            Self::Poll => true,
         }
     }
 }
@@ -112,29 +112,29 @@ pub enum Answer {
 }
 
 /// Decides the answer.
-pub fn answer(newest: Newest, ask: Ask, now: Timestamp) -> Answer {
+pub fn answer(newest: Newest, intent: Intent, now: Timestamp) -> Answer {
     match newest {
-        Newest::None => absent(ask),
+        Newest::None => absent(intent),
         Newest::Alive => Answer::Wait,
         Newest::Ended(build) => {
             let stored = match build.conclusion {
-                Conclusion::Succeeded { files: false, .. } => return absent(ask),
+                Conclusion::Succeeded { files: false, .. } => return absent(intent),
                 Conclusion::Succeeded { .. } => Answer::Serve,
                 Conclusion::Failed { .. } => Answer::StoredFailure,
             };
-            match ask {
-                _ if build.counts(now) && build.fits(ask) => stored,
-                Ask::Look if now < build.keep_until => stored,
-                _ => absent(ask),
+            match intent {
+                _ if build.counts(now) && build.fits(intent) => stored,
+                Intent::Poll if now < build.keep_until => stored,
+                _ => absent(intent),
             }
         }
     }
 }
 
-fn absent(ask: Ask) -> Answer {
-    match ask {
-        Ask::Build(_) => Answer::Create,
-        Ask::Look => Answer::NotFound,
+fn absent(intent: Intent) -> Answer {
+    match intent {
+        Intent::Build(_) => Answer::Create,
+        Intent::Poll => Answer::NotFound,
     }
 }
 
@@ -153,15 +153,15 @@ impl EndedBuild {
 
     /// Whether this is a failure of another order of the packages, so that an older failure may answer
     /// the request.
-    pub fn is_of_another_order(&self, ask: Ask) -> bool {
-        !self.fits(ask)
+    pub fn is_of_another_order(&self, intent: Intent) -> bool {
+        !self.fits(intent)
     }
 
     /// Whether the build answers the request. A failure that may depend on the order of the packages
     /// answers only requests with the same order.
-    pub fn fits(&self, ask: Ask) -> bool {
+    pub fn fits(&self, intent: Intent) -> bool {
         match self.conclusion {
-            Conclusion::Failed { order, .. } => ask.takes(order),
+            Conclusion::Failed { order, .. } => intent.accepts_order(order),
             Conclusion::Succeeded { .. } => true,
         }
     }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn both(newest: Newest, minute: i64) -> (Answer, Answer) {
-        (answer(newest, Ask::Build(SENT), at(minute)), answer(newest, Ask::Look, at(minute)))
+        (answer(newest, Intent::Build(SENT), at(minute)), answer(newest, Intent::Poll, at(minute)))
     }
 
     #[test]

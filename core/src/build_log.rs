@@ -42,7 +42,7 @@ impl Default for Unmark {
 
 impl Unmark {
     /// The next chunk without its marks.
-    pub fn piece(&mut self, piece: &[u8]) -> Vec<u8> {
+    pub fn chunk(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut text = Vec::with_capacity(piece.len());
         for line in piece.split_inclusive(|&byte| byte == b'\n') {
             let is_marked = self.at_line_start && line.first() == Some(&STDERR_MARK);
@@ -82,7 +82,7 @@ impl Ends {
     }
 
     /// Adds the next chunk of the log.
-    pub fn piece(&mut self, piece: &[u8]) {
+    pub fn chunk(&mut self, piece: &[u8]) {
         for line in piece.split_inclusive(|&byte| byte == b'\n') {
             let mut line = line;
             if self.at_line_start {
@@ -152,7 +152,7 @@ mod tests {
 
     fn ends(log: &[u8], most: usize, piece: usize) -> (String, String) {
         let mut ends = Ends::new(most);
-        log.chunks(piece).for_each(|part| ends.piece(part));
+        log.chunks(piece).for_each(|part| ends.chunk(part));
         ends.finish()
     }
 
@@ -201,7 +201,7 @@ mod tests {
         fn the_log_for_people_contains_everything_except_marks(lines in lines(), piece in 1..9_usize) {
             let log = log(&lines);
             let mut unmark = Unmark::default();
-            let text: Vec<u8> = log.chunks(piece).flat_map(|part| unmark.piece(part)).collect();
+            let text: Vec<u8> = log.chunks(piece).flat_map(|part| unmark.chunk(part)).collect();
             let marks = lines.iter().filter(|(stream, _)| *stream == Stream::Stderr).count();
             prop_assert_eq!(text.len(), log.len() - marks);
             prop_assert!(!text.starts_with(&[STDERR_MARK]));

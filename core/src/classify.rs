@@ -263,8 +263,8 @@ impl Classifier {
 
     /// Packages that could not be downloaded and whose feed is not in the output. The caller may find
     /// the feed in the indexes, and pass it to [`place`](Self::place).
-    pub fn unplaced(&self) -> Vec<String> {
-        self.feeds.unplaced()
+    pub fn packages_of_unknown_feed(&self) -> Vec<String> {
+        self.feeds.packages_of_unknown_feed()
     }
 
     /// Whether an image was too big and the output does not contain the size limit.
@@ -291,7 +291,7 @@ impl Classifier {
 
     /// A failure that invalidates a build even when make succeeded: a failed disk or feed. With an
     /// unread index the image would have other packages than requested.
-    pub fn spoiled(&self) -> Option<Failure> {
+    pub fn failure_despite_success(&self) -> Option<Failure> {
         self.disk().or_else(|| self.feeds.failure())
     }
 

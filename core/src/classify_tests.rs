@@ -172,7 +172,7 @@ fn an_unknown_profile_and_an_unknown_failure_have_different_reasons() {
 #[test]
 fn a_good_log_has_no_infrastructure_fault() {
     let text = "Downloading http://m/base/Packages.gz\nUpdated list\nSignature check passed.\nInstalling vim (1) to root...\n";
-    assert_eq!(Classifier::read(text).spoiled(), None);
+    assert_eq!(Classifier::read(text).failure_despite_success(), None);
 }
 
 /// Messages of programs that waited for a killed child, and of shells.
@@ -206,7 +206,11 @@ fn a_killed_child_does_not_replace_a_known_reason() {
     assert_eq!(reason(&format!("{noise}{missing}")), FailureReason::PackageSelection);
     let big = "WARNING: Image file /x is too big: 2 > 1\n";
     assert_eq!(reason(&format!("{noise}{big}")), FailureReason::ImageTooBig);
-    assert_eq!(Classifier::read(noise).spoiled(), None, "a success is not spoiled by it");
+    assert_eq!(
+        Classifier::read(noise).failure_despite_success(),
+        None,
+        "a success is not spoiled by it"
+    );
     for text in
         ["exit code 13\nscript returned status 13.\n", "Installing killed-137 (9) to root\n"]
     {

@@ -124,7 +124,7 @@ impl FailureReason {
 
     /// Whether the same packages in another order may give another result: a package manager installs
     /// the first provider that it finds, which may bring other packages and scripts.
-    pub fn hangs_on_order(self) -> bool {
+    pub fn depends_on_order(self) -> bool {
         matches!(
             self,
             Self::PackageSelection
@@ -221,7 +221,7 @@ impl Failure {
 
     /// A failure that the container `build` reported. It is untrusted, because scripts of packages run
     /// as the same user: reasons that only the operator or the cluster can determine are replaced.
-    pub fn said_by_build(reason: FailureReason, detail: &str) -> Self {
+    pub fn from_build(reason: FailureReason, detail: &str) -> Self {
         use FailureReason as R;
         match reason {
             R::Cancelled | R::QueueFull => Self::new(
@@ -273,15 +273,15 @@ mod tests {
     #[test]
     fn reasons_that_only_the_operator_decides_are_replaced_when_a_build_reports_them() {
         for reason in [FailureReason::Cancelled, FailureReason::QueueFull] {
-            let failure = Failure::said_by_build(reason, "x");
+            let failure = Failure::from_build(reason, "x");
             assert_eq!(failure.reason, FailureReason::BadHandover, "{reason}");
             assert_eq!(failure.reason.disposition(), Disposition::Request);
         }
-        let internal = Failure::said_by_build(FailureReason::Internal, "x");
+        let internal = Failure::from_build(FailureReason::Internal, "x");
         assert_eq!(internal, Failure::new(FailureReason::BuilderDied, "x"));
         // `build` reports `PodFailed` when its pod is being terminated.
         for reason in [FailureReason::PackageScript, FailureReason::PodFailed] {
-            assert_eq!(Failure::said_by_build(reason, "x"), Failure::new(reason, "x"));
+            assert_eq!(Failure::from_build(reason, "x"), Failure::new(reason, "x"));
         }
     }
 

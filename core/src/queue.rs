@@ -23,7 +23,7 @@ use crate::queue_order::{QueueOrder, Waiting};
 pub enum Turn {
     /// It has a place. Its Job must be created in this reconciliation.
     Admitted,
-    /// It waits in the queue, and [`Admission::called`] will return it later.
+    /// It waits in the queue, and [`Admission::next`] will return it later.
     Waits,
     /// It waits in the queue while admission is paused.
     Paused,
@@ -47,12 +47,12 @@ impl Admission {
     }
 
     /// Asks for a place for a build that can start now and has no Job. If it is admitted, the caller
-    /// creates its Job in this reconciliation, or calls [`Self::leave`].
-    pub fn ask(&mut self, build: &Waiting, now: Timestamp) -> Turn {
+    /// creates its Job in this reconciliation, or calls [`Self::remove`].
+    pub fn request_place(&mut self, build: &Waiting, now: Timestamp) -> Turn {
         // The place of an earlier Job of this build is free again.
         self.places.remove(&build.uid);
         self.waiting.insert(build);
-        if self.called(now).contains(&&*build.uid) {
+        if self.next(now).contains(&&*build.uid) {
             self.runs(&build.uid);
             return Turn::Admitted;
         }
@@ -60,8 +60,8 @@ impl Admission {
     }
 
     /// Puts a build that can probably start into the queue, without asking for a place. It asks when
-    /// [`Self::called`] returns it.
-    pub fn stand(&mut self, build: &Waiting) {
+    /// [`Self::next`] returns it.
+    pub fn enqueue(&mut self, build: &Waiting) {
         if !self.places.contains(&build.uid) {
             self.waiting.insert(build);
         }
@@ -77,7 +77,7 @@ impl Admission {
 
     /// Removes a build that ended, was deleted, or cannot start now. Returns whether it waited or had
     /// a place.
-    pub fn leave(&mut self, uid: &str) -> bool {
+    pub fn remove(&mut self, uid: &str) -> bool {
         self.waiting.remove(uid) | self.places.remove(uid)
     }
 
@@ -102,9 +102,9 @@ impl Admission {
     }
 
     /// uids of the first builds in the queue, as many as there are free places, in order. The caller
-    /// reconciles each of them, so that it calls [`Self::ask`] or [`Self::leave`]; then this may return
+    /// reconciles each of them, so that it calls [`Self::request_place`] or [`Self::remove`]; then this may return
     /// others.
-    pub fn called(&self, now: Timestamp) -> Vec<&str> {
+    pub fn next(&self, now: Timestamp) -> Vec<&str> {
         let free = self.limit.saturating_sub(self.places.len());
         if self.paused { Vec::new() } else { self.waiting.first(free, now) }
     }

@@ -24,9 +24,9 @@ fn queue(running: usize) -> Admission {
 fn called(running: usize, builds: &[Waiting], now: i64) -> Vec<String> {
     let mut queue = queue(running);
     for build in builds {
-        queue.stand(build);
+        queue.enqueue(build);
     }
-    queue.called(at(now)).into_iter().map(str::to_owned).collect()
+    queue.next(at(now)).into_iter().map(str::to_owned).collect()
 }
 
 fn priorities() -> impl Strategy<Value = Priority> {
@@ -54,21 +54,21 @@ fn the_lowest_class_runs_once_it_has_waited_long_enough() {
 fn nothing_starts_while_paused() {
     let mut queue = queue(1);
     queue.pause(true);
-    assert_eq!(queue.ask(&build("1", Priority::High, 0), at(1)), Turn::Paused);
-    assert!(queue.called(at(1)).is_empty());
+    assert_eq!(queue.request_place(&build("1", Priority::High, 0), at(1)), Turn::Paused);
+    assert!(queue.next(at(1)).is_empty());
     queue.pause(false);
-    assert_eq!(queue.called(at(1)), ["1"]);
+    assert_eq!(queue.next(at(1)), ["1"]);
 }
 
 #[test]
 fn a_build_returns_to_the_queue_by_its_age_after_an_attempt() {
     let mut queue = queue(1);
     let young = build("young", Priority::Normal, 9);
-    assert_eq!(queue.ask(&young, at(10)), Turn::Admitted);
-    queue.stand(&build("old", Priority::Normal, 0));
+    assert_eq!(queue.request_place(&young, at(10)), Turn::Admitted);
+    queue.enqueue(&build("old", Priority::Normal, 0));
     // Its Job has ended, and it asks for a place again.
-    assert_eq!(queue.ask(&young, at(10)), Turn::Waits);
-    assert_eq!(queue.called(at(10)), ["old"]);
+    assert_eq!(queue.request_place(&young, at(10)), Turn::Waits);
+    assert_eq!(queue.next(at(10)), ["old"]);
 }
 
 proptest! {
@@ -164,10 +164,10 @@ impl Cluster {
         if self.jobs.contains(&of) {
             self.queue.runs(&uid);
         } else if !self.can_start.contains(&of) {
-            self.queue.leave(&uid);
-        } else if self.queue.ask(&Self::entry(of), at(0)) == Turn::Admitted {
+            self.queue.remove(&uid);
+        } else if self.queue.request_place(&Self::entry(of), at(0)) == Turn::Admitted {
             if self.refused.contains(&of) {
-                self.queue.leave(&uid);
+                self.queue.remove(&uid);
             } else {
                 self.jobs.insert(of);
             }
@@ -177,7 +177,7 @@ impl Cluster {
     /// Reconciles the builds that the queue calls, until it calls none.
     fn settle(&mut self) {
         for _ in 0..=2 * BUILDS {
-            let called = self.queue.called(at(0));
+            let called = self.queue.next(at(0));
             if called.is_empty() {
                 return;
             }
@@ -222,7 +222,7 @@ impl Cluster {
             Event::Gone(of) => {
                 self.can_start.remove(&of);
                 self.jobs.remove(&of);
-                self.queue.leave(&of.to_string());
+                self.queue.remove(&of.to_string());
             }
             Event::Pause(paused) => {
                 self.paused = paused;
@@ -241,7 +241,7 @@ impl Cluster {
             if self.jobs.contains(&of) {
                 self.queue.runs(&of.to_string());
             } else if self.can_start.contains(&of) {
-                self.queue.stand(&Self::entry(of));
+                self.queue.enqueue(&Self::entry(of));
             }
         }
         (0..BUILDS).rev().for_each(|of| self.pass(of));

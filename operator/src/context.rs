@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Measures the used space of the artifact store.
-pub type Room = Arc<dyn Fn() -> Result<Option<Space>, ArtifactError> + Send + Sync>;
+pub type MeasureSpace = Arc<dyn Fn() -> Result<Option<Space>, ArtifactError> + Send + Sync>;
 
 /// Shared by all controllers for the time that this process leads.
 pub struct Context {
@@ -39,7 +39,7 @@ pub struct Context {
     /// The files.
     pub artifacts: ArtifactStore,
     /// Measures the artifact store.
-    pub room: Room,
+    pub room: MeasureSpace,
     /// Whether the store has room for another build.
     pub admission: crate::retention::pause::AdmissionPause,
     /// Epoch that fences writes to the database; absent until the database has assigned one.

@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     build, cache,
-    context::{Context, Room},
+    context::{Context, MeasureSpace},
     distribution,
     leader::{LeaderError, Leadership, acquire},
     queue::Queue,
@@ -71,7 +71,7 @@ pub struct Backends {
     /// The files.
     pub artifacts: ArtifactStore,
     /// Measures the artifact store.
-    pub room: Room,
+    pub room: MeasureSpace,
 }
 
 impl Backends {
@@ -189,7 +189,7 @@ impl Follower {
         // A process that lost the Lease must not finish its running work: it ends at once.
         kept?;
         // The Lease is no longer renewed: draining must end before another process could take it.
-        let patience = leadership.left().saturating_sub(SAFE);
+        let patience = leadership.time_left().saturating_sub(SAFE);
         let patience = patience.min(self.settings.lease.lease_duration / 2);
         let drained = tokio::time::timeout(patience, tasks.wait()).await.is_ok();
         if fenced {

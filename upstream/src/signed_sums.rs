@@ -64,7 +64,7 @@ pub(crate) async fn read(
                 if let Some(verification) = &mut verification {
                     verification.update(&piece);
                 }
-                reader.piece(&piece);
+                reader.chunk(&piece);
                 Ok(())
             })
             .await?;

@@ -52,7 +52,7 @@ impl<'a> SumsReader<'a> {
     }
 
     /// Parses the next chunk. After an invalid line the rest is ignored: the whole list is refused.
-    pub fn piece(&mut self, piece: &[u8]) {
+    pub fn chunk(&mut self, piece: &[u8]) {
         for part in piece.split_inclusive(|&byte| byte == b'\n') {
             if self.problem.is_some() {
                 return;
@@ -169,7 +169,7 @@ mod tests {
     /// Parses a whole list in small chunks.
     fn read(bytes: &[u8], wanted: &[&str]) -> Result<Sums, ParseError> {
         let mut reader = SumsReader::new(wanted);
-        bytes.chunks(7).for_each(|piece| reader.piece(piece));
+        bytes.chunks(7).for_each(|piece| reader.chunk(piece));
         reader.finish()
     }
 
@@ -236,11 +236,11 @@ mod tests {
         let other = list(&[&"x".repeat(200)]);
         let (mut reader, mut most) = (SumsReader::new(&["profiles.json"]), 0);
         for _ in 0..10_000 {
-            reader.piece(&other);
+            reader.chunk(&other);
             most = most.max(reader.line.capacity() + reader.sums.files.capacity());
         }
         assert!(most < 2 * MAX_LINE, "{most}");
-        reader.piece(&list(&["profiles.json", NAME]));
+        reader.chunk(&list(&["profiles.json", NAME]));
         let sums = reader.finish().unwrap();
         assert!(sums.digest_of("profiles.json").unwrap().is_some());
         assert!(sums.image_builder().is_ok());
@@ -250,7 +250,7 @@ mod tests {
     fn a_line_without_end_and_a_list_without_end_are_refused() {
         let mut reader = SumsReader::new(&[]);
         for _ in 0..1000 {
-            reader.piece(&[b'x'; 1000]);
+            reader.chunk(&[b'x'; 1000]);
         }
         assert!(reader.line.len() <= MAX_LINE + 1000);
         assert!(reader.finish().unwrap_err().detail.contains("longer"));

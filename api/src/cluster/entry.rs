@@ -178,7 +178,7 @@ impl Entry {
     }
 
     /// Whether it waits in the queue. A build that is being deleted does not.
-    pub fn waits(&self) -> bool {
+    pub fn is_waiting(&self) -> bool {
         !self.admitted && !self.archived && !self.deleting
     }
 
@@ -240,7 +240,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_unknown_stage_is_shown_as_init_and_no_status_as_waiting() {
-        assert!(Entry::of(&object(|_| {})).unwrap().waits());
+        assert!(Entry::of(&object(|_| {})).unwrap().is_waiting());
         let later = object(|object| put(object, "", "status", json!({"stage": "signing_images"})));
         assert_eq!(Entry::of(&later).unwrap().stage, Stage::Init);
     }

@@ -49,7 +49,7 @@ impl Index {
     /// Adds or replaces a build from the watch.
     pub(super) fn put(&mut self, entry: Entry) {
         self.recent.forget(&entry.hash, &entry.uid);
-        if entry.waits() {
+        if entry.is_waiting() {
             self.queue.insert(&entry.waiting());
         } else {
             self.queue.remove(&entry.uid);
@@ -72,11 +72,11 @@ impl Index {
     }
 
     /// Marks the build of a hash as possibly archived.
-    pub(super) fn suspect_archived(&mut self, hash: &RequestHash) {
+    pub(super) fn mark_maybe_archived(&mut self, hash: &RequestHash) {
         if let Some(entry) = self.builds.get_mut(hash) {
             Arc::make_mut(entry).maybe_archived = true;
         }
-        self.recent.suspect_archived(hash);
+        self.recent.mark_maybe_archived(hash);
     }
 
     /// The newest known build of a hash.
@@ -101,7 +101,7 @@ impl Index {
     pub(super) fn waiting(&self) -> usize {
         let unseen = |entry: &&Arc<Entry>| {
             let seen = self.builds.get(&entry.hash);
-            entry.waits() && seen.is_none_or(|seen| seen.archived && seen.uid != entry.uid)
+            entry.is_waiting() && seen.is_none_or(|seen| seen.archived && seen.uid != entry.uid)
         };
         let unseen = self.recent.iter(Instant::now()).filter(unseen).count();
         // Created builds are counted by their state.
@@ -111,7 +111,7 @@ impl Index {
     }
 
     /// Number of waiting builds if it exceeds `most`.
-    pub(super) fn beyond(&self, most: usize) -> Option<usize> {
+    pub(super) fn older_waiting_above(&self, most: usize) -> Option<usize> {
         Some(self.waiting()).filter(|waiting| *waiting > most)
     }
 

@@ -49,7 +49,7 @@ impl Recent {
     }
 
     /// Marks the entry of a hash as possibly archived.
-    pub(super) fn suspect_archived(&mut self, hash: &RequestHash) {
+    pub(super) fn mark_maybe_archived(&mut self, hash: &RequestHash) {
         if let Some((_, entry)) = self.entries.get_mut(hash) {
             Arc::make_mut(entry).maybe_archived = true;
         }

@@ -66,7 +66,7 @@ impl Watch {
         most: usize,
     ) -> Result<Reservation, usize> {
         let mut index = self.write();
-        if let Some(waiting) = index.beyond(most) {
+        if let Some(waiting) = index.older_waiting_above(most) {
             return Err(waiting);
         }
         index.reserved.insert(*hash);
@@ -77,7 +77,7 @@ impl Watch {
     /// is about to be created, because an equal request attaches to that build.
     pub fn is_full_for(&self, hash: &RequestHash, most: usize) -> Option<usize> {
         let index = self.read();
-        index.beyond(most).filter(|_| !index.reserved.contains(hash))
+        index.older_waiting_above(most).filter(|_| !index.reserved.contains(hash))
     }
 
     pub(super) async fn follow(&self, builds: Api<SeenBuild>) {
@@ -159,9 +159,9 @@ impl Watch {
     }
 
     /// Marks the build of a hash as possibly archived, until its next event.
-    pub fn suspect_archived(&self, hash: &RequestHash) {
+    pub fn mark_maybe_archived(&self, hash: &RequestHash) {
         self.unknown.forget(hash);
-        self.write().suspect_archived(hash);
+        self.write().mark_maybe_archived(hash);
     }
 
     /// The newest known build of a hash.
@@ -191,8 +191,8 @@ impl Watch {
 
     /// Number of older waiting builds, if they are more than `most` and the build is not accepted yet.
     /// The operator decides by the same number whether a build fails with `QueueFull`.
-    pub fn beyond(&self, build: &Entry, most: usize) -> Option<usize> {
-        if build.accepted || !build.waits() {
+    pub fn older_waiting_above(&self, build: &Entry, most: usize) -> Option<usize> {
+        if build.accepted || !build.is_waiting() {
             return None;
         }
         let earlier = self.read().queue().earlier(&build.waiting());
@@ -287,11 +287,11 @@ mod tests {
             Entry { sequence, ..build }
         });
         let watch = watch(&all);
-        let beyond = all.each_ref().map(|build| watch.beyond(build, 1));
+        let beyond = all.each_ref().map(|build| watch.older_waiting_above(build, 1));
         assert_eq!(beyond, [None, None, Some(2), Some(3)]);
         let [.., last] = all;
-        assert_eq!(watch.beyond(&Entry { accepted: true, ..last.clone() }, 1), None);
-        assert_eq!(watch.beyond(&Entry { admitted: true, ..last }, 1), None);
+        assert_eq!(watch.older_waiting_above(&Entry { accepted: true, ..last.clone() }, 1), None);
+        assert_eq!(watch.older_waiting_above(&Entry { admitted: true, ..last }, 1), None);
     }
 
     #[tokio::test]
@@ -318,7 +318,7 @@ mod tests {
         watch.note(noted.clone());
         for build in [&seen, &noted] {
             assert!(!watch.get(&build.hash).unwrap().maybe_archived);
-            watch.suspect_archived(&build.hash);
+            watch.mark_maybe_archived(&build.hash);
             assert!(watch.get(&build.hash).unwrap().maybe_archived);
         }
         watch.note(noted.clone());

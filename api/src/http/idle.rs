@@ -14,7 +14,7 @@ use tokio::{
 
 /// The minimum rate of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
+pub struct MinimumRate {
     /// Length of the measurement. Only time in which a write is blocked counts, so a fast reader is
     /// never measured.
     pub window: Duration,
@@ -27,7 +27,7 @@ pub struct Pace {
 #[derive(Debug)]
 pub struct WriteIdle<S> {
     inner: S,
-    pace: Pace,
+    pace: MinimumRate,
     /// Completed time of blocked writes since the window began.
     blocked: Duration,
     /// Bytes that the reader accepted since the window began.
@@ -38,7 +38,7 @@ pub struct WriteIdle<S> {
 
 impl<S> WriteIdle<S> {
     /// Wraps `inner`, whose reader must keep this pace.
-    pub fn new(inner: S, pace: Pace) -> Self {
+    pub fn new(inner: S, pace: MinimumRate) -> Self {
         Self { inner, pace, blocked: Duration::ZERO, taken: 0, waiting: None }
     }
 
@@ -117,8 +117,8 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_mins(1);
 
-    fn slow(bytes: u64) -> Pace {
-        Pace { window: MINUTE, bytes }
+    fn slow(bytes: u64) -> MinimumRate {
+        MinimumRate { window: MINUTE, bytes }
     }
 
     #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ mod tests {
     }
 
     /// Reads eight bytes each `every`, and returns the result of writing a thousand bytes.
-    async fn written(every: Duration, pace: Pace) -> io::Result<()> {
+    async fn written(every: Duration, pace: MinimumRate) -> io::Result<()> {
         let (near, mut far) = duplex(16);
         let mut socket = WriteIdle::new(near, pace);
         let reading = async {

@@ -20,8 +20,8 @@ use tracing::Instrument as _;
 
 use super::{body, request_id};
 use crate::{
-    error::{ApiError, Shed, error_response},
-    metrics::{Asked, Metrics},
+    error::{ApiError, Overloaded, error_response},
+    metrics::{Metrics, RequestLabels},
 };
 
 /// Maximum time to the headers of an answer, because a client (auc) waits 15 s. The body of a file may
@@ -117,7 +117,7 @@ pub async fn errors_in_json(response: Response) -> Response {
 /// contain its id.
 pub async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let asked = Asked {
+    let asked = RequestLabels {
         method: request.method().clone(),
         route: request.extensions().get::<MatchedPath>().cloned(),
     };
@@ -129,7 +129,7 @@ pub async fn observe(State(metrics): State<Metrics>, request: Request, next: Nex
     let response = next.run(request).instrument(span).await;
     drop(working);
     let (took, status) = (start.elapsed(), response.status());
-    if response.extensions().get::<Shed>().is_some() {
+    if response.extensions().get::<Overloaded>().is_some() {
         metrics.shed.inc();
     }
     metrics.answered(&asked, status, took);

@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 
 use super::{
     clients::Peer,
-    idle::{Pace, WriteIdle},
+    idle::{MinimumRate, WriteIdle},
 };
 
 /// Maximum time for the headers of a request. It includes idle time, because an ingress keeps
@@ -33,8 +33,8 @@ const BUFFER: usize = 64 * 1024;
 const NO_SOCKET: Duration = Duration::from_millis(100);
 
 /// The minimum pace of clients: `rate` bytes per second.
-fn pace(rate: u64) -> Pace {
-    Pace { window: PACE_WINDOW, bytes: rate.saturating_mul(PACE_WINDOW.as_secs()).max(1) }
+fn pace(rate: u64) -> MinimumRate {
+    MinimumRate { window: PACE_WINDOW, bytes: rate.saturating_mul(PACE_WINDOW.as_secs()).max(1) }
 }
 
 /// A router with the limits of its connections.
@@ -87,7 +87,7 @@ async fn connection(
     (socket, peer): (TcpStream, Peer),
     router: Router,
     stop: CancellationToken,
-    pace: Pace,
+    pace: MinimumRate,
 ) {
     // Answers are written at once, so Nagle's algorithm would only delay them.
     let _ = socket.set_nodelay(true);

@@ -15,7 +15,7 @@ async fn connect(router: Router, window: Duration) -> (TcpStream, tokio::task::J
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (socket, peer) = listener.accept().await.unwrap();
     let stop = CancellationToken::new();
-    let pace = Pace { window, bytes: 1 };
+    let pace = MinimumRate { window, bytes: 1 };
     let task = tokio::spawn(connection((socket, Peer(peer)), router, stop, pace));
     (client, task)
 }

@@ -4,7 +4,7 @@
 //! Look-ups fill it, and notifications of the database remove entries. It contains no answers and no
 //! records.
 
-use asu_core::{answer::Ask, request_hash::RequestHash};
+use asu_core::{answer::Intent, request_hash::RequestHash};
 use jiff::{SignedDuration, Timestamp};
 use moka::{policy::EvictionPolicy, sync::Cache};
 
@@ -43,12 +43,13 @@ impl FinishedBuilds {
         Self(cache.build())
     }
 
-    /// The build that answers `ask` for a hash, if this is known without a query.
-    pub fn get(&self, hash: &RequestHash, ask: Ask, now: Timestamp) -> Option<FinishedBuild> {
+    /// The build that answers `intent` for a hash, if this is known without a query.
+    pub fn get(&self, hash: &RequestHash, intent: Intent, now: Timestamp) -> Option<FinishedBuild> {
         let entry = self.0.get(hash)?;
         // A failure of another order of the packages does not answer the request.
-        let fits =
-            now < entry.until && (entry.counts || ask == Ask::Look) && ask.takes(entry.build.order);
+        let fits = now < entry.until
+            && (entry.counts || intent == Intent::Poll)
+            && intent.accepts_order(entry.build.order);
         fits.then_some(entry.build)
     }
 
@@ -94,8 +95,8 @@ mod tests {
     }
 
     /// A client that wants the image.
-    fn wanted() -> Ask {
-        Ask::Build(order(&["a", "b"]))
+    fn wanted() -> Intent {
+        Intent::Build(order(&["a", "b"]))
     }
 
     fn at(second: i64) -> Timestamp {
@@ -108,8 +109,8 @@ mod tests {
         let failed = FinishedBuild { order: Some(order(&["b", "a"])), ..build() };
         builds.put(&failed, at(20), at(0));
         assert!(builds.get(&failed.hash, wanted(), at(1)).is_none());
-        assert!(builds.get(&failed.hash, Ask::Build(order(&["b", "a"])), at(1)).is_some());
-        assert!(builds.get(&failed.hash, Ask::Look, at(1)).is_some());
+        assert!(builds.get(&failed.hash, Intent::Build(order(&["b", "a"])), at(1)).is_some());
+        assert!(builds.get(&failed.hash, Intent::Poll, at(1)).is_some());
     }
 
     #[test]
@@ -132,11 +133,11 @@ mod tests {
     fn a_stale_build_answers_get_for_a_few_seconds() {
         let builds = FinishedBuilds::default();
         builds.put_stale(&build(), at(1_000_000), at(0));
-        assert!(builds.get(&build().hash, Ask::Look, at(4)).is_some());
+        assert!(builds.get(&build().hash, Intent::Poll, at(4)).is_some());
         assert!(builds.get(&build().hash, wanted(), at(4)).is_none());
-        assert!(builds.get(&build().hash, Ask::Look, at(5)).is_none());
+        assert!(builds.get(&build().hash, Intent::Poll, at(5)).is_none());
         builds.put_stale(&build(), at(2), at(0));
-        assert!(builds.get(&build().hash, Ask::Look, at(2)).is_none());
+        assert!(builds.get(&build().hash, Intent::Poll, at(2)).is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use asu_core::{answer::Ask, request_hash::RequestHash};
+use asu_core::{answer::Intent, request_hash::RequestHash};
 use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared, WeakShared},
@@ -20,7 +20,7 @@ use crate::error::ApiError;
 
 type Outcome = Result<Found, ApiError>;
 type Flight = BoxFuture<'static, Outcome>;
-type Key = (RequestHash, Ask);
+type Key = (RequestHash, Intent);
 type Running = HashMap<Key, WeakShared<Flight>>;
 
 /// The running look-ups. Clones share them.
@@ -33,10 +33,10 @@ impl SingleFlight {
     pub async fn join(
         &self,
         hash: &RequestHash,
-        ask: Ask,
+        intent: Intent,
         look: impl FnOnce() -> Flight,
     ) -> Result<Found, ApiError> {
-        let key = (*hash, ask);
+        let key = (*hash, intent);
         let shared = {
             let mut running = self.lock();
             // The result of a completed look-up may be outdated for this caller.
@@ -94,7 +94,7 @@ mod tests {
     async fn concurrent_callers_share_a_look_up_and_later_callers_start_another() {
         let (flights, looks, go) =
             (SingleFlight::default(), Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-        let ask = || {
+        let intent = || {
             let (looks, go) = (looks.clone(), go.clone());
             let look = move || {
                 looks.fetch_add(1, Ordering::Relaxed);
@@ -105,10 +105,10 @@ mod tests {
                 .boxed()
             };
             let flights = flights.clone();
-            Box::pin(async move { flights.join(&hash(), Ask::Look, look).await })
+            Box::pin(async move { flights.join(&hash(), Intent::Poll, look).await })
         };
-        let mut first = ask();
-        let mut second = ask();
+        let mut first = intent();
+        let mut second = intent();
         assert!(
             futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending()
         );
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(looks.load(Ordering::Relaxed), 1);
         assert!(flights.lock().is_empty());
         go.notify_one();
-        assert!(ask().await.is_ok());
+        assert!(intent().await.is_ok());
         assert_eq!(looks.load(Ordering::Relaxed), 2);
     }
 
@@ -127,7 +127,7 @@ mod tests {
     async fn a_look_up_without_callers_is_removed() {
         let (flights, hash) = (SingleFlight::default(), hash());
         let mut only =
-            Box::pin(flights.join(&hash, Ask::Look, || futures::future::pending().boxed()));
+            Box::pin(flights.join(&hash, Intent::Poll, || futures::future::pending().boxed()));
         assert!(futures::poll!(&mut only).is_pending());
         assert_eq!(flights.lock().len(), 1);
         drop(only);

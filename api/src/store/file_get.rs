@@ -16,7 +16,7 @@ use headers::{ContentLength, ContentRange, ETag, HeaderMapExt as _, LastModified
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 
-use super::range::{Wanted, wanted};
+use super::range::{RangeRequest, wanted};
 use crate::{
     catalog::{entity_tag, is_known},
     error::{ApiError, Error, error_response},
@@ -68,14 +68,14 @@ pub async fn file_get(
         return Ok(facts.with_length(Response::new(Body::empty()), row.size));
     }
     match wanted(&headers, row.size, &facts.etag, facts.modified) {
-        Wanted::Unsatisfiable => Ok(unsatisfiable(row.size)),
-        Wanted::Whole => {
+        RangeRequest::Unsatisfiable => Ok(unsatisfiable(row.size)),
+        RangeRequest::Whole => {
             let sent = state.send_to(peer, &headers)?;
             let body = open(&state, &row, 0..row.size, sent).await?;
             state.counters.add(CounterKind::Served, Some(&row.request_hash), state.now());
             Ok(facts.with_length(Response::new(body), row.size))
         }
-        Wanted::Part(part) => {
+        RangeRequest::Part(part) => {
             let length = part.end.saturating_sub(part.start);
             let range =
                 ContentRange::bytes(part.clone(), row.size).map_err(|_| ApiError::Internal)?;

@@ -10,7 +10,7 @@ use http::{HeaderMap, header};
 
 /// The requested part of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum RangeRequest {
     /// The whole file.
     Whole,
     /// These bytes.
@@ -26,20 +26,20 @@ pub(super) fn wanted(
     size: u64,
     etag: &ETag,
     modified: LastModified,
-) -> Wanted {
+) -> RangeRequest {
     let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else {
-        return Wanted::Whole;
+        return RangeRequest::Whole;
     };
     if headers.contains_key(header::IF_RANGE) {
         let condition = headers.typed_get::<IfRange>();
         if condition.is_none_or(|condition| condition.is_modified(Some(etag), Some(&modified))) {
-            return Wanted::Whole;
+            return RangeRequest::Whole;
         }
     }
-    parse(range, size).unwrap_or(Wanted::Whole)
+    parse(range, size).unwrap_or(RangeRequest::Whole)
 }
 
-fn parse(range: &str, size: u64) -> Option<Wanted> {
+fn parse(range: &str, size: u64) -> Option<RangeRequest> {
     let (unit, spec) = range.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") || spec.contains(',') {
         return None;
@@ -56,7 +56,7 @@ fn parse(range: &str, size: u64) -> Option<Wanted> {
         }
         first..last.saturating_add(1).min(size)
     };
-    Some(if part.start < part.end { Wanted::Part(part) } else { Wanted::Unsatisfiable })
+    Some(if part.start < part.end { RangeRequest::Part(part) } else { RangeRequest::Unsatisfiable })
 }
 
 fn number(digits: &str) -> Option<u64> {
@@ -80,7 +80,7 @@ mod tests {
         headers.typed_get().unwrap()
     }
 
-    fn ask(range: &str) -> Wanted {
+    fn ask(range: &str) -> RangeRequest {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_str(range).unwrap());
         wanted(&headers, 11, &"\"tag\"".parse().unwrap(), modified())
@@ -95,14 +95,14 @@ mod tests {
             ("bytes=-99", 0..11),
             ("bytes=10-99999999999999999999999", 10..11),
         ] {
-            assert_eq!(ask(range), Wanted::Part(expected), "{range}");
+            assert_eq!(ask(range), RangeRequest::Part(expected), "{range}");
         }
     }
 
     #[test]
     fn bytes_beyond_the_end_are_unsatisfiable() {
         for range in ["bytes=11-", "bytes=99-100", "bytes=-0"] {
-            assert_eq!(ask(range), Wanted::Unsatisfiable, "{range}");
+            assert_eq!(ask(range), RangeRequest::Unsatisfiable, "{range}");
         }
     }
 
@@ -118,7 +118,7 @@ mod tests {
             "bytes=-",
             "bytes=+1-2",
         ] {
-            assert_eq!(ask(range), Wanted::Whole, "{range}");
+            assert_eq!(ask(range), RangeRequest::Whole, "{range}");
         }
     }
 
@@ -127,12 +127,12 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, HeaderValue::from_static("bytes=0-3"));
         for (condition, expected) in [
-            ("\"tag\"", Wanted::Part(0..4)),
-            (DATE, Wanted::Part(0..4)),
-            ("Fri, 27 Nov 2026 01:02:02 GMT", Wanted::Whole),
-            ("nonsense", Wanted::Whole),
-            ("\"other\"", Wanted::Whole),
-            ("W/\"tag\"", Wanted::Whole),
+            ("\"tag\"", RangeRequest::Part(0..4)),
+            (DATE, RangeRequest::Part(0..4)),
+            ("Fri, 27 Nov 2026 01:02:02 GMT", RangeRequest::Whole),
+            ("nonsense", RangeRequest::Whole),
+            ("\"other\"", RangeRequest::Whole),
+            ("W/\"tag\"", RangeRequest::Whole),
         ] {
             headers.insert(header::IF_RANGE, HeaderValue::from_static(condition));
             assert_eq!(
@@ -146,7 +146,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_part_is_never_empty_and_never_beyond_the_file(range in "bytes=[0-9]{0,20}-[0-9]{0,20}", size: u64) {
-            if let Some(Wanted::Part(part)) = parse(&range, size) {
+            if let Some(RangeRequest::Part(part)) = parse(&range, size) {
                 prop_assert!(part.start < part.end && part.end <= size);
             }
         }

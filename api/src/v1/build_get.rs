@@ -1,6 +1,6 @@
 //! `GET|HEAD /api/v1/build/{hash}`: the state of a build.
 
-use asu_core::answer::Ask;
+use asu_core::answer::Intent;
 use axum::{
     extract::{Path, State},
     response::Response,
@@ -36,7 +36,7 @@ pub async fn build_get(
     Path(hash): Path<String>,
 ) -> Result<Response, ApiError> {
     let hash = parse_hash(&hash)?;
-    let Found::Known(known) = look_up(&state, &hash, Ask::Look).await? else {
+    let Found::Known(known) = look_up(&state, &hash, Intent::Poll).await? else {
         return Err(ApiError::UnknownHash);
     };
     if let Known::Alive(entry) = &known {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{answers, parse, respond::respond, schema};
 use crate::{
     error::{ApiError, Error},
-    image_request::ask,
+    image_request::submit,
     state::AppState,
 };
 
@@ -35,7 +35,7 @@ pub async fn build_post(State(state): State<AppState>, body: Bytes) -> Result<Re
     let asked = parse::parse(&body)?;
     drop(body);
     let acceptance = accept(&state, &asked)?;
-    let known = ask(&state, acceptance, asked.asked.defaults).await?;
+    let known = submit(&state, acceptance, asked.asked.defaults).await?;
     respond(&state, &known).await
 }
 

@@ -65,10 +65,10 @@ pub async fn log_get(
     let mut log = LogText::open(&state.artifacts, &record).await?.ok_or(NO_LOG)?;
     // Read the first piece before the headers are sent, so that an unreadable log is an error answer.
     let mut unmark = Unmark::default();
-    let first = unmark.piece(&log.next().await?.unwrap_or_default()).into();
+    let first = unmark.chunk(&log.next().await?.unwrap_or_default()).into();
     let rest =
         stream::try_unfold((log, unmark, place), |(mut log, mut unmark, place)| async move {
-            let piece = log.next().await?.map(|piece| Bytes::from(unmark.piece(&piece)));
+            let piece = log.next().await?.map(|piece| Bytes::from(unmark.chunk(&piece)));
             Ok(piece.map(|piece| (piece, (log, unmark, place))))
         });
     let first = stream::once(async { Ok::<Bytes, ApiError>(first) });

@@ -1,7 +1,7 @@
 //! Parses the body of a build request.
 
 use asu_core::{
-    acceptance::Asked,
+    acceptance::RawRequest,
     request::{Filesystem, RepositoriesMode},
 };
 
@@ -17,7 +17,7 @@ pub struct BuildRequest {
     /// `distro`.
     pub distribution: Option<String>,
     /// All fields that affect the image.
-    pub asked: Asked,
+    pub asked: RawRequest,
 }
 
 /// Parses a body. Unknown fields are ignored, because clients rely on it.
@@ -27,7 +27,7 @@ pub struct BuildRequest {
 pub fn parse(body: &[u8]) -> Result<BuildRequest, ApiError> {
     let mut fields = Fields::of(body).map_err(ApiError::Fields)?;
     let distribution = fields.text("distro").filter(|name| !name.is_empty());
-    let asked = Asked {
+    let asked = RawRequest {
         version: fields.required("version"),
         version_code: fields.text("version_code").unwrap_or_default(),
         target: fields.required("target"),

@@ -13,7 +13,7 @@ fn with(field: &str, value: Value) -> Value {
     body
 }
 
-fn read(body: &Value) -> Result<Asked, String> {
+fn read(body: &Value) -> Result<RawRequest, String> {
     parse(body.to_string().as_bytes()).map(|request| request.asked).map_err(|error| {
         assert_eq!(error.status(), 422);
         error.to_string()

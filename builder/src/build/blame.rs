@@ -24,7 +24,7 @@ impl Build<'_> {
 
     /// Adds the feeds of packages for which the output does not name one.
     fn place(&self, classifier: &mut Classifier) {
-        let mut packages = classifier.unplaced();
+        let mut packages = classifier.packages_of_unknown_feed();
         if packages.is_empty() {
             return;
         }

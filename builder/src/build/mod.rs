@@ -196,7 +196,7 @@ fn build(paths: &Paths, plan: &BuildPlan, runner: &Runner) -> Outcome {
     let mut outcome = outcome::empty();
     let mut times = Times::default();
     let result = prepared(paths, plan).and_then(|(marker, effective)| {
-        runner.log.know(effective.origins.clone());
+        runner.log.set_origins(effective.origins.clone());
         outcome.repositories_file.clone_from(&effective.repositories_file);
         set_stage(&paths.work(), Stage::ValidateRevision).map_err(|e| internal(&e))?;
         let build = Build {

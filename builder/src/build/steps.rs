@@ -165,7 +165,7 @@ impl Build<'_> {
         let classifier = self.classifier();
         // A killed command may leave incomplete files, which are no sign of an attack.
         let or_hostile = |failure| self.hostile_output().unwrap_or(failure);
-        let failure = match (&done.ended, classifier.spoiled()) {
+        let failure = match (&done.ended, classifier.failure_despite_success()) {
             // A mirror that fails or hangs is not the request's fault, even if the command timed
             // out because of it.
             (Exit::TimedOut | Exit::Code(0), Some(failure)) => failure,

@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Whether this process has the folder to itself.
 #[derive(Debug)]
-pub enum Alone {
+pub enum FolderLock {
     /// It holds the lock, as long as the file is open.
     Locked(#[expect(dead_code, reason = "held, never read")] File),
     /// Unknown: the volume does not support locks.
@@ -33,7 +33,7 @@ pub enum Alone {
 ///
 /// # Errors
 /// When the folder or the file cannot be made.
-pub fn take(folder: &Path) -> Result<Option<Alone>, PopulateError> {
+pub fn take(folder: &Path) -> Result<Option<FolderLock>, PopulateError> {
     fs::create_dir_all(folder).map_err(PopulateError::io("make", folder))?;
     let path = folder.join(FILE);
     let file = File::options()
@@ -43,9 +43,9 @@ pub fn take(folder: &Path) -> Result<Option<Alone>, PopulateError> {
         .open(&path)
         .map_err(PopulateError::io("open", &path))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(Alone::Locked(file))),
+        Ok(()) => Ok(Some(FolderLock::Locked(file))),
         Err(Errno::AGAIN) => Ok(None),
-        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some(Alone::Unknown)),
+        Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some(FolderLock::Unknown)),
         Err(error) => Err(PopulateError::io("lock", &path)(std::io::Error::from(error))),
     }
 }
@@ -54,7 +54,7 @@ pub fn take(folder: &Path) -> Result<Option<Alone>, PopulateError> {
 ///
 /// # Errors
 /// As [`take`]; [`PopulateError::Locked`] at the deadline.
-pub async fn wait(folder: &Path, deadline: Instant) -> Result<Alone, PopulateError> {
+pub async fn wait(folder: &Path, deadline: Instant) -> Result<FolderLock, PopulateError> {
     loop {
         if let Some(alone) = take(folder)? {
             return Ok(alone);
@@ -80,6 +80,6 @@ mod tests {
         assert!(matches!(over, Err(PopulateError::Locked)));
         let later = Instant::now() + Duration::from_secs(20);
         let (second, ()) = tokio::join!(wait(&folder, later), async { drop(first) });
-        assert!(matches!(second, Ok(Alone::Locked(_))));
+        assert!(matches!(second, Ok(FolderLock::Locked(_))));
     }
 }

@@ -21,7 +21,7 @@ use asu_core::{
 use asu_upstream::{UnpackLimits, Unpacked};
 
 pub use error::PopulateError;
-use lock::Alone;
+use lock::FolderLock;
 use warm_up::TreeFacts;
 pub use warm_up::{WarmUp, warm_up};
 
@@ -202,8 +202,8 @@ fn ready(paths: &Paths, plan: &PopulatePlan) -> Option<Marker> {
 
 /// Removes the folders of killed runs. On a volume without locks another run may still be filling
 /// one: then they are kept until the tree is removed.
-fn remove_leftovers(folder: &Path, alone: &Alone) -> Result<(), PopulateError> {
-    if matches!(alone, Alone::Unknown) {
+fn remove_leftovers(folder: &Path, alone: &FolderLock) -> Result<(), PopulateError> {
+    if matches!(alone, FolderLock::Unknown) {
         return Ok(());
     }
     let entries = fs::read_dir(folder).map_err(PopulateError::io("read", folder))?;

@@ -142,7 +142,7 @@ fn open_keys(tree: &Path) -> std::io::Result<()> {
 }
 
 fn last_lines(log_file: &Path) -> String {
-    let text = Unmark::default().piece(&fs::read(log_file).unwrap_or_default());
+    let text = Unmark::default().chunk(&fs::read(log_file).unwrap_or_default());
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("[asu]")).collect();
     let from = lines.len().saturating_sub(12);

@@ -25,7 +25,7 @@ use crate::{
     paths::Paths,
 };
 
-use takeover::Taken;
+use takeover::TakenOver;
 pub use wait::Stop;
 use wait::{BuildEnd, Watch};
 
@@ -127,7 +127,7 @@ impl Publish<'_> {
             Err(error) => Err(Failure::new(FailureReason::Internal, error.to_string())),
         };
         let last_word = match &verdict {
-            Ok(Taken { built, note }) => {
+            Ok(TakenOver { built, note }) => {
                 if let Some(note) = note {
                     println!("publish: {note}");
                 }
@@ -166,7 +166,7 @@ impl Publish<'_> {
         &self,
         ended: BuildEnd,
         seen: &mut Seen,
-    ) -> Result<Result<Taken, Failure>, PublishError> {
+    ) -> Result<Result<TakenOver, Failure>, PublishError> {
         let failure = |reason, detail: &str| Ok(Err(Failure::new(reason, detail)));
         match ended {
             BuildEnd::Stopped => return failure(FailureReason::PodFailed, "The pod was stopped"),
@@ -187,7 +187,7 @@ impl Publish<'_> {
         seen.memory_unknown = outcome.memory_unknown;
         seen.millis.extend(outcome.millis.iter().take(64).map(|(k, v)| (short(k), *v)));
         if let Some(said) = outcome.failure {
-            let said = Failure::said_by_build(said.reason, &said.detail);
+            let said = Failure::from_build(said.reason, &said.detail);
             let of_tree = said.reason == FailureReason::TreeLost;
             return Ok(Err(if of_tree { self.of_tree(&said) } else { said }));
         }

@@ -22,7 +22,7 @@ use crate::{
 pub const UPLOADS: &str = "uploads";
 
 /// The files that were taken over.
-pub(super) struct Taken {
+pub(super) struct TakenOver {
     pub(super) built: Built,
     /// A note for the log.
     pub(super) note: Option<String>,
@@ -33,7 +33,7 @@ impl Publish<'_> {
     pub(super) async fn take_over(
         &self,
         outcome: &Outcome,
-    ) -> Result<Result<Taken, Failure>, PublishError> {
+    ) -> Result<Result<TakenOver, Failure>, PublishError> {
         let (effective, output, profile, names) = match self.inspect() {
             Ok(all) => all,
             Err(failure) => return Ok(Err(failure)),
@@ -115,7 +115,7 @@ impl Publish<'_> {
         profile: Profile,
         files: Vec<StoredFile>,
         uploads: &Key,
-    ) -> Result<Taken, PublishError> {
+    ) -> Result<TakenOver, PublishError> {
         let build_key = effective.build_key(self.plan, &outcome.indexes);
         let settled = self.settle(build_key, files, uploads).await?;
         let note = settled
@@ -130,7 +130,7 @@ impl Publish<'_> {
             commands: effective.commands(self.plan, &output),
             profile: profile.facts,
         };
-        Ok(Taken { built, note })
+        Ok(TakenOver { built, note })
     }
 }
 

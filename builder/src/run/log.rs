@@ -72,7 +72,7 @@ impl Log {
     }
 
     /// Sets which feeds the request brought. What was classified before is discarded.
-    pub fn know(&self, origins: Origins) {
+    pub fn set_origins(&self, origins: Origins) {
         self.inner().classifier = Classifier::of(origins);
     }
 
@@ -181,7 +181,7 @@ mod tests {
         let log = Log::new(Box::new(std::io::sink()), 8);
         log.line(Stream::Stderr, b"write: No space left on device");
         log.line(Stream::Stdout, &[b'x'; 100]);
-        assert!(log.take_classifier().spoiled().is_some());
+        assert!(log.take_classifier().failure_despite_success().is_some());
     }
 
     proptest! {

@@ -194,7 +194,7 @@ impl Feeds {
     }
 
     /// Packages that could not be downloaded and whose feed is not in the output.
-    pub(super) fn unplaced(&self) -> Vec<String> {
+    pub(super) fn packages_of_unknown_feed(&self) -> Vec<String> {
         if self.origins.own.is_empty() {
             return Vec::new();
         }

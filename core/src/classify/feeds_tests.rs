@@ -126,7 +126,7 @@ fn the_message_contains_the_failure_of_the_repository() {
 /// make may succeed without the index, but the image could have other packages than requested.
 #[test]
 fn a_failed_repository_fails_a_build_although_make_succeeded() {
-    let spoiled = classifier(true, &opkg_unsigned(OWN)).spoiled().unwrap();
+    let spoiled = classifier(true, &opkg_unsigned(OWN)).failure_despite_success().unwrap();
     assert_eq!(spoiled.reason, FailureReason::RepositoryFailed);
 }
 
@@ -142,10 +142,10 @@ fn a_package_of_unknown_origin_belongs_to_the_request_only_if_no_feed_can_have_i
     ] {
         let mut appended = classifier(true, text);
         assert_eq!(appended.failure().reason, FailureReason::DownloadFailed, "{text}");
-        assert_eq!(appended.unplaced(), ["vim"]);
+        assert_eq!(appended.packages_of_unknown_feed(), ["vim"]);
         appended.place("vim".into(), "mine".into());
         assert_eq!(appended.failure().reason, FailureReason::RepositoryFailed, "{text}");
-        assert!(appended.unplaced().is_empty());
+        assert!(appended.packages_of_unknown_feed().is_empty());
         let alone = classifier(false, text);
         assert_eq!(alone.failure().reason, FailureReason::RepositoryFailed, "{text}");
     }

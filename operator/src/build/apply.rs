@@ -78,7 +78,7 @@ pub async fn delete_jobs(context: &Context, names: &[String]) -> Result<(), kube
 
 /// Deletes the Secret with the first-boot script of an ended build, because the object is kept for
 /// hours. If this fails, the Secret is deleted with the object at the latest.
-pub async fn forget_script(context: &Context, build: &FirmwareBuild) {
+pub async fn delete_script(context: &Context, build: &FirmwareBuild) {
     if let Err(error) = delete_secret(context, build).await {
         tracing::warn!(build = build.name_any(), %error, "the Secret of a build cannot be deleted yet");
     }
@@ -134,7 +134,7 @@ pub async fn set_finalizer(
     match set_finalizers(&api, &build.name_any(), version.as_deref(), &finalizers).await {
         Ok(mut written) => {
             written.strip();
-            context.recent_builds.wrote(written);
+            context.recent_builds.record(written);
             Ok(())
         }
         Err(error) if is_not_found(&error) && !present => Ok(()),

@@ -18,7 +18,7 @@ use super::{
     job::Attempt,
     pass::{Pass, SAFETY},
     pending::wake,
-    place::{Standing, standing},
+    place::{QueueState, queue_state},
     step::{Lookup, Step},
     validate::{Refused, own, validate},
 };
@@ -53,10 +53,10 @@ impl Pass {
             match decide(&self.facts) {
                 Step::Look(lookup) => self.look(lookup).await?,
                 step => {
-                    match standing(&self.facts, &step) {
-                        Standing::Place => self.take_place(),
-                        Standing::Queue => {}
-                        Standing::Nothing => self.give_place(),
+                    match queue_state(&self.facts, &step) {
+                        QueueState::HasPlace => self.take_place(),
+                        QueueState::Waits => {}
+                        QueueState::Outside => self.give_place(),
                     }
                     return self.act(step).await;
                 }
@@ -71,7 +71,7 @@ impl Pass {
             Lookup::Validity => self.look_at_validity().await?,
             Lookup::Stored => {
                 let attempt = self.attempts();
-                let whole = self.whole().await?;
+                let whole = self.full_object().await?;
                 let found = match own(&whole) {
                     Ok((_, hash)) => {
                         dereference::stored(&context, &self.uid(), &hash, attempt).await?
@@ -82,7 +82,7 @@ impl Pass {
             }
             Lookup::Turn => {
                 let entry = context.triggers.pending.entry(&self.build);
-                let (turn, called) = context.queue.ask(entry, self.facts.now);
+                let (turn, called) = context.queue.request_place(entry, self.facts.now);
                 wake(&context, &called);
                 self.facts.turn = Some(turn);
             }
@@ -100,7 +100,7 @@ impl Pass {
     }
 
     async fn look_at_validity(&mut self) -> Result<(), Fault> {
-        let whole = self.whole().await?;
+        let whole = self.full_object().await?;
         let offered = dereference::offered(&self.context, &whole).await?;
         let validity = validate(&whole, &offered).map(|accepted| accepted.resolved);
         if let Ok(resolved) = &validity {
@@ -134,8 +134,8 @@ impl Pass {
                 return Ok(Action::requeue(again.map_or(SAFETY, after)));
             }
             Step::Failed { attempt, failure, stop, next } => {
-                self.distrust(attempt, &failure).await?;
-                self.tell_failed(attempt, &failure, next).await?;
+                self.report_lost_tree(attempt, &failure).await?;
+                self.write_failed(attempt, &failure, next).await?;
                 return self.stop_jobs(stop.as_slice(), Duration::from_millis(50)).await;
             }
             Step::TakeBack { attempt, failure, next } => {
@@ -144,14 +144,14 @@ impl Pass {
             Step::Wait(span) => return Ok(Action::requeue(after(span))),
             Step::StopJobs(jobs) => return self.stop_jobs(&jobs, Duration::from_secs(2)).await,
             Step::DeleteJobs(jobs) => {
-                apply::forget_script(&context, &self.build).await;
+                apply::delete_script(&context, &self.build).await;
                 return self.stop_jobs(&jobs, Duration::from_secs(5)).await;
             }
             Step::Archive(result) => return self.archive(&result).await,
             Step::Fail(failure) => return self.fail(failure).await,
             Step::Refuse(problem) => self.refuse(&problem).await?,
             Step::TurnAway(earlier) => self.turn_away(earlier).await?,
-            Step::LetGo => {
+            Step::RemoveFinalizer => {
                 context.followers.stop(&self.uid());
                 apply::set_finalizer(&context, &self.build, false).await?;
             }
@@ -178,7 +178,7 @@ impl Pass {
     }
 
     /// Reports to the cache that a pod did not find its tree.
-    async fn distrust(&self, attempt: u32, failure: &Failure) -> Result<(), Fault> {
+    async fn report_lost_tree(&self, attempt: u32, failure: &Failure) -> Result<(), Fault> {
         let job = self.facts.jobs.iter().find(|job| job.attempt == attempt);
         let mounted = job.and_then(|job| Some((job.tree.as_deref()?, job.created)));
         let (FailureReason::TreeLost, Some((tree, began)), Some(resolved)) =
@@ -187,11 +187,11 @@ impl Pass {
             return Ok(());
         };
         let why = &failure.detail;
-        Ok(cache::distrust(&self.context, &resolved.cache_name, tree, began, why).await?)
+        Ok(cache::report_lost_tree(&self.context, &resolved.cache_name, tree, began, why).await?)
     }
 
     async fn create_job(&mut self, number: u32) -> Result<Action, Fault> {
-        let whole = self.whole().await?;
+        let whole = self.full_object().await?;
         let (request, hash) = match own(&whole) {
             Ok(own) => own,
             Err(refused) => {
@@ -248,7 +248,7 @@ impl Pass {
 
     async fn fail(&mut self, failure: Failure) -> Result<Action, Fault> {
         let attempt = self.attempts();
-        self.distrust(attempt, &failure).await?;
+        self.report_lost_tree(attempt, &failure).await?;
         let (log, millis) = match &self.facts.stored {
             Some(Stored::Attempt(result)) => {
                 let log = archive::log(&self.uid(), Some(attempt), result.log.as_ref());

@@ -11,7 +11,7 @@ use super::{
     facts::{CacheFact, Facts, JobFact, Stored},
     loss::{job_deleted, verdict},
     running::running,
-    status::told,
+    status::attempt_failure,
     step::{Lookup, MAX_ATTEMPTS, SOON, Step, pause},
 };
 use crate::{cache::NOT_OFFERED, pods::verdict::JobState, queue::Turn};
@@ -32,11 +32,11 @@ pub fn decide(facts: &Facts) -> Step {
         return archived(facts);
     }
     if let Some(earlier) = facts.beyond {
-        return if facts.deleted { Step::LetGo } else { Step::TurnAway(earlier) };
+        return if facts.deleted { Step::RemoveFinalizer } else { Step::TurnAway(earlier) };
     }
     if facts.deleted && facts.abandon {
         let jobs = active(facts);
-        return if jobs.is_empty() { Step::LetGo } else { Step::StopJobs(jobs) };
+        return if jobs.is_empty() { Step::RemoveFinalizer } else { Step::StopJobs(jobs) };
     }
     if !facts.finalizer {
         return Step::AddFinalizer;
@@ -44,7 +44,7 @@ pub fn decide(facts: &Facts) -> Step {
     if facts.status.resolved.is_none() {
         match &facts.validity {
             None => return Step::Look(Lookup::Validity),
-            Some(Err(_)) if facts.deleted => return Step::LetGo,
+            Some(Err(_)) if facts.deleted => return Step::RemoveFinalizer,
             Some(Err(problem)) => return Step::Refuse(problem.clone()),
             Some(Ok(_)) => {}
         }
@@ -73,7 +73,7 @@ fn archived(facts: &Facts) -> Step {
         return Step::DeleteJobs(jobs);
     }
     if facts.deleted {
-        return Step::LetGo;
+        return Step::RemoveFinalizer;
     }
     let verdict = condition(&facts.status.conditions, BuildCondition::Succeeded.as_str());
     let ttl = match verdict {
@@ -175,7 +175,9 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
         (Some(_), None) => Some(Step::Look(Lookup::UnseenJob)),
         (Some(_), Some(true)) => Some(Step::Wait(SOON)),
         // The operator deleted the Job because the attempt had failed, as the status says.
-        (Some(_), Some(false)) if facts.pods_alive && told(&facts.status, attempt).is_some() => {
+        (Some(_), Some(false))
+            if facts.pods_alive && attempt_failure(&facts.status, attempt).is_some() =>
+        {
             Some(Step::Wait(SOON))
         }
         (Some(_), Some(false)) if facts.pods_alive => Some(Step::Running {
@@ -196,14 +198,14 @@ fn unseen(facts: &Facts, attempt: u32) -> Option<Step> {
 
 /// Decides on a failed attempt: another one after a pause, or the failure of the build.
 fn failed(facts: &Facts, attempt: u32, ended: Option<Timestamp>, failure: Failure) -> Option<Step> {
-    let told = told(&facts.status, attempt);
-    let failure = told.clone().unwrap_or(failure);
+    let attempt_failure = attempt_failure(&facts.status, attempt);
+    let failure = attempt_failure.clone().unwrap_or(failure);
     if !failure.reason.is_retried() || attempt >= MAX_ATTEMPTS {
         return Some(Step::Fail(failure));
     }
     let pause = pause(facts, attempt)?;
     let next = ended.and_then(|ended| ended.checked_add(pause).ok());
-    if told.is_none() {
+    if attempt_failure.is_none() {
         return Some(Step::Failed { attempt, failure, stop: None, next });
     }
     let left = next?.duration_since(facts.now);

@@ -4,7 +4,7 @@ use asu_crds::Resolved;
 use proptest::prelude::*;
 
 use super::{
-    super::place::{Standing, standing},
+    super::place::{QueueState, queue_state},
     tests::{NOW, facts, job, result, seconds, with},
     *,
 };
@@ -79,7 +79,7 @@ proptest! {
     #[test]
     fn only_builds_that_run_or_create_a_job_have_a_place(facts in any_facts()) {
         let step = decide(&facts);
-        if standing(&facts, &step) == Standing::Place {
+        if queue_state(&facts, &step) == QueueState::HasPlace {
             let creates = matches!(step, Step::CreateJob { .. });
             prop_assert!(creates || facts.runs(), "{step:?}");
             prop_assert!(!creates || facts.turn == Some(Turn::Admitted));
@@ -92,20 +92,20 @@ proptest! {
         let looks = matches!(step, Step::Look(_));
         let ends = matches!(
             step,
-            Step::Archive(_) | Step::Fail(_) | Step::Refuse(_) | Step::DeleteJobs(_) | Step::LetGo
+            Step::Archive(_) | Step::Fail(_) | Step::Refuse(_) | Step::DeleteJobs(_) | Step::RemoveFinalizer
                 | Step::DeleteObject | Step::Rest
         );
         let archived = is_true(&facts.status.conditions, "Archived");
         let active = facts.jobs.last().is_some_and(JobFact::is_under_way);
         if active && !looks && !ends && !archived {
-            prop_assert_eq!(standing(&facts, &step), Standing::Place, "{:?}", step);
+            prop_assert_eq!(queue_state(&facts, &step), QueueState::HasPlace, "{:?}", step);
         }
     }
 
     #[test]
     fn every_build_in_the_queue_can_start(facts in any_facts()) {
         let step = decide(&facts);
-        if standing(&facts, &step) == Standing::Queue {
+        if queue_state(&facts, &step) == QueueState::Waits {
             prop_assert!(matches!(facts.cache, CacheFact::Ready { .. }), "{step:?}");
             prop_assert!(!facts.jobs.last().is_some_and(JobFact::is_under_way));
         }
@@ -117,7 +117,7 @@ proptest! {
             let step = decide(&facts);
             let tidies = matches!(
                 step,
-                Step::DeleteJobs(_) | Step::LetGo | Step::Wait(_) | Step::DeleteObject | Step::Rest
+                Step::DeleteJobs(_) | Step::RemoveFinalizer | Step::Wait(_) | Step::DeleteObject | Step::Rest
             );
             prop_assert!(tidies, "{step:?}");
         }
@@ -125,7 +125,7 @@ proptest! {
 
     #[test]
     fn no_finalizer_is_removed_without_a_record(facts in any_facts()) {
-        if decide(&facts) == Step::LetGo {
+        if decide(&facts) == Step::RemoveFinalizer {
             prop_assert!(facts.deleted);
             prop_assert!(is_true(&facts.status.conditions, "Archived") || facts.abandon);
         }

@@ -140,7 +140,7 @@ fn a_build_beyond_the_limit_fails_with_queue_full_and_without_a_record() {
     build.beyond = Some(201);
     assert_eq!(decide(&build), Step::TurnAway(201));
     let deleted = Facts { deleted: true, ..build.clone() };
-    assert_eq!(decide(&deleted), Step::LetGo);
+    assert_eq!(decide(&deleted), Step::RemoveFinalizer);
     let mut writer = super::super::status::Writer::new(&build.status, None, build.now);
     writer.refused(FailureReason::QueueFull, "m");
     build.status = writer.finish();
@@ -328,7 +328,7 @@ fn the_jobs_of_an_archived_build_are_deleted_and_later_its_object() {
     build.now = NOW + seconds(3600);
     assert_eq!(decide(&build), Step::DeleteObject);
     build.deleted = true;
-    assert_eq!(decide(&build), Step::LetGo);
+    assert_eq!(decide(&build), Step::RemoveFinalizer);
     build.finalizer = false;
     assert_eq!(decide(&build), Step::Rest);
 }
@@ -337,7 +337,7 @@ fn the_jobs_of_an_archived_build_are_deleted_and_later_its_object() {
 fn an_abandoned_build_is_deleted_without_a_record() {
     let mut build = facts();
     (build.deleted, build.abandon) = (true, true);
-    assert_eq!(decide(&build), Step::LetGo);
+    assert_eq!(decide(&build), Step::RemoveFinalizer);
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn a_refused_build_is_never_built_and_can_be_deleted() {
     build.validity = Some(Err("no".into()));
     assert_eq!(decide(&build), Step::Refuse("no".into()));
     build.deleted = true;
-    assert_eq!(decide(&build), Step::LetGo);
+    assert_eq!(decide(&build), Step::RemoveFinalizer);
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(super) struct Finish {
 impl Finish {
     /// Writes the record, then the final status.
     pub(super) async fn run(mut self, pass: &mut Pass) -> Result<Action, Fault> {
-        pass.leave();
+        pass.release();
         let (started, finished) = times(pass);
         match self.write(pass, started, finished).await {
             Ok(()) => {}
@@ -67,10 +67,10 @@ impl Finish {
             Err(fault) => return Err(fault),
         }
         if pass.facts.deleted && pass.facts.jobs.is_empty() {
-            return self.let_go(pass, finished).await;
+            return self.drop_unused(pass, finished).await;
         }
         // Before the status is written: once it says `Archived`, this function does not run again.
-        apply::forget_script(&pass.context, &pass.build).await;
+        apply::delete_script(&pass.context, &pass.build).await;
         self.publish(pass, started, finished, true).await?;
         self.tell(pass, finished).await;
         Ok(Action::requeue(TIDY))
@@ -83,7 +83,7 @@ impl Finish {
         finished: Timestamp,
     ) -> Result<(), Fault> {
         let epoch = pass.context.epoch()?;
-        let whole = pass.whole().await?;
+        let whole = pass.full_object().await?;
         let mut build = (*whole).clone();
         let mut status = pass.facts.status.clone();
         status.resolved = pass.resolved();
@@ -135,8 +135,8 @@ impl Finish {
 
     /// Removes the finalizer of a deleted object without writing a final status, which nobody could
     /// read. If this fails, the next pass repeats it and finds the record.
-    async fn let_go(&self, pass: &mut Pass, finished: Timestamp) -> Result<Action, Fault> {
-        apply::forget_script(&pass.context, &pass.build).await;
+    async fn drop_unused(&self, pass: &mut Pass, finished: Timestamp) -> Result<Action, Fault> {
+        apply::delete_script(&pass.context, &pass.build).await;
         apply::set_finalizer(&pass.context, &pass.build, false).await?;
         self.count(pass, finished);
         Ok(Action::await_change())
@@ -184,7 +184,7 @@ impl Pass {
         failure: &Failure,
         next: Option<Timestamp>,
     ) -> Result<Action, Fault> {
-        self.tell_failed(attempt, failure, next).await?;
+        self.write_failed(attempt, failure, next).await?;
         self.context.artifacts.delete(&store_keys::result(&self.uid())).await?;
         Ok(Action::requeue(Duration::from_secs(1)))
     }

@@ -15,7 +15,7 @@ fn trouble(reason: &'static str, message: impl Into<String>) -> Trouble {
 
 /// Kubernetes alternates between two reasons for an image that cannot be pulled. They are reported
 /// as one, because each change would be a write.
-fn start_problem(problem: &StartProblem) -> String {
+fn shown(problem: &StartProblem) -> String {
     match problem.reason.as_str() {
         "ErrImagePull" | "ImagePullBackOff" => "ImagePullBackOff: see the pod's events".to_owned(),
         reason => format!("{reason}: {}", problem.message),
@@ -23,21 +23,21 @@ fn start_problem(problem: &StartProblem) -> String {
 }
 
 /// The problem of a pod that has not started yet.
-pub fn not_yet(pod: Option<&PodState>) -> Option<Trouble> {
+pub fn start_problem(pod: Option<&PodState>) -> Option<Trouble> {
     match pod {
         None => Some(trouble("NoPod", "the Job has no pod yet")),
         Some(PodState::Starting { problem: None }) => {
             Some(trouble("Starting", "the pod has not started yet"))
         }
         Some(PodState::Starting { problem: Some(problem) }) => {
-            Some(trouble("NotStarted", start_problem(problem)))
+            Some(trouble("NotStarted", shown(problem)))
         }
         Some(_) => None,
     }
 }
 
 /// The problem of a pod that is about to be stopped.
-pub fn about_to_end(why: &str) -> Trouble {
+pub fn ending_problem(why: &str) -> Trouble {
     trouble("Disrupted", format!("the pod is being stopped: {why}"))
 }
 
@@ -87,7 +87,7 @@ fn out_of_memory(job: &JobFact, container: &str) -> Failure {
 }
 
 /// The failure of an attempt whose tree was lost before its pod started.
-pub fn tree_went() -> Failure {
+pub fn lost_tree_failure() -> Failure {
     let detail = "The ImageBuilder's tree was lost before the pod started";
     Failure::new(FailureReason::TreeLost, detail)
 }

@@ -15,7 +15,7 @@ const TIMES: u64 = 4;
 
 /// Memory of one attempt, as Kubernetes quantities.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct AttemptMemory {
     /// Memory request of the container `build`.
     pub request: String,
     /// Memory limit of the container `build`.
@@ -39,7 +39,7 @@ fn most(settings: &BuildSettings) -> Option<u64> {
 }
 
 /// The memory of an attempt: the default limit, or `more` after an attempt that ran out of memory.
-pub fn share(settings: &BuildSettings, more: Option<&str>) -> Share {
+pub fn share(settings: &BuildSettings, more: Option<&str>) -> AttemptMemory {
     let usual = &settings.build_memory;
     let limit = more.unwrap_or(usual).to_owned();
     // A malformed quantity is passed on: Kubernetes refuses it.
@@ -48,7 +48,7 @@ pub fn share(settings: &BuildSettings, more: Option<&str>) -> Share {
         _ => (1, u64::MAX),
     };
     let written = |bytes: u64| Quantity::of(bytes).to_string();
-    Share {
+    AttemptMemory {
         request: written(REQUEST.saturating_mul(times).min(most)),
         storing: written(STORING.saturating_mul(times)),
         limit,

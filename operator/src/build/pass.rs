@@ -25,7 +25,7 @@ pub(super) struct Pass {
 
 impl Pass {
     /// The whole object from the API server: the watch cache holds it without its package lists.
-    pub(super) async fn whole(&mut self) -> Result<Arc<FirmwareBuild>, Fault> {
+    pub(super) async fn full_object(&mut self) -> Result<Arc<FirmwareBuild>, Fault> {
         if let Some(whole) = &self.whole {
             return Ok(whole.clone());
         }
@@ -56,7 +56,7 @@ impl Pass {
     }
 
     /// Stops following the log of an ended build, and gives its place back.
-    pub(super) fn leave(&self) {
+    pub(super) fn release(&self) {
         self.context.followers.stop(&self.uid());
         self.give_place();
     }
@@ -64,7 +64,7 @@ impl Pass {
     /// Removes the build from the queue or gives its place back, and wakes the builds whose turn it
     /// is.
     pub(super) fn give_place(&self) {
-        wake(&self.context, &self.context.queue.leave(&self.uid(), self.facts.now));
+        wake(&self.context, &self.context.queue.remove(&self.uid(), self.facts.now));
     }
 
     pub(super) fn take_place(&self) {

@@ -47,13 +47,13 @@ pub fn seed(context: &Context) {
         if busy.contains(&uid) || (alive.contains(&build.name_any()) && lives()) {
             wake(context, &context.queue.runs(&uid, now));
         } else if could_start(context, &build) {
-            context.queue.stand(context.triggers.pending.entry(&build));
+            context.queue.enqueue(context.triggers.pending.entry(&build));
         }
         // The build may have been deleted since the list was made; no further watch event would
         // report that.
         let reference = ObjectRef::from_obj(&*build);
         if context.stores.builds.get(&reference).is_none_or(|found| found.uid() != build.uid()) {
-            wake(context, &context.queue.leave(&uid, now));
+            wake(context, &context.queue.remove(&uid, now));
         }
     }
 }
@@ -85,7 +85,7 @@ pub fn wake(context: &Context, called: &[String]) {
 pub fn forget(context: &Context, uid: &str) {
     context.followers.stop(uid);
     context.recent_builds.forget(uid);
-    wake(context, &context.queue.leave(uid, context.now()));
+    wake(context, &context.queue.remove(uid, context.now()));
 }
 
 /// The waiting builds, in the order of the queue. Fed by the watch, before its events reach the
@@ -99,7 +99,7 @@ impl Pending {
     }
 
     /// Records a change that the watch reported.
-    pub fn saw(&self, change: &Change<'_, FirmwareBuild>) {
+    pub fn observe(&self, change: &Change<'_, FirmwareBuild>) {
         match change {
             Change::Present(build) if waits(build) => self.lock().insert(&entry(build).waiting),
             Change::Present(build) | Change::Gone(build) => {

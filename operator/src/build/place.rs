@@ -11,35 +11,35 @@ use super::{
 
 /// The state of a build in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum QueueState {
     /// It has a place: the right to have a Job.
-    Place,
+    HasPlace,
     /// It waits in the queue.
-    Queue,
+    Waits,
     /// Neither: it has ended, or cannot start now.
-    Nothing,
+    Outside,
 }
 
 /// Derives it from the facts and the decided step. A build has a place as long as one of its Jobs
 /// is active or one of its pods may still run, and not after its result is in the store. A
 /// suspended Job has no pod and so no place; once resumed, it has one again.
-pub fn standing(facts: &Facts, step: &Step) -> Standing {
+pub fn queue_state(facts: &Facts, step: &Step) -> QueueState {
     if is_true(&facts.status.conditions, BuildCondition::Archived.as_str()) {
-        return Standing::Nothing;
+        return QueueState::Outside;
     }
     let ready = matches!(facts.cache, CacheFact::Ready { .. });
     match step {
-        Step::CreateJob { .. } => Standing::Place,
-        Step::Queue { .. } if facts.turn.is_some() && ready => Standing::Queue,
+        Step::CreateJob { .. } => QueueState::HasPlace,
+        Step::Queue { .. } if facts.turn.is_some() && ready => QueueState::Waits,
         Step::Queue { .. }
         | Step::Archive(_)
         | Step::Fail(_)
         | Step::Refuse(_)
         | Step::TurnAway(_)
         | Step::DeleteJobs(_)
-        | Step::LetGo
+        | Step::RemoveFinalizer
         | Step::DeleteObject
-        | Step::Rest => Standing::Nothing,
+        | Step::Rest => QueueState::Outside,
         Step::Look(_)
         | Step::AddFinalizer
         | Step::CreateCache
@@ -50,9 +50,9 @@ pub fn standing(facts: &Facts, step: &Step) -> Standing {
         | Step::Wait(_)
         | Step::StopJobs(_) => {
             if facts.runs() {
-                Standing::Place
+                QueueState::HasPlace
             } else {
-                Standing::Nothing
+                QueueState::Outside
             }
         }
     }

@@ -17,7 +17,7 @@ use super::{
     fault::Fault,
     memory,
     pass::{Pass, SAFETY},
-    status::told,
+    status::attempt_failure,
 };
 use crate::{
     pods::verdict::{PodState, pod_state},
@@ -82,7 +82,7 @@ impl Pass {
     }
 
     /// Writes that an attempt failed. Does nothing if the status already says it.
-    pub(super) async fn tell_failed(
+    pub(super) async fn write_failed(
         &mut self,
         attempt: u32,
         failure: &Failure,
@@ -90,7 +90,7 @@ impl Pass {
     ) -> Result<(), Fault> {
         let mut writer = self.writer();
         if failure.reason == FailureReason::OutOfMemory
-            && told(&self.facts.status, attempt).is_none()
+            && attempt_failure(&self.facts.status, attempt).is_none()
         {
             let last = self.facts.status.memory.as_deref();
             writer.more_memory(memory::after(&self.context.settings.builds, last));
@@ -128,7 +128,7 @@ impl Pass {
         let written = write_status(&api, &name, labels::BUILD_MANAGER, old, &new).await?;
         if let Some(mut written) = written {
             written.strip();
-            self.context.recent_builds.wrote(written.clone());
+            self.context.recent_builds.record(written.clone());
             self.build = Arc::new(written);
         }
         self.facts.status = new;

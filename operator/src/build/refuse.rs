@@ -22,7 +22,7 @@ impl Pass {
     }
 
     async fn never_accept(&mut self, reason: FailureReason, problem: &str) -> Result<(), Fault> {
-        self.leave();
+        self.release();
         let generation = self.build.metadata.generation;
         let mut writer = Writer::new(&self.facts.status, generation, self.facts.now);
         writer.refused(reason, problem);

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::{
     facts::{CacheFact, Facts, JobFact, Stored, Trouble},
-    loss::{about_to_end, ended_unnoticed, not_started, not_yet, tree_went},
+    loss::{ended_unnoticed, ending_problem, lost_tree_failure, not_started, start_problem},
     step::{Lookup, SOON, Step},
 };
 use crate::pods::verdict::PodState;
@@ -19,7 +19,7 @@ pub fn running(facts: &Facts, job: &JobFact) -> Step {
         return suspended(facts, job);
     }
     if let Some(why) = &job.ending {
-        return run(job, Some(about_to_end(why)), None);
+        return run(job, Some(ending_problem(why)), None);
     }
     let since = |time| facts.now.duration_since(time);
     match &job.pod {
@@ -42,7 +42,7 @@ fn starting(facts: &Facts, job: &JobFact, age: SignedDuration) -> Step {
         return if unsettled.is_positive() {
             run(job, None, Some(unsettled.min(left)))
         } else {
-            run(job, not_yet(job.pod.as_ref()), Some(left))
+            run(job, start_problem(job.pod.as_ref()), Some(left))
         };
     }
     let problem = match &job.pod {
@@ -55,7 +55,7 @@ fn starting(facts: &Facts, job: &JobFact, age: SignedDuration) -> Step {
         // Deleting the Job loses its state, so the reason is written to the status first.
         Some(_) => Step::Failed {
             attempt: job.attempt,
-            failure: if lost { tree_went() } else { not_started(problem) },
+            failure: if lost { lost_tree_failure() } else { not_started(problem) },
             stop: Some(job.name.clone()),
             next: None,
         },

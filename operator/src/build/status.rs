@@ -237,7 +237,7 @@ fn prefix(attempt: u32) -> String {
 }
 
 /// The failure of an attempt from the status of a build that is not finished.
-pub fn told(status: &FirmwareBuildStatus, attempt: u32) -> Option<Failure> {
+pub fn attempt_failure(status: &FirmwareBuildStatus, attempt: u32) -> Option<Failure> {
     let verdict = condition(&status.conditions, C::Succeeded.as_str())?;
     let detail = verdict.message.strip_prefix(&prefix(attempt))?;
     let reason = FailureReason::parse(&verdict.reason).filter(|_| verdict.status == "Unknown")?;

@@ -106,7 +106,7 @@ pub enum Step {
     /// Delete the Jobs of an archived build.
     DeleteJobs(Vec<String>),
     /// Remove the operator's finalizer.
-    LetGo,
+    RemoveFinalizer,
     /// Delete the archived object, whose time to live is over.
     DeleteObject,
     /// Do nothing until the object changes.

@@ -11,11 +11,11 @@ use super::{
     apply,
     claim::claims,
     decide::{LINGER, Removal, decide, refused, removal},
-    decision::{Decision, Tidy},
+    decision::{Cleanup, Decision},
     dereference::{Observed, ask_for_results, confirm_job, distribution, observe},
     fault::Fault,
     lost::{CLAIM_LOST, TREE_LOST},
-    status::{Use, status},
+    status::{CacheUsage, status},
     tries::expected_job,
     validate::{Validated, validate},
 };
@@ -68,12 +68,12 @@ pub async fn reconcile(
         }
         (Err(fault), _) => return Err(fault),
     };
-    let usage = Use {
+    let usage = CacheUsage {
         users: u32::try_from(observed.users).unwrap_or(u32::MAX),
         last_used: observed.last_used,
     };
     let interval = context.settings.caches.cache_use_interval;
-    let due = context.cache_use.due(&uid, usage != Use::of(&old), interval);
+    let due = context.cache_use.due(&uid, usage != CacheUsage::of(&old), interval);
     let written = due.is_ok().then_some(usage);
     let generation = cache.metadata.generation;
     let mut new = status(&old, generation, &valid, &decision, written, now);
@@ -126,8 +126,10 @@ async fn act(
         Decision::Ready { tidy, .. } => {
             for item in tidy {
                 match item {
-                    Tidy::DeleteJob(job) => apply::delete_job(context, job).await?,
-                    Tidy::PruneTree { tree } => apply::prune(context, cache, valid, tree).await?,
+                    Cleanup::DeleteJob(job) => apply::delete_job(context, job).await?,
+                    Cleanup::PruneTree { tree } => {
+                        apply::prune(context, cache, valid, tree).await?;
+                    }
                 }
             }
             Ok(())
@@ -148,7 +150,7 @@ pub(super) async fn publish(
     let Some(written) = write_status(&api, &cache.name_any(), manager, old, new).await? else {
         return Ok(());
     };
-    context.recent_caches.wrote(written);
+    context.recent_caches.record(written);
     let said = |status: &ImageBuilderCacheStatus| (status.phase, status.reason.clone());
     if old.map(said) != Some(said(new)) {
         let reason = new.reason.as_deref().unwrap_or_default();
@@ -195,7 +197,7 @@ async fn remove(
             apply::delete_job(context, &job).await?;
             return Ok(Action::await_change());
         }
-        Removal::LetGo { own_claim } => {
+        Removal::RemoveFinalizer { own_claim } => {
             if own_claim {
                 apply::delete_claim(context, &valid.place.claim_name).await?;
             }
@@ -219,6 +221,6 @@ async fn set_finalizer(
     let version = cache.resource_version();
     let api = context.api::<ImageBuilderCache>();
     let written = set_finalizers(&api, &cache.name_any(), version.as_deref(), &finalizers).await?;
-    context.recent_caches.wrote(written);
+    context.recent_caches.record(written);
     Ok(())
 }

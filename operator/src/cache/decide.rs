@@ -8,9 +8,9 @@ use asu_crds::ImageBuilderCacheStatus;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    decision::{Decision, Tidy},
+    decision::{Cleanup, Decision},
     dereference::{JobSeen, Observed, loss},
-    lost::{CLAIM_LOST, blocked, going, pause},
+    lost::{CLAIM_LOST, blocked, pause, wait_for_deletion},
     tries::{expected_job, next_try},
     validate::Validated,
 };
@@ -62,7 +62,7 @@ pub fn decide(
     }
     if let Some(problem) = blocked {
         return if valid.own_claim {
-            going(valid, &observed.claims.wanted, &problem)
+            wait_for_deletion(valid, &observed.claims.wanted, &problem)
         } else {
             failed(&expected, failures, CLAIM_LOST, problem, now)
         };
@@ -157,7 +157,7 @@ fn ready(current: &str, observed: &Observed, now: Timestamp) -> Decision {
     for job in observed.populates.iter().filter(ended) {
         let old = leftovers(job, current, observed);
         if old.iter().all(|tree| removal_of(tree, observed) == Some(JobState::Complete)) {
-            tidy.push(Tidy::DeleteJob(job.name.clone()));
+            tidy.push(Cleanup::DeleteJob(job.name.clone()));
         } else {
             open.extend(old);
         }
@@ -167,7 +167,7 @@ fn ready(current: &str, observed: &Observed, now: Timestamp) -> Decision {
         if lingers(tree, current, observed, now) {
             again = Some(LINGER);
         } else if removal_of(tree, observed).is_none() {
-            tidy.push(Tidy::PruneTree { tree: (*tree).to_owned() });
+            tidy.push(Cleanup::PruneTree { tree: (*tree).to_owned() });
         }
     }
     for prune in observed.prunes.iter().filter(ended) {
@@ -180,10 +180,10 @@ fn ready(current: &str, observed: &Observed, now: Timestamp) -> Decision {
             // The prune Job is created again at once: another leader must not take an incomplete
             // tree for a complete one.
             (_, Some(tree)) => {
-                tidy.push(Tidy::DeleteJob(prune.name.clone()));
-                tidy.push(Tidy::PruneTree { tree: tree.to_owned() });
+                tidy.push(Cleanup::DeleteJob(prune.name.clone()));
+                tidy.push(Cleanup::PruneTree { tree: tree.to_owned() });
             }
-            (_, None) => tidy.push(Tidy::DeleteJob(prune.name.clone())),
+            (_, None) => tidy.push(Cleanup::DeleteJob(prune.name.clone())),
         }
     }
     Decision::Ready { tidy, again }
@@ -239,7 +239,7 @@ pub enum Removal {
     /// Wait for the Job that removes the folder.
     Pruning,
     /// Remove the finalizer: nothing is left.
-    LetGo {
+    RemoveFinalizer {
         /// Whether the cache's own claim is deleted too.
         own_claim: bool,
     },
@@ -259,7 +259,7 @@ pub fn removal(
         return Removal::StopJobs(observed.populates.iter().map(|job| job.name.clone()).collect());
     }
     let Some(folder) = valid.folder.as_ref().filter(|_| claim_there) else {
-        return Removal::LetGo { own_claim: valid.own_claim };
+        return Removal::RemoveFinalizer { own_claim: valid.own_claim };
     };
     let pruning = observed.prunes.iter().find(|job| job.replaces.as_ref() == Some(folder));
     let Some(job) = pruning else {
@@ -267,7 +267,7 @@ pub fn removal(
     };
     match job.state {
         JobState::Active => Removal::Pruning,
-        JobState::Complete => Removal::LetGo { own_claim: false },
+        JobState::Complete => Removal::RemoveFinalizer { own_claim: false },
         // Deleting the Job triggers a pass at once, so the pause is before the deletion.
         JobState::Failed | JobState::Deadline if !rested(job, now) => Removal::Pruning,
         JobState::Failed | JobState::Deadline => {

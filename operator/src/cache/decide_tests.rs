@@ -162,12 +162,12 @@ fn an_old_tree_is_deleted_after_its_last_build() {
     let found = decided(&at("new"), &observed);
     assert_eq!(found, Decision::Ready { tidy: vec![], again: Some(LINGER) });
     observed.mounted.clear();
-    let prune = Tidy::PruneTree { tree: "old".into() };
+    let prune = Cleanup::PruneTree { tree: "old".into() };
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: vec![prune], again: None });
     observed
         .prunes
         .push(JobSeen { replaces: Some("old".into()), ..job("prune", JobState::Complete, None) });
-    let both = ["populate", "prune"].map(|name| Tidy::DeleteJob(name.into())).to_vec();
+    let both = ["populate", "prune"].map(|name| Cleanup::DeleteJob(name.into())).to_vec();
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: both, again: None });
 }
 
@@ -182,11 +182,11 @@ fn changing_the_builder_image_back_keeps_the_tree_in_use() {
     assert_eq!(decided(&at("new"), &running), Decision::Ready { tidy: vec![], again: None });
     for state in [JobState::Complete, JobState::Failed, JobState::Deadline] {
         let mut observed = seen(taken_back(state));
-        let prune = Tidy::PruneTree { tree: "never used".into() };
+        let prune = Cleanup::PruneTree { tree: "never used".into() };
         let found = decided(&at("new"), &observed);
         assert_eq!(found, Decision::Ready { tidy: vec![prune], again: None });
         observed.populates[0].tree = None;
-        let only_its_job = vec![Tidy::DeleteJob("populate".into())];
+        let only_its_job = vec![Cleanup::DeleteJob("populate".into())];
         let found = decided(&at("new"), &observed);
         assert_eq!(found, Decision::Ready { tidy: only_its_job, again: None });
     }
@@ -231,7 +231,7 @@ fn every_tree_of_earlier_builder_images_is_deleted() {
         populates: vec![of("first", "second", "first"), of("third", "new", "second")],
         ..nothing()
     };
-    let prune = |tree: &str| Tidy::PruneTree { tree: tree.into() };
+    let prune = |tree: &str| Cleanup::PruneTree { tree: tree.into() };
     let both = Decision::Ready { tidy: vec![prune("first"), prune("second")], again: None };
     assert_eq!(decided(&at("new"), &observed), both);
     let done = |name: &str, tree: &str| JobSeen {
@@ -240,10 +240,10 @@ fn every_tree_of_earlier_builder_images_is_deleted() {
     };
     observed.prunes.push(done("p2", "second"));
     // The Job whose annotation names the first tree is kept until that tree is removed too.
-    let tidy = vec![Tidy::DeleteJob("third".into()), prune("first")];
+    let tidy = vec![Cleanup::DeleteJob("third".into()), prune("first")];
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy, again: None });
     observed.prunes.push(done("p1", "first"));
-    let all = ["first", "third", "p2", "p1"].map(|name| Tidy::DeleteJob(name.into())).to_vec();
+    let all = ["first", "third", "p2", "p1"].map(|name| Cleanup::DeleteJob(name.into())).to_vec();
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: all, again: None });
 }
 
@@ -262,7 +262,7 @@ fn a_tree_that_was_replaced_recently_is_kept() {
     observed.populates[0].ended = Some(NOW);
     assert_eq!(decided(&at("new"), &observed), waits);
     observed.populates[0].ended = Some(NOW - LINGER);
-    let prune = Tidy::PruneTree { tree: "old".into() };
+    let prune = Cleanup::PruneTree { tree: "old".into() };
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: vec![prune], again: None });
     observed.populates[0].alive = true;
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: vec![], again: None });
@@ -284,7 +284,7 @@ fn a_failed_deletion_of_a_tree_is_tried_again_after_a_pause() {
     let waits = Decision::Ready { tidy: vec![], again: Some(LINGER) };
     assert_eq!(decided(&at("new"), &observed), waits);
     observed.prunes = vec![failed(NOW - LINGER)];
-    let anew = vec![Tidy::DeleteJob("prune".into()), Tidy::PruneTree { tree: "old".into() }];
+    let anew = vec![Cleanup::DeleteJob("prune".into()), Cleanup::PruneTree { tree: "old".into() }];
     assert_eq!(decided(&at("new"), &observed), Decision::Ready { tidy: anew, again: None });
 
     let folder = |ended| JobSeen { replaces: Some("n".into()), ..failed(ended) };
@@ -319,13 +319,16 @@ fn the_folder_on_a_shared_claim_is_deleted_before_the_object() {
     observed
         .prunes
         .push(JobSeen { replaces: Some("n".into()), ..job("p", JobState::Complete, None) });
-    assert_eq!(removal(&valid("t"), &observed, true, NOW), Removal::LetGo { own_claim: false });
+    assert_eq!(
+        removal(&valid("t"), &observed, true, NOW),
+        Removal::RemoveFinalizer { own_claim: false }
+    );
 }
 
 #[test]
 fn no_prune_job_is_created_on_a_missing_claim() {
     let found = removal(&valid("t"), &nothing(), false, NOW);
-    assert_eq!(found, Removal::LetGo { own_claim: false });
+    assert_eq!(found, Removal::RemoveFinalizer { own_claim: false });
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub enum Decision {
     /// The tree is ready.
     Ready {
         /// Jobs and trees that are no longer needed.
-        tidy: Vec<Tidy>,
+        tidy: Vec<Cleanup>,
         /// Maximum requeue delay.
         again: Option<SignedDuration>,
     },
@@ -79,7 +79,7 @@ pub enum Decision {
 
 /// Something to remove that is no longer needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tidy {
+pub enum Cleanup {
     /// A Job that has ended.
     DeleteJob(String),
     /// A tree that no build uses any more.

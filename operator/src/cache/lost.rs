@@ -49,7 +49,7 @@ pub fn blocked(valid: &Validated, claim: &Claim) -> Option<String> {
 
 /// The decision to wait until an unusable claim is gone. The cache's own claim is deleted if its
 /// volume is lost.
-pub fn going(valid: &Validated, claim: &Claim, problem: &str) -> Decision {
+pub fn wait_for_deletion(valid: &Validated, claim: &Claim, problem: &str) -> Decision {
     let drop = (*claim == Claim::Lost).then(|| valid.place.claim_name.clone());
     Decision::ClaimGoing {
         drop,

@@ -16,14 +16,14 @@ pub const NOT_OFFERED: &str = "NotOffered";
 
 /// Number of builds that use a cache, and when a build last began to use it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Use {
+pub struct CacheUsage {
     /// Number of builds that have an active Job on it.
     pub users: u32,
     /// When a build last began to use it.
     pub last_used: Option<Timestamp>,
 }
 
-impl Use {
+impl CacheUsage {
     /// The usage that the status contains.
     pub fn of(status: &ImageBuilderCacheStatus) -> Self {
         Self {
@@ -39,7 +39,7 @@ pub fn status(
     generation: Option<i64>,
     valid: &Validated,
     decision: &Decision,
-    usage: Option<Use>,
+    usage: Option<CacheUsage>,
     now: Timestamp,
 ) -> ImageBuilderCacheStatus {
     let mut status = old.clone();

@@ -180,7 +180,7 @@ async fn set_finalizer(
     let version = object.resource_version();
     let api = context.api::<Distribution>();
     let written = set_finalizers(&api, &object.name_any(), version.as_deref(), &finalizers).await?;
-    context.recent_distributions.wrote(written);
+    context.recent_distributions.record(written);
     Ok(())
 }
 
@@ -210,6 +210,6 @@ async fn publish(
             context.events.warning(&on, &word, &message).await;
         }
     }
-    context.recent_distributions.wrote(written);
+    context.recent_distributions.record(written);
     Ok(())
 }

@@ -36,14 +36,14 @@ impl Recall {
         }
         let loaded = Arc::new(context.database.load_catalog().await?);
         if held.replace((loaded.clone(), Instant::now())).is_none() {
-            context.tasks.spawn(let_go(self.0.clone(), context.stop.clone()));
+            context.tasks.spawn(drop_unused(self.0.clone(), context.stop.clone()));
         }
         Ok(loaded)
     }
 }
 
 /// Drops the catalog when it was not used for [`HELD`].
-async fn let_go(held: Held, stop: CancellationToken) {
+async fn drop_unused(held: Held, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(HELD)).await.is_some() {
         let mut held = held.lock().await;
         if held.as_ref().is_none_or(|(_, used)| used.elapsed() >= HELD) {

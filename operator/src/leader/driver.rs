@@ -84,8 +84,8 @@ impl Leadership {
     }
 
     /// Time until another process may take the Lease if it is not renewed.
-    pub fn left(&self) -> Duration {
-        self.candidate.election.left(Instant::now())
+    pub fn time_left(&self) -> Duration {
+        self.candidate.election.time_left(Instant::now())
     }
 
     /// Releases the Lease, so that another process can take over at once.
@@ -110,7 +110,7 @@ impl Leadership {
 impl Candidate {
     /// Reads the Lease once and writes it at most once, before the renew deadline.
     async fn attempt(&mut self) {
-        let limit = self.election.patience(Instant::now());
+        let limit = self.election.attempt_timeout(Instant::now());
         match tokio::time::timeout(limit, self.exchange()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

@@ -81,13 +81,13 @@ impl Election {
     }
 
     /// Maximum time of an attempt that begins at `now`.
-    pub fn patience(&self, now: Instant) -> Duration {
+    pub fn attempt_timeout(&self, now: Instant) -> Duration {
         let since = self.renewed.map_or(Duration::ZERO, |at| now.duration_since(at));
         self.timing.renew_deadline.saturating_sub(since)
     }
 
     /// Time from `now` until another process may take over, without a further renewal.
-    pub fn left(&self, now: Instant) -> Duration {
+    pub fn time_left(&self, now: Instant) -> Duration {
         let since = self.renewed.map_or(Duration::MAX, |at| now.duration_since(at));
         self.timing.duration.saturating_sub(since)
     }
@@ -192,10 +192,10 @@ mod tests {
     fn the_remaining_time_of_a_lease_counts_from_its_last_renewal() {
         let start = Instant::now();
         let mut a = Election::new("a", TIMING);
-        assert_eq!(a.left(start), Duration::ZERO);
+        assert_eq!(a.time_left(start), Duration::ZERO);
         a.written(record(1, Some("a")), start);
-        assert_eq!(a.left(after(start, 9)), Duration::from_secs(6));
-        assert_eq!(a.left(after(start, 20)), Duration::ZERO);
+        assert_eq!(a.time_left(after(start, 9)), Duration::from_secs(6));
+        assert_eq!(a.time_left(after(start, 20)), Duration::ZERO);
     }
 
     #[test]

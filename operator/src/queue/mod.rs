@@ -58,16 +58,16 @@ impl Queue {
     }
 
     /// Adds a build that could start, when this process begins to lead.
-    pub fn stand(&self, entry: Entry) {
+    pub fn enqueue(&self, entry: Entry) {
         let mut state = self.lock();
-        state.admission.stand(&entry.waiting);
+        state.admission.enqueue(&entry.waiting);
         state.names.insert(entry.waiting.uid, entry.name);
     }
 
     /// Asks for a place for a build that can start and has no Job. Returns whether it got one.
-    pub fn ask(&self, entry: Entry, now: Timestamp) -> (Turn, Vec<String>) {
+    pub fn request_place(&self, entry: Entry, now: Timestamp) -> (Turn, Vec<String>) {
         let mut state = self.lock();
-        let turn = state.admission.ask(&entry.waiting, now);
+        let turn = state.admission.request_place(&entry.waiting, now);
         if turn == Turn::Admitted {
             state.names.remove(&entry.waiting.uid);
         } else {
@@ -78,10 +78,10 @@ impl Queue {
     }
 
     /// Removes a build that has ended, was deleted or cannot start now.
-    pub fn leave(&self, uid: &str, now: Timestamp) -> Vec<String> {
+    pub fn remove(&self, uid: &str, now: Timestamp) -> Vec<String> {
         let mut state = self.lock();
         state.names.remove(uid);
-        if state.admission.leave(uid) { self.call(&state, now) } else { Vec::new() }
+        if state.admission.remove(uid) { self.call(&state, now) } else { Vec::new() }
     }
 
     /// Stops or resumes admission.
@@ -97,7 +97,7 @@ impl Queue {
     fn call(&self, state: &State, now: Timestamp) -> Vec<String> {
         let admission = &state.admission;
         self.metrics.queue(admission.waiting(), admission.running(), admission.is_paused());
-        let called = admission.called(now);
+        let called = admission.next(now);
         called.into_iter().filter_map(|uid| state.names.get(uid).cloned()).collect()
     }
 }
@@ -125,45 +125,45 @@ mod tests {
     #[test]
     fn a_free_place_goes_to_the_oldest_build() {
         let queue = open(1);
-        assert_eq!(queue.ask(entry("a", 0), NOW).0, Turn::Admitted);
-        assert_eq!(queue.ask(entry("c", 2), NOW).0, Turn::Waits);
-        assert_eq!(queue.ask(entry("b", 1), NOW).0, Turn::Waits);
-        assert_eq!(queue.leave("a", NOW), ["n-b"]);
+        assert_eq!(queue.request_place(entry("a", 0), NOW).0, Turn::Admitted);
+        assert_eq!(queue.request_place(entry("c", 2), NOW).0, Turn::Waits);
+        assert_eq!(queue.request_place(entry("b", 1), NOW).0, Turn::Waits);
+        assert_eq!(queue.remove("a", NOW), ["n-b"]);
         // A build whose turn it is not does not overtake.
-        assert_eq!(queue.ask(entry("c", 2), NOW), (Turn::Waits, vec!["n-b".to_owned()]));
-        assert_eq!(queue.ask(entry("b", 1), NOW).0, Turn::Admitted);
+        assert_eq!(queue.request_place(entry("c", 2), NOW), (Turn::Waits, vec!["n-b".to_owned()]));
+        assert_eq!(queue.request_place(entry("b", 1), NOW).0, Turn::Admitted);
     }
 
     #[test]
     fn a_build_that_cannot_start_lets_the_next_one_start() {
         let queue = open(1);
         queue.runs("a", NOW);
-        queue.stand(entry("b", 1));
-        queue.stand(entry("c", 2));
-        assert_eq!(queue.leave("a", NOW), ["n-b"]);
-        assert_eq!(queue.leave("b", NOW), ["n-c"]);
-        assert_eq!(queue.ask(entry("c", 2), NOW).0, Turn::Admitted);
-        assert_eq!(queue.ask(entry("b", 1), NOW).0, Turn::Waits);
+        queue.enqueue(entry("b", 1));
+        queue.enqueue(entry("c", 2));
+        assert_eq!(queue.remove("a", NOW), ["n-b"]);
+        assert_eq!(queue.remove("b", NOW), ["n-c"]);
+        assert_eq!(queue.request_place(entry("c", 2), NOW).0, Turn::Admitted);
+        assert_eq!(queue.request_place(entry("b", 1), NOW).0, Turn::Waits);
     }
 
     #[test]
     fn builds_that_ran_before_a_restart_count() {
         let queue = open(1);
         queue.runs("old", NOW);
-        assert_eq!(queue.ask(entry("new", 0), NOW).0, Turn::Waits);
+        assert_eq!(queue.request_place(entry("new", 0), NOW).0, Turn::Waits);
     }
 
     #[test]
     fn no_build_starts_before_the_store_was_measured_which_wakes_waiting_builds() {
         let queue = Queue::new(1, Metrics::default());
-        assert_eq!(queue.ask(entry("a", 0), NOW).0, Turn::Paused);
+        assert_eq!(queue.request_place(entry("a", 0), NOW).0, Turn::Paused);
         assert_eq!(queue.pause(false, NOW), ["n-a"]);
     }
 
     #[test]
     fn leaving_the_queue_without_a_place_wakes_no_build() {
         let queue = open(1);
-        queue.stand(entry("a", 0));
-        assert!(queue.leave("x", NOW).is_empty());
+        queue.enqueue(entry("a", 0));
+        assert!(queue.remove("x", NOW).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use asu_core::retention::{RetentionPolicy, Space, is_too_full, space};
 use asu_crds::BuildPhase;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::pause::Said;
+use super::pause::Reported;
 use crate::context::Context;
 
 /// Reason of the events when admission stops.
@@ -30,9 +30,9 @@ pub async fn look(
     let space = space((context.room)()?, context.settings.store.store_capacity, recorded);
     let paused = space.is_some_and(|space| is_too_full(space, policy));
     let said = match space {
-        None => Said::Unknown,
-        Some(_) if paused => Said::TooFull,
-        Some(_) => Said::Room,
+        None => Reported::Unknown,
+        Some(_) if paused => Reported::TooFull,
+        Some(_) => Reported::Room,
     };
     context.metrics.store(space);
     context.metrics.store_full(paused);
@@ -48,13 +48,13 @@ pub async fn look(
 
 async fn tell(
     context: &Context,
-    before: Said,
-    said: Said,
+    before: Reported,
+    said: Reported,
     space: Option<Space>,
     policy: &RetentionPolicy,
 ) {
     let (reason, note) = match (said, space) {
-        (Said::TooFull, Some(space)) => (
+        (Reported::TooFull, Some(space)) => (
             PAUSED,
             format!(
                 "The artifact store uses {} of {} bytes. No build starts at {} % or more. Files are \
@@ -62,10 +62,10 @@ async fn tell(
                 space.used, space.capacity, policy.pause_percent
             ),
         ),
-        (Said::Room, _) if before == Said::TooFull => {
+        (Reported::Room, _) if before == Reported::TooFull => {
             (RESUMED, "The artifact store has enough space again: builds start".to_owned())
         }
-        (Said::Unknown, _) => (
+        (Reported::Unknown, _) => (
             UNKNOWN,
             "The volume of the artifact store does not report its capacity: files are deleted only \
              when they expire, and builds never wait for space. Set store.capacity to limit it"
@@ -83,7 +83,7 @@ async fn tell(
     }
     for distribution in context.stores.distributions.state() {
         let on = distribution.object_ref(&());
-        if said == Said::Room {
+        if said == Reported::Room {
             context.events.normal(&on, reason, &note).await;
         } else {
             context.events.warning(&on, reason, &note).await;

@@ -9,7 +9,7 @@ use asu_core::retention::Holdings;
 
 /// The last reported state of the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Reported {
     #[default]
     Nothing,
     Room,
@@ -20,7 +20,7 @@ pub(super) enum Said {
 /// The state that the measurements of one leadership share.
 #[derive(Debug, Default)]
 pub struct AdmissionPause {
-    said: Mutex<Said>,
+    said: Mutex<Reported>,
     recorded: AtomicU64,
 }
 
@@ -34,7 +34,7 @@ impl AdmissionPause {
 
     /// Whether the last measurement found the store too full.
     pub fn is_paused(&self) -> bool {
-        *self.said.lock().unwrap_or_else(PoisonError::into_inner) == Said::TooFull
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) == Reported::TooFull
     }
 
     /// Bytes of all files that the database knows, as last recorded.
@@ -43,7 +43,7 @@ impl AdmissionPause {
     }
 
     /// Records the current state, and returns the previous one.
-    pub(super) fn note(&self, now: Said) -> Said {
+    pub(super) fn note(&self, now: Reported) -> Reported {
         std::mem::replace(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
 }

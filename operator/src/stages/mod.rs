@@ -70,7 +70,7 @@ async fn write(context: &Context, build: &str, stage: Stage) -> Result<(), kube:
     let params = PatchParams { field_manager: manager, ..PatchParams::default() };
     let mut written = context.api::<FirmwareBuild>().patch_status(build, &params, &patch).await?;
     written.strip();
-    context.recent_builds.wrote(written);
+    context.recent_builds.record(written);
     Ok(())
 }
 

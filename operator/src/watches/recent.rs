@@ -26,7 +26,7 @@ impl<K: Resource> Recent<K> {
     /// Remembers the response to a write. A write that removed the last finalizer of a deleted
     /// object is not remembered: the watch may already have reported the deletion, so the entry
     /// would never be removed.
-    pub fn wrote(&self, object: K) {
+    pub fn record(&self, object: K) {
         let Some(uid) = object.uid() else { return };
         let gone = object.meta().deletion_timestamp.is_some() && object.finalizers().is_empty();
         let mut recent = self.lock();
@@ -88,18 +88,18 @@ mod tests {
     #[test]
     fn an_object_whose_finalizer_was_removed_is_not_remembered() {
         let recent = Recent::default();
-        recent.wrote(object("10"));
+        recent.record(object("10"));
         let mut gone = object("11");
         gone.metadata.deletion_timestamp =
             Some(serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap());
-        recent.wrote(gone);
+        recent.record(gone);
         assert!(recent.lock().is_empty());
     }
 
     #[test]
     fn an_own_write_counts_until_the_store_contains_it() {
         let recent = Recent::default();
-        recent.wrote(object("10"));
+        recent.record(object("10"));
         let seen = |version| recent.newest(&Arc::new(object(version))).resource_version().unwrap();
         assert_eq!(seen("9"), "10");
         assert_eq!(seen("11"), "11");

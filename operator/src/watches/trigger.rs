@@ -186,7 +186,7 @@ impl Listener<ImageBuilderCache> for Triggers {
 
 impl Listener<FirmwareBuild> for Triggers {
     fn changed(&self, stores: &Stores, change: &Change<'_, FirmwareBuild>) {
-        self.pending.saw(change);
+        self.pending.observe(change);
         if self.tell_gone(Kind::Build, change) {
             return;
         }

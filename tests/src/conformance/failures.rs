@@ -106,7 +106,7 @@ impl Suite<'_> {
             return not_here("mounting a small file system needs root");
         };
         let classifier = Classifier::read(&format!("{}\n{}", made.stdout, made.stderr));
-        match classifier.spoiled() {
+        match classifier.failure_despite_success() {
             Some(failure) if failure.reason == FailureReason::NoSpace => Ok(()),
             other => expected("no space to be told", format!("{other:?}, {}", made.tail())),
         }

@@ -15,7 +15,7 @@ use crate::context::Context;
 ///
 /// # Errors
 /// When a request to the API server fails.
-pub async fn distrust(
+pub async fn report_lost_tree(
     context: &Context,
     name: &str,
     tree: &str,
