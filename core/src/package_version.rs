@@ -29,16 +29,16 @@ fn split(bytes: &[u8], first: impl Fn(&u8) -> bool) -> (&[u8], &[u8]) {
 fn compare_texts(a: &[u8], b: &[u8]) -> Ordering {
     let weights = |text: &[u8]| {
         let end = std::iter::once(0);
-        text.iter().map(weight).chain(end).collect::<Vec<_>>()
+        text.iter().copied().map(weight).chain(end).collect::<Vec<_>>()
     };
     weights(a).cmp(&weights(b))
 }
 
-fn weight(byte: &u8) -> i32 {
+fn weight(byte: u8) -> i32 {
     match byte {
         b'~' => -1,
-        letter if letter.is_ascii_alphabetic() => i32::from(*letter),
-        other => i32::from(*other) + 256,
+        letter if letter.is_ascii_alphabetic() => i32::from(letter),
+        other => i32::from(other) + 256,
     }
 }
 

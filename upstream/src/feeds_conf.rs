@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn their_number_is_bounded() {
-        let text: String = (0..=MAX_FEEDS).map(|number| format!("src-git f{number}\n")).collect();
+        let lines: Vec<_> = (0..=MAX_FEEDS).map(|number| format!("src-git f{number}")).collect();
+        let text = lines.join("\n");
         assert!(parse(text.as_bytes()).unwrap_err().detail.contains("more than 64"));
     }
 

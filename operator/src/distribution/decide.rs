@@ -10,6 +10,7 @@ use asu_crds::{
 
 use super::{
     dereference::{ReadyCaches, VersionRead},
+    documents_read::DocumentsRead,
     validate::target_path,
 };
 
@@ -29,6 +30,8 @@ pub struct Decision {
     pub pinned: BTreeMap<String, ImageBuilderCacheSpec>,
     /// Caches of successors, whose ImageBuilders are offered once the cache is ready, by name.
     pub successors: BTreeMap<String, ImageBuilderCacheSpec>,
+    /// The documents that were found, by version.
+    pub documents: BTreeMap<String, DocumentsRead>,
 }
 
 /// Merges what was read with the last good catalog. A target that could not be read stays as it was
@@ -43,6 +46,7 @@ pub fn decide(
 ) -> Decision {
     let mut problems: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut versions = Vec::new();
+    let mut documents = BTreeMap::new();
     for version in read {
         let report = problems.entry(version.branch.clone()).or_default();
         let before = last.and_then(|last| last.version(&version.version));
@@ -54,6 +58,8 @@ pub fn decide(
         report.extend(version.faults.iter().map(|(target, fault)| {
             short(&format!("{} {target} is offered, but {fault}", version.version))
         }));
+        report.extend(version.documents.problems(&version.version).iter().map(|p| short(p)));
+        documents.insert(version.version.clone(), version.documents);
         match version.read {
             Ok(mut found) => {
                 keep_unread(&mut found, &version.problems, before);
@@ -83,6 +89,7 @@ pub fn decide(
         problems: statuses(problems),
         pinned,
         successors,
+        documents,
     }
 }
 

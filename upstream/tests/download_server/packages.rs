@@ -1,6 +1,6 @@
 //! Tests of reading the packages of a target, in every form that a server has them.
 
-use std::io::Write as _;
+use std::{fmt::Write as _, io::Write as _};
 
 use asu_core::{catalog_documents::TargetDocuments, digest::Digest, package_index::PackageIndex};
 use asu_upstream::{CatalogRead, ReadRequest, Trust, read_catalog};
@@ -51,7 +51,7 @@ fn start(files: &[(&str, Vec<u8>)]) -> Server {
         Digest::of(&profiles()),
     );
     for (file, content) in files {
-        sums += &format!("{} *{file}\n", Digest::of(content));
+        writeln!(sums, "{} *{file}", Digest::of(content)).unwrap();
         server.body(&path(file), content.clone());
     }
     server.body(&path("sha256sums"), sums);
