@@ -15,6 +15,7 @@ mod builds;
 mod caches;
 mod catalogs;
 mod claims;
+mod documents;
 mod health;
 mod leaders;
 mod objects;
