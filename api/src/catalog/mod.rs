@@ -5,6 +5,7 @@ pub mod branches_get;
 pub mod documents;
 mod etag;
 pub mod latest_get;
+mod one_profile;
 pub mod overview_get;
 pub mod profile_get;
 pub mod schema;
