@@ -19,6 +19,8 @@ pub enum Budget {
     File,
     /// The database row and the first bytes of a log.
     Log,
+    /// A document of upstream that is not in memory.
+    Document,
 }
 
 impl Budget {
@@ -28,7 +30,7 @@ impl Budget {
         match self {
             Self::Creation => 2,
             Self::Poll | Self::File => 8,
-            Self::Log => 16,
+            Self::Log | Self::Document => 16,
         }
     }
 }
@@ -46,6 +48,7 @@ pub struct Budgets {
     poll: Arc<Semaphore>,
     file: Arc<Semaphore>,
     log: Arc<Semaphore>,
+    document: Arc<Semaphore>,
     /// Limits how many of the requests in the budget `creation` create an object.
     creating: Arc<Semaphore>,
 }
@@ -59,6 +62,7 @@ impl Budgets {
             poll: places(Budget::Poll),
             file: places(Budget::File),
             log: places(Budget::Log),
+            document: places(Budget::Document),
             creating: Arc::new(Semaphore::new(CREATIONS)),
         }
     }
@@ -70,6 +74,7 @@ impl Budgets {
             Budget::Poll => &self.poll,
             Budget::File => &self.file,
             Budget::Log => &self.log,
+            Budget::Document => &self.document,
         };
         places.clone()
     }
@@ -99,7 +104,8 @@ impl Budgets {
 mod tests {
     use super::*;
 
-    const ALL: [Budget; 4] = [Budget::Creation, Budget::Poll, Budget::File, Budget::Log];
+    const ALL: [Budget; 5] =
+        [Budget::Creation, Budget::Poll, Budget::File, Budget::Log, Budget::Document];
 
     #[test]
     fn all_budgets_together_are_smaller_than_the_maximum_number_of_requests() {

@@ -16,6 +16,7 @@ pub mod error;
 pub mod followers;
 pub mod http;
 pub mod image_request;
+mod iso;
 pub mod known;
 pub mod log_text;
 pub mod lookup;

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     answers::{FinishedAnswers, Records},
     budgets::Budgets,
-    catalog::CatalogCache,
+    catalog::{CatalogCache, upstream::UpstreamDocuments},
     cluster::Cluster,
     config::Settings,
     counters::Counters,
@@ -44,6 +44,8 @@ pub struct Inner {
     pub cluster: Cluster,
     /// The catalog in memory.
     pub catalog: CatalogCache,
+    /// Documents of upstream.
+    pub upstream: UpstreamDocuments,
     /// Finished builds by request hash.
     pub finished: FinishedBuilds,
     /// Finished answers by uid.
@@ -99,6 +101,7 @@ impl AppState {
         let budgets = Budgets::new(settings.max_requests);
         Self(Arc::new(Inner {
             catalog: CatalogCache::new(&settings),
+            upstream: UpstreamDocuments::new(database.clone(), &budgets),
             finished: FinishedBuilds::default(),
             answers: FinishedAnswers::new(
                 settings.answer_cache_bytes,

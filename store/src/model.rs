@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use asu_core::{
-    catalog::Distribution, digest::Digest, failure::Failure, request::Request,
-    request_hash::RequestHash, result::Built,
+    catalog::Distribution, catalog_documents::CatalogDocuments, digest::Digest, failure::Failure,
+    request::Request, request_hash::RequestHash, result::Built,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -202,6 +202,8 @@ pub struct Catalog {
     pub revision: i64,
     /// Distributions, sorted by name.
     pub distributions: Vec<Distribution>,
+    /// Documents of upstream that belong to them, by name of the distribution.
+    pub documents: BTreeMap<String, CatalogDocuments>,
 }
 
 /// Result of writing a distribution to the catalog.
@@ -211,6 +213,8 @@ pub struct CatalogWrite {
     pub revision: i64,
     /// Whether the write changed any row.
     pub changed: bool,
+    /// How many documents were to belong to it and are not there: they have to be read again.
+    pub missing: usize,
 }
 
 /// What the API counts.

@@ -2,22 +2,28 @@
 //!
 //! For each wanted target the signed `sha256sums` contains the digests of the ImageBuilder and of
 //! `profiles.json`. A target that cannot be read is reported individually; reading the version fails
-//! only when its list of targets cannot be read. Called by the operator's Distribution controller.
+//! only when its list of targets cannot be read. What upstream says of a target, and the index of its
+//! packages, are kept as documents; a target whose packages cannot be read is offered all the same.
+//! Called by the operator's Distribution controller.
 
 use std::collections::BTreeMap;
 
 use asu_core::catalog::{ImageBuilder, Target, Version};
+use asu_core::catalog_documents::{TargetDocuments, Targets};
 use asu_core::digest::Digest;
 use asu_core::names::TargetName;
 use asu_core::packages::revision_number;
 use futures::StreamExt as _;
 use url::Url;
 
-use crate::client::{Upstream, Validator};
+use crate::client::{Document, Upstream, Validator};
 use crate::error::{UpstreamError, shown};
+use crate::keeper::{Keeper, keep};
 use crate::mirrors::Given;
 use crate::profiles::{self, Profiles};
 use crate::signed_sums::{self, SignedSums, Trust};
+use crate::sums::ImageBuilderFile;
+use crate::target_packages::{self, TargetPackages};
 use crate::targets;
 use crate::text::quoted;
 
@@ -59,6 +65,7 @@ struct Remembered {
     sums: Validator,
     trust: Trust,
     target: Target,
+    documents: TargetDocuments,
 }
 
 /// Result of [`read_catalog`].
@@ -71,6 +78,10 @@ pub struct CatalogRead {
     /// Errors of targets that could be read all the same, by target: an earlier mirror served wrong
     /// content, or invalid devices were left out.
     pub faults: BTreeMap<TargetName, UpstreamError>,
+    /// Documents of the targets that could be read.
+    pub documents: Targets,
+    /// Errors of targets whose packages could not be read, by target.
+    pub unread_packages: BTreeMap<TargetName, UpstreamError>,
     /// To be passed to the next [`ReadRequest`].
     pub memory: Memory,
 }
@@ -79,6 +90,7 @@ pub struct CatalogRead {
 pub async fn read_catalog(
     upstream: &Upstream,
     request: &ReadRequest,
+    keeper: &impl Keeper,
 ) -> Result<CatalogRead, UpstreamError> {
     let path = format!("{}/.targets.json", request.path);
     let document = upstream.document(&path, targets::MAX_BYTES).await?;
@@ -89,29 +101,13 @@ pub async fn read_catalog(
     };
     let listed_ref = &listed;
     let results: Vec<_> = futures::stream::iter(wanted)
-        .map(async |name| (name, read_target(upstream, request, name, listed_ref).await))
+        .map(async |name| (name, read_target(upstream, request, name, listed_ref, keeper).await))
         .buffer_unordered(CONCURRENCY)
         .collect()
         .await;
-    let mut ready = BTreeMap::new();
-    let mut problems = BTreeMap::new();
-    let mut memory = BTreeMap::new();
-    let mut faults = BTreeMap::new();
+    let mut found = Found::default();
     for (name, result) in results {
-        match result {
-            Ok(Given { answer: Read { target, sums, left_out }, fault }) => {
-                if let Some(sums) = sums {
-                    let trust = request.trust.clone();
-                    let remembered = Remembered { sums, trust, target: target.clone() };
-                    memory.insert(name.clone(), remembered);
-                }
-                faults.extend(fault.or(left_out).map(|fault| (name.clone(), fault)));
-                ready.insert(name.clone(), target);
-            }
-            Err(error) => {
-                problems.insert(name.clone(), error);
-            }
-        }
+        found.take(name, result, &request.trust);
     }
     if let Some(wanted) = &request.targets {
         // Targets that the Distribution does not select are not offered.
@@ -123,78 +119,198 @@ pub async fn read_catalog(
         path: request.path.clone(),
         snapshot: request.snapshot,
         targets: listed,
-        ready,
+        ready: found.ready,
     };
-    Ok(CatalogRead { version, problems, faults, memory: Memory(memory) })
+    let Found { problems, faults, documents, unread_packages, memory, .. } = found;
+    let memory = Memory(memory);
+    Ok(CatalogRead { version, problems, faults, documents, unread_packages, memory })
+}
+
+/// What was read of all targets.
+#[derive(Default)]
+struct Found {
+    ready: BTreeMap<TargetName, Target>,
+    problems: BTreeMap<TargetName, UpstreamError>,
+    faults: BTreeMap<TargetName, UpstreamError>,
+    documents: Targets,
+    unread_packages: BTreeMap<TargetName, UpstreamError>,
+    memory: BTreeMap<TargetName, Remembered>,
+}
+
+impl Found {
+    fn take(
+        &mut self,
+        name: &TargetName,
+        result: Result<Given<Read>, UpstreamError>,
+        trust: &Trust,
+    ) {
+        let name = name.clone();
+        let (read, fault) = match result {
+            Ok(Given { answer, fault }) => (answer, fault),
+            Err(error) => {
+                self.problems.insert(name, error);
+                return;
+            }
+        };
+        let Read { target, documents, sums, left_out, unread_packages } = read;
+        if let (Some(sums), None) = (sums, &unread_packages) {
+            let (trust, target) = (trust.clone(), target.clone());
+            self.memory.insert(name.clone(), Remembered { sums, trust, target, documents });
+        }
+        self.faults.extend(fault.or(left_out).map(|fault| (name.clone(), fault)));
+        self.unread_packages.extend(unread_packages.map(|error| (name.clone(), error)));
+        self.documents.insert(name.clone(), documents);
+        self.ready.insert(name, target);
+    }
 }
 
 /// A target as read from one mirror.
 struct Read {
     target: Target,
+    documents: TargetDocuments,
     /// Validator of `sha256sums`, to skip the target next time. `None` when the list has no digest of
     /// `profiles.json`: then an unchanged list does not mean unchanged devices.
     sums: Option<Validator>,
-    /// Error about devices that were left out.
+    /// Error about devices or packages that were left out.
     left_out: Option<UpstreamError>,
+    /// Why the packages could not be read.
+    unread_packages: Option<UpstreamError>,
 }
 
 /// Reads a target. All its files come from the same mirror, because another mirror may have a newer
-/// or older build.
+/// or older build. A target without packages is given only when no mirror has both.
 async fn read_target(
     upstream: &Upstream,
     request: &ReadRequest,
     name: &TargetName,
     listed: &BTreeMap<TargetName, String>,
+    keeper: &impl Keeper,
 ) -> Result<Given<Read>, UpstreamError> {
     let folder = format!("{}/targets/{name}", request.path);
     let Some(arch) = listed.get(name) else {
         return Err(UpstreamError::NotFound { url: folder });
     };
-    upstream
-        .on_each_alone(async |mirror| read_from(mirror, request, name, arch, &folder).await)
-        .await
+    let mut without_packages = None;
+    let given = upstream
+        .on_each_alone(async |mirror| {
+            let place = Place { mirror, name, arch, folder: &folder };
+            let mut read = read_from(&place, request, keeper).await?;
+            match read.unread_packages.take() {
+                None => Ok(read),
+                Some(error) => {
+                    without_packages.get_or_insert(read);
+                    Err(error)
+                }
+            }
+        })
+        .await;
+    match (given, without_packages) {
+        (Err(error), Some(read)) => {
+            let answer = Read { unread_packages: Some(error), ..read };
+            Ok(Given { answer, fault: None })
+        }
+        (given, _) => given,
+    }
+}
+
+/// Where a target is read from.
+struct Place<'a> {
+    mirror: &'a Upstream,
+    name: &'a TargetName,
+    arch: &'a str,
+    folder: &'a str,
+}
+
+/// Files whose digests are needed of a target's list.
+fn wanted_files() -> Vec<&'static str> {
+    [&[PROFILES][..], &target_packages::WANTED].concat()
 }
 
 async fn read_from(
-    mirror: &Upstream,
+    place: &Place<'_>,
     request: &ReadRequest,
-    name: &TargetName,
-    arch: &str,
-    folder: &str,
+    keeper: &impl Keeper,
 ) -> Result<Read, UpstreamError> {
+    let Place { mirror, name, arch, folder } = *place;
     let known = request.memory.0.get(name).filter(|known| known.trust == request.trust);
     let validator = known.map(|known| &known.sums).filter(|sums| **sums != Validator::default());
-    let signed = signed_sums::read(mirror, folder, &request.trust, &[PROFILES], validator).await?;
-    let Some(SignedSums { sums, validator, url }) = signed else {
+    let wanted = wanted_files();
+    let signed = signed_sums::read(mirror, folder, &request.trust, &wanted, validator).await?;
+    let Some(signed) = signed else {
         // `None` means "not modified", which is possible only with a validator from `known`.
-        let target = known.map(|known| known.target.clone());
-        let target = target.ok_or_else(|| UpstreamError::NotFound { url: folder.to_owned() })?;
-        return Ok(Read { target, sums: known.map(|known| known.sums.clone()), left_out: None });
+        let none = || UpstreamError::NotFound { url: folder.to_owned() };
+        return known.map(Remembered::again).ok_or_else(none);
     };
-    let image_builder = sums.image_builder().map_err(|error| error.at(&url))?;
-    let digest = sums.digest_of(PROFILES).map_err(|error| error.at(&url))?;
+    let SignedSums { sums, validator, url } = &signed;
+    let image_builder = sums.image_builder().map_err(|error| error.at(url))?;
+    let digest = sums.digest_of(PROFILES).map_err(|error| error.at(url))?;
     check_file_name(&image_builder.name, &request.version, name.as_str())
-        .map_err(|said| contradiction(&url, &said, &request.version))?;
-    let (profiles, url) = read_profiles(mirror, folder, digest).await?;
-    check_profiles(&profiles, &url, &request.version, name, arch)?;
-    check_revision(&profiles, &url, request, name)?;
-    let target = Target {
+        .map_err(|said| contradiction(url, &said, &request.version))?;
+    let (profiles, document) = read_profiles(mirror, folder, digest).await?;
+    check_profiles(&profiles, &document.url, &request.version, name, arch)?;
+    check_revision(&profiles, &document.url, request, name)?;
+    let of_profiles = keep(keeper, document.bytes.into()).await?;
+    let kernel = profiles.linux_kernel.as_ref();
+    let packages = TargetPackages { mirror, folder, arch, kernel, sums: (sums, url) };
+    let (packages, bad_packages, unread_packages) = match read_packages(&packages, keeper).await {
+        Ok((packages, bad)) => (Some(packages), bad, None),
+        Err(error) => (None, None, Some(error)),
+    };
+    let target = target(name, arch, &profiles, image_builder);
+    let left_out = profiles.left_out.map(|error| error.at(&document.url)).or(bad_packages);
+    // Without a validator the target is read again next time, and what was left out is reported again.
+    let is_whole = digest.is_some() && left_out.is_none();
+    Ok(Read {
+        target,
+        documents: TargetDocuments { profiles: of_profiles, packages },
+        sums: is_whole.then(|| validator.clone()),
+        left_out,
+        unread_packages,
+    })
+}
+
+fn target(
+    name: &TargetName,
+    arch: &str,
+    profiles: &Profiles,
+    image_builder: ImageBuilderFile,
+) -> Target {
+    Target {
         name: name.clone(),
         arch: arch.to_owned(),
         version_code: profiles.version_code.clone(),
         source_date_epoch: profiles.source_date_epoch,
         profiles: profiles.catalog_profiles(),
-        default_packages: profiles.default_packages,
+        default_packages: profiles.default_packages.clone(),
         image_builder: ImageBuilder {
             file: image_builder.name,
             sha256: image_builder.sha256.into(),
         },
-    };
-    let left_out = profiles.left_out.map(|error| error.at(&url));
-    // Without a validator the target is read again next time, and the left-out devices are reported
-    // again.
-    let sums = digest.filter(|_| left_out.is_none()).map(|_| validator);
-    Ok(Read { target, sums, left_out })
+    }
+}
+
+/// Reads and keeps the index of the target's packages, with an error about entries that were left out.
+async fn read_packages(
+    packages: &TargetPackages<'_>,
+    keeper: &impl Keeper,
+) -> Result<(Digest, Option<UpstreamError>), UpstreamError> {
+    let (index, left_out) = packages.read().await?;
+    let content = serde_json::to_vec(&index);
+    let content = content.map_err(|error| UpstreamError::NotKept { detail: error.to_string() })?;
+    Ok((keep(keeper, content).await?, left_out))
+}
+
+impl Remembered {
+    /// What was read before, as it is unchanged.
+    fn again(&self) -> Read {
+        Read {
+            target: self.target.clone(),
+            documents: self.documents,
+            sums: Some(self.sums.clone()),
+            left_out: None,
+            unread_packages: None,
+        }
+    }
 }
 
 /// Refuses a snapshot that is older than the one in the catalog (rollback attack): the signature of an
@@ -271,7 +387,7 @@ async fn read_profiles(
     upstream: &Upstream,
     folder: &str,
     digest: Option<&Digest>,
-) -> Result<(Profiles, Url), UpstreamError> {
+) -> Result<(Profiles, Document), UpstreamError> {
     let path = format!("{folder}/{PROFILES}");
     let document = upstream.document(&path, profiles::MAX_BYTES).await?;
     let actual = Digest::of(&document.bytes);
@@ -280,5 +396,5 @@ async fn read_profiles(
         return Err(UpstreamError::BadChecksum { url: shown(&document.url), expected, actual });
     }
     let profiles = Profiles::parse(&document.bytes).map_err(|error| error.at(&document.url))?;
-    Ok((profiles, document.url))
+    Ok((profiles, document))
 }

@@ -135,6 +135,12 @@ pub enum UpstreamError {
         /// Of what came.
         actual: Digest,
     },
+    /// A document could not be kept by the caller.
+    #[error("a document cannot be kept: {detail}")]
+    NotKept {
+        /// The caller's reason.
+        detail: String,
+    },
     /// A local file could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -161,6 +167,7 @@ impl UpstreamError {
             Self::AnotherDocument { .. } => "AnotherDocument",
             Self::OlderRevision { .. } => "OlderRevision",
             Self::BadChecksum { .. } => "BadChecksum",
+            Self::NotKept { .. } => "NotKept",
             Self::Write { .. } => "WriteFailed",
         }
     }
@@ -172,7 +179,13 @@ impl UpstreamError {
 
     /// Whether the error is specific to a mirror, so that another may succeed.
     pub(crate) fn is_mirrors_fault(&self) -> bool {
-        !matches!(self, Self::BadAddress { .. } | Self::Setup { .. } | Self::Write { .. })
+        !matches!(
+            self,
+            Self::BadAddress { .. }
+                | Self::Setup { .. }
+                | Self::NotKept { .. }
+                | Self::Write { .. }
+        )
     }
 
     /// Whether the mirror served wrong content.

@@ -16,6 +16,9 @@ const MAX_LINES: usize = 50_000;
 /// Maximum length of a line in bytes. Lines of real lists have at most 200.
 const MAX_LINE: usize = 4096;
 
+/// Maximum number of entries that are kept because their path has a wanted form.
+const MAX_KEPT: usize = 1_000;
+
 /// Maximum length of the ImageBuilder's file name in bytes.
 const MAX_NAME: usize = 200;
 
@@ -46,7 +49,8 @@ pub struct SumsReader<'a> {
 }
 
 impl<'a> SumsReader<'a> {
-    /// A reader that keeps the entries of the ImageBuilder and of these paths.
+    /// A reader that keeps the entries of the ImageBuilder and of these paths. In a path `*` is any one
+    /// name.
     pub fn new(wanted: &'a [&'a str]) -> Self {
         Self { wanted, line: Vec::new(), number: 0, sums: Sums::default(), problem: None }
     }
@@ -104,12 +108,17 @@ impl<'a> SumsReader<'a> {
         if is_image_builder(path) && self.sums.image_builders.len() < 2 {
             self.sums.image_builders.push((digest, path.to_owned()));
         }
+        if !self.wanted.iter().any(|wanted| fits(wanted, path)) {
+            return;
+        }
         let known = (path.to_owned(), digest);
-        if self.wanted.contains(&path)
-            && !self.sums.files.contains(&known)
+        if !self.sums.files.contains(&known)
             && self.sums.files.iter().filter(|(name, _)| name == path).count() < 2
         {
             self.sums.files.push(known);
+        }
+        if self.sums.files.len() > MAX_KEPT {
+            self.fail(format!("more than {MAX_KEPT} files of a kind"));
         }
     }
 }
@@ -127,6 +136,13 @@ impl Sums {
         Ok(first)
     }
 
+    /// Whether a file of this folder is listed. Known of the paths that were asked about.
+    pub fn lists_below(&self, folder: &str) -> bool {
+        let is_below =
+            |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        self.files.iter().any(|(path, _)| is_below(path))
+    }
+
     /// The ImageBuilder for Linux on x86_64. None or several are an error.
     pub fn image_builder(&self) -> Result<ImageBuilderFile, ParseError> {
         let mut found = self.image_builders.iter();
@@ -142,6 +158,13 @@ impl Sums {
         }
         Ok(ImageBuilderFile { name: name.clone(), sha256: *sha256 })
     }
+}
+
+/// Whether a path has the wanted form, in which `*` is any one name.
+fn fits(wanted: &str, path: &str) -> bool {
+    let Some((before, after)) = wanted.split_once('*') else { return wanted == path };
+    let name = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+    name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
 fn is_image_builder(path: &str) -> bool {
@@ -229,6 +252,21 @@ mod tests {
         assert_eq!(sums.digest_of("other").unwrap(), None);
         bytes.extend(format!("{} *profiles.json\n", "0".repeat(64)).into_bytes());
         assert!(read(&bytes, &["profiles.json"]).unwrap().digest_of("profiles.json").is_err());
+    }
+
+    #[test]
+    fn indexes_of_kernel_modules_are_found_whatever_their_folder_is_called() {
+        let bytes =
+            list(&["kmods/6.6.1-1-ab/index.json", "kmods/index.json", "kmods/a/b/index.json"]);
+        let sums = read(&bytes, &["kmods/*/index.json"]).unwrap();
+        assert!(sums.digest_of("kmods/6.6.1-1-ab/index.json").unwrap().is_some());
+        assert!(sums.lists_below("kmods/6.6.1-1-ab") && !sums.lists_below("kmods/6.6.1-1"));
+        assert_eq!(sums.digest_of("kmods/index.json").unwrap(), None);
+        assert_eq!(sums.digest_of("kmods/a/b/index.json").unwrap(), None);
+        let many: Vec<String> = (0..=MAX_KEPT).map(|n| format!("kmods/{n}/index.json")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let error = read(&list(&many), &["kmods/*/index.json"]).unwrap_err();
+        assert!(error.detail.contains("more than 1000"), "{error}");
     }
 
     #[test]

@@ -38,11 +38,18 @@ pub struct JsonDocument {
 }
 
 impl JsonDocument {
-    fn of(document: &impl Serialize) -> Result<Self, ApiError> {
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub(super) fn of(document: &impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_vec(document).map_err(|_| ApiError::Internal)?;
         let body = Bytes::from(body);
         let etag = entity_tag(&Digest::of(&body))?;
         Ok(Self { body, etag })
+    }
+
+    /// Bytes of its body.
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
     }
 
     /// 200, never to be stored: for routes of `/api`.

@@ -1,16 +1,22 @@
 //! What is offered, in memory: read from the database whenever its revision is another.
 
+pub mod arch_index_get;
 pub mod branches_get;
 pub mod documents;
 mod etag;
 pub mod latest_get;
+mod one_profile;
 pub mod overview_get;
+pub mod profile_get;
 pub mod schema;
+pub mod target_index_get;
+pub mod upstream;
+mod version_at;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use asu_core::catalog::Distribution;
+use asu_core::{catalog::Distribution, catalog_documents::CatalogDocuments};
 
 pub use documents::Document;
 pub use etag::{entity_tag, is_known};
@@ -36,6 +42,8 @@ pub struct Snapshot {
     pub revision: i64,
     default: String,
     distributions: BTreeMap<String, (Distribution, Documents)>,
+    /// Documents of upstream that belong to them.
+    upstream: BTreeMap<String, CatalogDocuments>,
 }
 
 impl Snapshot {
@@ -57,6 +65,11 @@ impl Snapshot {
         which: Document,
     ) -> Result<&documents::JsonDocument, ApiError> {
         self.asked_entry(name).map(|(_, documents)| documents.get(which))
+    }
+
+    /// Documents of upstream that belong to a distribution.
+    pub fn upstream(&self, distribution: &Distribution) -> Option<&CatalogDocuments> {
+        self.upstream.get(&distribution.name)
     }
 
     fn asked_entry(&self, name: Option<&str>) -> Result<&(Distribution, Documents), ApiError> {
@@ -125,6 +138,7 @@ impl CatalogCache {
             revision: catalog.revision,
             default: self.default.clone(),
             distributions: distributions.collect::<Result<_, ApiError>>()?,
+            upstream: catalog.documents,
         };
         tracing::info!(
             revision = snapshot.revision,

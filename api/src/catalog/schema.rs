@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use asu_core::catalog::{Branch, Distribution, PackageChange};
+use asu_core::package_index::PackageIndex;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use utoipa::ToSchema;
 
@@ -68,6 +69,58 @@ pub struct BranchDocument<'a> {
 pub struct Latest<'a> {
     /// One for each branch that is listed so.
     pub(super) latest: &'a [String],
+}
+
+/// The packages of a target that are not in a feed, kernel modules among them.
+#[derive(Serialize, ToSchema)]
+pub struct TargetPackages<'a> {
+    /// Package architecture.
+    architecture: &'a str,
+    /// Version by package name without ABI suffix.
+    packages: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> TargetPackages<'a> {
+    /// Those of an index.
+    pub(super) fn of(index: &'a PackageIndex) -> Self {
+        Self { architecture: &index.architecture, packages: index.versions() }
+    }
+}
+
+/// The packages of all feeds: version by package name without ABI suffix.
+#[derive(Serialize, ToSchema)]
+#[serde(transparent)]
+pub struct ArchPackages<'a>(pub(super) BTreeMap<&'a str, &'a str>);
+
+/// What upstream's profiles.json says of a profile and of its target. Has whatever else it says.
+#[derive(Serialize, ToSchema)]
+pub struct ProfileDocument {
+    /// 1.
+    metadata_version: u64,
+    /// Package architecture.
+    arch_packages: String,
+    /// For example ath79/generic.
+    target: String,
+    /// Revision, for example r29197-ab4c7d6af7.
+    version_code: String,
+    /// For example 24.10.7.
+    version_number: String,
+    /// Packages of every device of the target.
+    default_packages: Vec<String>,
+    /// Packages of the device in addition; a minus before a name removes a default one.
+    device_packages: Vec<String>,
+    /// Board names of routers that the images are for.
+    supported_devices: Vec<String>,
+    /// Names of the device.
+    #[schema(value_type = Vec<Object>)]
+    titles: Vec<serde_json::Value>,
+    /// Upstream's images of the device.
+    #[schema(value_type = Vec<Object>)]
+    images: Vec<serde_json::Value>,
+    /// The profile.
+    id: String,
+    /// Time of the sources.
+    build_at: String,
 }
 
 impl<'a> Overview<'a> {

@@ -25,7 +25,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{layers, path, request_id};
 use crate::{
     budgets::Budget,
-    catalog::{branches_get, latest_get, overview_get},
+    catalog::{
+        arch_index_get, branches_get, latest_get, overview_get, profile_get, target_index_get,
+    },
     error::{ApiError, error_response},
     metrics::Metrics,
     openapi, openapi_headers, root,
@@ -56,6 +58,9 @@ fn without_body() -> OpenApiRouter<AppState> {
         .routes(routes!(overview_get::overview_oldest))
         .routes(routes!(branches_get::branches_get))
         .routes(routes!(latest_get::latest_get))
+        .routes(routes!(target_index_get::target_index_get))
+        .routes(routes!(profile_get::profile_get))
+        .routes(routes!(arch_index_get::arch_index_get))
         .routes(routes!(openapi::openapi_get))
         .routes(routes!(root::root_get))
 }

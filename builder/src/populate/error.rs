@@ -85,7 +85,10 @@ fn of_io(error: &io::Error) -> PopulateFailure {
 
 fn of_upstream(error: &UpstreamError) -> PopulateFailure {
     match error {
-        UpstreamError::BadAddress { .. } | UpstreamError::Setup { .. } => PopulateFailure::Internal,
+        // Only readings of the catalog keep documents.
+        UpstreamError::NotKept { .. }
+        | UpstreamError::BadAddress { .. }
+        | UpstreamError::Setup { .. } => PopulateFailure::Internal,
         UpstreamError::Unavailable { .. } => PopulateFailure::Unavailable,
         UpstreamError::NotFound { .. } => PopulateFailure::NotFound,
         UpstreamError::TooLarge { .. } => PopulateFailure::TooLarge,

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use asu_core::catalog_documents::CatalogDocuments;
 use asu_crds::{ImageBuilderCache, ImageBuilderCacheSpec, labels};
-use asu_store::StoreError;
+use asu_store::{StoreError, model::CatalogWrite};
 use kube::{
     ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -14,20 +15,28 @@ use serde_json::{Value, json};
 use super::decide::Decision;
 use crate::{context::Context, runtime::patch::is_conflict};
 
-/// Writes the catalog in one transaction. Returns its revision.
+/// Writes the catalog in one transaction. Where documents are no longer there, the next reading reads
+/// everything anew.
 pub async fn catalog(
     context: &Context,
     name: &str,
     decision: &Decision,
-) -> Result<i64, StoreError> {
+    documents: CatalogDocuments,
+) -> Result<CatalogWrite, StoreError> {
     let epoch = context.epoch()?;
     let database = &context.database;
-    let written =
-        database.put_distribution(name, &decision.offer, &decision.versions, epoch).await?;
+    let written = database
+        .put_distribution_with(name, &decision.offer, &decision.versions, documents, epoch)
+        .await?;
     if written.changed {
         tracing::info!(distribution = name, revision = written.revision, "the catalog changed");
     }
-    Ok(written.revision)
+    if written.missing > 0 {
+        let missing = written.missing;
+        tracing::warn!(distribution = name, missing, "documents of the catalog are not there");
+        context.catalogs.forget_what_was_read(name);
+    }
+    Ok(written)
 }
 
 /// Creates the pinned caches, and unpins those of this distribution that the spec no longer names.

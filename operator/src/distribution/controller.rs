@@ -7,7 +7,7 @@ use std::{
 };
 
 use asu_crds::{Distribution, labels};
-use asu_store::StoreError;
+use asu_store::{StoreError, model::CatalogWrite};
 use asu_upstream::UpstreamError;
 use jiff::{Timestamp, tz::TimeZone};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
@@ -17,6 +17,8 @@ use super::{
     decide::{Basis, Decision, decide},
     dereference::{self, Offered},
     discover::discover,
+    documents::documents,
+    keep::DocumentKeeper,
     status::{Facts, status},
     validate::{Validated, validate},
 };
@@ -82,12 +84,12 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
     };
     match catalog(&name, &object, &mut valid, &context).await {
         Ok(None) => Ok(Action::await_change()),
-        Ok(Some((decision, revision))) => {
+        Ok(Some((decision, written))) => {
             apply::pinned(&context, &name, &decision.pinned).await?;
             apply::successors(&context, &decision.successors).await?;
-            let facts = Facts::Written { decision: &decision, revision };
+            let facts = Facts::Written { decision: &decision, revision: written.revision };
             publish(&object, &context, &facts).await?;
-            let pause = pause(&name, &decision, &context);
+            let pause = pause(&name, &decision, written, &context);
             context.catalogs.set_due(&name, Instant::now() + pause);
             Ok(Action::requeue(pause))
         }
@@ -110,12 +112,12 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
 }
 
 /// Time until the next reading.
-fn pause(name: &str, decision: &Decision, context: &Context) -> Duration {
+fn pause(name: &str, decision: &Decision, written: CatalogWrite, context: &Context) -> Duration {
     let interval = context.settings.catalog_interval;
-    if decision.successors.is_empty() {
+    if decision.successors.is_empty() && written.missing == 0 {
         context.catalogs.pause(name, decision.problems.is_empty(), interval)
     } else {
-        // Successors are offered once they are ready, so the next reading comes soon.
+        // Successors are offered once they are ready, and documents once they were read again.
         dereference::RETRY.min(interval)
     }
 }
@@ -125,21 +127,29 @@ async fn catalog(
     object: &Distribution,
     valid: &mut Validated,
     context: &Context,
-) -> Result<Option<(Decision, i64)>, Fault> {
-    let last = context.database.load_catalog().await?;
+) -> Result<Option<(Decision, CatalogWrite)>, Fault> {
+    let mut last = context.database.load_catalog().await?;
+    let before = last.documents.remove(name).unwrap_or_default();
     let last = last.distributions.into_iter().find(|distribution| distribution.name == name);
-    let unlisted = discover(valid, last.as_ref()).await?;
+    let unlisted = discover(valid, last.as_ref(), &context.stop).await?;
     let accepted = object.annotations().get(labels::ACCEPT_REVISIONS).map(String::as_str);
     let offered = Offered { last: last.as_ref(), accepted: accepted.unwrap_or_default() };
-    let read = dereference::read(name, valid, offered, &context.catalogs, &context.stop).await?;
+    let keeper = DocumentKeeper {
+        database: context.database.clone(),
+        epoch: context.epoch()?,
+        seen_at: context.now(),
+    };
+    let (memories, stop) = (&context.catalogs, &context.stop);
+    let read = dereference::read(name, valid, offered, &keeper, memories, stop).await?;
     let Some(read) = read else { return Ok(None) };
     let ready = dereference::ready_caches(context, name);
     let today = context.now().to_zoned(TimeZone::UTC).date();
     let (last, ready) = (last.as_ref(), &ready);
     let basis = Basis { name, spec: &object.spec, valid, unlisted, last, ready, today };
     let decision = decide(&basis, read);
-    let revision = apply::catalog(context, name, &decision).await?;
-    Ok(Some((decision, revision)))
+    let documents = documents(&decision, last, &before);
+    let written = apply::catalog(context, name, &decision, documents).await?;
+    Ok(Some((decision, written)))
 }
 
 /// The requeue delay if the next reading is not due; `None` if it is. Status writes of the operator

@@ -16,6 +16,7 @@ use jiff::civil::Date;
 use super::{
     dereference::{ReadyCaches, VersionRead},
     discover::needs_list,
+    documents_read::DocumentsRead,
     validate::{Validated, target_path},
 };
 
@@ -35,6 +36,8 @@ pub struct Decision {
     pub pinned: BTreeMap<String, ImageBuilderCacheSpec>,
     /// Caches of successors, whose ImageBuilders are offered once the cache is ready, by name.
     pub successors: BTreeMap<String, ImageBuilderCacheSpec>,
+    /// The documents that were found, by version.
+    pub documents: BTreeMap<String, DocumentsRead>,
 }
 
 /// What a decision is made from besides what was read.
@@ -71,6 +74,7 @@ pub fn decide(basis: &Basis<'_>, read: Vec<VersionRead>) -> Decision {
     let Basis { name, spec, last, ready, .. } = *basis;
     let mut problems = unlisted(basis);
     let mut versions = Vec::new();
+    let mut documents = BTreeMap::new();
     for version in read {
         let report = problems.entry(version.branch.clone()).or_default();
         let before = last.and_then(|last| last.version(&version.version));
@@ -82,6 +86,8 @@ pub fn decide(basis: &Basis<'_>, read: Vec<VersionRead>) -> Decision {
         report.extend(version.faults.iter().map(|(target, fault)| {
             short(&format!("{} {target} is offered, but {fault}", version.version))
         }));
+        report.extend(version.documents.problems(&version.version).iter().map(|p| short(p)));
+        documents.insert(version.version.clone(), version.documents);
         match version.read {
             Ok(mut found) => {
                 keep_unread(&mut found, &version.problems, before);
@@ -107,6 +113,7 @@ pub fn decide(basis: &Basis<'_>, read: Vec<VersionRead>) -> Decision {
         problems: statuses(problems),
         pinned,
         successors,
+        documents,
     }
 }
 

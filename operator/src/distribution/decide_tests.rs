@@ -54,6 +54,7 @@ fn read(name: &str, branch: &str, code: Option<&str>) -> VersionRead {
         read: Ok(version(name, branch, code)),
         problems: problem.into_iter().collect(),
         faults: BTreeMap::new(),
+        documents: DocumentsRead::default(),
     }
 }
 

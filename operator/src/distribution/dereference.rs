@@ -14,12 +14,16 @@ use asu_core::{
 use asu_crds::{ImageBuilderCache, labels};
 use asu_store::{StoreError, model::Catalog};
 use asu_upstream::{
-    CatalogRead, ClientOptions, Memory, ReadRequest, Upstream, UpstreamError, read_catalog,
+    ClientOptions, FeedsMemory, FeedsRequest, Memory, ReadRequest, Upstream, UpstreamError,
+    read_catalog, read_feeds,
 };
 use kube::ResourceExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    documents_read::{ArchFeeds, DocumentsRead},
+    keep::DocumentKeeper,
+    own_thread::on_its_own_thread,
     recall::Recall,
     validate::{ValidBranch, Validated},
 };
@@ -62,6 +66,8 @@ pub struct Memories(Mutex<Known>, Recall);
 #[derive(Debug, Default)]
 struct Known {
     versions: BTreeMap<(String, String), Memory>,
+    /// By distribution, branch and architecture.
+    feeds: BTreeMap<(String, String, String), FeedsMemory>,
     due: BTreeMap<String, Instant>,
     pauses: BTreeMap<String, Duration>,
 }
@@ -81,6 +87,25 @@ impl Memories {
 
     fn put(&self, distribution: &str, version: &str, memory: Memory) {
         self.lock().versions.insert((distribution.to_owned(), version.to_owned()), memory);
+    }
+
+    /// The feeds of an architecture as last read.
+    pub fn feeds(&self, distribution: &str, branch: &str, arch: &str) -> FeedsMemory {
+        let key = (distribution.to_owned(), branch.to_owned(), arch.to_owned());
+        self.lock().feeds.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// Remembers the feeds of an architecture.
+    pub fn put_feeds(&self, distribution: &str, branch: &str, arch: &str, memory: FeedsMemory) {
+        let key = (distribution.to_owned(), branch.to_owned(), arch.to_owned());
+        self.lock().feeds.insert(key, memory);
+    }
+
+    /// Has everything of a distribution read anew next time.
+    pub fn forget_what_was_read(&self, distribution: &str) {
+        let mut known = self.lock();
+        known.versions.retain(|(name, _), _| name != distribution);
+        known.feeds.retain(|(name, ..), _| name != distribution);
     }
 
     /// When the next reading is due; `None` before this process has read the distribution once.
@@ -122,9 +147,9 @@ impl Memories {
 
     /// Forgets a deleted distribution.
     pub fn forget(&self, distribution: &str) {
+        self.forget_what_was_read(distribution);
         let mut known = self.lock();
         known.pauses.remove(distribution);
-        known.versions.retain(|(name, _), _| name != distribution);
         known.due.remove(distribution);
     }
 }
@@ -142,6 +167,8 @@ pub struct VersionRead {
     pub problems: BTreeMap<TargetName, String>,
     /// Problems of targets that could be read, for example with a mirror or a device, by target.
     pub faults: BTreeMap<TargetName, String>,
+    /// The documents that were found.
+    pub documents: DocumentsRead,
 }
 
 /// What the catalog offers before a reading.
@@ -162,23 +189,26 @@ impl Offered<'_> {
     }
 }
 
-/// Reads every version, one after the other, and the targets of a version concurrently. `None` if
-/// the process is stopped meanwhile.
+/// Reads every version, one after the other, and the targets of a version concurrently; then the
+/// feeds of the branch. `None` if the process is stopped meanwhile.
 pub async fn read(
     distribution: &str,
     spec: &Validated,
     offered: Offered<'_>,
+    keeper: &DocumentKeeper,
     memories: &Memories,
     stop: &CancellationToken,
 ) -> Result<Option<Vec<VersionRead>>, UpstreamError> {
     let upstream = Upstream::new(spec.mirrors.clone(), ClientOptions::default())?;
+    let from = (&upstream, keeper);
     let mut all = Vec::new();
     for branch in &spec.branches {
+        let mut of_branch = Vec::new();
         for (version, path) in &branch.versions {
             let trust = match &branch.trust {
                 Ok(trust) => trust.clone(),
                 Err(problem) => {
-                    all.push(VersionRead::failed(branch, version, problem.clone()));
+                    of_branch.push(VersionRead::failed(branch, version, problem.clone()));
                     continue;
                 }
             };
@@ -193,24 +223,91 @@ pub async fn read(
                 accepted: offered.accepted.split_whitespace().map(str::to_owned).collect(),
                 memory: memories.get(distribution, version),
             };
-            let reading = on_its_own_thread(upstream.clone(), request, stop.clone());
+            let reading = read_version(distribution, branch, request, from, memories, stop);
             let Some(read) = reading.await else { return Ok(None) };
-            all.push(match read {
-                Err(problem) => VersionRead::failed(branch, version, problem),
-                Ok(found) => {
-                    memories.put(distribution, version, found.memory);
-                    VersionRead {
-                        branch: branch.name.clone(),
-                        version: version.clone(),
-                        problems: described(&found.problems),
-                        faults: described(&found.faults),
-                        read: Ok(found.version),
-                    }
-                }
-            });
+            of_branch.push(read);
         }
+        let feeds = read_branch(distribution, branch, &mut of_branch, from, memories, stop);
+        if feeds.await.is_none() {
+            return Ok(None);
+        }
+        all.append(&mut of_branch);
     }
     Ok(Some(all))
+}
+
+async fn read_version(
+    distribution: &str,
+    branch: &ValidBranch,
+    request: ReadRequest,
+    from: (&Upstream, &DocumentKeeper),
+    memories: &Memories,
+    stop: &CancellationToken,
+) -> Option<VersionRead> {
+    let version = request.version.clone();
+    let (upstream, keeper) = (from.0.clone(), from.1.clone());
+    let reading = on_its_own_thread(stop.clone(), async move || {
+        read_catalog(&upstream, &request, &keeper).await
+    });
+    let read = reading.await?.and_then(|read| read.map_err(|error| error.to_string()));
+    Some(match read {
+        Err(problem) => VersionRead::failed(branch, &version, problem),
+        Ok(found) => {
+            memories.put(distribution, &version, found.memory);
+            VersionRead {
+                branch: branch.name.clone(),
+                version,
+                problems: described(&found.problems),
+                faults: described(&found.faults),
+                read: Ok(found.version),
+                documents: DocumentsRead {
+                    targets: found.documents,
+                    unread_packages: described(&found.unread_packages),
+                    feeds: BTreeMap::new(),
+                },
+            }
+        }
+    })
+}
+
+/// Reads the feeds of a branch, once for each architecture of what it offers, through its newest
+/// version that could be read, and leaves them there: all versions of a branch have the same feeds.
+/// Without any such version nothing is read. `None` if the process is stopped meanwhile.
+async fn read_branch(
+    distribution: &str,
+    branch: &ValidBranch,
+    versions: &mut [VersionRead],
+    from: (&Upstream, &DocumentKeeper),
+    memories: &Memories,
+    stop: &CancellationToken,
+) -> Option<()> {
+    let read = versions.iter().filter_map(|version| version.read.as_ref().ok());
+    let arches: BTreeSet<String> =
+        read.flat_map(|version| version.ready.values().map(|target| target.arch.clone())).collect();
+    let newest = versions.iter_mut().find(|version| version.read.is_ok());
+    let Some(newest) = newest else { return Some(()) };
+    let path = newest.read.as_ref().map(|version| version.path.clone()).unwrap_or_default();
+    for arch in arches {
+        let memory = memories.feeds(distribution, &branch.name, &arch);
+        let request = FeedsRequest { path: path.clone(), arch: arch.clone(), memory };
+        let (upstream, keeper) = (from.0.clone(), from.1.clone());
+        let reading = on_its_own_thread(stop.clone(), async move || {
+            read_feeds(&upstream, &request, &keeper).await
+        });
+        let feeds = match reading.await? {
+            Ok(read) => {
+                memories.put_feeds(distribution, &branch.name, &arch, read.memory);
+                let problems = described(&read.problems);
+                ArchFeeds { listed: read.listed, feeds: read.feeds, problems }
+            }
+            Err(problem) => {
+                let problems = [("feeds".to_owned(), problem)].into();
+                ArchFeeds { problems, ..ArchFeeds::default() }
+            }
+        };
+        newest.documents.feeds.insert(arch, feeds);
+    }
+    Some(())
 }
 
 impl VersionRead {
@@ -221,11 +318,12 @@ impl VersionRead {
             read: Err(problem),
             problems: BTreeMap::new(),
             faults: BTreeMap::new(),
+            documents: DocumentsRead::default(),
         }
     }
 }
 
-fn described(errors: &BTreeMap<TargetName, UpstreamError>) -> BTreeMap<TargetName, String> {
+fn described<K: Clone + Ord>(errors: &BTreeMap<K, UpstreamError>) -> BTreeMap<K, String> {
     let hint = |error: &UpstreamError| match error {
         UpstreamError::OlderRevision { said, .. } => format!(
             "{error}; annotate the Distribution with {}={said} if that is meant",
@@ -233,24 +331,7 @@ fn described(errors: &BTreeMap<TargetName, UpstreamError>) -> BTreeMap<TargetNam
         ),
         _ => error.to_string(),
     };
-    errors.iter().map(|(target, error)| (target.clone(), hint(error))).collect()
-}
-
-/// Runs the reading of a version on a thread of its own, because parsing 30 MB takes a second and
-/// would block a worker thread of the runtime. `None` if the process is stopped meanwhile.
-async fn on_its_own_thread(
-    upstream: Upstream,
-    request: ReadRequest,
-    stop: CancellationToken,
-) -> Option<Result<CatalogRead, String>> {
-    let runtime = tokio::runtime::Handle::current();
-    let reading = tokio::task::spawn_blocking(move || {
-        runtime.block_on(stop.run_until_cancelled(read_catalog(&upstream, &request)))
-    });
-    match reading.await {
-        Ok(read) => read.map(|read| read.map_err(|error| error.to_string())),
-        Err(_) => Some(Err("reading it failed inside this program".to_owned())),
-    }
+    errors.iter().map(|(name, error)| (name.clone(), hint(error))).collect()
 }
 
 #[cfg(test)]

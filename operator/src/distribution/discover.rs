@@ -7,7 +7,12 @@ use asu_core::{
 };
 use asu_upstream::{ClientOptions, Upstream, UpstreamError, versions};
 
-use super::validate::{ValidBranch, Validated};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    own_thread::on_its_own_thread,
+    validate::{ValidBranch, Validated},
+};
 
 /// Adds the selected versions. If the list cannot be read, the versions of the last catalog stay, and the
 /// result is the reason, for the status of each branch with rules.
@@ -17,18 +22,20 @@ use super::validate::{ValidBranch, Validated};
 pub async fn discover(
     spec: &mut Validated,
     last: Option<&Distribution>,
+    stop: &CancellationToken,
 ) -> Result<Option<String>, UpstreamError> {
     if !spec.branches.iter().any(needs_list) {
         complete(&mut spec.branches, &[]);
         return Ok(None);
     }
     let upstream = Upstream::new(spec.mirrors.clone(), ClientOptions::default())?;
-    let runtime = tokio::runtime::Handle::current();
-    let reading = move || runtime.block_on(versions::read(&upstream));
-    let (listed, problem) = match tokio::task::spawn_blocking(reading).await {
-        Ok(Ok(listed)) => (listed, None),
-        Ok(Err(error)) => (former(last), Some(error.to_string())),
-        Err(_) => (former(last), Some("reading the list of versions failed".to_owned())),
+    let reading = on_its_own_thread(stop.clone(), async move || versions::read(&upstream).await);
+    let (listed, problem) = match reading.await {
+        // The process is stopped: the next step notices it too.
+        None => (Vec::new(), None),
+        Some(Ok(Ok(listed))) => (listed, None),
+        Some(Ok(Err(error))) => (former(last), Some(error.to_string())),
+        Some(Err(problem)) => (former(last), Some(problem)),
     };
     complete(&mut spec.branches, &listed);
     Ok(problem)

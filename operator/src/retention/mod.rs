@@ -22,6 +22,10 @@ use crate::{cache, context::Context, settings::Settings};
 /// Maximum number of history rows that one statement deletes.
 const ROWS: u32 = 1000;
 
+/// How long a document of upstream is kept that nothing refers to: longer than any reading takes, which
+/// writes documents before the catalog that refers to them.
+const UNUSED_DOCUMENTS: SignedDuration = SignedDuration::from_hours(24);
+
 /// Time between two sweeps while the store is too full, because builds wait for room.
 const PAUSED_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -95,6 +99,11 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
     let history = span(context.settings.retention.history);
     let before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
     database.delete_expired(before, ROWS, epoch).await?;
+    let unused = now.checked_sub(UNUSED_DOCUMENTS).unwrap_or(Timestamp::MIN);
+    let documents = database.delete_unused_documents(unused, epoch).await?;
+    if documents > 0 {
+        tracing::info!(documents, "deleted documents that no catalog refers to");
+    }
     Ok(())
 }
 

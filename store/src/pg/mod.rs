@@ -5,6 +5,7 @@ mod archive;
 mod builds;
 mod catalog;
 mod counters;
+mod documents;
 mod epoch;
 mod json;
 mod retention;

@@ -16,8 +16,21 @@ async fn without_the_database_only_routes_that_need_it_fail_and_readiness_is_kep
     let api = world.replica().await;
     let alive = api.post(&with("packages", json!(["nano"]))).await.hash();
     let stored = world.stored(samples::success()).await;
+    let documents = "/json/v1/releases/24.10.7";
+    let asked = [
+        format!("{documents}/targets/ath79/generic/index.json"),
+        format!("{documents}/packages/mips_24kc-index.json"),
+        format!("{documents}/targets/ath79/generic/dev_a.json"),
+    ];
+    for path in &asked {
+        assert_eq!(api.get(path).await.status, 200, "{path}");
+    }
     world.database.stop().unwrap();
+    for path in asked {
+        assert_eq!(api.get(&path).await.status, 200, "{path} is in memory");
+    }
     for path in [
+        format!("{documents}/targets/ath79/generic/dev_b.json"),
         format!("/api/v1/build/{stored}"),
         format!("/api/v1/build/{stored}/log"),
         format!("/store/{}/{IMAGE}", samples::key()),
@@ -32,6 +45,7 @@ async fn without_the_database_only_routes_that_need_it_fail_and_readiness_is_kep
     assert_eq!(api.post(&body()).await.status, 503);
     assert_eq!(api.state(&alive).await.status, 202);
     assert_eq!(api.get("/json/v1/overview.json").await.status, 200);
+    assert_eq!(api.get(&format!("{documents}/targets/no/such/index.json")).await.status, 404);
     let ready = api.http.get(api.admin("/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), 200);
     world.database.resume().await.unwrap();

@@ -9,6 +9,7 @@
 mod bounds;
 mod builds;
 mod catalog;
+mod documents;
 mod faults;
 mod hanging;
 mod harness;

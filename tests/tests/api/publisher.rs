@@ -29,8 +29,14 @@ fn files(versions: &[&str]) -> Files {
             "metadata_version": 1, "target": "ath79/generic", "arch_packages": "mips_24kc",
             "version_number": version, "version_code": VERSION_CODE,
             "source_date_epoch": 1_744_562_312, "default_packages": ["base-files"],
+            "linux_kernel": {"version": "6.6.110", "release": "1", "vermagic": "0d1e2f3a"},
             "profiles": {
                 "dev_a": {
+                    "image_prefix": format!("openwrt-{version}-ath79-generic-dev_a"),
+                    "images": [{
+                        "filesystem": "squashfs", "type": "sysupgrade", "sha256": "0".repeat(64),
+                        "name": format!("openwrt-{version}-ath79-generic-dev_a-sysupgrade.bin"),
+                    }],
                     "titles": [{"vendor": "Dev", "model": "A"}],
                     "supported_devices": ["dev,a", "alias_a", "shared_name"],
                 },
@@ -52,6 +58,18 @@ fn files(versions: &[&str]) -> Files {
         let target = format!("{folder}/targets/ath79/generic");
         files.insert(format!("{target}/profiles.json"), profiles);
         files.insert(format!("{target}/sha256sums"), sums.into_bytes());
+        for (folder, packages) in [
+            (format!("{target}/packages"), json!({"base-files": "1620~ab4c7d6af7"})),
+            (format!("{target}/kmods/6.6.110-1-0d1e2f3a"), json!({"kmod-usb2": "6.6.110-r1"})),
+            (format!("{folder}/packages/mips_24kc/base"), json!({"busybox": "1.36.1-r2"})),
+        ] {
+            let index = json!({"version": 2, "architecture": "mips_24kc", "packages": packages});
+            files.insert(format!("{folder}/index.json"), index.to_string().into_bytes());
+        }
+        let feeds = format!("{folder}/packages/mips_24kc");
+        files.insert(format!("{feeds}/feeds.conf"), b"src-git base x\nsrc-git luci y\n".into());
+        let luci = "Package: liblucihttp0\nVersion: 2023-r1\nABIVersion: 0\n";
+        files.insert(format!("{feeds}/luci/Packages"), luci.into());
     }
     files
 }

@@ -14,9 +14,9 @@ use kube::{
 };
 use serde_json::json;
 
-const TARGET: &str = "testarch/small";
+pub const TARGET: &str = "testarch/small";
 
-fn distribution(fixture: &Fixture, upstream: &Upstream) -> Distribution {
+pub fn distribution(fixture: &Fixture, upstream: &Upstream) -> Distribution {
     serde_json::from_value(json!({
         "apiVersion": "asu.dev/v1alpha1",
         "kind": "Distribution",
@@ -40,7 +40,7 @@ async fn catalogued(world: &World) -> Option<Catalogued> {
     catalog.distributions.into_iter().find(|distribution| distribution.name == "fixture")
 }
 
-async fn status(
+pub async fn status(
     world: &World,
     what: &str,
     done: impl Fn(&DistributionStatus) -> bool,
@@ -53,7 +53,7 @@ async fn status(
         .await
 }
 
-fn reason(status: &DistributionStatus) -> &str {
+pub fn reason(status: &DistributionStatus) -> &str {
     condition(&status.conditions, "Ready")
         .map(|condition| condition.reason.as_str())
         .unwrap_or_default()

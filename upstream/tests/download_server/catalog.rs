@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::server::{Reply, Server, client};
+use crate::server::{Kept, Reply, Server, client};
 use asu_core::catalog::TarballDigest;
 use asu_core::digest::Digest;
 use asu_upstream::{CatalogRead, Memory, ReadRequest, Trust, UsignPublicKey, read_catalog};
@@ -58,6 +58,8 @@ fn put(server: &Server, target: &str, code: &str) {
     );
     put_sums(server, target, &sums);
     server.body(&path(target, "profiles.json"), profiles);
+    let packages = r#"{"version":2,"architecture":"mips_24kc","packages":{"base-files":"1"}}"#;
+    server.body(&path(target, "packages/index.json"), packages);
 }
 
 fn start() -> Server {
@@ -84,7 +86,7 @@ fn request() -> ReadRequest {
 }
 
 async fn read(server: &Server, request: &ReadRequest) -> CatalogRead {
-    read_catalog(&client(&[server]), request).await.unwrap()
+    read_catalog(&client(&[server]), request, &Kept::default()).await.unwrap()
 }
 
 /// The error of the only target that failed.
@@ -130,10 +132,10 @@ async fn a_wanted_target_that_is_not_listed_is_a_problem() {
 async fn a_version_without_its_list_of_targets_fails() {
     let server = start();
     server.set("releases/24.10.7/.targets.json", Reply::Status(404));
-    let error = read_catalog(&client(&[&server]), &request()).await.unwrap_err();
+    let error = read_catalog(&client(&[&server]), &request(), &Kept::default()).await.unwrap_err();
     assert_eq!(error.reason(), "NotFound");
     server.body("releases/24.10.7/.targets.json", "{");
-    let error = read_catalog(&client(&[&server]), &request()).await.unwrap_err();
+    let error = read_catalog(&client(&[&server]), &request(), &Kept::default()).await.unwrap_err();
     assert_eq!(error.reason(), "Malformed");
 }
 
@@ -309,7 +311,8 @@ async fn the_next_mirror_serves_a_target_of_which_the_first_has_something_else()
         } else {
             put_another(&first, &image_builder(OTHER), "version_number", "24.10.0");
         }
-        let read = read_catalog(&client(&[&first, &good]), &request()).await.unwrap();
+        let read =
+            read_catalog(&client(&[&first, &good]), &request(), &Kept::default()).await.unwrap();
         assert!(read.problems.is_empty(), "{:?}", read.problems);
         assert_eq!(read.version.ready.len(), 2);
         assert_eq!(read.faults.keys().collect::<Vec<_>>(), [OTHER]);
@@ -324,7 +327,8 @@ async fn the_next_mirror_serves_a_target_of_which_the_first_has_something_else()
 async fn an_unavailable_mirror_is_not_a_problem_of_the_target() {
     let first = start();
     first.set(&path(OTHER, "sha256sums"), Reply::Status(503));
-    let read = read_catalog(&client(&[&first, &start()]), &request()).await.unwrap();
+    let read =
+        read_catalog(&client(&[&first, &start()]), &request(), &Kept::default()).await.unwrap();
     assert_eq!((read.version.ready.len(), read.faults.len()), (2, 0));
 }
 
@@ -367,7 +371,7 @@ async fn a_lagging_mirror_does_not_hide_the_newer_snapshot_of_the_next_mirror() 
     put(&lagging, OTHER, "r9-aa");
     put(&current, OTHER, "r11-cc");
     let mirrors = client(&[&lagging, &current]);
-    let read = read_catalog(&mirrors, &snapshot("r10-bb", &[])).await.unwrap();
+    let read = read_catalog(&mirrors, &snapshot("r10-bb", &[]), &Kept::default()).await.unwrap();
     assert_eq!(read.version.ready[OTHER].version_code, "r11-cc");
     assert_eq!(read.faults[OTHER].reason(), "OlderRevision");
 }

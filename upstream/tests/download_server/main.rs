@@ -3,4 +3,6 @@
 
 mod catalog;
 mod client;
+mod feeds;
+mod packages;
 mod server;

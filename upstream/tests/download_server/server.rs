@@ -1,6 +1,6 @@
 //! A small HTTP server for tests, whose responses can fail in every way that a mirror's can.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use asu_upstream::{ClientOptions, Upstream};
+use asu_core::digest::Digest;
+use asu_upstream::{ClientOptions, Keeper, Upstream};
 use url::Url;
 
 /// The response to a request for a path.
@@ -197,4 +198,23 @@ pub(crate) fn client(mirrors: &[&Server]) -> Upstream {
         ..ClientOptions::default()
     };
     Upstream::new(bases, options).unwrap()
+}
+
+/// Documents by digest.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<BTreeMap<Digest, Vec<u8>>>);
+
+impl Kept {
+    /// The content of a document.
+    pub(crate) fn get(&self, digest: &Digest) -> Vec<u8> {
+        self.0.lock().unwrap()[digest].clone()
+    }
+}
+
+impl Keeper for Kept {
+    async fn keep(&self, content: Vec<u8>) -> Result<Digest, String> {
+        let digest = Digest::of(&content);
+        self.0.lock().unwrap().insert(digest, content);
+        Ok(digest)
+    }
 }

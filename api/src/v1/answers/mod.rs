@@ -12,7 +12,6 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
 
 pub use failed::Failed;
@@ -20,7 +19,7 @@ pub use request::{PLACEHOLDER, RequestInAnswer};
 pub use success::{Finished, Image};
 pub use waiting::{Waiting, waiting};
 
-use crate::{answers::FinishedAnswer, error::ApiError, log_text::LogEnds};
+use crate::{answers::FinishedAnswer, error::ApiError, iso::iso, log_text::LogEnds};
 
 /// Header with the stage of a build.
 const STATUS_HEADER: HeaderName = HeaderName::from_static("x-imagebuilder-status");
@@ -66,10 +65,4 @@ fn respond(status: StatusCode, stage: &'static str, position: usize, body: Bytes
     headers.insert(STATUS_HEADER, HeaderValue::from_static(stage));
     headers.insert(POSITION_HEADER, HeaderValue::from(position));
     response
-}
-
-/// Formats a time as ISO 8601 in UTC, with microseconds and `Z`.
-fn iso(time: Timestamp) -> String {
-    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
-    PRINTER.timestamp_to_string(&time)
 }

@@ -6,6 +6,7 @@ mod versions;
 
 use asu_core::{
     catalog::{Offer, Version},
+    catalog_documents::CatalogDocuments,
     digest::Digest,
 };
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::{
     error::StoreError,
     listen::CATALOG_CHANNEL,
     model::{Catalog, CatalogWrite},
-    pg::{PgStore, epoch::fence, json::to_json},
+    pg::{PgStore, documents, epoch::fence, json::to_json},
 };
 
 /// Value of the column `digest` for a removed distribution.
@@ -32,7 +33,22 @@ impl PgStore {
         versions: &[Version],
         epoch: i64,
     ) -> Result<CatalogWrite, StoreError> {
-        self.bounded("put_distribution", put(self, name, offer, versions, epoch)).await
+        let documents = CatalogDocuments::default();
+        self.put_distribution_with(name, offer, versions, documents, epoch).await
+    }
+
+    /// The same with documents that were put before and belong to it from then on, instead of those
+    /// that did. Documents alone are a change of the catalog, and none of the distribution's revision.
+    pub async fn put_distribution_with(
+        &self,
+        name: &str,
+        offer: &Offer,
+        versions: &[Version],
+        documents: CatalogDocuments,
+        epoch: i64,
+    ) -> Result<CatalogWrite, StoreError> {
+        let put = put(self, name, offer, versions, documents, epoch);
+        self.bounded("put_distribution", put).await
     }
 
     /// Removes a distribution. If it is created again, its revision continues.
@@ -51,10 +67,12 @@ impl PgStore {
             sqlx::query!("delete from catalog_versions where distribution = $1", name)
                 .execute(&mut *tx)
                 .await?;
+            documents::delete(&mut tx, name).await?;
             let revision = write_distribution(&mut tx, name, None, REMOVED).await?;
+            set_documents_digest(&mut tx, name, "").await?;
             announce(&mut tx).await?;
             tx.commit().await?;
-            Ok(CatalogWrite { revision, changed: true })
+            Ok(CatalogWrite { revision, changed: true, missing: 0 })
         })
         .await
     }
@@ -75,26 +93,30 @@ impl PgStore {
     }
 }
 
-/// Revision and digest of a distribution before a write.
+/// Revision and digests of a distribution before a write.
+#[derive(Default)]
 struct Before {
     revision: i64,
     /// Empty for a new distribution.
     digest: String,
+    documents_digest: String,
 }
 
 impl Before {
     fn unchanged(self) -> CatalogWrite {
-        CatalogWrite { revision: self.revision, changed: false }
+        CatalogWrite { revision: self.revision, changed: false, missing: 0 }
     }
 }
 
 async fn current(tx: &mut PgConnection, name: &str) -> Result<Before, StoreError> {
-    let row =
-        sqlx::query!("select revision, digest from distributions where name = $1 for update", name)
-            .fetch_optional(tx)
-            .await?;
-    let (revision, digest) = row.map_or_else(Default::default, |row| (row.revision, row.digest));
-    Ok(Before { revision, digest })
+    let row = sqlx::query_as!(
+        Before,
+        "select revision, digest, documents_digest from distributions where name = $1 for update",
+        name
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.unwrap_or_default())
 }
 
 fn digest_of(value: &impl Serialize) -> Result<String, StoreError> {
@@ -107,20 +129,48 @@ async fn put(
     name: &str,
     offer: &Offer,
     versions: &[Version],
+    mut documents: CatalogDocuments,
     epoch: i64,
 ) -> Result<CatalogWrite, StoreError> {
     let digest = digest_of(&(offer, versions))?;
+    let mut documents_digest = digest_of(&documents)?;
     let mut tx = store.pool().begin().await?;
     fence(&mut tx, epoch).await?;
     let before = current(&mut tx, name).await?;
-    if before.digest == digest {
+    let same = before.digest == digest;
+    if same && before.documents_digest == documents_digest {
         return Ok(before.unchanged());
     }
-    let revision = write_distribution(&mut tx, name, Some(offer), &digest).await?;
-    versions::write_versions(&mut tx, name, versions).await?;
+    let missing = documents::take_out_missing(&mut tx, &mut documents).await?;
+    if missing > 0 {
+        documents_digest = digest_of(&documents)?;
+        if same && before.documents_digest == documents_digest {
+            return Ok(CatalogWrite { missing, ..before.unchanged() });
+        }
+    }
+    let mut revision = before.revision;
+    if !same {
+        revision = write_distribution(&mut tx, name, Some(offer), &digest).await?;
+        versions::write_versions(&mut tx, name, versions).await?;
+    }
+    if before.documents_digest != documents_digest {
+        documents::write(&mut tx, name, &documents).await?;
+        set_documents_digest(&mut tx, name, &documents_digest).await?;
+    }
     announce(&mut tx).await?;
     tx.commit().await?;
-    Ok(CatalogWrite { revision, changed: true })
+    Ok(CatalogWrite { revision, changed: true, missing })
+}
+
+async fn set_documents_digest(
+    tx: &mut PgConnection,
+    name: &str,
+    digest: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!("update distributions set documents_digest = $2 where name = $1", name, digest)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 async fn write_distribution(

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use crate::{
     error::StoreError,
     model::Catalog,
-    pg::{PgStore, json::Column},
+    pg::{PgStore, documents, json::Column},
 };
 
 /// Targets by (distribution, version), then by name, before they are moved into their versions.
@@ -31,6 +31,7 @@ pub(super) async fn load(store: &PgStore) -> Result<Catalog, StoreError> {
     )
     .fetch_all(&mut *tx)
     .await?;
+    let documents = documents::load(&mut tx).await?;
     tx.rollback().await?;
     let distributions = rows.into_iter().map(|row| {
         let column = Column { table: "distributions", column: "offer", row: &row.name };
@@ -41,7 +42,8 @@ pub(super) async fn load(store: &PgStore) -> Result<Catalog, StoreError> {
             name: row.name,
         })
     });
-    Ok(Catalog { revision, distributions: distributions.collect::<Result<_, StoreError>>()? })
+    let distributions = distributions.collect::<Result<_, StoreError>>()?;
+    Ok(Catalog { revision, distributions, documents })
 }
 
 async fn load_targets(tx: &mut PgConnection) -> Result<Targets, StoreError> {

@@ -1,0 +1,205 @@
+//! Documents of upstream as clients read them: rendered on first use from what the database keeps, and
+//! held in memory by the digest of what they were made of. The catalog in memory has the digests, so
+//! what is held is right for as long as it is asked for, also while the database is away.
+
+use std::sync::Arc;
+
+use asu_core::{catalog_documents::Feeds, digest::Digest, package_index::PackageIndex};
+use asu_store::PgStore;
+use jiff::Timestamp;
+use moka::{future::Cache, policy::EvictionPolicy};
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+use super::{
+    documents::JsonDocument,
+    one_profile,
+    schema::{ArchPackages, TargetPackages},
+};
+use crate::{
+    budgets::{Budget, Budgets},
+    error::{ApiError, CATALOG},
+    iso::iso,
+};
+
+/// Bytes of rendered documents that are held. The packages of an architecture have about 400 KB.
+const HELD: u64 = 64 << 20;
+
+/// What an entry costs besides its body, in bytes.
+const OVERHEAD: usize = 512;
+
+/// Documents that are rendered at a time: each takes several megabytes meanwhile.
+const RENDERED_AT_A_TIME: usize = 4;
+
+/// What a document is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    /// The index of a target's packages.
+    Target(Digest),
+    /// The indexes of feeds.
+    Feeds(Vec<Digest>),
+    /// The profiles of a target, and which of them.
+    Profile(Digest, String),
+}
+
+/// See the module.
+pub struct UpstreamDocuments {
+    held: Cache<Key, Arc<JsonDocument>>,
+    database: PgStore,
+    places: Arc<Semaphore>,
+    rendering: Semaphore,
+}
+
+impl UpstreamDocuments {
+    /// Of this database; empty.
+    pub fn new(database: PgStore, budgets: &Budgets) -> Self {
+        let weight = |_: &Key, document: &Arc<JsonDocument>| {
+            u32::try_from(document.len().saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
+        };
+        let held = Cache::builder()
+            .weigher(weight)
+            .max_capacity(HELD)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self {
+            held,
+            database,
+            places: budgets.semaphore(Budget::Document),
+            rendering: Semaphore::new(RENDERED_AT_A_TIME),
+        }
+    }
+
+    /// The packages of a target.
+    ///
+    /// # Errors
+    /// When it is not in memory and the database is away, or too many wait for it.
+    pub async fn target_packages(&self, packages: Digest) -> Result<Arc<JsonDocument>, ApiError> {
+        self.get(Key::Target(packages), async || {
+            let bytes = self.read(&packages).await?;
+            on_its_own_thread(move || JsonDocument::of(&TargetPackages::of(&index(&bytes)?))).await
+        })
+        .await
+    }
+
+    /// The packages of all feeds.
+    ///
+    /// # Errors
+    /// As [`Self::target_packages`].
+    pub async fn arch_packages(&self, feeds: &Feeds) -> Result<Arc<JsonDocument>, ApiError> {
+        let digests: Vec<Digest> = feeds.values().copied().collect();
+        self.get(Key::Feeds(digests.clone()), async || {
+            let mut all = Vec::new();
+            for digest in &digests {
+                all.push(self.read(digest).await?);
+            }
+            on_its_own_thread(move || JsonDocument::of(&ArchPackages(merged(&all)?.versions())))
+                .await
+        })
+        .await
+    }
+
+    /// A profile of a target whose profiles have this digest.
+    ///
+    /// # Errors
+    /// As [`Self::target_packages`].
+    pub async fn profile(
+        &self,
+        profiles: Digest,
+        id: &str,
+        built_at: i64,
+    ) -> Result<Arc<JsonDocument>, ApiError> {
+        self.get(Key::Profile(profiles, id.to_owned()), async || {
+            let (bytes, id) = (self.read(&profiles).await?, id.to_owned());
+            on_its_own_thread(move || JsonDocument::of(&profile(&bytes, &id, built_at)?)).await
+        })
+        .await
+    }
+
+    /// From memory, or rendered: equal questions at a time render once. Each of them takes a place of
+    /// its own while it waits.
+    async fn get(
+        &self,
+        key: Key,
+        render: impl AsyncFnOnce() -> Result<JsonDocument, ApiError>,
+    ) -> Result<Arc<JsonDocument>, ApiError> {
+        if let Some(held) = self.held.get(&key).await {
+            return Ok(held);
+        }
+        let _place = self.places.try_acquire().map_err(|_| ApiError::Busy)?;
+        let rendered = async {
+            let _turn = self.rendering.acquire().await.map_err(|_| ApiError::Internal)?;
+            render().await.map(Arc::new)
+        };
+        self.held.try_get_with(key, rendered).await.map_err(|error| (*error).clone())
+    }
+
+    /// A document that is gone belonged to a catalog that was replaced a moment ago.
+    async fn read(&self, digest: &Digest) -> Result<Vec<u8>, ApiError> {
+        self.database.document(digest).await?.ok_or(ApiError::Away(CATALOG))
+    }
+}
+
+/// Renders beside the worker threads: the profiles of a target have up to a megabyte.
+async fn on_its_own_thread(
+    render: impl FnOnce() -> Result<JsonDocument, ApiError> + Send + 'static,
+) -> Result<JsonDocument, ApiError> {
+    tokio::task::spawn_blocking(render).await.map_err(|_| ApiError::Internal)?
+}
+
+fn unreadable(error: impl std::fmt::Display) -> ApiError {
+    tracing::error!(%error, "a document of the catalog cannot be read");
+    ApiError::Internal
+}
+
+fn index(bytes: &[u8]) -> Result<PackageIndex, ApiError> {
+    serde_json::from_slice(bytes).map_err(unreadable)
+}
+
+fn merged(all: &[Vec<u8>]) -> Result<PackageIndex, ApiError> {
+    let mut merged = PackageIndex::new("");
+    for bytes in all {
+        merged.merge(index(bytes)?).map_err(unreadable)?;
+    }
+    Ok(merged)
+}
+
+fn profile(bytes: &[u8], id: &str, built_at: i64) -> Result<Map<String, Value>, ApiError> {
+    let found = one_profile::read(bytes, id).map_err(unreadable)?;
+    let mut document = found.ok_or(ApiError::NotFound("no such profile"))?;
+    let built_at = Timestamp::from_second(built_at).unwrap_or(Timestamp::UNIX_EPOCH);
+    document.insert("id".to_owned(), id.into());
+    document.insert("build_at".to_owned(), iso(built_at).into());
+    Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_names_itself_and_the_time_of_its_sources() {
+        let text = br#"{"source_date_epoch":"1744562312","profiles":{"a":{}}}"#;
+        let document = profile(text, "a", 1_744_562_312).unwrap();
+        assert_eq!(
+            serde_json::to_string(&document).unwrap(),
+            r#"{"source_date_epoch":"1744562312","id":"a","build_at":"2025-04-13T16:38:32.000000Z"}"#
+        );
+        assert_eq!(profile(text, "c", 0).unwrap_err().status(), 404);
+    }
+
+    #[test]
+    fn the_packages_of_feeds_are_one_flat_list() {
+        let feed = |packages: &[(&str, &str)]| {
+            let mut index = PackageIndex::new("x");
+            for (name, version) in packages {
+                let package = asu_core::package_index::Package::of_version(*version);
+                index.add(name, package).unwrap();
+            }
+            serde_json::to_vec(&index).unwrap()
+        };
+        let all = [feed(&[("a", "1")]), feed(&[("b", "1"), ("a", "2")])];
+        let merged = merged(&all).unwrap();
+        let text = serde_json::to_string(&ArchPackages(merged.versions())).unwrap();
+        assert_eq!(text, r#"{"a":"2","b":"1"}"#);
+    }
+}

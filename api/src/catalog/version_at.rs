@@ -1,0 +1,50 @@
+//! What is offered below the folder of a version, as clients name it in addresses: by the path that the
+//! overview tells them.
+
+use asu_core::{
+    catalog::{Target, Version},
+    catalog_documents::{CatalogDocuments, Feeds, TargetDocuments},
+};
+
+use super::Snapshot;
+use crate::error::ApiError;
+
+/// A version, with the documents of its distribution.
+pub struct VersionAt<'a> {
+    version: &'a Version,
+    documents: Option<&'a CatalogDocuments>,
+}
+
+impl Snapshot {
+    /// The version whose folder this is, in the distribution that a request names.
+    ///
+    /// # Errors
+    /// As [`Self::asked`]; 404 for a folder of no version.
+    pub fn version_at(&self, distro: Option<&str>, path: &str) -> Result<VersionAt<'_>, ApiError> {
+        let distribution = self.asked(distro)?;
+        let version = distribution.versions.iter().find(|version| version.path == path);
+        let version = version.ok_or(ApiError::NotFound("no such version"))?;
+        Ok(VersionAt { version, documents: self.upstream(distribution) })
+    }
+}
+
+impl<'a> VersionAt<'a> {
+    /// A target of it.
+    ///
+    /// # Errors
+    /// 404.
+    pub fn target(&self, name: &str) -> Result<(&'a Target, &'a TargetDocuments), ApiError> {
+        let target = self.version.ready.get(name);
+        let documents = self.documents.and_then(|all| all.of_target(&self.version.name, name));
+        target.zip(documents).ok_or(ApiError::NotFound("no such target"))
+    }
+
+    /// The feeds of an architecture.
+    ///
+    /// # Errors
+    /// 404 when no target of it is offered, or nothing is known of its feeds.
+    pub fn feeds(&self, arch: &str) -> Result<&'a Feeds, ApiError> {
+        let feeds = self.documents.and_then(|all| all.of_arch(&self.version.branch, arch));
+        feeds.ok_or(ApiError::NotFound("no feeds of such an architecture are known"))
+    }
+}

@@ -1,0 +1,282 @@
+//! Documents of upstream by the digest of their content, and which of them belong to a distribution's
+//! catalog. The operator writes a document as soon as it was read, and later the catalog that refers to
+//! it; the API reads single documents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use asu_core::{
+    catalog_documents::CatalogDocuments, catalog_documents::TargetDocuments, digest::Digest,
+};
+use jiff::{SignedDuration, Timestamp};
+use jiff_sqlx::Timestamp as PgTime;
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use crate::{
+    error::StoreError,
+    pg::{
+        PgStore,
+        epoch::fence,
+        json::{Column, to_json},
+    },
+};
+
+/// Compression level: documents are written once and read often.
+const LEVEL: i32 = 9;
+
+/// A document that is found again is marked as seen when the last mark is older than this.
+const MARK_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
+impl PgStore {
+    /// Keeps a document. One that is there already is left alone.
+    ///
+    /// # Errors
+    /// Those of the database; [`StoreError::Fenced`].
+    pub async fn put_document(
+        &self,
+        content: Vec<u8>,
+        seen_at: Timestamp,
+        epoch: i64,
+    ) -> Result<Digest, StoreError> {
+        self.bounded("put_document", async {
+            let digest = Digest::of(&content);
+            let marked = seen_at.checked_sub(MARK_AFTER).unwrap_or(seen_at);
+            let mut tx = self.pool().begin().await?;
+            fence(&mut tx, epoch).await?;
+            let key = digest.to_string();
+            let known = sqlx::query_scalar!(
+                r#"select seen_at as "seen_at: PgTime" from documents where digest = $1 for update"#,
+                key
+            )
+            .fetch_optional(&mut *tx)
+            .await?;
+            match known {
+                Some(seen) if seen.to_jiff() >= marked => return Ok(digest),
+                Some(_) => {
+                    let seen_at = PgTime::from(seen_at);
+                    sqlx::query!(
+                        "update documents set seen_at = $2 where digest = $1",
+                        key,
+                        seen_at as _
+                    )
+                    .execute(&mut *tx)
+                    .await?;
+                }
+                None => insert(&mut tx, &key, content, seen_at).await?,
+            }
+            tx.commit().await?;
+            Ok(digest)
+        })
+        .await
+    }
+
+    /// The content of a document.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn document(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        self.bounded("document", async {
+            let key = digest.to_string();
+            let row = sqlx::query!("select content, size from documents where digest = $1", key)
+                .fetch_optional(self.pool())
+                .await?;
+            let Some(row) = row else { return Ok(None) };
+            let column = Column { table: "documents", column: "content", row: &key };
+            let size = usize::try_from(row.size).map_err(|error| column.bad(error))?;
+            let inflate = move || zstd::bulk::decompress(&row.content, size);
+            let inflated = tokio::task::spawn_blocking(inflate).await;
+            let content = inflated.map_err(|error| column.bad(error))?;
+            content.map(Some).map_err(|error| column.bad(error))
+        })
+        .await
+    }
+
+    /// Deletes documents that nothing refers to and that no reading has found since then. Gives their
+    /// number.
+    ///
+    /// # Errors
+    /// Those of the database; [`StoreError::Fenced`].
+    pub async fn delete_unused_documents(
+        &self,
+        seen_before: Timestamp,
+        epoch: i64,
+    ) -> Result<u64, StoreError> {
+        self.bounded("delete_unused_documents", async {
+            let mut tx = self.pool().begin().await?;
+            fence(&mut tx, epoch).await?;
+            let deleted = sqlx::query!(
+                "delete from documents d where d.seen_at < $1
+                   and not exists (select from target_documents t where t.profiles = d.digest)
+                   and not exists (select from target_documents t where t.packages = d.digest)
+                   and not exists (select from feed_documents f where f.packages = d.digest)",
+                PgTime::from(seen_before) as _
+            )
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(deleted.rows_affected())
+        })
+        .await
+    }
+}
+
+async fn insert(
+    tx: &mut PgConnection,
+    key: &str,
+    content: Vec<u8>,
+    seen_at: Timestamp,
+) -> Result<(), StoreError> {
+    let too_large = |error: String| StoreError::Conflict(format!("a document: {error}"));
+    let size = i32::try_from(content.len()).map_err(|error| too_large(error.to_string()))?;
+    let deflate = move || zstd::bulk::compress(&content, LEVEL);
+    let deflated = tokio::task::spawn_blocking(deflate).await;
+    let deflated = deflated.map_err(|error| too_large(error.to_string()))?;
+    let deflated = deflated.map_err(|error| too_large(error.to_string()))?;
+    sqlx::query!(
+        "insert into documents (digest, content, size, seen_at) values ($1, $2, $3, $4)
+         on conflict do nothing",
+        key,
+        deflated,
+        size,
+        PgTime::from(seen_at) as _
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// One row of `target_documents`; all rows of a distribution are sent as one JSON array.
+#[derive(Serialize)]
+struct TargetRow<'a> {
+    version: &'a str,
+    target: &'a str,
+    profiles: Digest,
+    packages: Option<Digest>,
+}
+
+/// One row of `feed_documents`, sent like [`TargetRow`].
+#[derive(Serialize)]
+struct FeedRow<'a> {
+    branch: &'a str,
+    arch: &'a str,
+    feed: &'a str,
+    packages: Digest,
+}
+
+/// Takes out what refers to documents that are not there. Gives how many there were.
+pub(super) async fn take_out_missing(
+    tx: &mut PgConnection,
+    documents: &mut CatalogDocuments,
+) -> Result<usize, StoreError> {
+    let wanted: BTreeSet<String> = documents.digests().map(|digest| digest.to_string()).collect();
+    let wanted: Vec<String> = wanted.into_iter().collect();
+    let found = sqlx::query_scalar!("select digest from documents where digest = any($1)", &wanted)
+        .fetch_all(tx)
+        .await?;
+    let found: BTreeSet<String> = found.into_iter().collect();
+    let is_there = |digest: &Digest| found.contains(&digest.to_string());
+    for targets in documents.targets.values_mut() {
+        targets.retain(|_, target| is_there(&target.profiles));
+        for target in targets.values_mut() {
+            target.packages = target.packages.filter(is_there);
+        }
+    }
+    for feeds in documents.feeds.values_mut().flat_map(BTreeMap::values_mut) {
+        feeds.retain(|_, packages| is_there(packages));
+    }
+    Ok(wanted.len().saturating_sub(found.len()))
+}
+
+/// Replaces which documents belong to a distribution.
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    distribution: &str,
+    documents: &CatalogDocuments,
+) -> Result<(), StoreError> {
+    delete(tx, distribution).await?;
+    let targets = documents.targets.iter().flat_map(|(version, targets)| {
+        targets.iter().map(move |(target, of_target)| TargetRow {
+            version,
+            target: target.as_str(),
+            profiles: of_target.profiles,
+            packages: of_target.packages,
+        })
+    });
+    let feeds = documents.feeds.iter().flat_map(|(branch, arches)| {
+        arches.iter().flat_map(move |(arch, feeds)| {
+            feeds.iter().map(move |(feed, packages)| FeedRow {
+                branch,
+                arch,
+                feed,
+                packages: *packages,
+            })
+        })
+    });
+    let targets: Vec<TargetRow<'_>> = targets.collect();
+    let feeds: Vec<FeedRow<'_>> = feeds.collect();
+    sqlx::query!(
+        "insert into target_documents (distribution, version, target, profiles, packages)
+         select $1, t.* from jsonb_to_recordset($2) as t (
+             version text, target text, profiles text, packages text)",
+        distribution,
+        to_json(&targets)?
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "insert into feed_documents (distribution, branch, arch, feed, packages)
+         select $1, f.* from jsonb_to_recordset($2) as f (
+             branch text, arch text, feed text, packages text)",
+        distribution,
+        to_json(&feeds)?
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets which documents belonged to a distribution.
+pub(super) async fn delete(tx: &mut PgConnection, distribution: &str) -> Result<(), StoreError> {
+    sqlx::query!("delete from target_documents where distribution = $1", distribution)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query!("delete from feed_documents where distribution = $1", distribution)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
+/// Which documents belong to each distribution.
+pub(super) async fn load(
+    tx: &mut PgConnection,
+) -> Result<BTreeMap<String, CatalogDocuments>, StoreError> {
+    let mut all: BTreeMap<String, CatalogDocuments> = BTreeMap::new();
+    let rows = sqlx::query!(
+        "select distribution, version, target, profiles, packages from target_documents"
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in rows {
+        let column = Column { table: "target_documents", column: "profiles", row: &row.target };
+        let packages = row.packages.as_deref();
+        let documents = TargetDocuments {
+            profiles: column.parsed(&row.profiles)?,
+            packages: packages.map(|text| column.named("packages").parsed(text)).transpose()?,
+        };
+        let targets = &mut all.entry(row.distribution).or_default().targets;
+        let target = column.named("target").parsed(&row.target)?;
+        targets.entry(row.version).or_default().insert(target, documents);
+    }
+    let rows =
+        sqlx::query!("select distribution, branch, arch, feed, packages from feed_documents")
+            .fetch_all(tx)
+            .await?;
+    for row in rows {
+        let column = Column { table: "feed_documents", column: "packages", row: &row.feed };
+        let packages = column.parsed(&row.packages)?;
+        let branches = &mut all.entry(row.distribution).or_default().feeds;
+        let feeds = branches.entry(row.branch).or_default().entry(row.arch).or_default();
+        feeds.insert(row.feed, packages);
+    }
+    Ok(all)
+}

@@ -1,0 +1,135 @@
+//! Reads the package indexes of the feeds of a branch for one architecture.
+//!
+//! All versions of a branch share their feeds, and the feeds move at any time: each index is asked for
+//! with the validator of the last reading. No signed list that is read here covers them; a build checks
+//! the signature of every index that it uses itself. Called by the operator's Distribution controller.
+
+use std::collections::BTreeMap;
+
+use asu_core::{catalog_documents::Feeds, digest::Digest};
+use futures::StreamExt as _;
+
+use crate::{
+    client::Upstream,
+    error::{ParseError, UpstreamError},
+    feeds_conf,
+    indexes::{Folder, Source},
+    keeper::{Keeper, keep},
+};
+
+/// Number of feeds that are read concurrently.
+const CONCURRENCY: usize = 8;
+
+/// Parameters of [`read_feeds`].
+#[derive(Clone, Debug)]
+pub struct FeedsRequest {
+    /// Folder of a version of the branch, for example `releases/24.10.7`.
+    pub path: String,
+    /// Package architecture.
+    pub arch: String,
+    /// From the last [`FeedsRead`], to skip feeds that have not changed.
+    pub memory: FeedsMemory,
+}
+
+/// The feeds read last time, with validators to check that they are still current.
+#[derive(Clone, Debug, Default)]
+pub struct FeedsMemory {
+    path: String,
+    feeds: BTreeMap<String, (Source, Digest)>,
+}
+
+/// Result of [`read_feeds`].
+#[derive(Debug, Default)]
+pub struct FeedsRead {
+    /// Feeds that there are; `None` when their list could not be read.
+    pub listed: Option<Vec<String>>,
+    /// Documents of the feeds that could be read, or are unchanged.
+    pub feeds: Feeds,
+    /// Errors by feed, also of feeds that could be read in part; that of the list under its name.
+    pub problems: BTreeMap<String, UpstreamError>,
+    /// To be passed to the next [`FeedsRequest`].
+    pub memory: FeedsMemory,
+}
+
+/// Reads the feeds. One that cannot be read hides no other.
+pub async fn read_feeds(
+    upstream: &Upstream,
+    request: &FeedsRequest,
+    keeper: &impl Keeper,
+) -> FeedsRead {
+    let folder = format!("{}/packages/{}", request.path, request.arch);
+    let mut read = FeedsRead::default();
+    read.memory.path.clone_from(&request.path);
+    let listed = match list(upstream, &folder).await {
+        Ok(listed) => listed,
+        Err(error) => {
+            read.problems.insert("feeds.conf".to_owned(), error);
+            // What is not asked for now is remembered all the same.
+            read.memory = request.memory.clone();
+            return read;
+        }
+    };
+    let results: Vec<_> = futures::stream::iter(&listed)
+        .map(async |feed| (feed, read_feed(upstream, request, &folder, feed, keeper).await))
+        .buffer_unordered(CONCURRENCY)
+        .collect()
+        .await;
+    for (feed, result) in results {
+        match result {
+            Ok(OneFeed { digest, left_out, source }) => {
+                read.feeds.insert(feed.clone(), digest);
+                // With entries left out it is read again next time, and they are reported again.
+                if let (Some(source), None) = (source, &left_out) {
+                    read.memory.feeds.insert(feed.clone(), (source, digest));
+                }
+                read.problems.extend(left_out.map(|error| (feed.clone(), error)));
+            }
+            Err(error) => {
+                read.problems.insert(feed.clone(), error);
+            }
+        }
+    }
+    read.listed = Some(listed);
+    read
+}
+
+async fn list(upstream: &Upstream, folder: &str) -> Result<Vec<String>, UpstreamError> {
+    let path = format!("{folder}/feeds.conf");
+    let document = upstream.document(&path, feeds_conf::MAX_BYTES).await?;
+    let listed = feeds_conf::parse(&document.bytes);
+    let none = || ParseError::new("feeds.conf", "it names no feed");
+    let listed = listed.and_then(|all| if all.is_empty() { Err(none()) } else { Ok(all) });
+    listed.map_err(|error| error.at(&document.url))
+}
+
+struct OneFeed {
+    digest: Digest,
+    left_out: Option<UpstreamError>,
+    source: Option<Source>,
+}
+
+async fn read_feed(
+    upstream: &Upstream,
+    request: &FeedsRequest,
+    folder: &str,
+    feed: &str,
+    keeper: &impl Keeper,
+) -> Result<OneFeed, UpstreamError> {
+    let memory = &request.memory;
+    let known = memory.feeds.get(feed).filter(|_| memory.path == request.path);
+    let path = format!("{folder}/{feed}");
+    let folder = Folder { upstream, path, arch: &request.arch };
+    let found = folder.read(|_| Ok(None), known.map(|(source, _)| source)).await?;
+    match (found, known) {
+        (None, Some((source, digest))) => {
+            Ok(OneFeed { digest: *digest, left_out: None, source: Some(source.clone()) })
+        }
+        (None, None) => Err(UpstreamError::NotFound { url: folder.path }),
+        (Some(found), _) => {
+            let content = serde_json::to_vec(&found.index)
+                .map_err(|error| UpstreamError::NotKept { detail: error.to_string() })?;
+            let digest = keep(keeper, content).await?;
+            Ok(OneFeed { digest, left_out: found.left_out, source: found.source })
+        }
+    }
+}
