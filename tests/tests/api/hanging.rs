@@ -74,7 +74,7 @@ async fn while_the_api_server_hangs_new_requests_take_no_place_of_what_needs_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_hangs_polls_of_what_is_not_in_memory_stop_nothing_else() {
+async fn while_the_database_hangs_questions_about_what_is_not_in_memory_stop_nothing_else() {
     let base = World::new().await;
     let relay = Relay::to(port_of(&base.database_url)).await;
     let url = through(&base.database_url, relay.port);
@@ -86,9 +86,15 @@ async fn while_the_database_hangs_polls_of_what_is_not_in_memory_stop_nothing_el
     world.archive("uid-1", &stored, samples::success()).await;
     assert_eq!(api.post(&body()).await.status, 200);
     relay.hang(true);
+    let document = "/json/v1/releases/24.10.7/targets/ath79/generic/dev_a.json";
     let asking = join_all((0..MANY).map(|n| {
         let api = &api;
-        async move { api.state(&format!("{n:064}")).await }
+        async move {
+            match n % 2 {
+                0 => api.state(&format!("{n:064}")).await,
+                _ => api.get(document).await,
+            }
+        }
     }));
     let others = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
