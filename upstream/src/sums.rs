@@ -17,7 +17,7 @@ const MAX_LINES: usize = 50_000;
 const MAX_LINE: usize = 4096;
 
 /// Maximum number of entries that are kept because their path has a wanted form.
-const MAX_KEPT: usize = 1_000;
+const MAX_KEPT: usize = 3_000;
 
 /// Maximum length of the ImageBuilder's file name in bytes.
 const MAX_NAME: usize = 200;
@@ -266,7 +266,7 @@ mod tests {
         let many: Vec<String> = (0..=MAX_KEPT).map(|n| format!("kmods/{n}/index.json")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let error = read(&list(&many), &["kmods/*/index.json"]).unwrap_err();
-        assert!(error.detail.contains("more than 1000"), "{error}");
+        assert!(error.detail.contains("more than 3000"), "{error}");
     }
 
     #[test]

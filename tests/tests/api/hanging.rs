@@ -78,9 +78,15 @@ async fn a_hanging_database_does_not_block_requests_that_do_not_need_it() {
     let stored = world.stored(samples::success()).await;
     assert_eq!(api.post(&body()).await.status, 200);
     relay.hang(true);
+    let document = "/json/v1/releases/24.10.7/targets/ath79/generic/dev_a.json";
     let asking = join_all((0..MANY).map(|n| {
         let api = &api;
-        async move { api.state(&format!("{n:064}")).await }
+        async move {
+            match n % 2 {
+                0 => api.state(&format!("{n:064}")).await,
+                _ => api.get(document).await,
+            }
+        }
     }));
     let others = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
