@@ -232,8 +232,8 @@ fn uses(builds: &[KeptBuild]) -> BTreeMap<&BuildKey, Use> {
     uses
 }
 
-fn deletion((set, it): (&FileSet, Use)) -> Deletion {
-    Deletion { build_key: set.build_key, bytes: set.bytes, keep_until: it.keep_until }
+fn deletion((set, usage): (&FileSet, Use)) -> Deletion {
+    Deletion { build_key: set.build_key, bytes: set.bytes, keep_until: usage.keep_until }
 }
 
 fn evict(

@@ -13,6 +13,7 @@ mod builds;
 mod caches;
 mod catalogs;
 mod claims;
+mod discovery;
 mod documents;
 mod health;
 mod leaders;
