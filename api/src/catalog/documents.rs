@@ -1,16 +1,20 @@
 //! The documents of `/json/v1`, rendered once per catalog.
 
+use std::io::Write as _;
+
 use asu_core::{catalog::Distribution, digest::Digest};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use headers::{ETag, HeaderMapExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::{
+    encoding::accepts_gzip,
     etag::{entity_tag, is_known},
     schema::{Latest, Overview, branches},
 };
@@ -18,6 +22,9 @@ use crate::error::ApiError;
 
 /// Seconds for which a document may be used without asking again.
 const MAX_AGE: &str = "public, max-age=60";
+
+/// Size from which a body is compressed, in bytes.
+const MIN_COMPRESSED: usize = 1024;
 
 /// Which document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +42,8 @@ pub enum Document {
 pub struct JsonDocument {
     body: Bytes,
     etag: ETag,
+    /// The body compressed with gzip, unless that is not worth it.
+    gzip: Option<(Bytes, ETag)>,
 }
 
 impl JsonDocument {
@@ -42,37 +51,60 @@ impl JsonDocument {
     /// When it cannot be written as JSON.
     pub(super) fn of(document: &impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_vec(document).map_err(|_| ApiError::Internal)?;
-        let body = Bytes::from(body);
-        let etag = entity_tag(&Digest::of(&body))?;
-        Ok(Self { body, etag })
+        let digest = Digest::of(&body);
+        let gzip = if body.len() < MIN_COMPRESSED {
+            None
+        } else {
+            Some((gzip(&body)?, entity_tag(&format!("{digest}-gzip"))?))
+        };
+        Ok(Self { body: body.into(), etag: entity_tag(&digest.to_string())?, gzip })
     }
 
-    /// Bytes of its body.
+    /// Size in memory, in bytes.
     pub(super) fn len(&self) -> usize {
-        self.body.len()
+        self.body.len().saturating_add(self.gzip.as_ref().map_or(0, |(body, _)| body.len()))
     }
 
     /// 200, never to be stored: for routes of `/api`.
     pub fn plain(&self) -> Response {
-        let mut response = Body::from(self.body.clone()).into_response();
+        Self::with(&self.body)
+    }
+
+    fn with(body: &Bytes) -> Response {
+        let mut response = Body::from(body.clone()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 
-    /// 200 with a short lifetime, or 304 for who has it already: for routes of `/json/v1`.
+    /// 200 with a short lifetime, compressed if the client accepts that, or 304 if the client has the
+    /// document: for routes of `/json/v1`.
     pub fn cached(&self, asked: &HeaderMap) -> Response {
-        let mut response = if is_known(asked, &self.etag) {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            self.plain()
+        let gzip = self.gzip.as_ref().filter(|_| accepts_gzip(asked));
+        let etag = gzip.map_or(&self.etag, |(_, etag)| etag);
+        let mut response = match gzip {
+            _ if is_known(asked, etag) => StatusCode::NOT_MODIFIED.into_response(),
+            Some((body, _)) => {
+                let mut response = Self::with(body);
+                let encoding = HeaderValue::from_static("gzip");
+                response.headers_mut().insert(header::CONTENT_ENCODING, encoding);
+                response
+            }
+            None => self.plain(),
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(MAX_AGE));
-        headers.typed_insert(self.etag.clone());
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        headers.typed_insert(etag.clone());
         response
     }
+}
+
+fn gzip(body: &[u8]) -> Result<Bytes, ApiError> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.map(Bytes::from).map_err(|_| ApiError::Internal)
 }
 
 /// The documents of one distribution.

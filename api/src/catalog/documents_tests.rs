@@ -109,3 +109,33 @@ fn who_has_a_document_already_gets_304_without_a_body() {
     assert_eq!(again.headers()[header::ETAG], fresh.headers()[header::ETAG]);
     assert_eq!(document.plain().headers()[header::CACHE_CONTROL], "no-store");
 }
+
+#[tokio::test]
+async fn a_large_document_is_compressed_for_clients_that_accept_gzip_and_has_another_tag() {
+    let document = JsonDocument::of(&json!({"packages": "a".repeat(2000)})).unwrap();
+    let mut asked = HeaderMap::new();
+    let plain = document.cached(&asked);
+    assert_eq!(plain.headers().get(header::CONTENT_ENCODING), None);
+    assert_eq!(plain.headers()[header::VARY], "accept-encoding");
+    asked.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    let gzip = document.cached(&asked);
+    assert_eq!(gzip.headers()[header::CONTENT_ENCODING], "gzip");
+    assert_ne!(gzip.headers()[header::ETAG], plain.headers()[header::ETAG]);
+    asked.insert(header::IF_NONE_MATCH, gzip.headers()[header::ETAG].clone());
+    assert_eq!(document.cached(&asked).status(), 304);
+    let [plain, gzip] =
+        [plain, gzip].map(|response| axum::body::to_bytes(response.into_body(), 1 << 20));
+    let (plain, gzip) = (plain.await.unwrap(), gzip.await.unwrap());
+    let mut unpacked = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*gzip), &mut unpacked).unwrap();
+    assert_eq!(unpacked, plain);
+    assert!(gzip.len() < plain.len());
+}
+
+#[test]
+fn a_small_document_is_never_compressed() {
+    let mut asked = HeaderMap::new();
+    asked.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    let small = JsonDocument::of(&json!({})).unwrap().cached(&asked);
+    assert_eq!(small.headers().get(header::CONTENT_ENCODING), None);
+}

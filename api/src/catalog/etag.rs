@@ -1,17 +1,16 @@
 //! Entity tags of conditional requests (RFC 9110 §8.8.3, §13.1.2).
 
-use asu_core::digest::Digest;
 use headers::{ETag, HeaderMapExt as _, IfNoneMatch};
 use http::HeaderMap;
 
 use crate::error::ApiError;
 
-/// The strong tag of content with this digest.
+/// The strong tag with this text: letters, digits and dashes.
 ///
 /// # Errors
-/// Never: digits are a tag.
-pub fn entity_tag(digest: &Digest) -> Result<ETag, ApiError> {
-    format!("\"{digest}\"").parse().map_err(|_| ApiError::Internal)
+/// When the text cannot be a tag.
+pub fn entity_tag(text: &str) -> Result<ETag, ApiError> {
+    format!("\"{text}\"").parse().map_err(|_| ApiError::Internal)
 }
 
 /// Whether a client says in `If-None-Match` that it has the content of this tag.

@@ -3,6 +3,7 @@
 pub mod arch_index_get;
 pub mod branches_get;
 pub mod documents;
+mod encoding;
 mod etag;
 pub mod latest_get;
 mod one_profile;

@@ -134,7 +134,7 @@ struct Facts {
 impl Facts {
     fn of(row: &ArtifactRecord, now: Timestamp) -> Result<Self, ApiError> {
         Ok(Self {
-            etag: entity_tag(&row.sha256)?,
+            etag: entity_tag(&row.sha256.to_string())?,
             modified: LastModified::from(SystemTime::from(row.finished_at)),
             disposition: format!("attachment; filename=\"{}\"", row.name),
             cache: if row.private { PRIVATE.to_owned() } else { public(row.keep_until, now) },

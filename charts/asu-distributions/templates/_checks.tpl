@@ -7,6 +7,7 @@ checks each value alone. For objects that are created in another way, API server
 {{- $spec := .spec }}
 {{- $branches := dict }}
 {{- $versions := dict }}
+{{- $discovering := list }}
 {{- range $branch := $spec.branches }}
 {{- $at := printf "distributions.%s.spec.branches[%s]" $name $branch.name }}
 {{- if hasKey $branches $branch.name }}
@@ -17,10 +18,17 @@ checks each value alone. For objects that are created in another way, API server
 {{- fail (printf "%s.keys is empty: list the usign public keys that sign sha256sums, or set signatures=NotChecked" $at) }}
 {{- end }}
 {{- $path := $branch.path | default "releases/{version}" }}
-{{- if and (gt (len $branch.versions) 1) (not (contains "{version}" $path)) }}
+{{- $fixed := $branch.versions | default list }}
+{{- if not (or $fixed $branch.discover) }}
+{{- fail (printf "%s has no versions: list them, or select them from those of the download server with discover" $at) }}
+{{- end }}
+{{- if and (or (gt (len $fixed) 1) $branch.discover) (not (contains "{version}" $path)) }}
 {{- fail (printf "%s.path=%s is the same folder for several versions: add the placeholder {version}" $at $path) }}
 {{- end }}
-{{- range $version := $branch.versions }}
+{{- if $branch.discover }}
+{{- $discovering = append $discovering (printf "%s." $branch.name) }}
+{{- end }}
+{{- range $version := $fixed }}
 {{- $version = toString $version }}
 {{- if hasKey $versions $version }}
 {{- fail (printf "%s.versions has %s, which is already listed: list each version once, in one branch" $at $version) }}
@@ -30,7 +38,11 @@ checks each value alone. For objects that are created in another way, API server
 {{- end }}
 {{- range $pin := $spec.pinnedCaches }}
 {{- $version := toString $pin.version }}
-{{- if not (hasKey $versions $version) }}
+{{- $known := hasKey $versions $version }}
+{{- range $prefix := $discovering }}
+{{- $known = or $known (hasPrefix $prefix $version) }}
+{{- end }}
+{{- if not $known }}
 {{- fail (printf "distributions.%s.spec.pinnedCaches has version %s, which no branch lists: add it to a branch, or remove it here" $name $version) }}
 {{- end }}
 {{- if and $spec.targets (not (has $pin.target $spec.targets)) }}

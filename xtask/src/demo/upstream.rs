@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
+use asu_core::version::branch_of;
 use asu_crds::Distribution;
 use asu_tests::{cluster::Reach, deploy::read_distribution, progress::Progress};
 use serde_json::Value;
@@ -35,7 +36,7 @@ impl Upstream {
     pub(super) fn of(args: &DemoArgs, request: &Value) -> Result<Self, Error> {
         let file = match &args.distribution {
             Some(path) => Some(DistributionFile::Theirs(path.clone())),
-            None if args.openwrt => Some(DistributionFile::Ours(ready_made()?)),
+            None if args.openwrt => Some(DistributionFile::Ours(ready_made(request)?)),
             None => None,
         };
         let mut reach = args.reach.clone();
@@ -88,15 +89,18 @@ impl DistributionFile {
     }
 }
 
-/// The chart's built-in OpenWrt as a Distribution.
-fn ready_made() -> Result<tempfile::NamedTempFile, Error> {
+/// The chart's built-in OpenWrt as a Distribution. It offers the version of the request even after newer
+/// releases have taken its place.
+fn ready_made(request: &Value) -> Result<tempfile::NamedTempFile, Error> {
     let path = asu_tests::root().join("charts/asu-distributions/values.yaml");
     let problem = |problem: String| Error::File { path: path.clone(), problem };
     let text = std::fs::read_to_string(&path).map_err(Error::file(&path))?;
-    let values: Value = serde_yaml::from_str(&text).map_err(|error| problem(error.to_string()))?;
+    let mut values: Value =
+        serde_yaml::from_str(&text).map_err(|error| problem(error.to_string()))?;
     let spec = values
-        .pointer("/distributions/openwrt/spec")
+        .pointer_mut("/distributions/openwrt/spec")
         .ok_or_else(|| problem("it has no distributions.openwrt.spec".into()))?;
+    offer_version(spec, request["version"].as_str().unwrap_or_default());
     let object = serde_json::json!({
         "apiVersion": "asu.dev/v1alpha1",
         "kind": "Distribution",
@@ -107,6 +111,18 @@ fn ready_made() -> Result<tempfile::NamedTempFile, Error> {
     let file = file.map_err(Error::file(&std::env::temp_dir()))?;
     std::fs::write(file.path(), object.to_string()).map_err(Error::file(file.path()))?;
     Ok(file)
+}
+
+/// Lists a version in its branch.
+fn offer_version(spec: &mut Value, version: &str) {
+    let branches = spec["branches"].as_array_mut();
+    let own = branches.into_iter().flatten().find(|branch| {
+        let name = branch["name"].as_str().unwrap_or_default();
+        branch_of(version, |known| known == name).is_some()
+    });
+    if let Some(branch) = own {
+        branch["versions"] = serde_json::json!([version]);
+    }
 }
 
 /// Every URL that the catalog reader, `populate` or a build of this request downloads from. The first is
@@ -146,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_distribution_of_openwrt_needs_only_its_own_server() {
-        let file = ready_made().unwrap();
+        let file = ready_made(&Value::Null).unwrap();
         let object = read_distribution(file.path()).unwrap();
         let found: Vec<String> =
             hosts(&urls(&object, &Value::Null)).map(|host| host.to_string()).collect();
@@ -155,8 +171,8 @@ mod tests {
 
     #[test]
     fn the_request_for_openwrt_is_offered_by_the_distribution_of_the_chart() {
-        let object = read_distribution(ready_made().unwrap().path()).unwrap();
         let request: Value = serde_json::from_str(super::super::OPENWRT_REQUEST).unwrap();
+        let object = read_distribution(ready_made(&request).unwrap().path()).unwrap();
         let version = request.get("version").and_then(Value::as_str).unwrap();
         let offered =
             object.spec.branches.iter().any(|branch| branch.versions.iter().any(|v| v == version));
