@@ -16,10 +16,10 @@ use super::{
 };
 use crate::error::ApiError;
 
-/// Seconds for which a document may be used without asking again.
+/// Clients may use a document for a minute without another request.
 const MAX_AGE: &str = "public, max-age=60";
 
-/// Which document.
+/// A kind of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Document {
     /// Everything for clients.
@@ -52,7 +52,7 @@ impl JsonDocument {
         self.body.len()
     }
 
-    /// 200, never to be stored: for routes of `/api`.
+    /// 200, which must not be cached: for routes of `/api`.
     pub fn plain(&self) -> Response {
         let mut response = Body::from(self.body.clone()).into_response();
         let headers = response.headers_mut();
@@ -61,7 +61,8 @@ impl JsonDocument {
         response
     }
 
-    /// 200 with a short lifetime, or 304 for who has it already: for routes of `/json/v1`.
+    /// 200 with a short lifetime, or 304 if the client has the current document: for routes of
+    /// `/json/v1`.
     pub fn cached(&self, asked: &HeaderMap) -> Response {
         let mut response = if is_known(asked, &self.etag) {
             StatusCode::NOT_MODIFIED.into_response()

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 /// The strong tag of content with this digest.
 ///
 /// # Errors
-/// Never: digits are a tag.
+/// Never, because each digest is a valid tag.
 pub fn entity_tag(digest: &Digest) -> Result<ETag, ApiError> {
     format!("\"{digest}\"").parse().map_err(|_| ApiError::Internal)
 }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_matches_itself_weak_or_in_a_list_and_the_star() {
+    fn a_tag_matches_its_weak_form_lists_that_contain_it_and_the_star() {
         let etag = "\"a\"".parse().unwrap();
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! Runs long readings beside the worker threads of the runtime.
+//! Runs long readings outside the worker threads of the runtime.
 
 use std::future::Future;
 
