@@ -1,5 +1,5 @@
-//! The interface through which the readings pass documents to their caller, the operator. It stores
-//! each document as soon as it was read, because all documents of a distribution together have
+//! The interface through which the readings pass documents to their caller, the operator. The operator
+//! stores each document as soon as it was read, because all documents of a distribution together have
 //! gigabytes.
 
 use std::future::Future;
