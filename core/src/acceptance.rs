@@ -1,5 +1,5 @@
-//! From what a client asked to what would be built: every check that needs the catalog, and nothing
-//! that needs more.
+//! Accepts requests: converts a request to its canonical form and checks it against the catalog,
+//! without I/O. Called by the API for each POST.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::{
     request::{self, DefaultsDigest, Filesystem, InvalidField, RepositoriesMode, Request},
 };
 
-/// A request as a client sent it, its fields of the right types and nothing more.
+/// A raw request: the fields as the client sent them. Only their types have been checked.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct RawRequest {
     /// `version`.
     pub version: String,
-    /// `version_code`, empty when any will do.
+    /// `version_code`, empty if the client accepts any revision.
     pub version_code: String,
     /// `target`.
     pub target: String,
@@ -34,7 +34,7 @@ pub struct RawRequest {
     pub filesystem: Option<Filesystem>,
     /// `rootfs_size_mb`.
     pub rootfs_size_mb: Option<u32>,
-    /// `defaults`: the text itself, which goes nowhere but into its Secret.
+    /// `defaults`: the text of the first-boot script. It must be stored only in its Secret.
     pub defaults: Option<String>,
     /// `repositories`.
     pub repositories: BTreeMap<String, String>,
@@ -46,7 +46,7 @@ pub struct RawRequest {
 
 impl std::fmt::Debug for RawRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Not the first-boot script: it often holds passwords.
+        // Without the first-boot script, which often contains passwords.
         f.debug_struct("RawRequest")
             .field("version", &self.version)
             .field("target", &self.target)
@@ -55,26 +55,27 @@ impl std::fmt::Debug for RawRequest {
     }
 }
 
-/// What became of a request.
+/// Result of [`accept`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
-    /// The canonical form, whose hash finds builds that are known already. Where the profile could
-    /// not be resolved it is the name as sent.
+    /// The canonical form, whose hash identifies known builds. If the profile could not be resolved, it
+    /// contains the requested name.
     pub request: Request,
-    /// What a new build would be validated with, or why there may be none.
+    /// What a new build would be validated with, or why it is refused.
     pub verdict: Result<Basis, Refusal>,
-    /// The same of a target that is not offered (any more), with the profile that its name means
-    /// wherever the target is offered: by an alias, a build that is known is found like by the id.
+    /// If the requested version does not offer the target (any more): the same request with the profile
+    /// that has the name as an alias in the versions that offer the target. With it, a known build is
+    /// found by the alias as well as by the id.
     pub by_alias: Option<Request>,
 }
 
-/// Brings a request into its canonical form and checks it against what the distribution offers.
-/// The form is there even when the verdict is a refusal, because a finished build is served even
-/// when the same request would be refused by now.
+/// Converts a request to its canonical form and checks it against what the distribution offers. A
+/// refused request has a canonical form too, because a finished build is served even if its request
+/// would be refused now.
 ///
 /// # Errors
-/// [`Refusal`] when there is no canonical form: a field breaks its bounds, or its profile is
-/// claimed by several devices.
+/// [`Refusal`] if there is no canonical form: a field exceeds its limits, or several profiles have the
+/// name as an alias.
 pub fn accept(asked: &RawRequest, distribution: &Distribution) -> Result<Acceptance, Refusal> {
     let request = canonical(asked, distribution)?;
     request::check(&request)?;
@@ -90,7 +91,7 @@ pub fn accept(asked: &RawRequest, distribution: &Distribution) -> Result<Accepta
         match profile::resolve(target, request.profile.as_str()) {
             Ok(found) => request.profile.clone_from(&found.id),
             Err(ambiguous @ NoProfile::Ambiguous { .. }) => return Err(ambiguous.into()),
-            // Told with everything else that is not offered.
+            // The verdict reports it like everything else that is not offered.
             Err(NoProfile::Unknown(_)) => {}
         }
     } else if let Some(id) = meant_elsewhere(&request, distribution) {
@@ -100,8 +101,8 @@ pub fn accept(asked: &RawRequest, distribution: &Distribution) -> Result<Accepta
     Ok(Acceptance { request, verdict, by_alias })
 }
 
-/// The profile that a name stands for in the versions that offer the target. Nothing when they differ,
-/// or when several devices claim it in any of them: a wrong device would be given the image.
+/// The profile to which the name resolves in the versions that offer the target. `None` if it resolves
+/// to different profiles, or is ambiguous in one version: the image could be for another device.
 fn meant_elsewhere<'a>(request: &Request, distribution: &'a Distribution) -> Option<&'a ProfileId> {
     let mut meant: Option<&ProfileId> = None;
     for version in &distribution.versions {
@@ -118,7 +119,7 @@ fn meant_elsewhere<'a>(request: &Request, distribution: &'a Distribution) -> Opt
 fn canonical(asked: &RawRequest, distribution: &Distribution) -> Result<Request, InvalidField> {
     let versions = &asked.packages_versions;
     let keys = asked.repository_keys.iter().filter(|key| !key.is_empty());
-    // Fields are parsed in this order, so the first malformed one is named.
+    // Fields are parsed in this order, and the error names the first malformed one.
     let request = Request {
         distribution: distribution.name.clone(),
         version: asked.version.clone(),

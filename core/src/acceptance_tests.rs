@@ -77,7 +77,7 @@ fn field(refusal: Refusal) -> String {
 }
 
 #[test]
-fn a_request_is_validated_with_the_catalog_of_this_moment() {
+fn a_request_is_validated_with_the_current_catalog() {
     let acceptance = accept(&asked(), &distribution()).unwrap();
     let basis = acceptance.verdict.unwrap();
     assert_eq!(basis.catalog_revision, 7);
@@ -88,7 +88,7 @@ fn a_request_is_validated_with_the_catalog_of_this_moment() {
 }
 
 #[test]
-fn an_alias_and_the_id_it_stands_for_have_one_hash() {
+fn an_alias_and_the_id_of_its_profile_have_the_same_hash() {
     let hash = |profile: &str| {
         let asked = RawRequest { profile: profile.into(), ..asked() };
         request_hash(&accept(&asked, &distribution()).unwrap().request)
@@ -98,15 +98,15 @@ fn an_alias_and_the_id_it_stands_for_have_one_hash() {
 }
 
 #[test]
-fn by_an_alias_a_version_that_is_no_longer_offered_means_what_the_others_mean() {
+fn an_alias_of_a_version_that_is_no_longer_offered_is_resolved_by_the_other_versions() {
     let former = |profile: &str, distribution: &Distribution| {
         let asked = RawRequest { version: "24.10.1".into(), profile: profile.into(), ..asked() };
         let acceptance = accept(&asked, distribution).unwrap();
-        assert!(acceptance.verdict.is_err(), "nothing is built of it");
+        assert!(acceptance.verdict.is_err(), "no build may be created");
         assert_eq!(
             acceptance.request.profile.as_str(),
             profile::spelled(profile),
-            "as it was sent"
+            "the requested name stays"
         );
         acceptance.by_alias.map(|request| request.profile.to_string())
     };
@@ -140,7 +140,7 @@ fn a_refusal_names_the_first_thing_that_is_not_offered() {
 }
 
 #[test]
-fn a_revision_that_the_target_does_not_have_is_refused_before_anything_is_built() {
+fn a_revision_that_the_target_does_not_have_is_refused() {
     let refused = Refusal::Revision { offered: "r29197-ab4c7d6af7".into(), asked: "r1-a".into() };
     assert_eq!(refusal(|a| a.version_code = "r1-a".into()), refused);
     let asked = RawRequest { version_code: "r29197-ab4c7d6af7".into(), ..asked() };
@@ -148,7 +148,7 @@ fn a_revision_that_the_target_does_not_have_is_refused_before_anything_is_built(
 }
 
 #[test]
-fn what_a_pod_would_find_wrong_with_a_repository_is_refused_with_the_field() {
+fn repositories_and_keys_that_a_pod_would_refuse_are_refused_with_their_field() {
     let repository = |name: &str| {
         let pair = (name.to_owned(), "https://feeds.example.org/a".to_owned());
         move |a: &mut RawRequest| a.repositories = [pair].into()
@@ -171,7 +171,7 @@ fn what_a_pod_would_find_wrong_with_a_repository_is_refused_with_the_field() {
 }
 
 #[test]
-fn two_spellings_of_a_repository_a_key_or_a_package_have_one_hash() {
+fn different_spellings_of_a_repository_key_or_package_have_the_same_hash() {
     let mut distribution = distribution();
     distribution.offer.package_changes = vec![PackageChange {
         source: "old".parse().unwrap(),
@@ -200,7 +200,7 @@ fn two_spellings_of_a_repository_a_key_or_a_package_have_one_hash() {
 }
 
 #[test]
-fn a_target_that_upstream_lists_but_that_was_not_read_is_refused() {
+fn a_listed_target_that_could_not_be_read_is_refused() {
     assert_eq!(
         refusal(|a| a.target = "ath79/nand".into()),
         Refusal::Target("ath79/nand".parse().unwrap())
@@ -208,7 +208,7 @@ fn a_target_that_upstream_lists_but_that_was_not_read_is_refused() {
 }
 
 #[test]
-fn bounds_of_the_distribution_are_refused_with_the_field() {
+fn a_value_above_a_limit_of_the_distribution_is_refused_with_its_field() {
     assert_eq!(
         field(refusal(|a| a.rootfs_size_mb = Some(1025))),
         "rootfs_size_mb: must be from 1 to 1024"
@@ -221,7 +221,7 @@ fn bounds_of_the_distribution_are_refused_with_the_field() {
 }
 
 #[test]
-fn first_boot_scripts_need_permission_and_an_empty_one_is_none() {
+fn first_boot_scripts_need_permission_and_an_empty_one_counts_as_absent() {
     let mut closed = distribution();
     closed.offer.allow_defaults = false;
     let with = |text: &str| RawRequest { defaults: Some(text.into()), ..asked() };
@@ -232,7 +232,7 @@ fn first_boot_scripts_need_permission_and_an_empty_one_is_none() {
 }
 
 #[test]
-fn a_repository_off_the_list_is_refused_by_name() {
+fn a_repository_that_is_not_on_the_allow_list_is_refused_with_its_url() {
     let url = "https://feeds.example.org/a/../b";
     let good = "https://feeds.example.org/a/b";
     let with = |url: &str| {
@@ -250,7 +250,7 @@ fn a_repository_off_the_list_is_refused_by_name() {
 }
 
 #[test]
-fn a_refused_request_still_has_the_hash_that_finds_its_old_image() {
+fn a_refused_request_has_the_same_hash_as_when_it_was_offered() {
     let known = accept(&asked(), &distribution()).unwrap().request;
     let mut closed = distribution();
     closed.versions.clear();
@@ -268,7 +268,7 @@ fn a_first_boot_script_never_shows_in_debug_output() {
 
 proptest! {
     #[test]
-    fn the_order_of_packages_does_not_matter_to_the_hash(
+    fn the_hash_does_not_depend_on_the_order_of_packages(
         mut names in proptest::collection::vec("[a-z]{1,6}", 0..10),
     ) {
         let of = |names: &[String]| {
@@ -285,7 +285,7 @@ proptest! {
     }
 
     #[test]
-    fn a_script_is_never_in_a_refusal(text in "[a-z]{12,200}", version in "[0-9.]{0,9}") {
+    fn a_refusal_never_contains_the_first_boot_script(text in "[a-z]{12,200}", version in "[0-9.]{0,9}") {
         let asked = RawRequest { defaults: Some(text.clone()), version, ..asked() };
         let said = match accept(&asked, &distribution()) {
             Err(refusal) => refusal.to_string(),

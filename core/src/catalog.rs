@@ -1,4 +1,5 @@
-//! What a distribution offers: versions, targets, profiles, ImageBuilders.
+//! The catalog: what a distribution offers. The operator writes it to the database, and the API reads
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use crate::{
 };
 
 digest_of! {
-    /// Digest of an ImageBuilder's tarball, by which builds and caches name it.
+    /// Digest of an ImageBuilder's tarball, which identifies it in builds and caches.
     TarballDigest
 }
 
@@ -20,15 +21,15 @@ digest_of! {
 pub struct Profile {
     /// Id that `make info` prints.
     pub id: ProfileId,
-    /// Names that routers call themselves by, commas already replaced by underscores.
+    /// Board names that routers report, with underscores instead of commas.
     pub aliases: Vec<String>,
-    /// Its names for people.
+    /// Display names.
     pub titles: Vec<Title>,
     /// Packages that the device adds to the defaults, or removes from them.
     pub device_packages: Vec<PackageSpec>,
 }
 
-/// A device's name for people: `title` alone or the parts.
+/// Display name of a device: `title`, or the other parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Title {
     /// The whole name.
@@ -46,7 +47,7 @@ pub struct Title {
 }
 
 impl Title {
-    /// The parts that are there.
+    /// The parts that are present.
     pub fn parts(&self) -> impl Iterator<Item = &String> {
         [&self.title, &self.vendor, &self.model, &self.variant].into_iter().flatten()
     }
@@ -62,7 +63,7 @@ pub struct ImageBuilder {
     pub sha256: TarballDigest,
 }
 
-/// One target of a version, read in one go.
+/// One target of a version. All files of a target are read from the same mirror.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
@@ -74,7 +75,7 @@ pub struct Target {
     pub version_code: String,
     /// Time of the sources, in seconds since 1970.
     pub source_date_epoch: i64,
-    /// Packages of every device.
+    /// Default packages of all devices.
     pub default_packages: Vec<PackageSpec>,
     /// Devices.
     pub profiles: Vec<Profile>,
@@ -92,37 +93,37 @@ pub struct Version {
     pub branch: String,
     /// Folder below the server's base, for example `releases/24.10.7`.
     pub path: String,
-    /// Whether it is rebuilt under the same name.
+    /// Whether upstream rebuilds it under the same name.
     pub snapshot: bool,
     /// Package architecture of every target that upstream lists.
     pub targets: BTreeMap<TargetName, String>,
-    /// The targets that could be read whole.
+    /// The targets that could be read completely.
     pub ready: BTreeMap<TargetName, Target>,
 }
 
-/// What clients and validation need of a distribution besides its versions.
+/// Data of a distribution, besides its versions, for clients and for the validation of requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
-    /// URL published to routers, which fetch from it.
+    /// URL of the download server for routers.
     pub public_url: String,
-    /// Newest versions first, one a branch, as `latest` of the API.
+    /// Recommended versions, newest first, at most one for each branch: `latest` of the API.
     pub latest: Vec<String>,
     /// Whether first-boot scripts are accepted.
     pub allow_defaults: bool,
-    /// Longest first-boot script, in bytes.
+    /// Maximum length of a first-boot script, in bytes.
     pub max_defaults_length: u32,
-    /// Largest root partition, in MiB.
+    /// Maximum size of the root partition, in MiB.
     pub max_rootfs_size_mb: u32,
-    /// Prefixes of third-party repositories that are allowed.
+    /// URL prefixes of the third-party repositories that are allowed.
     pub repository_allow_list: Vec<String>,
-    /// Renamed and removed packages, published to clients and applied by us.
+    /// Renamed and dropped packages. Published to clients and applied to requests.
     pub package_changes: Vec<PackageChange>,
-    /// Branch facts, newest first.
+    /// Branches, newest first.
     pub branches: Vec<Branch>,
 }
 
-/// A branch as published.
+/// A branch, as it is published to clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Branch {
@@ -130,7 +131,7 @@ pub struct Branch {
     pub name: String,
     /// Path with the placeholder `{version}`.
     pub path: String,
-    /// Whether it is rebuilt under the same name.
+    /// Whether upstream rebuilds it under the same name.
     pub snapshot: bool,
     /// Revision number at which it left the development branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +140,7 @@ pub struct Branch {
     pub versions: Vec<String>,
 }
 
-/// One entry of `package_changes` (format of today's public server).
+/// One entry of `package_changes`, in the format of OpenWrt's public server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageChange {
     /// The old name.
@@ -147,29 +148,29 @@ pub struct PackageChange {
     /// The new name; absent when the package was dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<PackageSpec>,
-    /// Revision number from which it holds.
+    /// Number of the first revision with the change.
     pub revision: u32,
-    /// Whether a client must follow even when it keeps its packages.
+    /// Whether clients must apply the change even if they keep their packages otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mandatory: bool,
 }
 
-/// One distribution as the database holds it.
+/// One distribution, as stored in the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Distribution {
     /// Name of the Distribution object.
     pub name: String,
-    /// Number that grows by one with every change.
+    /// Number that increases by one with each change.
     pub revision: i64,
-    /// See [`Offer`].
+    /// Its other data.
     pub offer: Offer,
     /// Versions, newest first.
     pub versions: Vec<Version>,
 }
 
 impl Distribution {
-    /// The version of that name.
+    /// The version with this name.
     pub fn version(&self, name: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.name == name)
     }

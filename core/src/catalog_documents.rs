@@ -1,5 +1,5 @@
-//! Which documents of upstream belong to a distribution's catalog. A document is kept by the digest
-//! of its content: the profiles of a target as upstream published them, and package indexes.
+//! References from the catalog of a distribution to documents of upstream, by the digest of their
+//! content: the `profiles.json` of targets, and package indexes.
 //!
 //! Written by the operator together with the catalog, read by the API.
 
@@ -14,7 +14,7 @@ use crate::{digest::Digest, names::TargetName};
 pub struct TargetDocuments {
     /// Its `profiles.json`, byte for byte.
     pub profiles: Digest,
-    /// [`crate::package_index::PackageIndex`] of its own packages and kernel modules; absent when it
+    /// [`crate::package_index::PackageIndex`] of its own packages and kernel modules; absent if they
     /// could not be read.
     pub packages: Option<Digest>,
 }
@@ -28,9 +28,9 @@ pub type Feeds = BTreeMap<String, Digest>;
 /// Documents of a distribution.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogDocuments {
-    /// By version.
+    /// Documents of targets, by version.
     pub targets: BTreeMap<String, Targets>,
-    /// By branch and architecture: the feeds belong to a branch, not to a version.
+    /// Package indexes of feeds, by branch and architecture: all versions of a branch share its feeds.
     pub feeds: BTreeMap<String, BTreeMap<String, Feeds>>,
 }
 
@@ -45,7 +45,7 @@ impl CatalogDocuments {
         self.feeds.get(branch)?.get(arch)
     }
 
-    /// Digest of every document, one that belongs to several as often as it does.
+    /// Digests of all documents. A document that is used several times occurs several times.
     pub fn digests(&self) -> impl Iterator<Item = Digest> {
         let targets = self.targets.values().flat_map(BTreeMap::values);
         let of_targets = targets.flat_map(|target| [Some(target.profiles), target.packages]);

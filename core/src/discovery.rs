@@ -1,5 +1,6 @@
-//! Which versions of a branch are offered: those that its description lists, and those of the download
-//! server that its rules select. Called by the operator's Distribution controller.
+//! Decides which versions of a branch are offered: the versions that the Distribution lists, and the
+//! versions on the download server that the rules of the branch select. Called by the operator's
+//! Distribution controller, which reads the server's list.
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
@@ -10,30 +11,30 @@ use crate::version::{SNAPSHOT, branch_of, newest_first, snapshot_of};
 pub enum Channel {
     /// A release, for example `24.10.7`.
     Release,
-    /// A release candidate, for example `24.10.0-rc6`, until the release is there.
+    /// A release candidate, for example `24.10.0-rc6`, offered until its release is published.
     Candidate,
     /// The head of the branch: `24.10-SNAPSHOT`, or `SNAPSHOT` of the development branch.
     Snapshot,
 }
 
-/// A version or a set of versions: `*` stands for any text, for example `24.10.*`. The texts between
-/// the asterisks.
+/// A pattern for versions, in which `*` matches any text, for example `24.10.*`. Stored as the texts
+/// between the asterisks.
 #[derive(Clone, Debug)]
 pub struct VersionPattern(Vec<String>);
 
 impl VersionPattern {
-    /// A pattern. Any text is one.
+    /// Parses a pattern. Every text is a valid pattern.
     pub fn new(pattern: &str) -> Self {
         Self(pattern.split('*').map(str::to_owned).collect())
     }
 
-    /// Whether the whole version fits.
+    /// Whether the pattern matches the whole version.
     pub fn fits(&self, version: &str) -> bool {
         let [first, rest @ ..] = self.0.as_slice() else { return false };
         let Some(mut left) = version.strip_prefix(first.as_str()) else { return false };
         let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
         for part in middle {
-            // The first place leaves the most for the parts that follow.
+            // The first match leaves the longest rest for the parts that follow.
             let Some((_, after)) = left.split_once(part.as_str()) else { return false };
             left = after;
         }
@@ -41,21 +42,21 @@ impl VersionPattern {
     }
 }
 
-/// The rules of one branch. The default selects nothing.
+/// The rules that select versions of a branch. The default selects none.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Kinds of versions that are offered.
     pub channels: BTreeSet<Channel>,
-    /// Patterns one of which a version must fit; any version fits when there are none.
+    /// A version must match one of these patterns. Without patterns, every version is allowed.
     pub allow: Vec<VersionPattern>,
-    /// Patterns none of which a version may fit.
+    /// Versions that match one of these patterns are not offered.
     pub deny: Vec<VersionPattern>,
-    /// Maximum number of releases and candidates; the newest are taken.
+    /// Maximum number of releases and candidates. The newest are offered.
     pub newest: usize,
 }
 
 impl Rules {
-    /// Whether the rules select a version of the branch, if the download server has it.
+    /// Whether the rules select this version for the branch, if it is on the download server.
     pub fn select(&self, branch: &str, version: &str) -> bool {
         branch_of(version, |name| name == branch) == Some(branch)
             && channel_of(version).is_some_and(|channel| self.channels.contains(&channel))
@@ -76,9 +77,10 @@ fn channel_of(version: &str) -> Option<Channel> {
     numbered.then_some(Channel::Release)
 }
 
-/// The versions of a branch that are offered, newest first: `fixed` ones, and those that the rules
-/// select of `listed` ones, which is what the download server lists. The head of a branch is in no such
-/// list; it is offered when the rules select it. A candidate is offered until a newer release is.
+/// Returns the versions of a branch that are offered, newest first: all of `fixed`, and the versions in
+/// `listed`, the list of the download server, that the rules select. This list never contains the head
+/// of a branch, which is offered if the rules select it. A candidate is offered until a newer release
+/// is.
 pub fn offered(branch: &str, fixed: &[String], rules: &Rules, listed: &[String]) -> Vec<String> {
     let head =
         if branch == SNAPSHOT { SNAPSHOT.to_owned() } else { format!("{branch}-{SNAPSHOT}") };
@@ -106,8 +108,9 @@ pub fn offered(branch: &str, fixed: &[String], rules: &Rules, listed: &[String])
     all
 }
 
-/// The version of a branch that is recommended: the newest release, or the newest candidate while
-/// there is none. A head is never recommended: clients would offer it to routers that have a release.
+/// Returns the version of a branch that is recommended: the newest release, or the newest candidate if
+/// there is no release. A head is never recommended, because clients would offer it to routers that
+/// have a release.
 pub fn latest<'v>(versions: impl IntoIterator<Item = &'v str>) -> Option<&'v str> {
     let mut versions: Vec<&str> = versions.into_iter().collect();
     versions.sort_by(|a, b| newest_first(a, b));
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_candidate_is_offered_until_its_release_is() {
+    fn a_candidate_is_offered_until_its_release_is_listed() {
         let rules = rules(&[Channel::Release, Channel::Candidate], &[], &[]);
         assert_eq!(found("25.12", &rules), ["25.12.0-rc5", "25.12.0-rc4"]);
         assert_eq!(found("24.10", &rules), ["24.10.10", "24.10.9", "24.10.0"]);
@@ -184,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_newest_are_taken_and_the_head_is_not_counted() {
+    fn the_limit_keeps_the_newest_versions_and_does_not_count_the_head() {
         let rules = Rules { newest: 1, ..rules(&ALL, &[], &[]) };
         assert_eq!(found("24.10", &rules), ["24.10.10", "24.10-SNAPSHOT"]);
     }
 
     #[test]
-    fn fixed_versions_are_offered_whatever_the_rules_say() {
+    fn fixed_versions_are_offered_even_if_the_rules_deny_them() {
         let rules = rules(&[], &[], &["*"]);
         let fixed = texts(&["24.10.2", "24.10.10"]);
         assert_eq!(offered("24.10", &fixed, &rules, &texts(&LISTED)), ["24.10.10", "24.10.2"]);
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_text_but_for_its_asterisks() {
+    fn only_asterisks_have_a_meaning_in_a_pattern() {
         let pattern = VersionPattern::new("24.10.*");
         assert!(pattern.fits("24.10.7") && !pattern.fits("24x10.7") && !pattern.fits("124.10.7"));
         for (pattern, fitting, other) in
@@ -223,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_offered_that_is_neither_fixed_nor_selected(
+        fn every_offered_version_is_fixed_or_selected(
             listed in prop::collection::vec("24\\.10\\.[0-9]{1,2}(-rc[0-9])?|23\\.05\\.[0-9]", 0..9),
             fixed in prop::collection::vec("24\\.10\\.[0-9]", 0..3),
             newest in 0_usize..4,

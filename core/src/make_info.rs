@@ -30,7 +30,7 @@ pub struct MakeInfo {
     pub left_out: Vec<String>,
 }
 
-/// The text is not that of `make info`.
+/// Why a text is not the output of `make info`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadInfo {
     /// A required line is missing.
@@ -44,7 +44,7 @@ pub enum BadInfo {
     Name(#[from] BadName),
 }
 
-/// What was read of the output so far.
+/// The part of the output that was parsed so far.
 #[derive(Default)]
 struct Reading {
     target: Option<TargetName>,
@@ -55,7 +55,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// A line before the list of profiles.
+    /// Parses a line before the list of profiles.
     fn line(&mut self, line: &str) -> Result<(), BadInfo> {
         if let Some(target) = quoted(line, "Current Target:") {
             self.target = target.parse().ok();
@@ -73,7 +73,7 @@ impl Reading {
         }
     }
 
-    /// The packages of a profile; one of a malformed name takes the profile out.
+    /// Sets the packages of a profile. If one has a malformed name, the profile is left out.
     fn packages_of(&mut self, profile: &ProfileId, list: &str) {
         match packages(list) {
             Ok(packages) => {
@@ -86,7 +86,7 @@ impl Reading {
         }
     }
 
-    /// The first line of a profile's block.
+    /// Parses the first line of a profile's block.
     fn profile(&mut self, id: &str) -> Option<ProfileId> {
         match id.parse::<ProfileId>() {
             Ok(profile) => {
@@ -158,7 +158,7 @@ mod tests {
     const TEXT: &str = "Current Target: \"ath79/generic\"\nCurrent Architecture: \"mips\"\nCurrent Revision: \"r33051-f5dae5ece4\"\nDefault Packages: base-files ca-bundle\nAvailable Profiles:\n\n8dev_carambola2:\n    8devices Carambola2\n    Packages: kmod-usb-chipidea2 -swconfig\n    hasImageMetadata: 1\n    SupportedDevices: 8dev,carambola2\nplain:\n    Packages: \n    hasImageMetadata: 0\n";
 
     #[test]
-    fn facts_and_profiles_are_read() {
+    fn target_revision_and_profiles_are_read() {
         let info = parse(TEXT).unwrap();
         assert_eq!(info.target, "ath79/generic");
         assert_eq!(info.revision, "r33051-f5dae5ece4");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_cannot_be_passed_to_make_is_left_out_and_hides_no_other() {
+    fn a_profile_that_is_not_safe_to_pass_to_make_is_left_out_and_the_others_are_read() {
         for (good, bad) in [("\nplain:", "\n$(x):"), ("kmod-usb-chipidea2", "$(shell)")] {
             let info = parse(&TEXT.replace(good, bad)).unwrap();
             assert_eq!(info.profiles.len(), 1, "{bad}");

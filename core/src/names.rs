@@ -1,5 +1,5 @@
-//! Names of targets, profiles and packages, checked once where they enter the system: whoever has one
-//! of these values may use it in a path, in an argument of make, and in a column of the database.
+//! Names of targets, profiles and packages. Each is checked once, when it is parsed, so that all crates
+//! can use it in paths, in arguments of make and in columns of the database without further checks.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
@@ -108,8 +108,8 @@ name! {
 }
 
 name! {
-    /// Id of a profile as `make info` prints it, or a name that a router reports for itself, in the
-    /// spelling of the catalog: commas are underscores.
+    /// Id of a profile as `make info` prints it, or the board name of a router in the spelling of the
+    /// catalog, with underscores instead of commas.
     ProfileId,
     "profile",
     "letters, digits, '_', '.', '-' and '+'; at most 128",
@@ -117,8 +117,8 @@ name! {
 }
 
 name! {
-    /// One word of make's argument PACKAGES: a package to install, or with a leading minus one to
-    /// leave out. Sorted by its spelling.
+    /// One word of make's argument PACKAGES: a package to install or, with a leading minus, to leave
+    /// out (a removal). Ordered as text.
     PackageSpec,
     "package",
     "letters, digits, '_', '.', '-' and '+', with a leading '-' to remove it; at most 128",
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_package_has_a_removal_however_long_its_name() {
+    fn a_package_with_the_longest_name_has_a_valid_removal() {
         let name = "a".repeat(MAX_PACKAGE_NAME);
         let package: PackageSpec = name.parse().unwrap();
         assert_eq!(package.removal().as_str().parse(), Ok(package.removal()));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_has_two_parts_and_leads_out_of_no_folder() {
+    fn a_target_has_two_parts_and_no_path_leaves_its_folder() {
         assert!("x86/64".parse::<TargetName>().is_ok());
         for bad in ["x86", "x86/", "/64", "../x", "a/../b", "a/b/c", "a%2f/b"] {
             assert!(bad.parse::<TargetName>().is_err(), "{bad}");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_refused_says_what_is_allowed() {
+    fn the_error_of_a_refused_name_says_what_is_allowed() {
         let error = "a\nb".parse::<ProfileId>().unwrap_err().to_string();
         assert!(error.starts_with(r#""a\nb" is not a profile: letters"#), "{error}");
         assert!("x".repeat(300).parse::<ProfileId>().unwrap_err().text.len() <= 80);
@@ -208,14 +208,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_passes_as_a_package_has_no_character_that_make_expands(name in ".{0,40}") {
+        fn a_valid_package_has_no_character_that_make_or_a_shell_expands(name in ".{0,40}") {
             if is_package(&name) {
                 prop_assert!(!name.contains(['$', '(', ')', '`', ' ', '\t', '\n', '\'', '"', '\\', '#', ':', '=', ';', '&', '|', '<', '>', '*', '?', '/']));
             }
         }
 
         #[test]
-        fn a_name_reads_back_as_it_is_written(text in "[a-z.+-]{1,9}") {
+        fn a_package_is_unchanged_after_writing_and_reading_json(text in "[a-z.+-]{1,9}") {
             if let Ok(package) = text.parse::<PackageSpec>() {
                 let json = serde_json::to_string(&package).unwrap();
                 prop_assert_eq!(serde_json::from_str::<PackageSpec>(&json).unwrap(), package);

@@ -1,5 +1,6 @@
-//! Whether a distribution offers what a canonical request asks for: one set of rules for what comes by
-//! POST and for objects that a user made by hand.
+//! Checks whether a distribution offers what a canonical request needs. The rules are the same for
+//! requests by POST (called by `acceptance`) and for all FirmwareBuilds, which users can also create by
+//! hand (called by the operator).
 
 use crate::{
     catalog::{Branch, Distribution, Offer, TarballDigest, Target},
@@ -21,37 +22,36 @@ pub struct Basis {
     pub image_builder_sha256: TarballDigest,
 }
 
-/// Why a request is refused. The texts are for objects and logs; what clients are told is up to their
-/// API.
+/// Why a request is refused. The texts are for objects and logs; the API has its own texts for clients.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A field breaks its bounds.
+    /// A field exceeds its limits.
     #[error(transparent)]
     Field(#[from] InvalidField),
     /// The distribution allows no first-boot scripts.
     #[error("the distribution allows no first-boot scripts")]
     Defaults,
-    /// A repository that is not at or below an allowed URL.
+    /// The URL of a repository is not at or below an allowed URL.
     #[error("the repository {0} is not allowed")]
     Repository(String),
-    /// No branch of that version.
+    /// No branch has the version.
     #[error("no branch has the version {0}")]
     Branch(String),
-    /// No such version.
+    /// The branch does not offer the version.
     #[error("the version {0} is not offered")]
     Version(String),
-    /// No such target, or it cannot be built yet.
+    /// The version does not offer the target, or the target could not be read yet.
     #[error("the target {0} is not offered, or its files are not there yet")]
     Target(TargetName),
-    /// No profile of that name, or several.
+    /// No profile has the name, or several do.
     #[error(transparent)]
     Profile(#[from] NoProfile),
     /// The target has another revision.
     #[error("version_code: the target has the revision {offered}, not {asked}")]
     Revision {
-        /// That of the target.
+        /// Revision of the target.
         offered: String,
-        /// That which was asked for.
+        /// Requested revision.
         asked: String,
     },
 }
@@ -71,21 +71,22 @@ impl Refusal {
     }
 }
 
-/// What was once frozen, and whether anything bears it out besides the object that says so.
+/// The validation data in a FirmwareBuild, and whether something else confirms it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frozen<'a> {
-    /// What the object says that it was validated with.
+    /// The validation data of the object.
     pub basis: &'a Basis,
-    /// Whether this system has a cache of that very ImageBuilder. It makes one only of what the catalog
-    /// offered, and fills it only with what upstream signed.
+    /// Whether there is a cache of exactly this ImageBuilder. Caches are created only from the catalog,
+    /// and filled only with what upstream signed.
     pub known: bool,
 }
 
-/// What a build of `request` is made with. What was frozen counts as long as it is or was offered;
-/// else the request is looked at as if it came now. The bounds hold in any case.
+/// Decides what a build of `request` is made with. The validation data of the object is used if the
+/// catalog offers it, or if a cache confirms that it was offered. Otherwise the request is validated
+/// with the current catalog. The limits apply in all cases.
 ///
 /// # Errors
-/// Why there may be no build.
+/// Why the request is refused.
 pub fn settle(
     request: &Request,
     frozen: Option<Frozen<'_>>,
@@ -116,7 +117,7 @@ pub fn settle(
 /// What a new build of `request` would be validated with.
 ///
 /// # Errors
-/// Why there may be none.
+/// Why it is refused.
 pub fn basis(request: &Request, distribution: &Distribution) -> Result<Basis, Refusal> {
     allowed(request, &distribution.offer)?;
     let target = target(request, distribution)?;
@@ -129,10 +130,11 @@ pub fn basis(request: &Request, distribution: &Distribution) -> Result<Basis, Re
     })
 }
 
-/// Whether the offer allows what a request brings, whatever it was validated with.
+/// Checks the limits of an offer, and whether it allows the first-boot script and the repositories of a
+/// request. The validation data of the request does not matter.
 ///
 /// # Errors
-/// What it does not allow.
+/// The first thing that is not allowed.
 pub fn allowed(request: &Request, offer: &Offer) -> Result<(), Refusal> {
     bounds(request, offer)?;
     if request.defaults.is_some() && !offer.allow_defaults {
@@ -145,10 +147,10 @@ pub fn allowed(request: &Request, offer: &Offer) -> Result<(), Refusal> {
     }
 }
 
-/// The bounds of an offer.
+/// Checks the limits of an offer.
 ///
 /// # Errors
-/// The field that breaks one.
+/// The first field that exceeds one.
 pub fn bounds(request: &Request, offer: &Offer) -> Result<(), Refusal> {
     let most = offer.max_defaults_length;
     if request.defaults.as_ref().is_some_and(|script| script.length > most) {
@@ -163,10 +165,10 @@ pub fn bounds(request: &Request, offer: &Offer) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The target of a request.
+/// Finds the target of a request.
 ///
 /// # Errors
-/// That it, its version or its branch is not offered.
+/// If the target, its version or its branch is not offered.
 pub fn target<'a>(request: &Request, from: &'a Distribution) -> Result<&'a Target, Refusal> {
     let named = &request.version;
     let Some(found) = from.version(named) else {
@@ -178,7 +180,7 @@ pub fn target<'a>(request: &Request, from: &'a Distribution) -> Result<&'a Targe
     found.ready.get(&request.target).ok_or_else(|| Refusal::Target(request.target.clone()))
 }
 
-/// The branch that the version of a request belongs to, whether or not that is offered.
+/// Finds the branch of a request's version, even if the version is not offered.
 pub fn branch<'a>(request: &Request, from: &'a Distribution) -> Option<&'a Branch> {
     let branches = &from.offer.branches;
     let version = &request.version;

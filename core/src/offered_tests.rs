@@ -26,7 +26,7 @@ fn settled(request: &Request, basis: &Basis, known: bool) -> Result<Basis, Refus
 }
 
 #[test]
-fn what_was_frozen_counts_while_it_is_offered_and_where_a_cache_bears_it_out() {
+fn validation_data_is_used_if_it_is_offered_or_a_cache_confirms_it() {
     let now = basis(&request(), &distribution()).unwrap();
     let frozen = Basis { catalog_revision: 5, ..now.clone() };
     assert_eq!(settled(&request(), &frozen, false), Ok(frozen.clone()));
@@ -34,7 +34,7 @@ fn what_was_frozen_counts_while_it_is_offered_and_where_a_cache_bears_it_out() {
 }
 
 #[test]
-fn what_nobody_ever_offered_counts_for_nothing() {
+fn unconfirmed_validation_data_is_replaced_by_the_current_catalog() {
     let now = basis(&request(), &distribution());
     assert_eq!(settled(&request(), &old(), false), now);
     let future = Basis { catalog_revision: 99, ..now.clone().unwrap() };
@@ -42,7 +42,7 @@ fn what_nobody_ever_offered_counts_for_nothing() {
 }
 
 #[test]
-fn nothing_that_was_frozen_lifts_a_rule() {
+fn validation_data_never_overrides_a_rule() {
     let now = basis(&request(), &distribution()).unwrap();
     let mut closed = distribution();
     closed.offer.allow_defaults = false;
@@ -65,7 +65,7 @@ fn nothing_that_was_frozen_lifts_a_rule() {
 }
 
 #[test]
-fn a_build_of_what_upstream_replaced_may_insist_on_the_revision_that_it_was_validated_with() {
+fn a_request_may_require_a_replaced_revision_if_a_cache_confirms_it() {
     let insists = Request { version_code: Some("r1-old".into()), ..request() };
     assert_eq!(settled(&insists, &old(), true), Ok(old()));
     assert_eq!(settled(&insists, &old(), false).unwrap_err().field(), "version_code");

@@ -1,9 +1,9 @@
-//! The index of a folder of packages: which packages there are and in which version. Made by
-//! `asu_upstream` of what a download server publishes, kept in the database, and read by the API.
+//! A package index: the packages of a target or a feed, with their versions. `asu_upstream` creates it
+//! from the files of a download server, the operator stores it in the database, and the API reads it.
 //!
-//! A package has two names. `libubox20240329` is what an opkg index lists, with the version of the
-//! library's interface (ABI) as a suffix; `libubox` is what a request asks for and what clients look
-//! up. Packages are therefore held by the name without the suffix.
+//! A package can have two names. An opkg index lists `libubox20240329`, with the version of the
+//! library's interface (ABI) as a suffix. Requests and clients use `libubox`. The key of a package is
+//! therefore the name without the suffix.
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
@@ -30,19 +30,19 @@ pub struct PackageIndex {
 pub struct Package {
     /// Version as published.
     pub version: String,
-    /// Name in the index, where it has an ABI suffix.
+    /// Name with the ABI suffix, if the index lists it so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indexed_as: Option<String>,
-    /// Further names under which it can be asked for. Only some indexes state them.
+    /// Further names that the package provides. Only some indexes contain them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provides: Vec<String>,
-    /// Size of the package's file in bytes. Only some indexes state it.
+    /// Size of the package's file in bytes. Only some indexes contain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
 }
 
 impl Package {
-    /// A package of which only the version is known.
+    /// A package with only a version.
     pub fn of_version(version: impl Into<String>) -> Self {
         Self { version: version.into(), indexed_as: None, provides: Vec::new(), size: None }
     }
@@ -51,10 +51,10 @@ impl Package {
 /// Why a package was not added.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdded {
-    /// The name has characters or a length that no package name has.
+    /// The name is not a valid package name.
     #[error("bad package name {0:?}")]
     Name(String),
-    /// The version has characters or a length that no version has.
+    /// The version is not a valid package version.
     #[error("package {0} has the bad version {1:?}")]
     Version(String, String),
     /// The index is full.
@@ -68,12 +68,12 @@ impl PackageIndex {
         Self { architecture: architecture.into(), packages: BTreeMap::new() }
     }
 
-    /// Adds a package under its name without ABI suffix. If the index has one of that name already,
-    /// the one with the higher version stays, because that is the one which opkg and apk install.
-    /// Packages therefore may come in any order.
+    /// Adds a package under its name without ABI suffix. If the index already has a package with this
+    /// name, the one with the higher version is kept, because opkg and apk install it. The order of the
+    /// calls therefore does not matter.
     ///
     /// # Errors
-    /// [`NotAdded`]; the index is as it was before.
+    /// [`NotAdded`]; the index is unchanged.
     pub fn add(&mut self, name: &str, mut package: Package) -> Result<(), NotAdded> {
         if !is_name(name) || package.indexed_as.as_ref().is_some_and(|name| !is_name(name)) {
             return Err(NotAdded::Name(shown(package.indexed_as.as_deref().unwrap_or(name))));
@@ -96,10 +96,10 @@ impl PackageIndex {
         Ok(())
     }
 
-    /// Adds all packages of `other`: those of another feed, or a target's kernel modules.
+    /// Adds all packages of `other`, the index of another feed or of a target's kernel modules.
     ///
     /// # Errors
-    /// [`NotAdded::TooMany`]; a part may have been added.
+    /// [`NotAdded::TooMany`]; some packages may have been added.
     pub fn merge(&mut self, other: Self) -> Result<(), NotAdded> {
         other.packages.into_iter().try_for_each(|(name, package)| self.add(&name, package))
     }
@@ -109,7 +109,7 @@ impl PackageIndex {
         &self.packages
     }
 
-    /// Version by name without ABI suffix, as clients read it.
+    /// Versions by name without ABI suffix, the format for clients.
     pub fn versions(&self) -> BTreeMap<&str, &str> {
         self.packages.iter().map(|(name, package)| (&**name, &*package.version)).collect()
     }
@@ -119,7 +119,7 @@ fn is_name(name: &str) -> bool {
     name.parse::<PackageSpec>().is_ok_and(|package| !package.is_removal())
 }
 
-/// Whether `new` replaces `known`. Equal versions are told apart by the other fields, so that the
+/// Whether `new` replaces `known`. If the versions are equal, the other fields decide, so that the
 /// result does not depend on the order.
 fn is_preferred(new: &Package, known: &Package) -> bool {
     let order = package_version::compare(&new.version, &known.version);

@@ -11,7 +11,7 @@ fn index(packages: &[(&str, &str)]) -> PackageIndex {
 }
 
 #[test]
-fn of_a_package_that_two_feeds_have_the_higher_version_counts_in_any_order() {
+fn the_higher_version_of_a_package_in_two_feeds_is_kept_in_any_order() {
     let (base, other) = (index(&[("a", "1.9-r1"), ("b", "1")]), index(&[("a", "1.10-r1")]));
     let (mut one, mut two) = (base.clone(), other.clone());
     one.merge(other).unwrap();
@@ -29,7 +29,7 @@ fn kernel_modules_are_added_to_the_packages_of_their_target() {
 }
 
 #[test]
-fn a_name_or_version_that_no_package_has_is_not_added_and_changes_nothing() {
+fn an_invalid_name_or_version_is_refused_and_the_index_is_unchanged() {
     let mut full = index(&[("a", "1")]);
     for name in ["", "../x", "-a", "a b", "a\n", &"x".repeat(1 << 20)] {
         let refused = full.add(name, Package::of_version("1")).unwrap_err();
@@ -45,7 +45,7 @@ fn a_name_or_version_that_no_package_has_is_not_added_and_changes_nothing() {
 }
 
 #[test]
-fn an_index_of_200_000_packages_is_refused_with_its_bound() {
+fn packages_above_the_maximum_are_refused_with_the_maximum() {
     let mut full = PackageIndex::new("x");
     let all = (0..200_000)
         .try_for_each(|number| full.add(&format!("p{number}"), Package::of_version("1")));
@@ -57,7 +57,7 @@ fn an_index_of_200_000_packages_is_refused_with_its_bound() {
 }
 
 #[test]
-fn what_is_kept_of_a_package_is_short_where_little_is_known_and_reads_back() {
+fn unknown_fields_of_a_package_are_omitted_from_json() {
     let mut index = index(&[("a", "1")]);
     let known = Package {
         version: "2".into(),
@@ -92,7 +92,7 @@ fn merged(mut one: PackageIndex, two: &PackageIndex) -> PackageIndex {
 
 proptest! {
     #[test]
-    fn merging_depends_on_neither_order_nor_grouping_nor_repetition(
+    fn merging_is_commutative_associative_and_idempotent(
         a in any_index(), b in any_index(), c in any_index()
     ) {
         prop_assert_eq!(merged(a.clone(), &b), merged(b.clone(), &a));
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn merging_loses_no_name_and_lowers_no_version(a in any_index(), b in any_index()) {
+    fn merging_keeps_every_name_and_never_lowers_a_version(a in any_index(), b in any_index()) {
         let both = merged(a.clone(), &b);
         for (name, package) in a.packages().iter().chain(b.packages()) {
             let kept = &both.packages()[name];

@@ -1,10 +1,11 @@
-//! The order of package versions.
+//! Compares package versions. Called by `package_index`.
 
 use std::cmp::Ordering;
 
-/// Compares two versions by the rule of opkg, which is Debian's: parts without digits and numbers
-/// take turns; `~` is lower than the end, and letters are lower than other characters. apk has the
-/// same order for what OpenWrt publishes (`1.2.3-r4`, `2024.10.20~ef3ab8bc-r1`).
+/// Compares two versions by the rule of opkg, which is Debian's: texts without digits and numbers are
+/// compared alternately; `~` sorts before the end of a text, and letters sort before other characters.
+/// apk has the same order for the versions that OpenWrt publishes (`1.2.3-r4`,
+/// `2024.10.20~ef3ab8bc-r1`).
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while !(a.is_empty() && b.is_empty()) {
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_of_openwrt_are_in_the_order_in_which_they_were_published() {
+    fn versions_of_openwrt_sort_in_the_order_of_their_publication() {
         for (lower, higher) in [
             ("1.2.3-r4", "1.2.3-r10"),
             ("1.9", "1.10"),
@@ -80,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_an_order(texts in prop::array::uniform3("[0-9a-b.~+-]{0,6}")) {
+        fn the_comparison_is_an_order(texts in prop::array::uniform3("[0-9a-b.~+-]{0,6}")) {
             let [a, b, c] = &texts;
             prop_assert_eq!(compare(a, a), Ordering::Equal);
             prop_assert_eq!(compare(a, b), compare(b, a).reverse());

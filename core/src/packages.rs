@@ -11,9 +11,9 @@ use crate::{
     request::Request,
 };
 
-/// make's argument PACKAGES, in order. With `diff_packages` the request lists all packages of the image:
-/// every default and profile package that it does not contain is removed, in sorted order, before the
-/// requested packages (reference: `v1-api.md` §4.6).
+/// make's argument PACKAGES, in order. With `diff_packages` the request lists all packages of the
+/// image: every default and profile package that it does not contain is removed, in sorted order,
+/// before the requested packages.
 pub fn effective(
     request: &Request,
     defaults: &[PackageSpec],
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_request_only_names_its_own_packages() {
+    fn without_diff_packages_make_gets_only_the_requested_packages() {
         assert_eq!(
             effective(&example(), &names(&["base-files"]), &names(&["kmod-x"])),
             ["luci", "vim"]
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_set_removes_every_other_default() {
+    fn with_diff_packages_every_other_default_package_is_removed() {
         let mut request = example();
         request.diff_packages = true;
         let defaults = names(&["dnsmasq", "base-files", "luci"]);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_that_the_profile_removes_and_the_request_names_stays() {
+    fn a_requested_package_is_installed_although_the_profile_removes_it() {
         let mut request = example();
         request.diff_packages = true;
         assert_eq!(effective(&request, &[], &names(&["-luci"])), ["luci", "vim"]);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_hold_from_their_revision_chain_and_keep_the_order() {
+    fn changes_apply_from_their_revision_in_sequence_and_keep_the_order() {
         let changes =
             [change("b", Some("c"), 20), change("a", Some("b"), 10), change("gone", None, 10)];
         let at = |revision| changed(&["x", "gone", "-gone", "-a", "a"], &changes, revision, None);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_has_no_change_of_the_time_after_its_branch_left_development() {
+    fn changes_after_a_branch_left_development_do_not_apply_to_it() {
         let changes = [change("opkg", Some("apk"), 20), change("a", Some("b"), 10)];
         let at = |revision| changed(&["opkg", "a"], &changes, revision, Some(15));
         assert_eq!(at("r29-a"), ["opkg", "b"]);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_follows_its_package_to_the_new_name_and_goes_with_a_dropped_one() {
+    fn a_renamed_package_keeps_its_version_and_a_dropped_one_loses_it() {
         let changes = [change("old", Some("new"), 10), change("gone", None, 10)];
         let versions = |pairs: &[(&str, &str)]| {
             let versions =
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_than_asked_for_fails() {
+    fn another_version_than_requested_is_a_failure() {
         let asked = BTreeMap::from([("vim".parse().unwrap(), "9".to_owned())]);
         let has = |version: &str| BTreeMap::from([("vim".to_owned(), version.to_owned())]);
         assert_eq!(check_versions(&asked, &has("9")), Ok(()));
@@ -272,7 +272,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_absolute_set_never_removes_what_it_names(
+        fn diff_packages_never_removes_a_requested_package(
             wanted in proptest::collection::btree_set("[a-d]{1,2}", 0..5),
             defaults in proptest::collection::vec("-?[a-d]{1,2}", 0..6),
         ) {

@@ -35,7 +35,7 @@ pub mod paths {
     pub const LOCK: &str = "build.lock";
     /// Outcome of `build` below [`WORK`], written by rename.
     pub const OUTCOME: &str = "outcome.json";
-    /// Present stage below [`WORK`], written by rename.
+    /// Current stage below [`WORK`], written by rename.
     pub const STAGE: &str = "stage";
     /// Output of all commands of `build`, below [`WORK`].
     pub const LOG: &str = "build.log";

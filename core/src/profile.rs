@@ -1,25 +1,26 @@
-//! Which device a request means. A wrong one is a brick, so nothing is guessed.
+//! Resolves the name of a device to a profile of a target. An image for another device can brick a
+//! router, so an ambiguous name is an error. Called when requests are accepted.
 
 use crate::{
     catalog::{Profile, Target},
     names::ProfileId,
 };
 
-/// The profile that stands for every device of a target that has no other.
+/// Id of the profile for all devices of a target that has no other profile.
 pub const GENERIC: &str = "generic";
 
-/// Why a name leads to no profile.
+/// Why a name could not be resolved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoProfile {
-    /// Nothing is called that.
+    /// No profile has this id or alias.
     #[error("the target has no profile {0}")]
     Unknown(String),
-    /// Several devices call themselves that.
+    /// Several profiles have this alias.
     #[error("several profiles claim the name {name}: {}", joined(ids))]
     Ambiguous {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// Profiles that claim it, sorted.
+        /// Ids of these profiles, sorted.
         ids: Vec<ProfileId>,
     },
 }
@@ -28,13 +29,13 @@ fn joined(ids: &[ProfileId]) -> String {
     ids.iter().map(ProfileId::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// The name as the catalog spells it: routers write `vendor,model`.
+/// The name in the spelling of the catalog, `vendor_model`. Routers report `vendor,model`.
 pub fn spelled(name: &str) -> String {
     name.replace(',', "_")
 }
 
-/// The profile that `name` means: the one with exactly this id; else the only one that claims it as
-/// an alias; else `generic`, when the target has no other profile.
+/// Returns the profile with the id `name`, else the only profile with the alias `name`, else `generic`
+/// if the target has no other profile.
 ///
 /// # Errors
 /// [`NoProfile`].
@@ -95,19 +96,19 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn commas_mean_underscores() {
+    fn commas_are_read_as_underscores() {
         let target = target(&[("openwrt_one", &[])]);
         assert_eq!(id(&target, "openwrt,one").unwrap(), "openwrt_one");
     }
 
     #[test]
-    fn an_exact_id_wins_over_another_devices_alias() {
+    fn an_id_has_priority_over_the_alias_of_another_profile() {
         let target = target(&[("a_a", &["b_b"]), ("b_b", &[])]);
         assert_eq!(id(&target, "b,b").unwrap(), "b_b");
     }
 
     #[test]
-    fn an_alias_counts_if_exactly_one_profile_claims_it() {
+    fn an_alias_is_resolved_if_exactly_one_profile_has_it() {
         let target = target(&[("a_a", &["x_y", "z"]), ("b_b", &["z"])]);
         assert_eq!(id(&target, "x,y").unwrap(), "a_a");
         let error = id(&target, "z").unwrap_err();
@@ -122,7 +123,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn generic_stands_for_any_device_only_where_it_is_alone() {
+    fn any_name_resolves_to_generic_only_if_it_is_the_only_profile() {
         let alone = target(&[("generic", &[])]);
         assert_eq!(id(&alone, "qemu-standard-pc").unwrap(), "generic");
         let accompanied = target(&[("generic", &[]), ("other", &[])]);
@@ -133,7 +134,7 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn every_id_means_itself_whatever_the_others_claim(
+        fn an_id_always_resolves_to_its_own_profile(
             ids in proptest::collection::btree_set("[ab_]{1,3}", 1..6),
             aliases in proptest::collection::vec("[ab_]{1,3}", 0..6),
         ) {
@@ -147,7 +148,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn what_is_found_claims_the_name_or_is_the_only_generic(
+        fn a_resolved_profile_has_the_name_or_is_the_only_generic_one(
             ids in proptest::collection::btree_set("[ab]{1,2}|generic", 1..4),
             aliases in proptest::collection::vec("[ab]{1,2}", 0..3),
             name in "[abc,]{1,2}",

@@ -1,4 +1,5 @@
-//! A build request after every alias has been resolved: what an image is made from.
+//! The canonical request, from which an image is built, and the limits of its fields. Used by the API,
+//! the operator and the builder.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +15,8 @@ use crate::{
 
 /// Maximum number of packages of a request. The largest lists that clients send have about 400 names.
 pub const MAX_PACKAGES: usize = 1000;
-/// Maximum size of all package names together in bytes, blanks between them included: make hands the list to
-/// shells in one argument, which Linux bounds to 128 KiB.
+/// Maximum size of all package names together in bytes, including the blanks between them. make passes
+/// the list to shells in one argument, which Linux limits to 128 KiB.
 pub const MAX_PACKAGE_NAMES: usize = 64 << 10;
 /// Maximum number of third-party repositories of a request.
 pub const MAX_REPOSITORIES: usize = 16;
@@ -24,11 +25,11 @@ pub const MAX_REPOSITORIES: usize = 16;
 pub const MAX_REPOSITORY_KEYS: usize = 16;
 /// Maximum length of a repository key in bytes: a PEM public key has fewer than 300.
 pub const MAX_REPOSITORY_KEY: usize = 2048;
-/// Maximum size of a whole request as JSON in bytes: it travels to the pod in an annotation, and Kubernetes bounds
-/// all annotations of a pod to 256 KiB.
+/// Maximum size of a request as JSON in bytes. The pod reads it from an annotation, and Kubernetes
+/// limits all annotations of a pod to 256 KiB.
 pub const MAX_REQUEST: usize = 160 << 10;
 
-/// Root file systems that a client may ask for (the set of today's public server).
+/// Root file systems that a client may request: those of OpenWrt's public server.
 #[derive(
     Clone,
     Copy,
@@ -62,7 +63,7 @@ impl Filesystem {
     /// Every file system, in the order in which errors list them.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// OpenWrt's name of it.
+    /// OpenWrt's name for it.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -73,7 +74,7 @@ impl Filesystem {
     }
 }
 
-/// How a request's own repositories relate to those of the ImageBuilder.
+/// Whether the repositories of a request are added to those of the ImageBuilder or replace them.
 #[derive(
     Clone,
     Copy,
@@ -91,21 +92,21 @@ impl Filesystem {
 #[strum(serialize_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum RepositoriesMode {
-    /// In addition to the ImageBuilder's.
+    /// They are added.
     Append,
-    /// Instead of the ImageBuilder's remote ones; its local package folder stays.
+    /// They replace the remote repositories. The local package folder stays in use.
     #[default]
     Replace,
 }
 
 impl RepositoriesMode {
-    /// The word clients use.
+    /// The word that clients use.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// What is known of a private first-boot script outside its Secret.
+/// Digest and length of a first-boot script, whose text is only in a Secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DefaultsDigest {
@@ -117,7 +118,7 @@ pub struct DefaultsDigest {
 
 /// One request in canonical form: aliases resolved, lists without duplicates.
 ///
-/// `client` is not part of it: it changes nothing about an image.
+/// The field `client` is not part of it, because it does not affect the image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
@@ -125,25 +126,25 @@ pub struct Request {
     pub distribution: String,
     /// Version, for example `24.10.7` or `SNAPSHOT`.
     pub version: String,
-    /// Revision that the client insists on, for example `r29197-ab4c7d6af7`.
+    /// Revision that the client requires, for example `r29197-ab4c7d6af7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_code: Option<String>,
     /// Target.
     pub target: TargetName,
-    /// Id of the profile; the name as it was sent where that leads to no profile.
+    /// Id of the profile, or the requested name if it could not be resolved.
     pub profile: ProfileId,
-    /// Packages to add or to remove: each once, in the order that was sent. The order decides which of
-    /// two providers a package manager takes.
+    /// Packages to add or remove, without duplicates, in the order of the client. The order decides
+    /// which of two providers the package manager installs.
     #[serde(default)]
     pub packages: Vec<PackageSpec>,
-    /// Packages whose version the client insists on. When not empty, `packages` has exactly their
-    /// names, in the order that was sent.
+    /// Packages with the versions that the client requires. If not empty, `packages` contains exactly
+    /// their names, in the order of the client.
     #[serde(default)]
     pub packages_versions: BTreeMap<PackageSpec, String>,
-    /// The list is the absolute set: defaults that are not in it are removed.
+    /// Whether the list is complete: default packages that it does not contain are removed.
     #[serde(default)]
     pub diff_packages: bool,
-    /// The one root file system to build; all that the profile has when absent.
+    /// The only root file system to build. Without it, all file systems of the profile are built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filesystem: Option<Filesystem>,
     /// Size of the root partition in MiB.
@@ -164,8 +165,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Package names that were asked for, whichever way: each once, in the order that was sent.
-    /// Versions win over plain names, whose order counts all the same.
+    /// Names of the requested packages, without duplicates, in the order of the client. If there are
+    /// packages with versions, names without a version are ignored, but the order of `packages` still
+    /// applies.
     pub fn requested_packages(&self) -> Vec<&PackageSpec> {
         let versions = &self.packages_versions;
         let listed = self
@@ -176,9 +178,9 @@ impl Request {
         listed.chain(versions.keys()).filter(|package| seen.insert(*package)).collect()
     }
 
-    /// Brings the parts that mean the same into one form: versions win over names, a mode without
-    /// repositories is the default one, URLs and keys have one spelling. What is malformed stays as it
-    /// is, for [`check`] to refuse.
+    /// Gives equivalent requests the same form: names without a version are dropped if there are
+    /// versions, a mode without repositories becomes the default, URLs and keys get their canonical
+    /// spelling. Malformed values do not change, so that [`check`] refuses them.
     #[must_use]
     pub fn canonical(mut self) -> Self {
         self.version_code = self.version_code.filter(|code| !code.is_empty());
@@ -215,8 +217,8 @@ pub fn is_version(text: &str) -> bool {
     is_word(text, 64, ".-") && !text.starts_with(['.', '-']) && !text.contains("..")
 }
 
-/// Whether `text` is a revision, for example `r29197-ab4c7d6af7`, or `r29197+2-ab4c7d6af7` of a tree with
-/// commits of its own.
+/// Whether `text` is a revision, for example `r29197-ab4c7d6af7`, or `r29197+2-ab4c7d6af7` for a tree
+/// with local commits.
 pub fn is_revision(text: &str) -> bool {
     is_word(text, 64, ".-+") && !text.starts_with(['.', '-', '+']) && !text.contains("..")
 }
@@ -246,14 +248,14 @@ pub fn profile(text: &str) -> Result<ProfileId, InvalidField> {
 /// Parses packages, in their order.
 ///
 /// # Errors
-/// When one is malformed. [`check`] bounds their number.
+/// When one is malformed. [`check`] limits their number.
 pub fn packages<'a>(
     listed: impl IntoIterator<Item = &'a String>,
 ) -> Result<Vec<PackageSpec>, InvalidField> {
     listed.into_iter().map(|name| package(name)).collect()
 }
 
-/// Parses packages with the versions that a client insists on.
+/// Parses packages with the versions that a client requires.
 ///
 /// # Errors
 /// When a name or a version is malformed.
@@ -271,7 +273,7 @@ pub fn packages_versions<'a>(
 }
 
 fn package(name: &str) -> Result<PackageSpec, InvalidField> {
-    // The custom resources bound a removal with its minus.
+    // In the custom resources, the maximum length of a removal includes its minus.
     let parsed = name.parse().ok().filter(|_| name.len() <= MAX_PACKAGE_NAME);
     parsed.ok_or_else(|| {
         let shown: String = name.chars().take(40).collect();
@@ -328,20 +330,20 @@ fn check_keys(request: &Request) -> Result<(), InvalidField> {
         if let RepositoryKey::Usign { fingerprint, .. } = key
             && !fingerprints.insert(fingerprint.clone())
         {
-            // opkg looks a key up by it, and finds one of them.
+            // opkg looks keys up by fingerprint and would find only one of them.
             return refused(format!("two keys have the fingerprint {fingerprint}"));
         }
     }
     Ok(())
 }
 
-/// The one spelling of a key, if it is one.
+/// The canonical spelling of a key. Other text is returned unchanged.
 fn spelled(key: &str) -> String {
     RepositoryKey::parse(key).map_or_else(|_| key.to_owned(), |key| key.spelled().to_owned())
 }
 
-/// Checks the bounds, and the fields that have no type of their own. What passes can be given to make
-/// as an argument.
+/// Checks the limits, and the fields that are plain text. The values of a request that passes are safe
+/// as arguments of make.
 ///
 /// # Errors
 /// The first field that is wrong.
@@ -357,7 +359,7 @@ pub fn check(request: &Request) -> Result<(), InvalidField> {
         return Err(invalid("rootfs_size_mb", "must be from 1 to 65536"));
     }
     check_repositories(request)?;
-    // A request whose JSON cannot be made is no request either.
+    // A request that cannot be written as JSON is refused in the same way.
     let length = serde_json::to_vec(request).map_or(usize::MAX, |json| json.len());
     if length > MAX_REQUEST {
         return Err(invalid("request", format!("all of it may have {MAX_REQUEST} bytes as JSON")));

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::request_hash::request_hash;
 
-/// Packages of these names.
+/// Packages with these names.
 pub(crate) fn specs<const N: usize>(names: [&str; N]) -> Vec<PackageSpec> {
     names.map(|name| name.parse().unwrap()).into()
 }
@@ -41,14 +41,14 @@ fn every_filesystem_name_parses_back() {
 }
 
 #[test]
-fn a_mode_without_repositories_means_nothing() {
+fn a_mode_without_repositories_becomes_the_default() {
     let mut request = example();
     request.repositories_mode = RepositoriesMode::Append;
     assert_eq!(request.canonical(), example());
 }
 
 #[test]
-fn versions_win_over_plain_names() {
+fn names_without_a_version_are_dropped_if_there_are_versions() {
     let mut request = example();
     request.packages_versions = versions(["luci"]);
     let request = request.canonical();
@@ -57,7 +57,7 @@ fn versions_win_over_plain_names() {
 }
 
 #[test]
-fn names_with_versions_keep_the_order_that_was_sent() {
+fn names_with_versions_keep_the_order_of_the_client() {
     let mut request = example();
     request.packages = specs(["vim", "luci", "vim", "nano"]);
     request.packages_versions = versions(["luci", "nano", "vim"]);
@@ -73,7 +73,7 @@ fn names_with_versions_and_without_an_order_are_sorted() {
 }
 
 #[test]
-fn the_minus_of_a_removal_counts_as_a_part_of_the_name() {
+fn the_maximum_length_of_a_removal_includes_its_minus() {
     let name = "a".repeat(MAX_PACKAGE_NAME);
     assert!(packages(std::slice::from_ref(&name)).is_ok());
     assert!(packages(&[format!("-{}", &name[1..])]).is_ok());
@@ -81,7 +81,7 @@ fn the_minus_of_a_removal_counts_as_a_part_of_the_name() {
 }
 
 #[test]
-fn a_malformed_name_is_refused_by_the_name_of_its_field() {
+fn a_malformed_value_is_refused_with_its_field() {
     let version = ("vim".to_owned(), "$(id)".to_owned());
     let refused = [
         target("x86").unwrap_err(),
@@ -94,7 +94,7 @@ fn a_malformed_name_is_refused_by_the_name_of_its_field() {
 }
 
 #[test]
-fn a_tree_with_commits_of_its_own_has_a_revision() {
+fn revisions_with_local_commits_are_valid_and_unsafe_texts_are_not() {
     for good in ["r29197-ab4c7d6af7", "r28597+12-abcdef", "unknown"] {
         let request = Request { version_code: Some(good.into()), ..example() };
         assert_eq!(check(&request), Ok(()), "{good}");
@@ -105,7 +105,7 @@ fn a_tree_with_commits_of_its_own_has_a_revision() {
 }
 
 #[test]
-fn package_names_fit_together_into_one_argument_of_a_program() {
+fn all_package_names_together_fit_into_one_argument_of_a_program() {
     let mut request = example();
     let long = |n: usize| format!("{n:0>127}").parse().unwrap();
     request.packages = (0..512).map(long).collect();
@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn the_hash_is_over_the_set_of_packages_and_the_list_keeps_their_first_places(
+    fn the_hash_ignores_the_order_of_packages_and_the_list_keeps_their_first_positions(
         names in proptest::collection::vec("[a-d]{1,2}", 0..9), versions in any::<bool>(),
     ) {
         let names: Vec<PackageSpec> = names.iter().map(|name| name.parse().unwrap()).collect();

@@ -8,7 +8,7 @@ const SNAPSHOT_SUFFIX: &str = "-SNAPSHOT";
 
 /// The branch of a version: the version itself if it is a branch, else the part before `-SNAPSHOT`,
 /// else the part before the last dot: `24.10.0-rc6` belongs to `24.10`. `None` when this is not a
-/// branch. The public server (`asu`) has the same rule (reference: `v1-api.md` §2.4).
+/// branch. The public server (`asu`) has the same rule.
 pub fn branch_of(version: &str, is_branch: impl Fn(&str) -> bool) -> Option<&str> {
     if is_branch(version) {
         return Some(version);

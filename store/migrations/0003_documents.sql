@@ -1,4 +1,4 @@
--- Documents of upstream, kept whole: profiles of targets, and package indexes.
+-- Documents of upstream: the profiles.json of targets, and package indexes.
 
 create table documents (
     -- SHA-256 of the content before compression.
@@ -7,11 +7,11 @@ create table documents (
     content bytea not null,
     -- Bytes before compression.
     size    integer not null check (size >= 0),
-    -- When a reading found it last. A document that nothing refers to is kept for a while, because a
+    -- When a reading last found it. A document without references is kept for a while, because a
     -- reading writes documents before the catalog that refers to them.
     seen_at timestamptz not null
 );
--- Postgres need not try to compress it again.
+-- The content is already compressed, so Postgres need not try to compress it.
 alter table documents alter column content set storage external;
 
 create table target_documents (
@@ -25,7 +25,7 @@ create table target_documents (
 create index target_documents_profiles on target_documents (profiles);
 create index target_documents_packages on target_documents (packages);
 
--- Feeds belong to a branch: every version of it has the same.
+-- Feeds belong to a branch: all its versions share them.
 create table feed_documents (
     distribution text collate "C" not null references distributions on delete cascade,
     branch       text collate "C" not null,
@@ -36,7 +36,8 @@ create table feed_documents (
 );
 create index feed_documents_packages on feed_documents (packages);
 
--- SHA-256 of a distribution's rows of the two tables above, to leave alone what did not change.
+-- SHA-256 of a distribution's rows in the two tables above, so that unchanged rows are not written
+-- again.
 alter table distributions add column documents_digest text not null default '';
 
 update schema_info set version = 3;

@@ -213,7 +213,7 @@ pub struct CatalogWrite {
     pub revision: i64,
     /// Whether the write changed any row.
     pub changed: bool,
-    /// How many documents were to belong to it and are not there: they have to be read again.
+    /// Number of referenced documents that do not exist and must be read again.
     pub missing: usize,
 }
 

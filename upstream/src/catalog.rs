@@ -2,9 +2,9 @@
 //!
 //! For each wanted target the signed `sha256sums` contains the digests of the ImageBuilder and of
 //! `profiles.json`. A target that cannot be read is reported individually; reading the version fails
-//! only when its list of targets cannot be read. What upstream says of a target, and the index of its
-//! packages, are kept as documents; a target whose packages cannot be read is offered all the same.
-//! Called by the operator's Distribution controller.
+//! only when its list of targets cannot be read. The `profiles.json` of a target and the index of its
+//! packages are stored as documents. A target whose packages cannot be read is still offered. Called by
+//! the operator's Distribution controller.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub struct ReadRequest {
     pub targets: Option<Vec<TargetName>>,
     /// Keys, one of which must have signed `sha256sums`.
     pub trust: Trust,
-    /// Revisions in the present catalog, by target: a snapshot with a lower one is refused.
+    /// Revisions in the current catalog, by target: a snapshot with a lower one is refused.
     pub offered: BTreeMap<TargetName, String>,
     /// Revisions that are accepted although they are lower.
     pub accepted: Vec<String>,
@@ -75,7 +75,7 @@ pub struct CatalogRead {
     pub version: Version,
     /// Errors of wanted targets that could not be read, by target.
     pub problems: BTreeMap<TargetName, UpstreamError>,
-    /// Errors of targets that could be read all the same, by target: an earlier mirror served wrong
+    /// Errors of targets that could be read nevertheless, by target: an earlier mirror served wrong
     /// content, or invalid devices were left out.
     pub faults: BTreeMap<TargetName, UpstreamError>,
     /// Documents of the targets that could be read.
@@ -126,7 +126,7 @@ pub async fn read_catalog(
     Ok(CatalogRead { version, problems, faults, documents, unread_packages, memory })
 }
 
-/// What was read of all targets.
+/// Results of all targets.
 #[derive(Default)]
 struct Found {
     ready: BTreeMap<TargetName, Target>,
@@ -177,8 +177,8 @@ struct Read {
     unread_packages: Option<UpstreamError>,
 }
 
-/// Reads a target. All its files come from the same mirror, because another mirror may have a newer
-/// or older build. A target without packages is given only when no mirror has both.
+/// Reads a target. All its files come from the same mirror, because another mirror may have a newer or
+/// older build. A target without packages is returned only if no mirror has both.
 async fn read_target(
     upstream: &Upstream,
     request: &ReadRequest,
@@ -221,7 +221,7 @@ struct Place<'a> {
     folder: &'a str,
 }
 
-/// Files whose digests are needed of a target's list.
+/// Files whose digests are needed from the list of a target.
 fn wanted_files() -> Vec<&'static str> {
     [&[PROFILES][..], &target_packages::WANTED].concat()
 }
@@ -289,7 +289,8 @@ fn target(
     }
 }
 
-/// Reads and keeps the index of the target's packages, with an error about entries that were left out.
+/// Reads the index of the target's packages and stores it. Also returns an error about entries that
+/// were left out.
 async fn read_packages(
     packages: &TargetPackages<'_>,
     keeper: &impl Keeper,
@@ -301,7 +302,7 @@ async fn read_packages(
 }
 
 impl Remembered {
-    /// What was read before, as it is unchanged.
+    /// The last result, for a target that has not changed.
     fn again(&self) -> Read {
         Read {
             target: self.target.clone(),

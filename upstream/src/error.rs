@@ -114,8 +114,8 @@ pub enum UpstreamError {
         /// The requested one.
         asked: String,
     },
-    /// The snapshot has an older revision than the catalog. Its signature is valid all the same, so
-    /// only the revision protects against a rollback.
+    /// The snapshot has an older revision than the catalog. Its signature is still valid, so only the
+    /// revision protects against a rollback.
     #[error("{url} went back from revision {offered} to {said}")]
     OlderRevision {
         /// The address.
@@ -130,13 +130,13 @@ pub enum UpstreamError {
     BadChecksum {
         /// The address.
         url: String,
-        /// From the signed list.
+        /// Digest in the signed list.
         expected: Digest,
-        /// Of what came.
+        /// Digest of the received content.
         actual: Digest,
     },
-    /// A document could not be kept by the caller.
-    #[error("a document cannot be kept: {detail}")]
+    /// The caller could not store a document.
+    #[error("a document could not be stored: {detail}")]
     NotKept {
         /// The caller's reason.
         detail: String,
@@ -193,8 +193,8 @@ impl UpstreamError {
         self.is_mirrors_fault() && self.weight() >= 2
     }
 
-    /// How important the error is. Of the errors of several mirrors the most important is reported: a
-    /// missing file is less important than an unreachable mirror, and that less than wrong content.
+    /// How important the error is. If several mirrors fail, the most important error is reported: wrong
+    /// content is more important than an unreachable mirror, and this more than a missing file.
     pub(crate) fn weight(&self) -> u8 {
         match self {
             Self::NotFound { .. } => 0,

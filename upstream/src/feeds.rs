@@ -1,8 +1,8 @@
 //! Reads the package indexes of the feeds of a branch for one architecture.
 //!
-//! All versions of a branch share their feeds, and the feeds move at any time: each index is asked for
-//! with the validator of the last reading. No signed list that is read here covers them; a build checks
-//! the signature of every index that it uses itself. Called by the operator's Distribution controller.
+//! All versions of a branch share its feeds, which can change at any time. Each index is requested with
+//! the validator of the last reading. Signatures of these indexes are not checked here; a build checks
+//! the signature of each index that it uses. Called by the operator's Distribution controller.
 
 use std::collections::BTreeMap;
 
@@ -41,17 +41,18 @@ pub struct FeedsMemory {
 /// Result of [`read_feeds`].
 #[derive(Debug, Default)]
 pub struct FeedsRead {
-    /// Feeds that there are; `None` when their list could not be read.
+    /// Names of all feeds; `None` if their list could not be read.
     pub listed: Option<Vec<String>>,
     /// Documents of the feeds that could be read, or are unchanged.
     pub feeds: Feeds,
-    /// Errors by feed, also of feeds that could be read in part; that of the list under its name.
+    /// Errors by feed, also of feeds that could be read in part. An error of the list has the key
+    /// `feeds.conf`.
     pub problems: BTreeMap<String, UpstreamError>,
     /// To be passed to the next [`FeedsRequest`].
     pub memory: FeedsMemory,
 }
 
-/// Reads the feeds. One that cannot be read hides no other.
+/// Reads the feeds. A feed that cannot be read does not affect the others.
 pub async fn read_feeds(
     upstream: &Upstream,
     request: &FeedsRequest,
@@ -64,7 +65,7 @@ pub async fn read_feeds(
         Ok(listed) => listed,
         Err(error) => {
             read.problems.insert("feeds.conf".to_owned(), error);
-            // What is not asked for now is remembered all the same.
+            // No feed was requested, so the validators of the last reading stay valid.
             read.memory = request.memory.clone();
             return read;
         }
@@ -78,7 +79,8 @@ pub async fn read_feeds(
         match result {
             Ok(OneFeed { digest, left_out, source }) => {
                 read.feeds.insert(feed.clone(), digest);
-                // With entries left out it is read again next time, and they are reported again.
+                // If entries were left out, the feed is read again next time, so that they are reported
+                // again.
                 if let (Some(source), None) = (source, &left_out) {
                     read.memory.feeds.insert(feed.clone(), (source, digest));
                 }

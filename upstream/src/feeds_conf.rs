@@ -1,5 +1,5 @@
-//! Parser for `feeds.conf` of a folder of feeds: which feeds there are. Lines are
-//! `src-git <name> <url>^<commit>`; only the name is used.
+//! Parser for `feeds.conf`, the list of the feeds of an architecture. Lines are `src-git <name>
+//! <url>^<commit>`; only the name is used.
 
 use crate::{
     error::ParseError,
@@ -17,7 +17,7 @@ const MAX_FEEDS: usize = 64;
 /// Maximum length of a feed's name in bytes.
 const MAX_NAME: usize = 64;
 
-/// Parses and checks the file. Gives the names of the feeds, each once, in their order.
+/// Parses and checks the file. Returns the names of the feeds in their order, without duplicates.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<String>, ParseError> {
     let text = std::str::from_utf8(bytes).map_err(|_| ParseError::new(WHAT, "not UTF-8"))?;
     let mut feeds: Vec<String> = Vec::new();
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leads_elsewhere_spoils_the_file() {
+    fn a_file_with_an_unsafe_name_is_refused() {
         for bad in ["src-git ../x y", "src-git", "<html>", "a .b", "a -b", "a b/c", "a é"] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn their_number_is_bounded() {
+    fn the_number_of_feeds_is_limited() {
         let lines: Vec<_> = (0..=MAX_FEEDS).map(|number| format!("src-git f{number}")).collect();
         let text = lines.join("\n");
         assert!(parse(text.as_bytes()).unwrap_err().detail.contains("more than 64"));

@@ -1,5 +1,6 @@
-//! Where a reading leaves the documents that it finds. The caller keeps each of them as soon as it
-//! was read: all documents of a distribution together have gigabytes.
+//! The interface through which the readings pass documents to their caller, the operator. The operator
+//! stores each document as soon as it was read, because all documents of a distribution together have
+//! gigabytes.
 
 use std::future::Future;
 
@@ -7,13 +8,13 @@ use asu_core::digest::Digest;
 
 use crate::error::UpstreamError;
 
-/// Keeps documents by the digest of their content.
+/// Stores documents by the digest of their content.
 pub trait Keeper {
-    /// Keeps a document, or says why it cannot.
+    /// Stores a document and returns its digest, or the reason why it cannot be stored.
     fn keep(&self, content: Vec<u8>) -> impl Future<Output = Result<Digest, String>>;
 }
 
-/// Keeps a document.
+/// Stores a document.
 pub(crate) async fn keep(keeper: &impl Keeper, content: Vec<u8>) -> Result<Digest, UpstreamError> {
     keeper.keep(content).await.map_err(|detail| UpstreamError::NotKept { detail })
 }

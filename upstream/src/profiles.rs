@@ -97,7 +97,7 @@ pub struct Profile {
     pub device_packages: Vec<PackageSpec>,
     /// Names that devices report as their board name; they become aliases of the profile.
     pub supported_devices: Vec<String>,
-    /// Names for people.
+    /// Display names.
     pub titles: Vec<Title>,
     /// Image files of the device.
     pub images: Vec<Image>,
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_form_is_read() {
+    fn a_published_file_is_read() {
         let profiles = parse(&file()).unwrap();
         assert_eq!(profiles.version_code, "r33051-f5dae5ece4");
         let image = &profiles.profiles["8dev_carambola2"].images[0];
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_older_branches_lack_is_optional() {
+    fn fields_that_older_branches_lack_are_optional() {
         let mut value = file();
         value.as_object_mut().unwrap().remove("linux_kernel");
         value.as_object_mut().unwrap().remove("default_packages");
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_device_is_left_out_and_hides_no_other() {
+    fn a_bad_device_is_left_out_and_the_others_are_read() {
         let mut value = file();
         for bad in ["../x", "$(id)"] {
             value["profiles"][bad] = json!({});

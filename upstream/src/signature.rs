@@ -1,5 +1,5 @@
-//! Signatures of a download server's lists: which keys are trusted, and whether one of them signed
-//! what comes. The form of the files is [`asu_core::usign`]'s.
+//! Verifies the signatures of a download server's lists with the trusted keys. [`asu_core::usign`]
+//! parses the files.
 
 pub use asu_core::usign::KeyId;
 use asu_core::usign::Usign;

@@ -40,14 +40,14 @@ fn text(id: [u8; 8], payload: &[u8]) -> String {
 }
 
 #[test]
-fn each_of_several_trusted_keys_is_enough_and_is_named() {
+fn a_signature_of_any_trusted_key_is_accepted_and_names_the_key() {
     let keys = [key(KEY_A), key(KEY_B)];
     assert_eq!(verify(&keys, MESSAGE, BY_A).unwrap().to_string(), "e2a1dbe31c560c5f");
     assert_eq!(verify(&keys, MESSAGE, BY_B).unwrap().to_string(), "6c25d4ed6779ebbc");
 }
 
 #[test]
-fn a_key_that_is_not_trusted_is_named_with_those_that_are() {
+fn the_error_names_the_untrusted_key_and_the_trusted_ones() {
     let error = verify(&[key(KEY_A)], MESSAGE, BY_B).unwrap_err();
     assert_eq!(error.to_string(), "signed by key 6c25d4ed6779ebbc, trusted are e2a1dbe31c560c5f");
     let error = verify(&[], MESSAGE, BY_B).unwrap_err();
@@ -55,7 +55,7 @@ fn a_key_that_is_not_trusted_is_named_with_those_that_are() {
 }
 
 #[test]
-fn other_content_is_refused() {
+fn a_signature_of_other_content_is_refused() {
     let error = verify(&[key(KEY_A)], b"the signed text", BY_A).unwrap_err();
     assert!(matches!(error, SignatureError::Mismatch { .. }), "{error}");
 }
@@ -70,7 +70,7 @@ fn a_forged_key_id_does_not_make_a_key_trusted() {
 }
 
 #[test]
-fn of_two_keys_with_one_id_both_are_tried() {
+fn two_keys_with_the_same_id_are_both_tried() {
     let id = key(KEY_A).id().bytes();
     let other = SigningKey::from_bytes(&[7; 32]);
     let twin = key(&text(id, other.verifying_key().as_bytes()));
@@ -84,7 +84,7 @@ fn the_base64_line_alone_is_a_key() {
 }
 
 #[test]
-fn what_is_no_key_says_why() {
+fn the_error_of_an_invalid_key_says_why() {
     let short = BASE64.encode(&[b"Ed".as_slice(), &[0; 39]].concat());
     let other = BASE64.encode(&[b"RS", &[0; 40][..]].concat());
     let weak = text([0; 8], &[&[1_u8][..], &[0; 31]].concat());
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_key_signs_it_verifies(seed: [u8; 32], id: [u8; 8], message: Vec<u8>) {
+    fn a_key_verifies_its_own_signatures(seed: [u8; 32], id: [u8; 8], message: Vec<u8>) {
         let signer = SigningKey::from_bytes(&seed);
         let public = key(&text(id, signer.verifying_key().as_bytes()));
         let signature = text(id, &signer.sign(&message).to_bytes());

@@ -38,7 +38,7 @@ pub struct Sums {
     files: Vec<(String, Digest)>,
 }
 
-/// Parses a list in chunks. Keeps only the present line and the wanted entries in memory.
+/// Parses a list in chunks. Keeps only the current line and the wanted entries in memory.
 #[derive(Debug)]
 pub struct SumsReader<'a> {
     wanted: &'a [&'a str],
@@ -49,8 +49,8 @@ pub struct SumsReader<'a> {
 }
 
 impl<'a> SumsReader<'a> {
-    /// A reader that keeps the entries of the ImageBuilder and of these paths. In a path `*` is any one
-    /// name.
+    /// A reader that keeps the entries of the ImageBuilder and of these paths. In a path, `*` matches
+    /// one component.
     pub fn new(wanted: &'a [&'a str]) -> Self {
         Self { wanted, line: Vec::new(), number: 0, sums: Sums::default(), problem: None }
     }
@@ -103,7 +103,7 @@ impl<'a> SumsReader<'a> {
         }
     }
 
-    /// Two of a kind are enough to say that they contradict each other.
+    /// Keeps at most two entries of a kind, which is enough to detect a contradiction.
     fn keep(&mut self, digest: Digest, path: &str) {
         if is_image_builder(path) && self.sums.image_builders.len() < 2 {
             self.sums.image_builders.push((digest, path.to_owned()));
@@ -124,8 +124,8 @@ impl<'a> SumsReader<'a> {
 }
 
 impl Sums {
-    /// The digest of exactly this path, if it is listed, and listed with one digest only. Known of
-    /// the paths that were asked about.
+    /// Returns the digest of exactly this path, if it is listed. Several digests are an error. Finds
+    /// only paths that were passed to [`SumsReader::new`].
     pub fn digest_of(&self, path: &str) -> Result<Option<&Digest>, ParseError> {
         let mut digests = self.files.iter().filter(|(name, _)| name == path).map(|(_, sum)| sum);
         let first = digests.next();
@@ -136,7 +136,8 @@ impl Sums {
         Ok(first)
     }
 
-    /// Whether a file of this folder is listed. Known of the paths that were asked about.
+    /// Whether a file in this folder is listed. Finds only paths that were passed to
+    /// [`SumsReader::new`].
     pub fn lists_below(&self, folder: &str) -> bool {
         let is_below =
             |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
@@ -160,7 +161,7 @@ impl Sums {
     }
 }
 
-/// Whether a path has the wanted form, in which `*` is any one name.
+/// Whether a path matches `wanted`, in which `*` matches one component.
 fn fits(wanted: &str, path: &str) -> bool {
     let Some((before, after)) = wanted.split_once('*') else { return wanted == path };
     let name = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_image_builder_is_the_one_line_with_both_marks() {
+    fn the_image_builder_is_the_only_name_with_both_marks() {
         let found = image_builder(&list(&["config.buildinfo", NAME, "packages/a.apk"])).unwrap();
         assert_eq!(found.name, NAME);
         assert_eq!(found.sha256.to_string(), DIGEST);
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn indexes_of_kernel_modules_are_found_whatever_their_folder_is_called() {
+    fn indexes_of_kernel_modules_are_found_in_a_folder_with_any_name() {
         let bytes =
             list(&["kmods/6.6.1-1-ab/index.json", "kmods/index.json", "kmods/a/b/index.json"]);
         let sums = read(&bytes, &["kmods/*/index.json"]).unwrap();
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_list_only_what_was_asked_for_is_held() {
+    fn only_the_wanted_entries_of_a_long_list_are_kept_in_memory() {
         let other = list(&[&"x".repeat(200)]);
         let (mut reader, mut most) = (SumsReader::new(&["profiles.json"]), 0);
         for _ in 0..10_000 {
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_and_a_list_without_end_are_refused() {
+    fn endless_lines_and_endless_lists_are_refused() {
         let mut reader = SumsReader::new(&[]);
         for _ in 0..1000 {
             reader.chunk(&[b'x'; 1000]);

@@ -13,7 +13,7 @@ use crate::{
     sums::Sums,
 };
 
-/// Files of a target whose digests are needed to read its packages; `*` is any one name.
+/// Files of a target whose digests are needed to read its packages; `*` matches one component.
 pub(crate) const WANTED: [&str; 6] = [
     "packages/index.json",
     "packages/Packages.gz",
@@ -31,9 +31,9 @@ pub(crate) struct TargetPackages<'a> {
     pub(crate) folder: &'a str,
     /// Architecture of its packages.
     pub(crate) arch: &'a str,
-    /// Its kernel, where its profiles name one.
+    /// Its kernel, if its `profiles.json` names one.
     pub(crate) kernel: Option<&'a LinuxKernel>,
-    /// Its signed list, and where that lies.
+    /// Its signed list, and the URL of the list.
     pub(crate) sums: (&'a Sums, &'a Url),
 }
 
@@ -53,7 +53,7 @@ impl TargetPackages<'_> {
                     index.merge(kmods.index).map_err(too_many)?;
                     left_out = left_out.or(kmods.left_out);
                 }
-                // A distribution may have its kernel modules among the other packages.
+                // A distribution may list its kernel modules with the other packages.
                 Err(UpstreamError::NotFound { .. }) if !self.sums.0.lists_below(&part) => {}
                 Err(error) => return Err(error),
             }

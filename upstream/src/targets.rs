@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leads_elsewhere_spoils_the_file() {
+    fn a_file_with_an_unsafe_name_is_refused() {
         for bad in [r#"{"../x":"a"}"#, r#"{"x86":"a"}"#, r#"{"x86/64":"a/b"}"#, "[]", "{}x"] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }

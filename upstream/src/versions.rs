@@ -39,7 +39,7 @@ pub async fn read(upstream: &Upstream) -> Result<Vec<String>, UpstreamError> {
     parse(&document.bytes).map_err(|error| error.at(&document.url))
 }
 
-/// Parses and checks the file. Returns every version that it names, each once.
+/// Parses and checks the file. Returns all versions in it, without duplicates.
 ///
 /// # Errors
 /// When it is malformed.
@@ -49,7 +49,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<String>, ParseError> {
     if written.versions_list.len() > MAX_VERSIONS {
         return Err(ParseError::new(WHAT, format!("more than {MAX_VERSIONS} versions")));
     }
-    // A release candidate may be named here alone. Without one, the field is an empty string.
+    // A release candidate may be only in its own field, which is an empty string if there is none.
     let named = [written.upcoming_version, written.stable_version, written.oldstable_version];
     let mut all: Vec<String> = named.into_iter().filter(|version| !version.is_empty()).collect();
     all.extend(written.versions_list);
@@ -73,20 +73,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_version_is_named_once_and_an_empty_string_is_none() {
+    fn duplicates_and_empty_strings_are_left_out() {
         let text = r#"{"stable_version":"25.12.5","oldstable_version":"24.10.8",
             "upcoming_version":"","versions_list":["25.12.5","25.12.0-rc5","24.10.8"],"x":1}"#;
         assert_eq!(parse(text.as_bytes()).unwrap(), ["25.12.5", "24.10.8", "25.12.0-rc5"]);
     }
 
     #[test]
-    fn a_candidate_that_only_the_field_for_it_names_is_read() {
+    fn a_candidate_that_is_only_in_its_own_field_is_read() {
         let text = r#"{"upcoming_version":"26.08.0-rc1","versions_list":["25.12.5"]}"#;
         assert_eq!(parse(text.as_bytes()).unwrap(), ["26.08.0-rc1", "25.12.5"]);
     }
 
     #[test]
-    fn a_version_that_is_no_plain_name_spoils_the_file() {
+    fn a_file_with_an_unsafe_version_is_refused() {
         for bad in ["../..", "", "a/b", "a b", &"1".repeat(65)] {
             let text = serde_json::json!({ "versions_list": [bad] }).to_string();
             assert!(parse(text.as_bytes()).is_err(), "{bad}");

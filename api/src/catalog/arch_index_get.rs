@@ -1,4 +1,4 @@
-//! `GET /json/v1/{path}/packages/{arch}-index.json`: which packages the feeds of a branch have.
+//! `GET /json/v1/{path}/packages/{arch}-index.json`: the packages of a branch's feeds.
 
 use axum::{
     extract::{Path, Query, State},

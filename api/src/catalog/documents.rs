@@ -20,13 +20,13 @@ use super::{
 };
 use crate::error::ApiError;
 
-/// Seconds for which a document may be used without asking again.
+/// Clients may use a document for a minute without another request.
 const MAX_AGE: &str = "public, max-age=60";
 
 /// Size from which a body is compressed, in bytes.
 const MIN_COMPRESSED: usize = 1024;
 
-/// Which document.
+/// A kind of document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Document {
     /// Everything for clients.
@@ -65,7 +65,7 @@ impl JsonDocument {
         self.body.len().saturating_add(self.gzip.as_ref().map_or(0, |(body, _)| body.len()))
     }
 
-    /// 200, never to be stored: for routes of `/api`.
+    /// 200, which must not be cached: for routes of `/api`.
     pub fn plain(&self) -> Response {
         Self::with(&self.body)
     }
@@ -79,7 +79,7 @@ impl JsonDocument {
     }
 
     /// 200 with a short lifetime, compressed if the client accepts that, or 304 if the client has the
-    /// document: for routes of `/json/v1`.
+    /// current document: for routes of `/json/v1`.
     pub fn cached(&self, asked: &HeaderMap) -> Response {
         let gzip = self.gzip.as_ref().filter(|_| accepts_gzip(asked));
         let etag = gzip.map_or(&self.etag, |(_, etag)| etag);

@@ -59,7 +59,7 @@ fn distribution() -> Distribution {
 }
 
 #[test]
-fn the_overview_has_every_key_that_a_client_insists_on() {
+fn the_overview_has_every_key_that_clients_require() {
     let overview = overview(&distribution(), "me@example.org");
     assert_eq!(overview["latest"], json!(["24.10.1"]));
     assert_eq!(overview["upstream_url"], "https://downloads.example.org");
@@ -84,20 +84,20 @@ fn branches_is_a_list_in_the_order_of_the_catalog() {
 }
 
 #[test]
-fn a_branch_carries_the_changes_from_before_it_left_development() {
+fn a_branch_has_the_package_changes_before_it_left_development() {
     let branches = branches(&distribution());
     assert_eq!(branches[0]["package_changes"].as_array().unwrap().len(), 2);
     assert_eq!(branches[1]["package_changes"], json!([{"source": "old", "revision": 100}]));
 }
 
 #[test]
-fn targets_are_those_of_the_newest_version_that_has_any() {
+fn the_targets_of_a_branch_are_those_of_its_newest_version_with_targets() {
     assert_eq!(branches(&distribution())[1]["targets"], json!({"ath79/generic": "mips_24kc"}));
     assert_eq!(branches(&distribution())[0]["targets"], json!({}));
 }
 
 #[test]
-fn who_has_a_document_already_gets_304_without_a_body() {
+fn a_client_with_the_current_document_gets_304_without_a_body() {
     let document = JsonDocument::of(&json!({})).unwrap();
     let mut asked = HeaderMap::new();
     let fresh = document.cached(&asked);

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_matches_itself_weak_or_in_a_list_and_the_star() {
+    fn a_tag_matches_its_weak_form_lists_that_contain_it_and_the_star() {
         let etag = "\"a\"".parse().unwrap();
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();

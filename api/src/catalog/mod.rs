@@ -1,4 +1,4 @@
-//! What is offered, in memory: read from the database whenever its revision is another.
+//! The catalog in memory. It is loaded from the database again whenever its revision has changed.
 
 pub mod arch_index_get;
 pub mod branches_get;
@@ -36,22 +36,22 @@ pub struct Query {
     pub distro: Option<String>,
 }
 
-/// One state of the catalog; requests hold on to the one they began with.
+/// One state of the catalog. A request uses the same state from its start to its end.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Revision of the whole.
+    /// Revision of the catalog.
     pub revision: i64,
     default: String,
     distributions: BTreeMap<String, (Distribution, Documents)>,
-    /// Documents of upstream that belong to them.
+    /// References to documents of upstream, by distribution.
     upstream: BTreeMap<String, CatalogDocuments>,
 }
 
 impl Snapshot {
-    /// The distribution that a request names, or the one of clients that name none.
+    /// The distribution that a request names, or the default one if it names none.
     ///
     /// # Errors
-    /// [`ApiError::Refused`] for a name that is not offered; while there is no default.
+    /// [`ApiError::Refused`] if the name is not offered, [`ApiError::Away`] if there is no default.
     pub fn asked(&self, name: Option<&str>) -> Result<&Distribution, ApiError> {
         self.asked_entry(name).map(|(distribution, _)| distribution)
     }
@@ -68,7 +68,7 @@ impl Snapshot {
         self.asked_entry(name).map(|(_, documents)| documents.get(which))
     }
 
-    /// Documents of upstream that belong to a distribution.
+    /// References of a distribution to documents of upstream.
     pub fn upstream(&self, distribution: &Distribution) -> Option<&CatalogDocuments> {
         self.upstream.get(&distribution.name)
     }
@@ -90,7 +90,7 @@ impl Snapshot {
     }
 }
 
-/// See the module.
+/// The catalog in memory.
 #[derive(Debug)]
 pub struct CatalogCache {
     default: String,
@@ -99,7 +99,7 @@ pub struct CatalogCache {
 }
 
 impl CatalogCache {
-    /// Empty until the first load.
+    /// Creates a cache that is empty until the first load.
     pub fn new(settings: &Settings) -> Self {
         Self {
             default: settings.default_distribution.clone(),
@@ -118,7 +118,7 @@ impl CatalogCache {
         self.current.load().as_ref().map(|snapshot| snapshot.revision)
     }
 
-    /// What is offered at this moment.
+    /// The current state.
     ///
     /// # Errors
     /// Before the first load.
@@ -126,10 +126,10 @@ impl CatalogCache {
         self.current.load_full().ok_or(ApiError::Away(CATALOG))
     }
 
-    /// Takes over what the database holds.
+    /// Replaces the state with the catalog of the database.
     ///
     /// # Errors
-    /// When a document cannot be written as JSON; then what was there before stays.
+    /// When a document cannot be written as JSON. Then the former state stays.
     pub fn replace(&self, catalog: asu_store::model::Catalog) -> Result<(), ApiError> {
         let distributions = catalog.distributions.into_iter().map(|distribution| {
             let documents = Documents::of(&distribution, &self.contact)?;

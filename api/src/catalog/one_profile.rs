@@ -1,5 +1,5 @@
-//! Reads one profile out of a `profiles.json`, and what that says of the target. The other profiles,
-//! of which there may be hundreds, are passed over without being held.
+//! Reads one profile and the fields of its target from a `profiles.json`. The other profiles, of which
+//! there may be hundreds, are skipped and not kept in memory.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// What the file says of the target, overlaid with what it says of a profile; `None` when it has no
+/// Returns the fields of the target, overridden by the fields of the profile; `None` if the file has no
 /// such profile.
 ///
 /// # Errors
-/// When it is no `profiles.json`.
+/// If the file is not a `profiles.json`.
 pub(super) fn read(bytes: &[u8], id: &str) -> serde_json::Result<Option<Map<String, Value>>> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let (mut target, profile) = deserializer.deserialize_map(OfFile { id })?;
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_profile_has_what_the_file_says_of_its_target_and_of_it() {
+    fn a_profile_has_the_fields_of_its_target_and_its_own() {
         let text = r#"{"metadata_version":1,"version_code":"r1-aa","source_date_epoch":"1744562312",
             "profiles":{"b":{},"a":{"images":[{"name":"x"}],"version_code":"r2-bb"}},
             "git_commit":"abc","linux_kernel":{"version":"6.6"}}"#;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_profiles_is_an_error() {
+    fn a_file_in_another_format_is_an_error() {
         for bad in ["", "[]", "{", "{}x", r#"{"profiles":[]}"#, r#"{"profiles":{"a":1}}"#] {
             assert!(read(bad.as_bytes(), "a").is_err(), "{bad}");
         }

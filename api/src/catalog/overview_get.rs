@@ -1,5 +1,5 @@
-//! The overview: everything that clients need before they ask for an image. Its older addresses
-//! answer with 200 themselves, because some clients follow no redirect.
+//! The overview: everything that clients need before they ask for an image. Its older paths answer 200
+//! instead of a redirect, because some clients do not follow redirects.
 
 use axum::{
     extract::{Query, State},

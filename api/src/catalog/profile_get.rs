@@ -1,4 +1,5 @@
-//! `GET /json/v1/{path}/targets/{target}/{subtarget}/{profile}.json`: what upstream says of a profile.
+//! `GET /json/v1/{path}/targets/{target}/{subtarget}/{profile}.json`: upstream's description of a
+//! profile.
 
 use axum::{
     extract::{Path, Query, State},

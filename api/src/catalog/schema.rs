@@ -1,4 +1,4 @@
-//! The documents of `/json/v1` as types: what is sent, and what the OpenAPI document says of it.
+//! The documents of `/json/v1` as types, for the answers and for the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -81,7 +81,7 @@ pub struct TargetPackages<'a> {
 }
 
 impl<'a> TargetPackages<'a> {
-    /// Those of an index.
+    /// The packages of an index.
     pub(super) fn of(index: &'a PackageIndex) -> Self {
         Self { architecture: &index.architecture, packages: index.versions() }
     }
@@ -124,7 +124,7 @@ pub struct ProfileDocument {
 }
 
 impl<'a> Overview<'a> {
-    /// That of a distribution on a server that `contact` runs.
+    /// The overview of a distribution. `contact` says who runs this server.
     pub(super) fn of(distribution: &'a Distribution, contact: &'a str) -> Self {
         let offer = &distribution.offer;
         Self {
@@ -176,7 +176,7 @@ fn by_name<S: Serializer>(
     map.end()
 }
 
-/// Those that had happened when the branch left development; all for the development branch.
+/// The changes before the branch left development; all changes for the development branch.
 fn changes(all: &[PackageChange], branch_off: Option<u32>) -> Vec<&PackageChange> {
     let before = |change: &&PackageChange| branch_off.is_none_or(|off| change.revision <= off);
     all.iter().filter(before).collect()

@@ -1,4 +1,4 @@
-//! `GET /json/v1/{path}/targets/{target}/{subtarget}/index.json`: which packages a target has.
+//! `GET /json/v1/{path}/targets/{target}/{subtarget}/index.json`: the packages of a target.
 
 use axum::{
     extract::{Path, Query, State},

@@ -1,6 +1,6 @@
-//! Documents of upstream as clients read them: rendered on first use from what the database keeps, and
-//! held in memory by the digest of what they were made of. The catalog in memory has the digests, so
-//! what is held is right for as long as it is asked for, also while the database is away.
+//! Documents of upstream in the format for clients. A document is rendered at its first use from
+//! documents in the database, and kept in memory by their digests. The digests come from the catalog in
+//! memory, so the documents in memory are correct and can be sent even if the database is unavailable.
 
 use std::sync::Arc;
 
@@ -22,27 +22,29 @@ use crate::{
     iso::iso,
 };
 
-/// Bytes of rendered documents that are held. The packages of an architecture have about 400 KB.
+/// Maximum size of all rendered documents in memory, in bytes. The packages of an architecture have
+/// about 400 KB.
 const HELD: u64 = 64 << 20;
 
-/// What an entry costs besides its body, in bytes.
+/// Memory of an entry in addition to its body, in bytes.
 const OVERHEAD: usize = 512;
 
-/// Documents that are rendered at a time: each takes several megabytes meanwhile.
+/// Maximum number of documents that are rendered at the same time: each needs several megabytes
+/// meanwhile.
 const RENDERED_AT_A_TIME: usize = 4;
 
-/// What a document is made of.
+/// The sources of a document.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
     /// The index of a target's packages.
     Target(Digest),
     /// The indexes of feeds.
     Feeds(Vec<Digest>),
-    /// The profiles of a target, and which of them.
+    /// The profiles of a target, and the id of one of them.
     Profile(Digest, String),
 }
 
-/// See the module.
+/// Renders documents and keeps them in memory.
 pub struct UpstreamDocuments {
     held: Cache<Key, Arc<JsonDocument>>,
     database: PgStore,
@@ -51,7 +53,7 @@ pub struct UpstreamDocuments {
 }
 
 impl UpstreamDocuments {
-    /// Of this database; empty.
+    /// Uses this database. No document is in memory yet.
     pub fn new(database: PgStore, budgets: &Budgets) -> Self {
         let weight = |_: &Key, document: &Arc<JsonDocument>| {
             u32::try_from(document.len().saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
@@ -72,7 +74,7 @@ impl UpstreamDocuments {
     /// The packages of a target.
     ///
     /// # Errors
-    /// When it is not in memory and the database is away, or too many wait for it.
+    /// If it is not in memory, and the database is unavailable or too many requests wait for it.
     pub async fn target_packages(&self, packages: Digest) -> Result<Arc<JsonDocument>, ApiError> {
         self.get(Key::Target(packages), async || {
             let bytes = self.read(&packages).await?;
@@ -98,7 +100,7 @@ impl UpstreamDocuments {
         .await
     }
 
-    /// A profile of a target whose profiles have this digest.
+    /// A profile of a target whose `profiles.json` has this digest.
     ///
     /// # Errors
     /// As [`Self::target_packages`].
@@ -115,8 +117,8 @@ impl UpstreamDocuments {
         .await
     }
 
-    /// From memory, or rendered: equal questions at a time render once. Each of them takes a place of
-    /// its own while it waits.
+    /// Returns the document from memory, or renders it. Concurrent requests for the same document
+    /// render it once, and each of them needs its own permit while it waits.
     async fn get(
         &self,
         key: Key,
@@ -133,13 +135,13 @@ impl UpstreamDocuments {
         self.held.try_get_with(key, rendered).await.map_err(|error| (*error).clone())
     }
 
-    /// A document that is gone belonged to a catalog that was replaced a moment ago.
+    /// Reads a document. A missing document belonged to a catalog that was replaced a moment ago.
     async fn read(&self, digest: &Digest) -> Result<Vec<u8>, ApiError> {
         self.database.document(digest).await?.ok_or(ApiError::Away(CATALOG))
     }
 }
 
-/// Renders beside the worker threads: the profiles of a target have up to a megabyte.
+/// Renders outside the worker threads: the profiles of a target have up to a megabyte.
 async fn on_its_own_thread(
     render: impl FnOnce() -> Result<JsonDocument, ApiError> + Send + 'static,
 ) -> Result<JsonDocument, ApiError> {
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_profile_names_itself_and_the_time_of_its_sources() {
+    fn a_profile_has_its_id_and_the_time_of_its_sources() {
         let text = br#"{"source_date_epoch":"1744562312","profiles":{"a":{}}}"#;
         let document = profile(text, "a", 1_744_562_312).unwrap();
         assert_eq!(

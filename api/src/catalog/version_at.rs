@@ -1,5 +1,4 @@
-//! What is offered below the folder of a version, as clients name it in addresses: by the path that the
-//! overview tells them.
+//! Finds a version by its folder, which clients read from the overview and use in paths.
 
 use asu_core::{
     catalog::{Target, Version},
@@ -9,17 +8,17 @@ use asu_core::{
 use super::Snapshot;
 use crate::error::ApiError;
 
-/// A version, with the documents of its distribution.
+/// A version, with the references of its distribution to documents.
 pub struct VersionAt<'a> {
     version: &'a Version,
     documents: Option<&'a CatalogDocuments>,
 }
 
 impl Snapshot {
-    /// The version whose folder this is, in the distribution that a request names.
+    /// The version with this folder, in the distribution that a request names.
     ///
     /// # Errors
-    /// As [`Self::asked`]; 404 for a folder of no version.
+    /// As [`Self::asked`]; 404 if no version has this folder.
     pub fn version_at(&self, distro: Option<&str>, path: &str) -> Result<VersionAt<'_>, ApiError> {
         let distribution = self.asked(distro)?;
         let version = distribution.versions.iter().find(|version| version.path == path);
@@ -29,10 +28,10 @@ impl Snapshot {
 }
 
 impl<'a> VersionAt<'a> {
-    /// A target of it.
+    /// A target of the version.
     ///
     /// # Errors
-    /// 404.
+    /// 404 if the target is not offered.
     pub fn target(&self, name: &str) -> Result<(&'a Target, &'a TargetDocuments), ApiError> {
         let target = self.version.ready.get(name);
         let documents = self.documents.and_then(|all| all.of_target(&self.version.name, name));
@@ -42,7 +41,7 @@ impl<'a> VersionAt<'a> {
     /// The feeds of an architecture.
     ///
     /// # Errors
-    /// 404 when no target of it is offered, or nothing is known of its feeds.
+    /// 404 if no target of the architecture is offered, or if its feeds are not known.
     pub fn feeds(&self, arch: &str) -> Result<&'a Feeds, ApiError> {
         let feeds = self.documents.and_then(|all| all.of_arch(&self.version.branch, arch));
         feeds.ok_or(ApiError::NotFound("no feeds of such an architecture are known"))

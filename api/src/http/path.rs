@@ -41,7 +41,7 @@ pub fn normalised(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// Which segments of the path of a document of upstream are the folder of a version: what is between
+/// The segments of the path of a document of upstream that are the folder of a version: those between
 /// `json/v1` and `targets/<target>/<subtarget>/<file>` or `packages/<file>`.
 fn folder_of_version(segments: &[&str]) -> Range<usize> {
     let end = match segments {
@@ -96,7 +96,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn once_is_enough(path in "/(json/v1/)?[a-z/]{0,30}(/targets/a/b/c|/packages/d)?/?") {
+        fn normalizing_a_normalized_path_changes_nothing(path in "/(json/v1/)?[a-z/]{0,30}(/targets/a/b/c|/packages/d)?/?") {
             let uri = Uri::builder().path_and_query(path).build().unwrap();
             let clean = normalised(&uri).unwrap_or(uri);
             prop_assert_eq!(normalised(&clean), None);

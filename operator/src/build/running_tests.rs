@@ -53,7 +53,7 @@ fn a_build_without_a_pod_is_not_reported_as_building() {
     let mut build = facts();
     build.jobs = vec![job(1, JobState::Active, None)];
     build.now = NOW + seconds(5);
-    assert_eq!(decide(&build), runs(Some(("NoPod", "its Job has no pod yet")), Some(seconds(595))));
+    assert_eq!(decide(&build), runs(Some(("NoPod", "the Job has no pod yet")), Some(seconds(595))));
     build.jobs = vec![JobFact {
         ending: Some("evicting".into()),
         ..job(1, JobState::Active, Some(PodState::Running))

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use super::decide::Decision;
 use crate::{context::Context, runtime::patch::is_conflict};
 
-/// Writes the catalog in one transaction. Where documents are no longer there, the next reading reads
-/// everything anew.
+/// Writes the catalog in one transaction. If documents are missing in the database, the next reading
+/// reads everything again.
 pub async fn catalog(
     context: &Context,
     name: &str,
@@ -33,7 +33,7 @@ pub async fn catalog(
     }
     if written.missing > 0 {
         let missing = written.missing;
-        tracing::warn!(distribution = name, missing, "documents of the catalog are not there");
+        tracing::warn!(distribution = name, missing, "documents of the catalog are missing");
         context.catalogs.forget_what_was_read(name);
     }
     Ok(written)

@@ -40,7 +40,7 @@ pub struct Decision {
     pub documents: BTreeMap<String, DocumentsRead>,
 }
 
-/// What a decision is made from besides what was read.
+/// The basis of a decision, besides the reading.
 #[derive(Debug)]
 pub struct Basis<'a> {
     /// Name of the Distribution.
@@ -55,11 +55,11 @@ pub struct Basis<'a> {
     pub last: Option<&'a Distribution>,
     /// Caches that are ready.
     pub ready: &'a ReadyCaches,
-    /// The present day (UTC).
+    /// The current day (UTC).
     pub today: Date,
 }
 
-/// The problem of each branch whose versions are on a list that could not be read.
+/// If the list of versions could not be read: the problem of each branch that needs it.
 fn unlisted(basis: &Basis<'_>) -> BTreeMap<String, Vec<String>> {
     let Some(problem) = &basis.unlisted else { return BTreeMap::new() };
     let problem = short(&format!("{problem}; the versions that were offered before stay"));
@@ -67,9 +67,9 @@ fn unlisted(basis: &Basis<'_>) -> BTreeMap<String, Vec<String>> {
     branches.map(|branch| (branch.name.clone(), vec![problem.clone()])).collect()
 }
 
-/// Merges what was read with the last good catalog. A target that could not be read stays as it was
-/// and is reported. A target whose ImageBuilder was replaced upstream keeps the former one as long
-/// as that has a ready cache and its successor has none yet.
+/// Merges what was read with the last good catalog. If a target could not be read, its last good data
+/// stays in the catalog and the problem is reported. If upstream replaced the ImageBuilder of a target,
+/// the former one stays in the catalog as long as it has a ready cache and its successor has none.
 pub fn decide(basis: &Basis<'_>, read: Vec<VersionRead>) -> Decision {
     let Basis { name, spec, last, ready, .. } = *basis;
     let mut problems = unlisted(basis);
@@ -92,7 +92,7 @@ pub fn decide(basis: &Basis<'_>, read: Vec<VersionRead>) -> Decision {
             Ok(mut found) => {
                 keep_unread(&mut found, &version.problems, before);
                 if found.ready.is_empty() {
-                    // Upstream lists a release before its files are there.
+                    // Upstream lists a release before it publishes its files.
                     report.push(format!("{} has no target that could be read", version.version));
                 } else {
                     versions.push(found);
@@ -163,7 +163,7 @@ fn branch_of(spec: &DistributionSpec, version: &str) -> String {
     found.map(|branch| branch.name.clone()).unwrap_or_default()
 }
 
-/// Keeps the last reading of each target that is listed and could not be read now.
+/// Keeps the last good data of each listed target that could not be read.
 fn keep_unread(
     found: &mut Version,
     problems: &BTreeMap<TargetName, String>,
@@ -211,7 +211,7 @@ pub fn cache_spec(
     }
 }
 
-/// Puts back the former ImageBuilders that stay offered. Returns the caches of their successors.
+/// Restores the former ImageBuilders that stay offered. Returns the caches of their successors.
 fn hold_back(
     name: &str,
     spec: &DistributionSpec,
@@ -303,8 +303,8 @@ fn names_of<'v>(
 }
 
 /// The version of a branch that is recommended to clients: the one that the spec names, if it is
-/// offered, else the newest release. None of a branch of snapshots, which LuCI would offer to routers
-/// that have a release, and none from the end of the branch's life.
+/// offered, else the newest release. `None` for a branch of snapshots, because LuCI would offer a
+/// snapshot to routers that have a release, and `None` from the branch's end of life on.
 fn latest<'v>(
     spec: &DistributionSpec,
     branch: &asu_crds::Branch,

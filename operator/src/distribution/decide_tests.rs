@@ -59,7 +59,7 @@ fn read(name: &str, branch: &str, code: Option<&str>) -> VersionRead {
 }
 
 fn failed(name: &str, branch: &str) -> VersionRead {
-    VersionRead { read: Err("it is away".into()), ..read(name, branch, Some("r1")) }
+    VersionRead { read: Err("it is unavailable".into()), ..read(name, branch, Some("r1")) }
 }
 
 /// The decision while no cache is ready.
@@ -86,7 +86,7 @@ fn last() -> Distribution {
 }
 
 #[test]
-fn a_target_that_cannot_be_read_stays_as_it_was_and_is_reported() {
+fn the_last_data_of_a_target_that_cannot_be_read_is_kept_and_the_problem_is_reported() {
     let found = decided(vec![read("24.10.1", "24.10", None)], Some(&last()));
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r1");
     assert_eq!(found.problems[0].name, "24.10");
@@ -94,10 +94,10 @@ fn a_target_that_cannot_be_read_stays_as_it_was_and_is_reported() {
 }
 
 #[test]
-fn a_version_that_cannot_be_read_stays_as_it_was_and_is_reported() {
+fn the_last_data_of_a_version_that_cannot_be_read_is_kept_and_the_problem_is_reported() {
     let found = decided(vec![failed("24.10.1", "24.10")], Some(&last()));
     assert_eq!(found.versions, last().versions);
-    assert_eq!(found.problems[0].problems, ["24.10.1: it is away"]);
+    assert_eq!(found.problems[0].problems, ["24.10.1: it is unavailable"]);
 }
 
 fn replaced() -> VersionRead {
@@ -117,7 +117,7 @@ fn ready(all: &[String], wanted: &[String]) -> ReadyCaches {
 
 /// Otherwise each new ImageBuilder would be downloaded as the successor of one that no build uses.
 #[test]
-fn a_former_image_builder_that_nobody_used_gives_way_at_once() {
+fn a_former_image_builder_that_no_build_used_is_replaced_at_once() {
     let unused = ready(&[cache(b"ib")], &[]);
     let found = decided_by(&spec(), vec![replaced()], Some(&last()), &unused);
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
@@ -125,7 +125,7 @@ fn a_former_image_builder_that_nobody_used_gives_way_at_once() {
 }
 
 #[test]
-fn a_former_image_builder_serves_until_its_successor_is_ready() {
+fn a_former_image_builder_is_offered_until_its_successor_is_ready() {
     let former = ready(&[cache(b"ib")], &[cache(b"ib")]);
     let found = decided_by(&spec(), vec![replaced()], Some(&last()), &former);
     assert_eq!(found.versions[0].ready["a/b"], last().versions[0].ready["a/b"]);
@@ -139,14 +139,14 @@ fn a_former_image_builder_serves_until_its_successor_is_ready() {
 }
 
 #[test]
-fn a_former_image_builder_without_a_usable_cache_gives_way_at_once() {
+fn a_former_image_builder_without_a_ready_cache_is_replaced_at_once() {
     let found = decided(vec![replaced()], Some(&last()));
     assert_eq!(found.versions[0].ready["a/b"].version_code, "r2");
     assert!(found.successors.is_empty());
 }
 
 #[test]
-fn the_order_of_keys_in_titles_is_no_change() {
+fn another_order_of_keys_in_titles_is_not_a_change() {
     let titled = |text: &str| {
         let mut reading = read("24.10.1", "24.10", Some("r1"));
         let target = reading.read.as_mut().unwrap().ready.get_mut("a/b").unwrap();
@@ -158,14 +158,14 @@ fn the_order_of_keys_in_titles_is_no_change() {
 }
 
 #[test]
-fn what_never_was_read_is_not_offered() {
+fn a_version_that_was_never_read_is_not_offered() {
     let found = decided(vec![failed("23.05.5", "23.05")], Some(&last()));
     assert!(found.versions.is_empty());
     assert!(found.offer.latest.is_empty());
 }
 
 #[test]
-fn the_newest_version_of_each_branch_is_a_latest_one() {
+fn the_newest_version_of_each_branch_is_recommended() {
     let all = vec![
         read("24.10.1", "24.10", Some("r2")),
         read("24.10.0", "24.10", Some("r2")),
@@ -180,7 +180,7 @@ fn the_newest_version_of_each_branch_is_a_latest_one() {
 }
 
 #[test]
-fn a_snapshot_is_offered_and_is_never_the_latest() {
+fn a_snapshot_is_offered_but_not_recommended() {
     let mut spec = spec();
     spec.branches[0].snapshot = true;
     let all = vec![read("24.10.1", "24.10", Some("r2")), read("23.05.5", "23.05", Some("r2"))];
@@ -190,7 +190,7 @@ fn a_snapshot_is_offered_and_is_never_the_latest() {
 }
 
 #[test]
-fn the_version_that_a_branch_recommends_is_the_latest_if_it_is_offered() {
+fn the_version_that_a_branch_names_is_recommended_if_it_is_offered() {
     let all =
         || ["24.10.10", "24.10.9", "24.10.1"].map(|name| read(name, "24.10", Some("r2"))).into();
     let mut spec = spec();
@@ -209,7 +209,7 @@ fn the_version_that_a_branch_recommends_is_the_latest_if_it_is_offered() {
 }
 
 #[test]
-fn a_branch_is_recommended_until_the_end_of_its_life_and_offered_beyond() {
+fn a_branch_is_recommended_until_its_end_of_life_and_offered_afterwards() {
     let recommended = |day: &str| {
         let mut spec = spec();
         spec.branches[1].end_of_life = Some(day.into());
@@ -222,7 +222,7 @@ fn a_branch_is_recommended_until_the_end_of_its_life_and_offered_beyond() {
 }
 
 #[test]
-fn a_version_is_offered_once_one_of_its_targets_can_be_read() {
+fn a_version_is_offered_as_soon_as_one_of_its_targets_can_be_read() {
     let found = decided(vec![read("24.10.1", "24.10", None)], None);
     assert!(found.versions.is_empty());
     let problems = &found.problems[0].problems;
@@ -238,7 +238,7 @@ fn a_list_of_versions_that_cannot_be_read_is_a_problem_of_the_branches_with_rule
         name: "d",
         spec: &spec,
         valid,
-        unlisted: Some("http://mirror is away".into()),
+        unlisted: Some("http://mirror is unavailable".into()),
         last: None,
         ready: &ReadyCaches::default(),
         today: jiff::civil::date(2026, 1, 1),
@@ -246,7 +246,9 @@ fn a_list_of_versions_that_cannot_be_read_is_a_problem_of_the_branches_with_rule
     let found = decide(&basis, vec![read("24.10.1", "24.10", Some("r2"))]);
     let branches: Vec<_> = found.problems.iter().map(|branch| branch.name.as_str()).collect();
     assert_eq!(branches, ["24.10"]);
-    assert!(found.problems[0].problems[0].starts_with("http://mirror is away; the versions"));
+    assert!(
+        found.problems[0].problems[0].starts_with("http://mirror is unavailable; the versions")
+    );
 }
 
 #[test]
@@ -265,7 +267,7 @@ fn a_pinned_cache_that_is_not_offered_is_a_problem_of_its_branch() {
 }
 
 #[test]
-fn a_mirror_with_something_wrong_is_named_although_another_one_serves_its_target() {
+fn a_mirror_with_wrong_files_is_reported_although_another_mirror_has_the_target() {
     let mut reading = read("24.10.1", "24.10", Some("r2"));
     reading.faults.insert("a/b".parse().unwrap(), "http://m is of 24.10.0".to_owned());
     let found = decided(vec![reading], None);

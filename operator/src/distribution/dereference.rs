@@ -1,5 +1,5 @@
-//! Reads the versions that a spec lists from the download server, and which caches of the
-//! distribution are ready. Called by the controller.
+//! Reads the versions of a spec from the download server, and finds the ready caches of the
+//! distribution. Called by the controller.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -101,7 +101,7 @@ impl Memories {
         self.lock().feeds.insert(key, memory);
     }
 
-    /// Has everything of a distribution read anew next time.
+    /// Forgets what was read of a distribution, so that the next reading reads everything again.
     pub fn forget_what_was_read(&self, distribution: &str) {
         let mut known = self.lock();
         known.versions.retain(|(name, _), _| name != distribution);
@@ -137,7 +137,7 @@ impl Memories {
         pause
     }
 
-    /// The catalog of the database, by way of the cache in `recall.rs`.
+    /// The catalog of the database, through the cache in `recall.rs`.
     ///
     /// # Errors
     /// Those of the database.
@@ -181,7 +181,7 @@ pub struct Offered<'a> {
 }
 
 impl Offered<'_> {
-    /// Revisions that a version offers now, by target.
+    /// Revisions that a version currently offers, by target.
     fn of(&self, version: &str) -> BTreeMap<TargetName, String> {
         let last = self.last.and_then(|last| last.version(version));
         let ready = last.into_iter().flat_map(|version| &version.ready);
@@ -189,8 +189,8 @@ impl Offered<'_> {
     }
 }
 
-/// Reads every version, one after the other, and the targets of a version concurrently; then the
-/// feeds of the branch. `None` if the process is stopped meanwhile.
+/// Reads the versions of each branch one after the other, the targets of a version concurrently, and
+/// then the feeds of the branch. `None` if the process is stopped meanwhile.
 pub async fn read(
     distribution: &str,
     spec: &Validated,
@@ -270,9 +270,9 @@ async fn read_version(
     })
 }
 
-/// Reads the feeds of a branch, once for each architecture of what it offers, through its newest
-/// version that could be read, and leaves them there: all versions of a branch have the same feeds.
-/// Without any such version nothing is read. `None` if the process is stopped meanwhile.
+/// Reads the feeds of a branch for each architecture that it offers. All versions of a branch share its
+/// feeds, so they are read once, through the newest version that could be read, and stored in its
+/// result. If no version could be read, no feed is read. `None` if the process is stopped meanwhile.
 async fn read_branch(
     distribution: &str,
     branch: &ValidBranch,
@@ -343,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stays_broken_is_read_ever_less_often_and_at_least_as_often_as_the_rest() {
+    fn the_pause_after_incomplete_readings_doubles_up_to_the_interval() {
         let memories = Memories::default();
         let interval = Duration::from_mins(10);
         let minutes = |complete| memories.pause("d", complete, interval).as_secs() / 60;
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_serves_once_its_tree_has_a_place_and_until_it_is_being_deleted() {
+    fn a_cache_is_usable_from_its_first_tree_until_its_deletion_begins() {
         let mut cache = examples::cache();
         assert!(!is_usable(&cache));
         let place = Some(CachePlace { claim_name: "c".into(), sub_path: "r1".into() });

@@ -1,5 +1,5 @@
-//! Adds to the branches of a spec the versions that their rules select from the list of the download
-//! server. Called by the controller before each reading.
+//! Reads the list of versions of the download server, and adds the versions that the rules of each
+//! branch select to the spec. Called by the controller before each reading.
 
 use asu_core::{
     catalog::Distribution,
@@ -14,8 +14,8 @@ use super::{
     validate::{ValidBranch, Validated},
 };
 
-/// Adds the selected versions. If the list cannot be read, the versions of the last catalog stay, and the
-/// result is the reason, for the status of each branch with rules.
+/// Adds the selected versions. If the list cannot be read, the versions of the last catalog are used
+/// instead. Then the result is the reason, for the status of each branch that needs the list.
 ///
 /// # Errors
 /// When the HTTP client cannot be set up.
@@ -41,7 +41,7 @@ pub async fn discover(
     Ok(problem)
 }
 
-/// Whether the rules of a branch select from the list. The head of a branch is in no list.
+/// Whether the rules of a branch need the list, which does not contain heads of branches.
 pub fn needs_list(branch: &ValidBranch) -> bool {
     branch.rules.channels.iter().any(|channel| *channel != Channel::Snapshot)
 }
@@ -50,7 +50,7 @@ fn former(last: Option<&Distribution>) -> Vec<String> {
     last.into_iter().flat_map(|last| &last.versions).map(|version| version.name.clone()).collect()
 }
 
-/// Sets the versions of each branch. A version that another branch lists by name is left to that one.
+/// Sets the versions of each branch. A version that a branch lists by name belongs only to that branch.
 fn complete(branches: &mut [ValidBranch], listed: &[String]) {
     let fixed: Vec<String> = branches.iter().flat_map(|branch| branch.fixed.clone()).collect();
     let free: Vec<String> =

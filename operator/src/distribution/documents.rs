@@ -1,5 +1,5 @@
 //! Decides which documents of upstream belong to the catalog after a reading: pure. Called by the
-//! controller when it has decided what is offered.
+//! controller after the decision what is offered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use asu_core::{
 
 use super::decide::Decision;
 
-/// The documents of what is offered: those that were just read, and otherwise the last good ones.
+/// Returns the documents of everything that is offered: the new ones if they could be read, else the
+/// last good ones.
 pub fn documents(
     decision: &Decision,
     last: Option<&Distribution>,
@@ -50,13 +51,14 @@ pub fn documents(
     documents
 }
 
-/// Whether a target is offered as it was, because its new ImageBuilder is not ready.
+/// Whether the former data of a target is still offered, because the cache of its new ImageBuilder is
+/// not ready.
 fn is_held(decision: &Decision, version: &str, target: &str) -> bool {
     decision.successors.values().any(|next| next.version == version && next.target == target)
 }
 
-/// Where the packages could not be read, those that were known of the same build of the target.
-/// Packages of another build would be versions that an image cannot have.
+/// If the packages could not be read, uses the last index of the same build of the target. The index of
+/// another build would contain versions that an image of this build cannot have.
 fn with_packages(
     read: TargetDocuments,
     target: &Target,
@@ -80,8 +82,8 @@ fn arches(versions: &[Version]) -> BTreeMap<&str, BTreeSet<&str>> {
     all
 }
 
-/// The feeds of an architecture. One that could not be read stays as it was; one that is no longer
-/// listed goes.
+/// The feeds of an architecture. If a feed could not be read, its last index is kept. A feed that is no
+/// longer listed is removed.
 fn feeds(decision: &Decision, branch: &str, arch: &str, before: Option<&Feeds>) -> Feeds {
     let of_branch = decision.versions.iter().filter(|version| version.branch == branch);
     let mut read = of_branch.filter_map(|version| {

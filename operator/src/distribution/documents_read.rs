@@ -1,4 +1,5 @@
-//! The documents that a reading of upstream found: plain values between the reading and the decisions.
+//! The documents that a reading of upstream found. The reading creates these values, and the decisions
+//! use them.
 
 use std::collections::BTreeMap;
 
@@ -21,16 +22,16 @@ pub struct DocumentsRead {
 /// The feeds of one architecture as they were read.
 #[derive(Debug, Default)]
 pub struct ArchFeeds {
-    /// Feeds that there are; `None` when their list could not be read.
+    /// Names of all feeds; `None` if their list could not be read.
     pub listed: Option<Vec<String>>,
     /// Feeds that could be read.
     pub feeds: Feeds,
-    /// What was wrong, by feed.
+    /// Problems, by feed.
     pub problems: BTreeMap<String, String>,
 }
 
 impl DocumentsRead {
-    /// What was wrong, for the status of the branch.
+    /// All problems, for the status of the branch.
     pub fn problems(&self, version: &str) -> Vec<String> {
         let packages = self.unread_packages.iter().map(|(target, problem)| {
             format!("{version} {target} is offered, but its packages are not known: {problem}")

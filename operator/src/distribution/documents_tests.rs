@@ -97,7 +97,7 @@ fn target_after(decision: &Decision) -> TargetDocuments {
 }
 
 #[test]
-fn what_was_read_replaces_what_was_there() {
+fn new_documents_replace_the_former_ones() {
     let new = target("new", Some("new"));
     assert_eq!(target_after(&decision("r1", read(new))), new);
 }
@@ -109,7 +109,7 @@ fn a_target_that_was_not_read_keeps_its_documents() {
 }
 
 #[test]
-fn packages_that_could_not_be_read_stay_those_of_the_same_build_and_of_no_other() {
+fn packages_that_could_not_be_read_are_kept_only_from_the_same_build() {
     let new = read(target("new", None));
     assert_eq!(target_after(&decision("r1", new)), target("new", Some("old")));
     let new = read(target("new", None));
@@ -117,7 +117,7 @@ fn packages_that_could_not_be_read_stay_those_of_the_same_build_and_of_no_other(
 }
 
 #[test]
-fn a_target_that_is_offered_as_it_was_keeps_its_documents() {
+fn a_target_that_keeps_its_former_image_builder_keeps_its_documents() {
     let mut held = decision("r1", read(target("new", Some("new"))));
     let next = ImageBuilderCacheSpec {
         distribution: "d".into(),
@@ -130,14 +130,14 @@ fn a_target_that_is_offered_as_it_was_keeps_its_documents() {
 }
 
 #[test]
-fn what_is_no_longer_offered_has_no_documents() {
+fn a_version_that_is_no_longer_offered_has_no_documents() {
     let mut nothing = decision("r1", DocumentsRead::default());
     nothing.versions.clear();
     assert_eq!(decided(&nothing), CatalogDocuments::default());
 }
 
 #[test]
-fn a_feed_that_could_not_be_read_stays_and_one_that_is_no_longer_listed_goes() {
+fn a_feed_that_could_not_be_read_is_kept_and_one_that_is_no_longer_listed_is_removed() {
     let after = |read| decided(&decision("r1", read)).of_arch("1.2", "x").cloned().unwrap();
     let broken = read_feeds(Some(&["base", "luci"]), &[("base", "new")]);
     assert_eq!(after(broken), feeds(&[("base", "new"), ("luci", "old")]));
@@ -151,13 +151,13 @@ fn a_feed_that_could_not_be_read_stays_and_one_that_is_no_longer_listed_goes() {
 #[test]
 fn each_problem_names_its_target_or_its_feed() {
     let mut read = read_feeds(None, &[]);
-    read.unread_packages.insert("a/b".parse().unwrap(), "it is away".into());
+    read.unread_packages.insert("a/b".parse().unwrap(), "it is unavailable".into());
     let feeds = read.feeds.get_mut("x").unwrap();
     feeds.problems.insert("luci".into(), "http://m/luci does not exist".into());
     assert_eq!(
         read.problems("1.2.3"),
         [
-            "1.2.3 a/b is offered, but its packages are not known: it is away",
+            "1.2.3 a/b is offered, but its packages are not known: it is unavailable",
             "x luci: http://m/luci does not exist",
         ]
     );

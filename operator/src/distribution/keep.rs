@@ -1,11 +1,11 @@
-//! Writes documents of upstream to the database while they are read. Called by the reading; the catalog
-//! that refers to them is written after it.
+//! Writes documents of upstream to the database while they are read. Called by the reading. The catalog
+//! that refers to them is written after the reading.
 
 use asu_core::digest::Digest;
 use asu_store::PgStore;
 use jiff::Timestamp;
 
-/// Keeps documents in the database, for the leader of this epoch.
+/// Stores documents in the database, for the leader of this epoch.
 #[derive(Clone, Debug)]
 pub struct DocumentKeeper {
     /// The database.

@@ -1,6 +1,6 @@
-//! The controller of Distributions: reads the download server, writes the catalog to the database,
-//! and creates pinned caches. [`reconcile`] is run by the leader alone. It never replaces what was
-//! read before by what could not be read.
+//! The controller of Distributions: reads the download server, writes the catalog to the database, and
+//! creates pinned caches. Only the leader runs [`reconcile`]. If something cannot be read, the last
+//! good data stays in the catalog.
 
 mod apply;
 mod controller;

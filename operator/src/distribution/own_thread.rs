@@ -1,10 +1,10 @@
-//! Runs long readings beside the worker threads of the runtime.
+//! Runs long readings outside the worker threads of the runtime.
 
 use std::future::Future;
 
 use tokio_util::sync::CancellationToken;
 
-/// Runs a reading on a thread of its own, because parsing 30 MB takes a second and would block a worker
+/// Runs a reading on its own thread, because parsing 30 MB takes a second and would block a worker
 /// thread of the runtime. `None` if the process is stopped meanwhile.
 pub async fn on_its_own_thread<T: Send + 'static, F: Future<Output = T>>(
     stop: CancellationToken,

@@ -1,6 +1,6 @@
-//! Documents of upstream by the digest of their content, and which of them belong to a distribution's
-//! catalog. The operator writes a document as soon as it was read, and later the catalog that refers to
-//! it; the API reads single documents.
+//! Documents of upstream by the digest of their content, and the references to them from the catalog.
+//! The operator writes a document as soon as it was read, and later the catalog that refers to it; the
+//! API reads single documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,11 +24,11 @@ use crate::{
 /// Compression level: documents are written once and read often.
 const LEVEL: i32 = 9;
 
-/// A document that is found again is marked as seen when the last mark is older than this.
+/// If a document is found again, `seen_at` is updated only if it is older than this.
 const MARK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 impl PgStore {
-    /// Keeps a document. One that is there already is left alone.
+    /// Stores a document. If it already exists, only `seen_at` is updated, at most once an hour.
     ///
     /// # Errors
     /// Those of the database; [`StoreError::Fenced`].
@@ -91,8 +91,8 @@ impl PgStore {
         .await
     }
 
-    /// Deletes documents that nothing refers to and that no reading has found since then. Gives their
-    /// number.
+    /// Deletes documents without references that no reading has found since `seen_before`. Returns
+    /// their number.
     ///
     /// # Errors
     /// Those of the database; [`StoreError::Fenced`].
@@ -163,7 +163,7 @@ struct FeedRow<'a> {
     packages: Digest,
 }
 
-/// Takes out what refers to documents that are not there. Gives how many there were.
+/// Removes references to documents that do not exist. Returns the number of these documents.
 pub(super) async fn take_out_missing(
     tx: &mut PgConnection,
     documents: &mut CatalogDocuments,
@@ -187,7 +187,7 @@ pub(super) async fn take_out_missing(
     Ok(wanted.len().saturating_sub(found.len()))
 }
 
-/// Replaces which documents belong to a distribution.
+/// Replaces the references of a distribution.
 pub(super) async fn write(
     tx: &mut PgConnection,
     distribution: &str,
@@ -235,7 +235,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Forgets which documents belonged to a distribution.
+/// Deletes the references of a distribution.
 pub(super) async fn delete(tx: &mut PgConnection, distribution: &str) -> Result<(), StoreError> {
     sqlx::query!("delete from target_documents where distribution = $1", distribution)
         .execute(&mut *tx)
@@ -246,7 +246,7 @@ pub(super) async fn delete(tx: &mut PgConnection, distribution: &str) -> Result<
     Ok(())
 }
 
-/// Which documents belong to each distribution.
+/// Loads the references of all distributions.
 pub(super) async fn load(
     tx: &mut PgConnection,
 ) -> Result<BTreeMap<String, CatalogDocuments>, StoreError> {

@@ -5,7 +5,7 @@ use crate::{
     toolchain::cache_dir,
 };
 
-/// A generation of ImageBuilders and their packages.
+/// Package generation of the fixture's ImageBuilders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
     /// opkg, to 24.10.
@@ -14,8 +14,8 @@ pub enum Generation {
     Apk,
 }
 
-/// The fixture of a generation, generated when missing, and a download server of its own for it, whose
-/// faults the test may set.
+/// The fixture of a generation, which is generated if it is missing, and its own download server, whose
+/// faults the test can set.
 pub fn fixture(generation: Generation) -> (World, Upstream) {
     let world = match generation {
         Generation::Opkg => World::ensure(&cache_dir()),

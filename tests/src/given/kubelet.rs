@@ -32,14 +32,14 @@ impl World {
         self.cache_status(name, "the cache is ready", |status| status.place.is_some()).await;
     }
 
-    /// Ends a Job of a cache as one that filled it.
+    /// Ends a Job of a cache as if it had filled the cache.
     pub async fn populated(&self, job: &Job) {
         let message = json!({"schema": RESULT_SCHEMA, "revision": "r1-abc", "bytes": 7});
         self.pod(job, "populate", 0, Some(&message.to_string())).await;
         self.complete(job).await;
     }
 
-    /// A build of a package that has its Job: its cache is ready, and it has a place.
+    /// An admitted build with this package, and its Job. Its cache must be ready.
     pub async fn admitted(&self, package: &str) -> (FirmwareBuild, Job) {
         let build = self.create(&build(package)).await;
         let job = self.job_of(&build).await;
@@ -71,7 +71,7 @@ impl World {
         self.jobs(&selector_of(build)).await
     }
 
-    /// The Job of the second attempt, which the operator makes some while after the first failed.
+    /// The Job of the second attempt, which the operator creates some time after the first failed.
     pub async fn second_job_of(&self, build: &FirmwareBuild) -> Job {
         self.attempt_of(build, 2).await
     }
@@ -95,7 +95,7 @@ impl World {
         self.patch_status::<Pod>(&pod.name_any(), &status).await
     }
 
-    /// A pod of a Job of which the kernel killed the container `build` for want of memory.
+    /// A pod of a Job whose container `build` was killed by the kernel because memory ran out.
     pub async fn killed_for_memory(&self, job: &Job) {
         let pod = self.started_pod(job).await;
         let containers = [
@@ -106,7 +106,7 @@ impl World {
         self.patch_status::<Pod>(&pod.name_any(), &status).await;
     }
 
-    /// A pod of a Job that has not begun.
+    /// A pod of a Job, without a status.
     pub async fn started_pod(&self, job: &Job) -> Pod {
         let template = job.spec.clone().expect("a spec").template;
         let mut pod = Pod {
@@ -139,7 +139,7 @@ impl World {
         self.fail_for(job, "Test", "").await;
     }
 
-    /// Fails a Job with what its controller says then.
+    /// Fails a Job with this reason and message.
     pub async fn fail_for(&self, job: &Job, reason: &str, message: &str) {
         let now = now();
         let conditions = conditions(&["FailureTarget", "Failed"], &now, (reason, message));
@@ -149,7 +149,7 @@ impl World {
     }
 }
 
-/// The status of a container that ended with this code, with more members of its end.
+/// The status of a container that ended with this code, with additional fields of `terminated`.
 fn ended(name: &str, code: i32, more: &Value) -> Value {
     let mut ended = json!({
         "exitCode": code,
@@ -168,7 +168,7 @@ fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// When a Job started. The API server refuses another time than the one that it has.
+/// When a Job started. The API server refuses to change this time.
 fn started(job: &Job, now: &str) -> Value {
     let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
     started.map_or_else(|| json!(now), |started| json!(started))

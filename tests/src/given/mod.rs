@@ -1,6 +1,6 @@
 //! What tests begin with: servers, objects and records, under the same names in all suites, so that a
-//! test contains only what is special about it. Used by `tests/tests/` and `builder/tests/`. Not for the
-//! product or `cargo xtask`: a function that cannot give what it promises panics, so that its test fails.
+//! test contains only what is special about it. Used by `tests/tests/` and `builder/tests/`. Not for
+//! the product or `cargo xtask`: functions panic when they fail, so that their test fails.
 //!
 //! | word | what it gives |
 //! | --- | --- |

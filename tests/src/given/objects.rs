@@ -1,4 +1,4 @@
-//! Objects as their makers make them, and what their statuses say.
+//! Objects as the API, the operator and users create them, and helpers that read their statuses.
 
 use asu_core::{
     request::Request,
@@ -13,11 +13,11 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::ResourceExt;
 use serde_json::json;
 
-/// The target of builds that name no other.
+/// The default target of builds.
 pub const TARGET: &str = "ath79/generic";
-/// The version of everything that names no other.
+/// The version of all objects.
 const VERSION: &str = "24.10.7";
-/// A port where nothing answers.
+/// A port at which no server listens.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// A Distribution whose download server does not answer, for tests that need no catalog.
@@ -42,7 +42,7 @@ pub fn distribution_of(fetch_url: &str) -> Distribution {
     .expect("a Distribution")
 }
 
-/// A claim that people made.
+/// A claim that a user created.
 pub fn claim(name: &str) -> PersistentVolumeClaim {
     serde_json::from_value(json!({
         "metadata": {"name": name},
@@ -59,7 +59,7 @@ fn image_builder() -> String {
     "a".repeat(64)
 }
 
-/// The cache of [`TARGET`] as the operator makes it.
+/// The cache of [`TARGET`] as the operator creates it.
 pub fn cache() -> ImageBuilderCache {
     cache_of(TARGET)
 }
@@ -97,7 +97,7 @@ pub fn request(profile: &str, packages: &[&str]) -> Request {
     .expect("a request")
 }
 
-/// A build as the API makes it. Another package makes another build.
+/// A build as the API creates it. Builds with different packages are different.
 pub fn build(package: &str) -> FirmwareBuild {
     build_of(package, TARGET)
 }
@@ -135,12 +135,12 @@ pub fn selector_of(build: &FirmwareBuild) -> String {
     format!("{}={}", labels::BUILD, build.name_any())
 }
 
-/// The reason that a build's status gives; empty when it gives none.
+/// The reason in a build's status; empty if there is none.
 pub fn reason(status: &FirmwareBuildStatus) -> &str {
     status.reason.as_deref().unwrap_or_default()
 }
 
-/// Status of a build's condition `Admitted`; empty when it has none.
+/// Status of a build's condition `Admitted`; empty if there is none.
 pub fn admission(status: &FirmwareBuildStatus) -> &str {
     condition(&status.conditions, "Admitted").map_or("", |condition| condition.status.as_str())
 }

@@ -1,4 +1,4 @@
-//! Runs the operator in a runtime of its own, so that everything that it spawned ends with it.
+//! Runs the operator in its own runtime, so that all its tasks end with it.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{wait::PATIENCE, world::World};
 
-/// How full the store is said to be.
+/// Returns the used and total space of the store for the operator.
 pub type Fill = Arc<dyn Fn() -> Space + Send + Sync>;
 
-/// What a test does not set itself. A lease is long enough for a machine that does other things, and
-/// short enough for tests that wait for the next leader.
+/// Default options. The lease is long enough for a busy machine, and short enough for tests that wait
+/// for the next leader.
 const USUAL: [&str; 7] = [
     "--cache-claim-mode=shared",
     "--builder-image=builder:1",
@@ -35,8 +35,8 @@ struct Cli {
     settings: Settings,
 }
 
-/// A running operator. Dropping it ends it as SIGKILL would: nothing is drained or released, and no
-/// task of it goes on.
+/// A running operator. Dropping it ends it as SIGKILL would: nothing is drained or released, and none
+/// of its tasks continues.
 pub struct Operator {
     stop: CancellationToken,
     task: JoinHandle<Result<(), RunError>>,
@@ -58,14 +58,14 @@ impl World {
         (world, operator)
     }
 
-    /// Starts an operator of that name with more options. Its store is nearly empty, however full this
-    /// machine is.
+    /// Starts an operator with this name and additional options. It sees a nearly empty store, even if
+    /// this machine's disk is full.
     pub async fn operator(&self, name: &str, options: &[&str]) -> Operator {
         let nearly_empty = Arc::new(|| Space { used: 1, capacity: 100 });
         self.operator_with(name, options, nearly_empty).await
     }
 
-    /// Starts an operator that is told how full the store is.
+    /// Starts an operator that sees this fill level of the store.
     pub async fn operator_with(&self, name: &str, options: &[&str], fill: Fill) -> Operator {
         Operator::start(self, settings(self, name, options), fill).await
     }

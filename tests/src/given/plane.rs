@@ -1,4 +1,4 @@
-//! Control planes with the definitions installed, and namespaces on them.
+//! Control planes with the CustomResourceDefinitions, and namespaces on them.
 
 use std::sync::{Arc, Weak};
 
@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use crate::cluster::ControlPlane;
 
-/// The control plane that concurrent tests of this process share: each has a namespace of its own.
+/// The control plane that concurrent tests of this process share: each has its own namespace.
 pub async fn plane() -> Arc<ControlPlane> {
     static SHARED: Mutex<Weak<ControlPlane>> = Mutex::const_new(Weak::new());
     let mut shared = SHARED.lock().await;

@@ -29,7 +29,7 @@ pub fn file(name: &str, content: &[u8]) -> StoredFile {
     StoredFile { name: name.into(), size, sha256: Digest::of(content) }
 }
 
-/// What is known of a success: these files, one package, no commands and no profile.
+/// Data of a successful build: these files, one package, no commands and no profile.
 pub fn built(build_key: BuildKey, files: Vec<StoredFile>) -> Built {
     Built {
         build_key,
@@ -41,8 +41,8 @@ pub fn built(build_key: BuildKey, files: Vec<StoredFile>) -> Built {
     }
 }
 
-/// A build that was made, ended and archived at one moment, in its first attempt, with a log of one
-/// byte. From then on its answer is stale, and nothing of it is kept.
+/// The record of a build that was created, ended and archived at the same moment, in its first attempt,
+/// with a log of one byte. Its answer is stale from then on, and its files are not kept.
 pub fn record(uid: &str, request: Request, ending: Ending, ended: Timestamp) -> NewArchive {
     let log = LogRecord { key: store_keys::log(uid), size: 1, text_bytes: 1, truncated: false };
     let facts = BuildFacts {

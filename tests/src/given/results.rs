@@ -14,7 +14,7 @@ use super::{
 };
 
 impl World {
-    /// What is left of a build that succeeded.
+    /// Writes the result of a build that succeeded.
     pub fn commit(&self, build: &FirmwareBuild, key: &str) -> BuildResult {
         let build_key = BuildKey::of(key.as_bytes());
         let file = file("i.bin", b"image");
@@ -25,14 +25,14 @@ impl World {
         result
     }
 
-    /// What is left of a build that the request's own fault ended.
+    /// Writes the result of a build that failed because of its request.
     pub fn commit_failure(&self, build: &FirmwareBuild, reason: FailureReason) {
         let failure = Some(Failure::new(reason, "said by publish"));
         let result = BuildResult { failure, ..self.result(build) };
         self.put_result(&store_keys::result(&result.uid), &result);
     }
 
-    /// What is left of an attempt that an infrastructure failure ended.
+    /// Writes the result of an attempt that ended with an infrastructure failure.
     pub fn commit_attempt(&self, build: &FirmwareBuild, attempt: u32, reason: FailureReason) {
         let failure = Some(Failure::new(reason, "said by publish"));
         let result = BuildResult { failure, ..self.result(build) };
@@ -48,7 +48,7 @@ impl World {
         self.complete(&job).await;
     }
 
-    /// Ends a later attempt of a build so.
+    /// Ends a later attempt of a build in the same way.
     pub async fn succeed_attempt(&self, build: &FirmwareBuild, attempt: u32) {
         let end = format!("-{attempt}");
         let jobs = self.jobs_of(build).await;

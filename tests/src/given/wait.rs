@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 /// Time limit of waits in a [`World`](super::World): enough on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Pause between two looks.
+/// Pause between two calls.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Calls `look` until it returns something. After the time limit it fails and names `what`.
@@ -14,7 +14,7 @@ pub async fn until<T>(what: &str, limit: Duration, look: impl AsyncFn() -> Optio
     found.unwrap_or_else(|| panic!("waited {limit:?} for {what}"))
 }
 
-/// Looks until there is something or the time is over.
+/// Calls `look` until it returns something or the time limit is over.
 pub(super) async fn found<T>(limit: Duration, look: impl AsyncFn() -> Option<T>) -> Option<T> {
     let looked = crate::wait::until(limit, PAUSE, || async {
         Ok::<_, Infallible>(look().await.ok_or_else(String::new))

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{cluster::ControlPlane, postgres::TestDatabase};
 
-/// The claim of all caches, unless an operator is told otherwise.
+/// The claim of all caches, unless an operator has another option.
 pub const SHARED_CLAIM: &str = "asu-cache";
 
 /// An object of a namespace.
@@ -93,7 +93,7 @@ impl World {
         self.api::<K>().patch_status(name, &PatchParams::default(), &patch).await.expect("a status")
     }
 
-    /// The database with the operator's role. It gives up soon when the database is away.
+    /// The database with the operator's role. It gives up soon if the database is unavailable.
     pub fn pg_store(&self) -> PgStore {
         let settings =
             PoolSettings { acquire_timeout: Duration::from_secs(1), ..PoolSettings::default() };
@@ -122,7 +122,7 @@ impl World {
         self.plane.kubectl(&get).await.unwrap_or_default()
     }
 
-    /// The status of a build once `done` holds for it.
+    /// The status of a build as soon as `done` is true for it.
     pub async fn status(
         &self,
         build: &FirmwareBuild,
@@ -137,7 +137,7 @@ impl World {
         .await
     }
 
-    /// The status of a cache once `done` holds for it.
+    /// The status of a cache as soon as `done` is true for it.
     pub async fn cache_status(
         &self,
         name: &str,
@@ -156,7 +156,7 @@ impl World {
         self.status(build, "it is archived", |status| is_true(&status.conditions, "Archived")).await
     }
 
-    /// What the database has of a build.
+    /// The record of a build in the database.
     pub async fn record_of(&self, build: &FirmwareBuild) -> Option<BuildRecord> {
         let uid = build.uid().expect("a uid");
         self.pg_store().build_by_uid(&uid).await.expect("an answer of the database")

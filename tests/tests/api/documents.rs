@@ -1,5 +1,4 @@
-//! The documents of upstream that clients read before they ask for an image: what owut and auc need to
-//! complete an upgrade.
+//! Documents of upstream that clients (owut and auc) read before they request an image.
 
 use serde_json::json;
 use tokio::{
@@ -36,7 +35,7 @@ async fn the_packages_of_all_feeds_are_one_flat_list_of_names_without_abi_suffix
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile_is_what_upstream_says_of_it_and_of_its_target() {
+async fn a_profile_has_upstreams_fields_of_the_device_and_of_its_target() {
     let world = World::new().await;
     let api = world.replica().await;
     let profile = api.get(&format!("{TARGET}/dev_a.json")).await.json;
@@ -52,7 +51,7 @@ async fn a_profile_is_what_upstream_says_of_it_and_of_its_target() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn documents_are_cached_like_the_overview_and_in_every_form_of_their_path() {
+async fn documents_have_the_headers_of_the_overview_in_every_form_of_their_path() {
     let world = World::new().await;
     let api = world.replica().await;
     for path in [
@@ -83,7 +82,7 @@ async fn documents_are_cached_like_the_overview_and_in_every_form_of_their_path(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_offered_is_404_in_json_whatever_its_path() {
+async fn every_path_that_is_not_offered_answers_404_in_json() {
     let world = World::new().await;
     let api = world.replica().await;
     for path in [
@@ -111,7 +110,7 @@ async fn what_is_not_offered_is_404_in_json_whatever_its_path() {
     }
 }
 
-/// The answer to a path that no client library touched: they resolve dots.
+/// The answer to exactly this path. A client library would resolve its dots.
 async fn as_it_is(api: &Replica, path: &str) -> String {
     let mut socket = TcpStream::connect(api.running.address).await.unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");

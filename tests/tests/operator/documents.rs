@@ -16,7 +16,7 @@ use super::catalogs::{TARGET, distribution, reason, status};
 const ARCH: &str = "testarch_generic";
 const BRANCH: &str = "fixture";
 
-/// A world whose operator reads upstream every second, and has done so once with these faults.
+/// A world whose operator reads upstream every second. The download server has these faults.
 async fn started(generation: Generation, faults: &Faults) -> (World, Fixture, Upstream, Operator) {
     let (fixture, upstream) = fixture(generation);
     upstream.knobs().set(faults).await.expect("faults");
@@ -54,7 +54,7 @@ async fn problems(world: &World) -> DistributionStatus {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn documents_of_both_package_generations_are_kept_with_the_catalog() {
+async fn documents_of_both_package_generations_are_stored_with_the_catalog() {
     for generation in [Generation::Opkg, Generation::Apk] {
         let (world, fixture, _upstream, _operator) = started(generation, &Faults::default()).await;
         up_to_date(&world).await;
@@ -74,7 +74,7 @@ async fn documents_of_both_package_generations_are_kept_with_the_catalog() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reading_without_news_leaves_the_catalog_as_it_is() {
+async fn a_reading_without_changes_does_not_change_the_catalog() {
     let (world, _, upstream, _operator) = started(Generation::Opkg, &Faults::default()).await;
     up_to_date(&world).await;
     let revision = world
@@ -99,7 +99,7 @@ async fn a_reading_without_news_leaves_the_catalog_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_feed_is_reported_and_stays_as_it_was() {
+async fn a_broken_feed_is_reported_and_its_last_index_is_kept() {
     let (world, _, upstream, _operator) = started(Generation::Opkg, &Faults::default()).await;
     up_to_date(&world).await;
     let before = feeds(&world).await;
@@ -116,7 +116,7 @@ async fn a_broken_feed_is_reported_and_stays_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_target_whose_packages_are_not_the_signed_ones_is_offered_without_them() {
+async fn a_target_whose_package_index_has_a_wrong_digest_is_offered_without_it() {
     let faults =
         Faults { corrupt: vec![format!("*/{TARGET}/packages/index.json")], ..Faults::default() };
     let (world, fixture, upstream, _operator) = started(Generation::Opkg, &faults).await;

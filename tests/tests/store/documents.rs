@@ -1,4 +1,4 @@
-//! Documents of upstream: kept once, for as long as something refers to them.
+//! Documents of upstream: each is stored once, as long as a catalog refers to it.
 
 use asu_core::{
     catalog_documents::{CatalogDocuments, TargetDocuments},
@@ -14,7 +14,7 @@ async fn put(store: &PgStore, content: &str) -> Digest {
     store.put_document(content.into(), at(0), 0).await.unwrap()
 }
 
-/// Of version 24.10.7, with these profiles and packages of its target, and this feed of its branch.
+/// References of version 24.10.7: profiles and packages of its target, and a feed of its branch.
 fn documents(profiles: Digest, packages: Option<Digest>, feed: Digest) -> CatalogDocuments {
     let target = TargetDocuments { profiles, packages };
     CatalogDocuments {
@@ -24,7 +24,7 @@ fn documents(profiles: Digest, packages: Option<Digest>, feed: Digest) -> Catalo
     }
 }
 
-/// Rows of the tables, with the transactions that wrote them: equal only when nothing was written.
+/// Rows of the tables, with the transactions that wrote them: equal only if nothing was written.
 async fn rows(database: &TestDatabase) -> Vec<String> {
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     let mut rows = Vec::new();
@@ -41,7 +41,7 @@ async fn rows(database: &TestDatabase) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_document_reads_back_byte_for_byte_and_takes_less_room() {
+async fn a_document_is_stored_compressed_and_read_byte_for_byte() {
     let database = TestDatabase::new().await.unwrap();
     let (store, api) = (database.store().unwrap(), database.api_store().unwrap());
     let content = "{\"profiles\":{}} ".repeat(10_000);
@@ -59,7 +59,7 @@ async fn a_document_reads_back_byte_for_byte_and_takes_less_room() {
 }
 
 #[tokio::test]
-async fn the_same_documents_again_write_nothing() {
+async fn writing_the_same_documents_again_changes_no_row() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let versions = [version("24.10.7", &["a"])];
@@ -78,7 +78,7 @@ async fn the_same_documents_again_write_nothing() {
 }
 
 #[tokio::test]
-async fn another_document_is_a_change_of_the_catalog_that_replaces_no_version() {
+async fn a_new_document_changes_the_revision_of_the_catalog_but_no_version() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let versions = [version("24.10.7", &["a"])];
@@ -98,7 +98,7 @@ async fn another_document_is_a_change_of_the_catalog_that_replaces_no_version() 
 }
 
 #[tokio::test]
-async fn what_refers_to_a_document_that_is_not_there_is_left_out_and_counted() {
+async fn references_to_missing_documents_are_left_out_and_counted() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let (there, gone) = (put(&store, "there").await, Digest::of(b"gone"));
@@ -119,7 +119,7 @@ async fn what_refers_to_a_document_that_is_not_there_is_left_out_and_counted() {
 }
 
 #[tokio::test]
-async fn a_document_goes_when_nothing_refers_to_it_and_no_reading_found_it_for_a_while() {
+async fn a_document_without_references_is_deleted_if_no_reading_found_it_recently() {
     let database = TestDatabase::new().await.unwrap();
     let store = database.store().unwrap();
     let (used, unused) = (put(&store, "used").await, put(&store, "unused").await);

@@ -1,7 +1,7 @@
 //! Parser for `index.json` of a package folder.
 //!
 //! Version 2 (since OpenWrt 24.10.2, and of apk) lists packages without ABI suffix. Version 1, which
-//! has no key `version`, lists them as `Packages` names them, with the suffix.
+//! has no key `version`, lists them as `Packages` does, with the suffix.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ struct Raw {
     packages: Pairs,
 }
 
-/// The entries of an object in their order, with those that repeat a key.
+/// The entries of an object in their order, including duplicate keys.
 struct Pairs(Vec<(String, String)>);
 
 impl<'de> Deserialize<'de> for Pairs {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn version_2_has_names_without_suffix_and_version_1_has_them_as_the_index_of_opkg() {
+    fn version_2_has_names_without_suffix_and_version_1_with_it() {
         let packages = json!({"base-files": "1704~f5dae5ece4", "libgcc": "13.3.0-r4"});
         let two = json!({"version": 2, "architecture": "mips_24kc", "packages": packages});
         let one = json!({"architecture": "mips_24kc", "packages": packages});
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_package_that_is_listed_twice_the_higher_version_counts() {
+    fn the_higher_version_of_a_duplicate_package_is_kept() {
         for packages in [r#"{"a":"1.10","a":"1.9"}"#, r#"{"a":"1.9","a":"1.10"}"#] {
             let text = format!(r#"{{"version":2,"architecture":"x","packages":{packages}}}"#);
             assert_eq!(parse(text.as_bytes()).unwrap().collected.index.versions()["a"], "1.10");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_entry_is_left_out_and_hides_no_other() {
+    fn an_invalid_entry_is_left_out_and_the_others_are_read() {
         let value = json!({"version": 2, "architecture": "x", "packages": {
             "../x": "1", "b": "$(id)", "good": "1", "n".repeat(1 << 20): "1",
         }});
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_index_is_an_error() {
+    fn a_file_in_another_format_is_an_error() {
         for bad in [
             "",
             "<html><a href=\"x\">index.json</a></html>",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_without_end_is_refused_before_it_is_held() {
+    fn an_endless_index_is_refused_while_it_is_parsed() {
         let many: Vec<_> = (0..=MAX_PACKAGES).map(|n| format!(r#""p{n}":"1""#)).collect();
         let many = many.join(",");
         let text = format!(r#"{{"architecture":"x","packages":{{{many}}}}}"#);
@@ -155,7 +155,7 @@ mod tests {
         }
 
         #[test]
-        fn every_name_and_version_that_is_read_is_one(name in ".{0,12}", version in ".{0,12}") {
+        fn every_name_and_version_that_is_read_is_valid(name in ".{0,12}", version in ".{0,12}") {
             let value = json!({"version": 2, "architecture": "x", "packages": {name: version}});
             for (name, package) in parsed(&value).unwrap().collected.index.packages() {
                 prop_assert!(name.parse::<asu_core::names::PackageSpec>().is_ok());

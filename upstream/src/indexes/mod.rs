@@ -1,6 +1,5 @@
-//! Reads the index of one folder of packages, in whichever form the server has it: `index.json`, or
-//! `Packages` where that has names with ABI suffixes or is missing. Called for the packages of a target
-//! and for feeds.
+//! Reads the index of one folder of packages: `index.json`, or `Packages` if `index.json` is missing or
+//! has names with ABI suffixes. Called for the packages of a target and for feeds.
 
 mod json;
 mod stanzas;
@@ -26,7 +25,7 @@ const PLAIN: &str = "Packages";
 /// Maximum size of an index in bytes, as it is sent. The largest of OpenWrt has 2 MB, plain 8 MB.
 const MAX_BYTES: u64 = 32 << 20;
 
-/// Packages of an index, and which of its entries are none.
+/// Packages of an index, and errors about its invalid entries.
 #[derive(Debug)]
 pub(crate) struct Collected {
     what: &'static str,
@@ -41,7 +40,7 @@ impl Collected {
         Self { what, index: PackageIndex::new(architecture), bad: 0, first: None }
     }
 
-    /// Adds a package. Entries that are no packages are counted, and fail no other.
+    /// Adds a package. Invalid entries are counted and do not affect the others.
     fn add(&mut self, name: &str, package: Package) -> Result<(), ParseError> {
         match self.index.add(name, package) {
             Err(error @ NotAdded::TooMany) => {
@@ -75,7 +74,7 @@ pub(crate) struct Folder<'a> {
     pub(crate) arch: &'a str,
 }
 
-/// Which file an index was read from, and its validator: to ask for it again only when it changed.
+/// The file that an index was read from, and its validator for a conditional request.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     file: &'static str,
@@ -89,13 +88,13 @@ pub(crate) struct Found {
     pub(crate) index: PackageIndex,
     /// Error about entries that were left out.
     pub(crate) left_out: Option<UpstreamError>,
-    /// For the next reading; none when the server gave no validator.
+    /// For the next reading; `None` if the server sent no validator.
     pub(crate) source: Option<Source>,
 }
 
 impl Folder<'_> {
-    /// Reads the index. `expected` gives the digest of a file where a signed list has one. `None` when
-    /// the index is unchanged since `known`.
+    /// Reads the index. `expected` returns the digest of a file if a signed list contains it. The
+    /// result is `None` if the index is unchanged since `known`.
     pub(crate) async fn read(
         &self,
         expected: impl Fn(&str) -> Result<Option<Digest>, UpstreamError>,
@@ -113,7 +112,7 @@ impl Folder<'_> {
                 if index.is_without_suffix {
                     return Ok(Some(found(JSON, &document, index.collected)));
                 }
-                // It changes whenever the other form does: its validator is that of both.
+                // `index.json` changes whenever `Packages` does, so its validator applies to both.
                 return match self.stanzas(&get, None).await {
                     Ok(Some((_, _, stanzas))) => Ok(Some(found(JSON, &document, stanzas))),
                     Ok(None) | Err(UpstreamError::NotFound { .. }) => {
@@ -127,7 +126,7 @@ impl Folder<'_> {
         };
         match self.stanzas(&get, known).await {
             Ok(stanzas) => Ok(stanzas.map(|(file, document, read)| found(file, &document, read))),
-            // The form that is asked for first is the one to name.
+            // The error is about the file that is requested first.
             Err(UpstreamError::NotFound { .. }) => Err(missing),
             Err(error) => Err(error),
         }

@@ -1,5 +1,5 @@
 //! Parser for `Packages`, the index of opkg: stanzas of `Field: value` lines, separated by blank lines.
-//! It reads a stream, so that an inflated index is never in memory as a whole.
+//! It reads a stream, so that a decompressed index is never completely in memory.
 
 use std::io::{BufRead, BufReader, Read};
 
@@ -17,7 +17,7 @@ const MAX_TEXT: u64 = 64 << 20;
 /// Maximum length of a line in bytes. Lists of dependencies have at most a few thousand.
 const MAX_LINE: usize = 64 << 10;
 
-/// The fields that are used of one package.
+/// The used fields of one package.
 #[derive(Default)]
 struct Stanza {
     package: String,
@@ -28,7 +28,7 @@ struct Stanza {
     is_empty: bool,
 }
 
-/// Parses the file of packages of this architecture.
+/// Parses a file with packages of this architecture.
 pub(crate) fn parse(text: &[u8], architecture: &str) -> Result<Collected, ParseError> {
     read(text, architecture)
 }
@@ -76,7 +76,7 @@ impl Stanza {
         Self { is_empty: true, ..Self::default() }
     }
 
-    /// Takes a line. False when it is neither a field nor the continuation of one.
+    /// Parses a line. Returns false if it is neither a field nor the continuation of one.
     fn take(&mut self, line: &str) -> bool {
         if line.starts_with([' ', '\t']) {
             return !self.is_empty;
@@ -116,8 +116,8 @@ impl Stanza {
     }
 }
 
-/// The name of a package without its ABI suffix: `libubox20240329` is `libubox`. Where the name
-/// itself ends in a digit, a dash comes between: `libevent2-7` is `libevent2`.
+/// The name of a package without its ABI suffix: `libubox20240329` is `libubox`. If the name itself
+/// ends in a digit, a dash separates them: `libevent2-7` is `libevent2`.
 fn without_suffix<'a>(name: &'a str, abi_version: &str) -> &'a str {
     if abi_version.is_empty() {
         return name;
@@ -161,7 +161,7 @@ Version: 1620~f1c57ee107
     }
 
     #[test]
-    fn the_abi_version_is_taken_off_the_end_of_the_name() {
+    fn the_abi_version_is_removed_from_the_end_of_the_name() {
         for (name, abi, base) in [
             ("libubox20240329", "20240329", "libubox"),
             ("libevent2-7", "-7", "libevent2"),
@@ -176,7 +176,7 @@ Version: 1620~f1c57ee107
     }
 
     #[test]
-    fn a_stanza_states_name_version_what_it_provides_and_its_size() {
+    fn name_version_provided_names_and_size_are_read() {
         let parsed = parse(TEXT.as_bytes(), "mips_24kc").unwrap();
         assert_eq!(parsed.left_out(), None);
         let versions = [
@@ -207,7 +207,7 @@ Version: 1620~f1c57ee107
     }
 
     #[test]
-    fn a_stanza_that_names_no_package_is_left_out_and_hides_no_other() {
+    fn an_invalid_stanza_is_left_out_and_the_others_are_read() {
         let text =
             "Package: a\n\nVersion: 1\n\nPackage: ../b\nVersion: 1\n\nPackage: c\nVersion: 2";
         let parsed = parse(text.as_bytes(), "x").unwrap();
@@ -216,14 +216,14 @@ Version: 1620~f1c57ee107
     }
 
     #[test]
-    fn a_page_that_is_no_index_is_an_error() {
+    fn a_file_in_another_format_is_an_error() {
         for bad in ["<html>", "<a href=\"http://x\">", " continues nothing", "no field", ": x"] {
             assert!(parse(bad.as_bytes(), "x").unwrap_err().detail.contains("line 1"), "{bad}");
         }
     }
 
     #[test]
-    fn a_name_of_a_megabyte_and_a_text_without_end_are_refused() {
+    fn overlong_lines_and_overlong_texts_are_refused() {
         let line = format!("Package: {}\n", "x".repeat(1 << 20));
         assert!(parse(line.as_bytes(), "x").unwrap_err().detail.contains("longer"));
         let long = format!("Depends: {}\n", "x".repeat(MAX_LINE - 100));
@@ -241,7 +241,7 @@ Version: 1620~f1c57ee107
         }
 
         #[test]
-        fn a_written_package_is_read_with_its_name_without_suffix(
+        fn the_suffix_of_any_package_name_is_removed(
             name in "[a-z]{1,9}", abi in "[0-9]{0,4}", version in "[0-9][0-9.]{0,5}"
         ) {
             let text = format!("Package: {name}{abi}\nVersion: {version}\nABIVersion: {abi}\n");

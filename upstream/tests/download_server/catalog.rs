@@ -303,7 +303,7 @@ async fn profiles_that_the_list_does_not_cover_are_read_every_time() {
 }
 
 #[tokio::test]
-async fn the_next_mirror_serves_a_target_of_which_the_first_has_something_else() {
+async fn a_target_is_read_from_the_next_mirror_if_the_first_has_wrong_files() {
     for reason in ["AnotherDocument", "BadSignature"] {
         let (first, good) = (start(), start());
         if reason == "BadSignature" {

@@ -32,7 +32,7 @@ fn versions(kept: &Kept, digest: &Digest) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn every_feed_that_is_listed_is_read() {
+async fn every_listed_feed_is_read() {
     let (server, kept) = (start(), Kept::default());
     let read = read(&server, FeedsMemory::default(), &kept).await;
     assert!(read.problems.is_empty(), "{:?}", read.problems);
@@ -42,11 +42,11 @@ async fn every_feed_that_is_listed_is_read() {
 }
 
 #[tokio::test]
-async fn a_feed_that_has_not_changed_is_not_sent_again() {
+async fn an_unchanged_feed_is_not_downloaded_again() {
     let (server, kept) = (start(), Kept::default());
     let first = read(&server, FeedsMemory::default(), &kept).await;
     put(&server, "luci", &json!({"luci": "25"}));
-    // A keeper that has nothing: what is unchanged is not kept again.
+    // An empty keeper: unchanged documents are not stored again.
     let kept = Kept::default();
     let second = read(&server, first.memory, &kept).await;
     assert_eq!(second.feeds["base"], first.feeds["base"]);
@@ -56,7 +56,7 @@ async fn a_feed_that_has_not_changed_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn the_index_of_opkg_is_asked_for_again_only_when_it_changed() {
+async fn an_unchanged_index_of_opkg_is_not_downloaded_again() {
     let server = Server::start();
     server.body(&format!("{FOLDER}/feeds.conf"), "src-git base x\n");
     server.body(&format!("{FOLDER}/base/Packages"), "Package: a\nVersion: 1\n");
@@ -68,7 +68,7 @@ async fn the_index_of_opkg_is_asked_for_again_only_when_it_changed() {
 }
 
 #[tokio::test]
-async fn what_was_read_through_another_version_is_read_again() {
+async fn feeds_are_read_again_through_another_version() {
     let (server, kept) = (start(), Kept::default());
     let first = read(&server, FeedsMemory::default(), &kept).await;
     server.body("releases/24.10.8/packages/mips_24kc/feeds.conf", "src-git base x\n");
@@ -84,7 +84,7 @@ async fn what_was_read_through_another_version_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_broken_feed_hides_no_other() {
+async fn a_broken_feed_does_not_affect_the_others() {
     for (reply, reason) in [
         (Reply::Status(404), "NotFound"),
         (Reply::Status(503), "UpstreamUnavailable"),
@@ -102,7 +102,7 @@ async fn a_broken_feed_hides_no_other() {
 }
 
 #[tokio::test]
-async fn without_their_list_no_feed_is_known_and_what_is_remembered_stays() {
+async fn without_the_list_no_feed_is_read_and_the_memory_is_kept() {
     let server = start();
     let first = read(&server, FeedsMemory::default(), &Kept::default()).await;
     for (reply, reason) in [
@@ -119,7 +119,7 @@ async fn without_their_list_no_feed_is_known_and_what_is_remembered_stays() {
 }
 
 #[tokio::test]
-async fn entries_that_are_no_packages_are_reported_each_time() {
+async fn invalid_entries_are_reported_at_each_reading() {
     let (server, kept) = (start(), Kept::default());
     put(&server, "luci", &json!({"luci": "24", "../x": "1"}));
     let first = read(&server, FeedsMemory::default(), &kept).await;

@@ -1,4 +1,4 @@
-//! Tests of reading the packages of a target, in every form that a server has them.
+//! Tests of reading the packages of a target, in all formats of servers.
 
 use std::{fmt::Write as _, io::Write as _};
 
@@ -18,7 +18,7 @@ fn path(file: &str) -> String {
 }
 
 fn profiles() -> Vec<u8> {
-    // With what nothing here reads, in an order of its own.
+    // With unknown fields, in an unusual order.
     let text = r#"{"metadata_version":1,"arch_packages":"mips_24kc","target":"ath79/generic",
         "linux_kernel":{"version":"6.6.110","release":"1","vermagic":"0d1e2f3a"},
         "profiles":{"box":{"images":[],"image_prefix":"x","supported_devices":["maker,box"]}},
@@ -40,7 +40,7 @@ fn index(version: Option<u32>, packages: &serde_json::Value) -> Vec<u8> {
     index.to_string().into_bytes()
 }
 
-/// A server with one target that has these files; all of them are in its list.
+/// A server with one target that has these files, all of which are in its list.
 fn start(files: &[(&str, Vec<u8>)]) -> Server {
     let server = Server::start();
     server.body("releases/24.10.7/.targets.json", json!({TARGET: "mips_24kc"}).to_string());
@@ -79,7 +79,7 @@ async fn read(servers: &[&Server], kept: &Kept) -> CatalogRead {
     read
 }
 
-/// Versions by name as they were kept.
+/// The stored versions by name.
 async fn versions(server: &Server) -> serde_json::Value {
     let kept = Kept::default();
     let read = read(&[server], &kept).await;
@@ -99,7 +99,7 @@ async fn problem(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn the_profiles_are_kept_byte_for_byte() {
+async fn the_profiles_are_stored_byte_for_byte() {
     let server = start(&[("packages/index.json", index(Some(2), &json!({})))]);
     let kept = Kept::default();
     let read = read(&[&server], &kept).await;
@@ -107,7 +107,7 @@ async fn the_profiles_are_kept_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn kernel_modules_of_the_kernel_of_the_target_are_merged_with_its_packages() {
+async fn the_kernel_modules_of_a_target_are_merged_with_its_packages() {
     let server = start(&[
         ("packages/index.json", index(Some(2), &json!({"mtd": "27"}))),
         (&format!("{KMODS}/index.json"), index(Some(2), &json!({"kmod-usb2": "6.6.110-r1"}))),
@@ -118,13 +118,13 @@ async fn kernel_modules_of_the_kernel_of_the_target_are_merged_with_its_packages
 }
 
 #[tokio::test]
-async fn a_target_whose_kernel_modules_are_among_its_packages_has_no_other_folder() {
+async fn a_target_without_a_folder_of_kernel_modules_is_read() {
     let server = start(&[("packages/index.json", index(Some(2), &json!({"kmod-usb2": "1"})))]);
     assert_eq!(versions(&server).await, json!({"kmod-usb2": "1"}));
 }
 
 #[tokio::test]
-async fn a_folder_of_kernel_modules_that_is_signed_for_must_be_there() {
+async fn a_signed_folder_of_kernel_modules_must_exist() {
     let kmods = format!("{KMODS}/index.json");
     let server = start(&[
         ("packages/index.json", index(Some(2), &json!({}))),
@@ -136,7 +136,7 @@ async fn a_folder_of_kernel_modules_that_is_signed_for_must_be_there() {
 }
 
 #[tokio::test]
-async fn where_names_have_a_suffix_the_index_of_opkg_is_read_instead() {
+async fn the_index_of_opkg_is_read_if_index_json_has_names_with_suffix() {
     let old = || ("packages/index.json", index(None, &json!({"libubox20240329": "2024-r1"})));
     let expected = json!({"libubox": "2024-r1", "mtd": "27"});
     let gzipped = start(&[old(), ("packages/Packages.gz", gzip(STANZAS))]);
@@ -150,7 +150,7 @@ async fn where_names_have_a_suffix_the_index_of_opkg_is_read_instead() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_not_the_signed_one_is_an_error_that_names_it() {
+async fn an_index_with_another_digest_than_the_signed_one_is_reported_by_url() {
     for (file, forged) in [
         ("packages/index.json", index(Some(2), &json!({"mtd": "28"}))),
         (&*format!("{KMODS}/index.json"), index(Some(2), &json!({"kmod-x": "1"}))),
@@ -173,14 +173,14 @@ async fn an_index_that_is_not_the_signed_one_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn an_index_that_the_list_does_not_name_is_taken_as_it_is() {
+async fn an_index_that_is_not_in_the_list_is_accepted_without_a_digest() {
     let server = start(&[]);
     server.body(&path("packages/index.json"), index(Some(2), &json!({"mtd": "27"})));
     assert_eq!(versions(&server).await, json!({"mtd": "27"}));
 }
 
 #[tokio::test]
-async fn a_hostile_or_broken_index_leaves_the_target_offered() {
+async fn a_target_with_a_hostile_or_broken_index_is_still_offered() {
     let elsewhere = Server::start();
     elsewhere.body("x", index(Some(2), &json!({"mtd": "666"})));
     let to_elsewhere = format!("{}x", elsewhere.url());
@@ -213,7 +213,7 @@ async fn a_hostile_or_broken_index_leaves_the_target_offered() {
 }
 
 #[tokio::test]
-async fn a_name_that_no_package_has_is_reported_and_hides_no_other() {
+async fn an_invalid_name_is_reported_and_the_others_are_read() {
     let packages = json!({"mtd": "27", "../x": "1", "n".repeat(1 << 20): "1"});
     let server = start(&[("packages/index.json", index(Some(2), &packages))]);
     let kept = Kept::default();
@@ -224,7 +224,7 @@ async fn a_name_that_no_package_has_is_reported_and_hides_no_other() {
 }
 
 #[tokio::test]
-async fn the_next_mirror_serves_a_target_of_which_the_first_has_no_good_index() {
+async fn a_target_is_read_from_the_next_mirror_if_the_first_has_a_bad_index() {
     let good = || start(&[("packages/index.json", index(Some(2), &json!({"mtd": "27"})))]);
     let (first, second) = (good(), good());
     first.body(&path("packages/index.json"), "garbage");
@@ -234,7 +234,7 @@ async fn the_next_mirror_serves_a_target_of_which_the_first_has_no_good_index() 
 }
 
 #[tokio::test]
-async fn indexes_are_read_again_only_when_the_signed_list_changed() {
+async fn indexes_are_read_again_only_if_the_signed_list_changed() {
     let server = start(&[("packages/index.json", index(Some(2), &json!({"mtd": "27"})))]);
     let kept = Kept::default();
     let first = read(&[&server], &kept).await;
@@ -250,7 +250,7 @@ async fn indexes_are_read_again_only_when_the_signed_list_changed() {
 }
 
 #[tokio::test]
-async fn an_index_that_could_not_be_read_is_asked_for_again_although_the_list_is_the_same() {
+async fn an_index_that_could_not_be_read_is_requested_again_although_the_list_is_unchanged() {
     let server = start(&[("packages/index.json", index(Some(2), &json!({"mtd": "27"})))]);
     server.set(&path("packages/index.json"), Reply::Status(404));
     let first = read(&[&server], &Kept::default()).await;

@@ -48,7 +48,7 @@ fn listing(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_tree_packed_by_gnu_tar_in_each_format_arrives_as_it_was() {
+fn a_tree_packed_by_gnu_tar_in_any_format_is_unpacked_unchanged() {
     let source = tempfile::tempdir().unwrap();
     plant(source.path());
     for (format, time) in [("gnu", "@1782737960"), ("pax", "@1782737960.123456789")] {

@@ -21,7 +21,7 @@ fn absolute_names() {
 }
 
 #[test]
-fn parent_components_wherever_they_stand() {
+fn parent_components_at_any_position() {
     for name in ["../evil", "top/../../evil", "top/a/..", ".."] {
         assert_refused!(top().file(name, "x"), name, TarballError::ParentComponent { .. });
         assert_refused!(top().dir(name), name, TarballError::ParentComponent { .. });
@@ -106,7 +106,7 @@ fn hard_links_to_anything_but_an_earlier_regular_member() {
 }
 
 #[test]
-fn two_members_of_one_name_and_different_kinds() {
+fn two_members_with_the_same_name_and_different_types() {
     for archive in [
         top().file("top/x", "x").link("top/x", "/tmp"),
         top().link("top/x", "/tmp").file("top/x", "x"),
@@ -137,7 +137,7 @@ fn more_than_one_folder_at_the_top() {
 }
 
 #[test]
-fn names_that_are_no_text() {
+fn invalid_names() {
     let nul = top().long_name(b"top/a\0b").file("top/x", "x");
     assert!(matches!(refusal(nul), TarballError::BadName { .. }));
     let latin = top().raw(b'0', b"top/\xe4", b"", 0o644, b"");
@@ -164,7 +164,7 @@ fn names_that_are_too_long_or_too_deep() {
 }
 
 #[test]
-fn extension_headers_that_mislead() {
+fn misleading_extension_headers() {
     for archive in [
         top().pax(b'x', &[("size", "0")]).file("top/x", "text"),
         top().pax(b'x', &[("size", "many")]).file("top/x", "text"),
@@ -180,7 +180,7 @@ fn extension_headers_that_mislead() {
 }
 
 #[test]
-fn a_message_quotes_what_a_terminal_would_obey() {
+fn a_message_escapes_control_characters() {
     let error = refusal(top().raw(b'6', b"top/\x1b[2J\n", b"", 0o644, b"")).to_string();
     assert!(!error.contains('\x1b') && !error.contains('\n'), "{error:?}");
 }

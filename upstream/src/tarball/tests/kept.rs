@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use super::*;
 
 #[test]
-fn both_compressions_are_told_by_their_first_bytes() {
+fn both_compressions_are_detected_by_their_first_bytes() {
     let tar = Archive::default().dir("top").file("top/a", "text").tar();
     for packed in [zstd::encode_all(&*tar, 20).unwrap(), xz(&tar)] {
         let place = Place::new();
@@ -17,7 +17,7 @@ fn both_compressions_are_told_by_their_first_bytes() {
 }
 
 #[test]
-fn other_bytes_are_no_tarball() {
+fn other_files_are_refused() {
     let place = Place::new();
     for bytes in [&b""[..], b"\x1f\x8b\x08", b"top"] {
         let error = place.unpack_bytes(bytes, UnpackLimits::default()).unwrap_err();
@@ -73,7 +73,7 @@ fn owners_of_the_archive_are_ignored() {
 }
 
 #[test]
-fn symlinks_are_legal_whatever_their_target() {
+fn symlinks_with_any_target_are_allowed() {
     let targets = [
         ("relative", "../top/file"),
         ("absolute", "/usr/bin/gzip"),
@@ -102,7 +102,7 @@ fn hard_links_to_earlier_files_share_their_inode() {
 }
 
 #[test]
-fn long_names_of_both_kinds_arrive() {
+fn long_names_of_both_kinds_are_kept() {
     let component = "n".repeat(200);
     let gnu = format!("top/{component}/{component}");
     let pax = format!("top/{component}/pax");
@@ -118,7 +118,7 @@ fn long_names_of_both_kinds_arrive() {
 }
 
 #[test]
-fn of_two_members_of_one_name_and_kind_the_later_wins() {
+fn the_later_of_two_members_with_the_same_name_and_type_is_kept() {
     let archive = Archive::default()
         .dir("./")
         .dir("top")

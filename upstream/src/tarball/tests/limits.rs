@@ -17,7 +17,7 @@ fn the_limits_themselves_are_allowed() {
 }
 
 #[test]
-fn one_entry_too_many_is_named() {
+fn the_first_entry_above_the_limit_is_named() {
     let error = limited(three(), 2, 8).unwrap_err();
     assert!(matches!(error, TarballError::TooManyEntries { limit: 2, .. }), "{error}");
     assert_eq!(error.member(), Some("top/b"));
@@ -73,7 +73,7 @@ fn an_archive_cut_before_it_was_compressed_is_an_early_end() {
 }
 
 #[test]
-fn damage_is_told_from_an_early_end() {
+fn damage_and_an_early_end_have_different_errors() {
     let mut tar = three().tar();
     tar[512] ^= 1;
     let error = Place::new().unpack(&tar).unwrap_err();
@@ -87,7 +87,7 @@ fn damage_is_told_from_an_early_end() {
 }
 
 #[test]
-fn the_checksum_behind_the_last_member_is_compared() {
+fn the_checksum_after_the_last_member_is_verified() {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.include_checksum(true).unwrap();
     std::io::Write::write_all(&mut encoder, &three().tar()).unwrap();
@@ -98,7 +98,7 @@ fn the_checksum_behind_the_last_member_is_compared() {
 }
 
 #[test]
-fn what_follows_the_end_is_refused_but_padding_is_not() {
+fn data_after_the_end_is_refused_unless_it_is_padding() {
     let padded = [three().tar(), vec![0; 8192]].concat();
     Place::new().unpack(&padded).unwrap();
     let second = [three().tar(), Archive::default().file("top/hidden", "x").tar()].concat();
@@ -110,7 +110,7 @@ fn what_follows_the_end_is_refused_but_padding_is_not() {
 }
 
 #[test]
-fn genuine_windows_are_read_and_larger_ones_refused() {
+fn windows_of_real_tarballs_are_supported_and_larger_ones_are_refused() {
     let pack = |log| {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(log).unwrap();
@@ -123,7 +123,7 @@ fn genuine_windows_are_read_and_larger_ones_refused() {
 }
 
 #[test]
-fn a_name_that_lies_on_disk_already_is_not_overwritten() {
+fn an_existing_file_is_not_overwritten() {
     let place = Place::new();
     std::fs::create_dir(place.dest().join("top")).unwrap();
     let error = place.unpack(&three().tar()).unwrap_err();
@@ -131,7 +131,7 @@ fn a_name_that_lies_on_disk_already_is_not_overwritten() {
 }
 
 #[test]
-fn a_destination_that_is_a_trap_is_not_followed() {
+fn a_symlink_in_the_destination_is_not_followed() {
     // A folder is replaced by a symlink during unpacking: only the check of the kernel remains.
     let place = Place::new();
     std::os::unix::fs::symlink(place.dir.path(), place.dest().join("top")).unwrap();
