@@ -3,7 +3,10 @@
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use crate::version::{SNAPSHOT, branch_of, newest_first, snapshot_of};
+use crate::{
+    pattern::Pattern,
+    version::{SNAPSHOT, branch_of, newest_first, snapshot_of},
+};
 
 /// A kind of version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,40 +19,15 @@ pub enum Channel {
     Snapshot,
 }
 
-/// A version or a set of versions: `*` stands for any text, for example `24.10.*`. The texts between
-/// the asterisks.
-#[derive(Clone, Debug)]
-pub struct VersionPattern(Vec<String>);
-
-impl VersionPattern {
-    /// A pattern. Any text is one.
-    pub fn new(pattern: &str) -> Self {
-        Self(pattern.split('*').map(str::to_owned).collect())
-    }
-
-    /// Whether the whole version fits.
-    pub fn fits(&self, version: &str) -> bool {
-        let [first, rest @ ..] = self.0.as_slice() else { return false };
-        let Some(mut left) = version.strip_prefix(first.as_str()) else { return false };
-        let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
-        for part in middle {
-            // The first place leaves the most for the parts that follow.
-            let Some((_, after)) = left.split_once(part.as_str()) else { return false };
-            left = after;
-        }
-        left.ends_with(last.as_str())
-    }
-}
-
 /// The rules of one branch. The default selects nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Kinds of versions that are offered.
     pub channels: BTreeSet<Channel>,
     /// Patterns one of which a version must fit; any version fits when there are none.
-    pub allow: Vec<VersionPattern>,
+    pub allow: Vec<Pattern>,
     /// Patterns none of which a version may fit.
-    pub deny: Vec<VersionPattern>,
+    pub deny: Vec<Pattern>,
     /// Maximum number of releases and candidates; the newest are taken.
     pub newest: usize,
 }
@@ -124,8 +102,7 @@ mod tests {
     use super::*;
 
     fn rules(channels: &[Channel], allow: &[&str], deny: &[&str]) -> Rules {
-        let patterns =
-            |list: &[&str]| list.iter().map(|pattern| VersionPattern::new(pattern)).collect();
+        let patterns = |list: &[&str]| list.iter().map(|pattern| Pattern::new(pattern)).collect();
         Rules {
             channels: channels.iter().copied().collect(),
             allow: patterns(allow),
@@ -206,19 +183,6 @@ mod tests {
         );
         assert_eq!(newest(&["24.10-SNAPSHOT", "SNAPSHOT"]), None);
         assert_eq!(newest(&["2024.1"]).unwrap(), "2024.1");
-    }
-
-    #[test]
-    fn a_pattern_is_text_but_for_its_asterisks() {
-        let pattern = VersionPattern::new("24.10.*");
-        assert!(pattern.fits("24.10.7") && !pattern.fits("24x10.7") && !pattern.fits("124.10.7"));
-        for (pattern, fitting, other) in
-            [("*", "a", "-"), ("a*a", "aba", "a"), ("*b*c", "abbc", "abcb"), ("a", "a", "ab")]
-        {
-            let pattern = VersionPattern::new(pattern);
-            assert!(pattern.fits(fitting), "{pattern:?} {fitting}");
-            assert!(other == "-" || !pattern.fits(other), "{pattern:?} {other}");
-        }
     }
 
     proptest! {

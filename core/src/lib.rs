@@ -24,6 +24,7 @@ pub mod offered;
 pub mod package_index;
 pub mod package_version;
 pub mod packages;
+pub mod pattern;
 pub mod plan;
 pub mod profile;
 pub mod quantity;

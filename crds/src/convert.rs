@@ -2,8 +2,9 @@
 
 use asu_core::{
     catalog,
-    discovery::{self, Rules, VersionPattern},
+    discovery::{self, Rules},
     names::{BadName, TargetName},
+    pattern::Pattern,
     plan::Workspace,
     queue_order::Priority,
     request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request},
@@ -94,8 +95,7 @@ impl Branch {
             Channel::Candidate => discovery::Channel::Candidate,
             Channel::Snapshot => discovery::Channel::Snapshot,
         });
-        let patterns =
-            |list: &[String]| list.iter().map(|text| VersionPattern::new(text)).collect();
+        let patterns = |list: &[String]| list.iter().map(|text| Pattern::new(text)).collect();
         Rules {
             channels: channels.collect(),
             allow: patterns(&discover.allow),
