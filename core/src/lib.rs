@@ -21,6 +21,7 @@ pub mod lifetime;
 pub mod make_info;
 pub mod names;
 pub mod offered;
+pub mod package_edits;
 pub mod package_index;
 pub mod package_version;
 pub mod packages;

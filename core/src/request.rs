@@ -136,8 +136,9 @@ pub struct Request {
     /// two providers a package manager takes.
     #[serde(default)]
     pub packages: Vec<PackageSpec>,
-    /// Packages whose version the client insists on. When not empty, `packages` has exactly their
-    /// names, in the order that was sent.
+    /// Packages whose version the client insists on. When not empty, `packages` of a canonical request has
+    /// exactly their names, in the order that was sent. In a plan, `packages` may also have names that
+    /// package edits added, of any version.
     #[serde(default)]
     pub packages_versions: BTreeMap<PackageSpec, String>,
     /// The list is the absolute set: defaults that are not in it are removed.
@@ -164,16 +165,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// Package names that were asked for, whichever way: each once, in the order that was sent.
-    /// Versions win over plain names, whose order counts all the same.
+    /// Packages with or without a version: each once, in the order of `packages`.
     pub fn requested_packages(&self) -> Vec<&PackageSpec> {
-        let versions = &self.packages_versions;
-        let listed = self
-            .packages
-            .iter()
-            .filter(|package| versions.is_empty() || versions.contains_key(*package));
         let mut seen = BTreeSet::new();
-        listed.chain(versions.keys()).filter(|package| seen.insert(*package)).collect()
+        let all = self.packages.iter().chain(self.packages_versions.keys());
+        all.filter(|package| seen.insert(*package)).collect()
     }
 
     /// Brings the parts that mean the same into one form: versions win over names, a mode without
@@ -182,6 +178,8 @@ impl Request {
     #[must_use]
     pub fn canonical(mut self) -> Self {
         self.version_code = self.version_code.filter(|code| !code.is_empty());
+        let versions = &self.packages_versions;
+        self.packages.retain(|package| versions.is_empty() || versions.contains_key(package));
         self.packages = self.requested_packages().into_iter().cloned().collect();
         for url in self.repositories.values_mut() {
             if let Ok(parsed) = RepositoryUrl::parse(url) {
