@@ -4,7 +4,10 @@
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use crate::version::{SNAPSHOT, branch_of, newest_first, snapshot_of};
+use crate::{
+    pattern::Pattern,
+    version::{SNAPSHOT, branch_of, newest_first, snapshot_of},
+};
 
 /// A kind of version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,40 +20,15 @@ pub enum Channel {
     Snapshot,
 }
 
-/// A pattern for versions, in which `*` matches any text, for example `24.10.*`. Stored as the texts
-/// between the asterisks.
-#[derive(Clone, Debug)]
-pub struct VersionPattern(Vec<String>);
-
-impl VersionPattern {
-    /// Parses a pattern. Every text is a valid pattern.
-    pub fn new(pattern: &str) -> Self {
-        Self(pattern.split('*').map(str::to_owned).collect())
-    }
-
-    /// Whether the pattern matches the whole version.
-    pub fn fits(&self, version: &str) -> bool {
-        let [first, rest @ ..] = self.0.as_slice() else { return false };
-        let Some(mut left) = version.strip_prefix(first.as_str()) else { return false };
-        let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
-        for part in middle {
-            // The first match leaves the longest rest for the parts that follow.
-            let Some((_, after)) = left.split_once(part.as_str()) else { return false };
-            left = after;
-        }
-        left.ends_with(last.as_str())
-    }
-}
-
 /// The rules that select versions of a branch. The default selects none.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// Kinds of versions that are offered.
     pub channels: BTreeSet<Channel>,
     /// A version must match one of these patterns. Without patterns, every version is allowed.
-    pub allow: Vec<VersionPattern>,
+    pub allow: Vec<Pattern>,
     /// Versions that match one of these patterns are not offered.
-    pub deny: Vec<VersionPattern>,
+    pub deny: Vec<Pattern>,
     /// Maximum number of releases and candidates. The newest are offered.
     pub newest: usize,
 }
@@ -127,8 +105,7 @@ mod tests {
     use super::*;
 
     fn rules(channels: &[Channel], allow: &[&str], deny: &[&str]) -> Rules {
-        let patterns =
-            |list: &[&str]| list.iter().map(|pattern| VersionPattern::new(pattern)).collect();
+        let patterns = |list: &[&str]| list.iter().map(|pattern| Pattern::new(pattern)).collect();
         Rules {
             channels: channels.iter().copied().collect(),
             allow: patterns(allow),
@@ -209,19 +186,6 @@ mod tests {
         );
         assert_eq!(newest(&["24.10-SNAPSHOT", "SNAPSHOT"]), None);
         assert_eq!(newest(&["2024.1"]).unwrap(), "2024.1");
-    }
-
-    #[test]
-    fn only_asterisks_have_a_meaning_in_a_pattern() {
-        let pattern = VersionPattern::new("24.10.*");
-        assert!(pattern.fits("24.10.7") && !pattern.fits("24x10.7") && !pattern.fits("124.10.7"));
-        for (pattern, fitting, other) in
-            [("*", "a", "-"), ("a*a", "aba", "a"), ("*b*c", "abbc", "abcb"), ("a", "a", "ab")]
-        {
-            let pattern = VersionPattern::new(pattern);
-            assert!(pattern.fits(fitting), "{pattern:?} {fitting}");
-            assert!(other == "-" || !pattern.fits(other), "{pattern:?} {other}");
-        }
     }
 
     proptest! {

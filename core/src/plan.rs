@@ -99,10 +99,13 @@ pub struct BuildPlan {
     pub uid: String,
     /// Number of this attempt, from 1. Results of infrastructure failures are stored by attempt.
     pub attempt: u32,
-    /// Hash of [`BuildPlan::request`].
+    /// Hash of the request as it was asked for.
     pub request_hash: RequestHash,
-    /// The canonical request; `packages` after the distribution's package changes.
+    /// The request with the packages after the distribution's package changes and package edits.
     pub request: Request,
+    /// Lines for the beginning of the log: what the package edits changed.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Revision that the build was accepted with; the tree must have the same.
     pub version_code: String,
     /// Digest of the ImageBuilder's tarball.

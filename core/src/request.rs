@@ -137,8 +137,9 @@ pub struct Request {
     /// which of two providers the package manager installs.
     #[serde(default)]
     pub packages: Vec<PackageSpec>,
-    /// Packages with the versions that the client requires. If not empty, `packages` contains exactly
-    /// their names, in the order of the client.
+    /// Packages with the versions that the client requires. If not empty, `packages` of a canonical
+    /// request contains exactly their names, in the order of the client. In a plan, `packages` may also
+    /// contain names that package edits added, of any version.
     #[serde(default)]
     pub packages_versions: BTreeMap<PackageSpec, String>,
     /// Whether the list is complete: default packages that it does not contain are removed.
@@ -165,17 +166,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// Names of the requested packages, without duplicates, in the order of the client. If there are
-    /// packages with versions, names without a version are ignored, but the order of `packages` still
-    /// applies.
+    /// Packages with the versions that the client requires. If not empty, `packages` of a canonical
+    /// request contains exactly their names, in the order of the client. In a plan, `packages` may also
+    /// contain names that package edits added, of any version.
     pub fn requested_packages(&self) -> Vec<&PackageSpec> {
-        let versions = &self.packages_versions;
-        let listed = self
-            .packages
-            .iter()
-            .filter(|package| versions.is_empty() || versions.contains_key(*package));
         let mut seen = BTreeSet::new();
-        listed.chain(versions.keys()).filter(|package| seen.insert(*package)).collect()
+        let all = self.packages.iter().chain(self.packages_versions.keys());
+        all.filter(|package| seen.insert(*package)).collect()
     }
 
     /// Gives equivalent requests the same form: names without a version are dropped if there are
@@ -184,6 +181,8 @@ impl Request {
     #[must_use]
     pub fn canonical(mut self) -> Self {
         self.version_code = self.version_code.filter(|code| !code.is_empty());
+        let versions = &self.packages_versions;
+        self.packages.retain(|package| versions.is_empty() || versions.contains_key(package));
         self.packages = self.requested_packages().into_iter().cloned().collect();
         for url in self.repositories.values_mut() {
             if let Ok(parsed) = RepositoryUrl::parse(url) {

@@ -116,7 +116,7 @@ fn all_package_names_together_fit_into_one_argument_of_a_program() {
 
 #[test]
 fn a_whole_request_fits_into_an_annotation_of_its_pod() {
-    let mut request = example();
+    let mut request = Request { packages: Vec::new(), ..example() };
     let version = "1".repeat(128);
     let named = |n: usize| (format!("{n:0>60}").parse().unwrap(), version.clone());
     request.packages_versions = (0..400).map(named).collect();

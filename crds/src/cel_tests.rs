@@ -117,6 +117,29 @@ fn several_versions_need_a_placeholder_in_the_path() {
 }
 
 #[test]
+fn a_package_edit_has_an_action() {
+    let with = |edit: PackageEdit| {
+        let mut edited = distribution();
+        edited.spec.package_edits = vec![edit];
+        broken(edited.validate_cel())
+    };
+    let none = PackageEdit { versions: vec!["24.10*".into()], ..PackageEdit::default() };
+    assert!(!with(none.clone()).is_empty());
+    let rename =
+        |to: &str| Some(RenamePrefix { from: "luci-i18n-opkg-".into(), to: to.to_owned() });
+    let to = "luci-i18n-package-manager-";
+    for action in [
+        PackageEdit { add: vec!["fitblk".into()], ..none.clone() },
+        PackageEdit { remove: vec!["luci-i18n-*-en".into()], ..none.clone() },
+        PackageEdit { rename_prefix: rename(to), ..none.clone() },
+    ] {
+        assert_eq!(with(action), [""; 0]);
+    }
+    let endless = PackageEdit { rename_prefix: rename("luci-i18n-opkg-x-"), ..none };
+    assert!(!with(endless).is_empty());
+}
+
+#[test]
 fn the_generated_yaml_is_committed() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/generated");
     for (file, text) in yaml_files().unwrap() {

@@ -2,8 +2,10 @@
 
 use asu_core::{
     catalog,
-    discovery::{self, Rules, VersionPattern},
+    discovery::{self, Rules},
     names::{BadName, TargetName},
+    package_edits::PackageEdit,
+    pattern::Pattern,
     plan::Workspace,
     queue_order::Priority,
     request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request},
@@ -30,9 +32,17 @@ pub enum BadSpec {
     #[error("spec.{field}: {error}")]
     Name {
         /// Path of the field below `spec`.
-        field: &'static str,
+        field: String,
         /// What is wrong.
         error: BadName,
+    },
+    /// The package edits of a Distribution add too many packages.
+    #[error("spec.packageEdits: {number} different packages are added; at most {most} may be")]
+    TooManyAdded {
+        /// Maximum number.
+        most: usize,
+        /// Number of different packages.
+        number: usize,
     },
 }
 
@@ -94,8 +104,7 @@ impl Branch {
             Channel::Candidate => discovery::Channel::Candidate,
             Channel::Snapshot => discovery::Channel::Snapshot,
         });
-        let patterns =
-            |list: &[String]| list.iter().map(|text| VersionPattern::new(text)).collect();
+        let patterns = |list: &[String]| list.iter().map(|text| Pattern::new(text)).collect();
         Rules {
             channels: channels.collect(),
             allow: patterns(&discover.allow),
@@ -114,7 +123,7 @@ impl DistributionSpec {
         if self.targets.is_empty() {
             return Ok(None);
         }
-        let bad = |error| BadSpec::Name { field: "targets", error };
+        let bad = |error| BadSpec::Name { field: "targets".to_owned(), error };
         self.targets
             .iter()
             .map(|target| target.parse().map_err(bad))
@@ -127,7 +136,7 @@ impl DistributionSpec {
     /// # Errors
     /// The first malformed name.
     pub fn changes(&self) -> Result<Vec<catalog::PackageChange>, BadSpec> {
-        let bad = |error| BadSpec::Name { field: "packageChanges", error };
+        let bad = |error| BadSpec::Name { field: "packageChanges".to_owned(), error };
         let parsed = self.package_changes.iter().map(|change| {
             let target = change.target.as_ref().map(|target| target.parse());
             Ok(catalog::PackageChange {
@@ -138,6 +147,14 @@ impl DistributionSpec {
             })
         });
         parsed.collect()
+    }
+
+    /// The package edits.
+    ///
+    /// # Errors
+    /// The first malformed name, or too many packages that are added.
+    pub fn edits(&self) -> Result<Vec<PackageEdit>, BadSpec> {
+        crate::package_edits::converted(&self.package_edits)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use asu_core::version::{SNAPSHOT, snapshot_of};
 
-use crate::image_builder_cache::CacheWorkspace;
+use crate::{image_builder_cache::CacheWorkspace, package_edits::PackageEdit};
 
 /// A distribution based on OpenWrt: its download servers, the versions that are offered, and the
 /// limits of requests.
@@ -79,6 +79,11 @@ pub struct DistributionSpec {
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub package_changes: Vec<PackageChange>,
+    /// Rules that edit the packages of requests when they are built, in the order in which they are applied.
+    /// Clients do not see them, and the request hash does not depend on them.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub package_edits: Vec<PackageEdit>,
     /// Limits of requests and builds.
     #[serde(default)]
     pub limits: Limits,

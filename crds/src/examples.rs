@@ -75,6 +75,7 @@ pub fn distribution() -> Distribution {
             }],
             targets: vec![],
             package_changes: vec![],
+            package_edits: vec![],
             limits: Limits::default(),
             pinned_caches: vec![],
         },

@@ -13,6 +13,7 @@ mod firmware_build;
 mod generate;
 mod image_builder_cache;
 pub mod labels;
+mod package_edits;
 
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use convert::BadSpec;
@@ -30,6 +31,7 @@ pub use image_builder_cache::{
     CachePhase, CachePlace, CacheWorkspace, ImageBuilderCache, ImageBuilderCacheSpec,
     ImageBuilderCacheStatus, cache_name,
 };
+pub use package_edits::{PackageEdit, RenamePrefix};
 
 /// API group of every kind.
 pub const GROUP: &str = "asu.dev";

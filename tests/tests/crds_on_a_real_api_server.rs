@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use asu_crds::{
-    BuildPriority, CacheWorkspace, Distribution, FirmwareBuild, ImageBuilderCache, Retention,
-    Signatures, Validated,
+    BuildPriority, CacheWorkspace, Distribution, FirmwareBuild, ImageBuilderCache, PackageEdit,
+    RenamePrefix, Retention, Signatures, Validated,
     examples::{build, cache, distribution},
 };
 use asu_tests::{
@@ -140,6 +140,26 @@ async fn rules_on_creation_hold() {
     assert!(refusal.contains("{version}"), "{refusal}");
     fixed.spec.branches[0].versions.truncate(1);
     create(&client, &fixed).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_edit_needs_an_action_and_plain_names() {
+    let (_plane, client) = plane().await;
+    let mut edited = distribution();
+    edited.spec.package_edits = vec![PackageEdit::default()];
+    let refusal = create(&client, &edited).await.unwrap_err();
+    assert!(refusal.contains("a rule needs an action"), "{refusal}");
+    edited.spec.package_edits[0].add = vec!["-fitblk".into()];
+    let refusal = create(&client, &edited).await.unwrap_err();
+    assert!(refusal.contains("packageEdits[0].add[0]"), "{refusal}");
+    let rename = |to: &str| Some(RenamePrefix { from: "opkg-".into(), to: to.into() });
+    edited.spec.package_edits[0].add = vec!["fitblk".into()];
+    edited.spec.package_edits[0].rename_prefix = rename("opkg-x-");
+    let refusal = create(&client, &edited).await.unwrap_err();
+    assert!(refusal.contains("must not begin with from"), "{refusal}");
+    edited.spec.package_edits[0].rename_prefix = rename("package-manager-");
+    edited.spec.package_edits[0].targets = vec!["mediatek/*".into()];
+    create(&client, &edited).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

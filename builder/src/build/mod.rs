@@ -195,6 +195,9 @@ fn runner(
 fn build(paths: &Paths, plan: &BuildPlan, runner: &Runner) -> Outcome {
     let mut outcome = outcome::empty();
     let mut times = Times::default();
+    for note in &plan.notes {
+        runner.log.note(note);
+    }
     let result = prepared(paths, plan).and_then(|(marker, effective)| {
         runner.log.set_origins(effective.origins.clone());
         outcome.repositories_file.clone_from(&effective.repositories_file);

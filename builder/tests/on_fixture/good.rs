@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path, process::Command};
 
-use asu_core::{plan::Workspace, request::Filesystem};
+use asu_core::{
+    package_edits::{PackageEdit, apply_edits},
+    plan::Workspace,
+    request::Filesystem,
+};
 use asu_tests::given::Generation;
 
 use crate::bench::{Cache, Pod, folder, requests};
@@ -68,6 +72,21 @@ fn the_result_contains_the_data_for_clients() {
     }
     assert!(pod.stored().iter().all(|name| !name.starts_with("uploads")), "{:?}", pod.stored());
     assert!(pod.log().contains("Finalizing root filesystem"));
+}
+
+#[test]
+fn a_package_that_the_operator_added_is_installed_beside_one_with_a_version_and_noted_in_the_log() {
+    let mut pod = Pod::new(&["fixture-hello"]);
+    let hello = "fixture-hello".parse().expect("a package");
+    pod.plan.request.packages_versions = [(hello, "1.2-r3".to_owned())].into();
+    let rule =
+        PackageEdit { add: vec!["libfix".parse().expect("a package")], ..PackageEdit::default() };
+    let edited = apply_edits(pod.plan.request.clone(), &[rule]);
+    pod.plan.notes = edited.notes();
+    pod.plan.request = edited.request;
+    let built = pod.built();
+    assert_eq!(built.commands[1][3], "PACKAGES=fixture-hello libfix");
+    assert!(pod.log().contains("[asu] added libfix ("), "{}", pod.log());
 }
 
 #[test]

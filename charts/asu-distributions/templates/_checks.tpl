@@ -49,4 +49,15 @@ checks each value alone. For objects that are created in another way, API server
 {{- fail (printf "distributions.%s.spec.pinnedCaches has target %s, which is not in targets: add it there, or remove it here" $name $pin.target) }}
 {{- end }}
 {{- end }}
+{{- range $number, $edit := $spec.packageEdits }}
+{{- $at := printf "distributions.%s.spec.packageEdits[%d]" $name $number }}
+{{- if not (or $edit.add $edit.remove $edit.renamePrefix) }}
+{{- fail (printf "%s has no action: give it add, remove or renamePrefix" $at) }}
+{{- end }}
+{{- with $edit.renamePrefix }}
+{{- if hasPrefix .from .to }}
+{{- fail (printf "%s.renamePrefix.to=%s begins with from=%s, so it would be renamed again with the next upgrade: choose another beginning" $at .to .from) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}

@@ -2,6 +2,7 @@
 //! `apply.rs`; pure, nothing is created here.
 
 use asu_core::{
+    package_edits::apply_edits,
     packages::apply_changes,
     plan::{BuildLimits, BuildPlan, PLAN_SCHEMA, Workspace, paths},
     quantity::Quantity,
@@ -72,9 +73,10 @@ pub enum BadAttempt {
     /// The digest of the ImageBuilder is malformed (the schema should not let it through).
     #[error("the digest of the ImageBuilder is malformed")]
     Digest,
-    /// A package change of the Distribution is malformed (the schema should not let it through).
+    /// A package change or edit of the Distribution is malformed (it was changed since the Distribution was
+    /// last checked).
     #[error("the Distribution's {0}")]
-    PackageChange(#[from] BadSpec),
+    Packages(#[from] BadSpec),
     /// The plan cannot be written as JSON (never in practice).
     #[error("the plan cannot be serialized: {0}")]
     Plan(#[from] serde_json::Error),
@@ -122,12 +124,14 @@ fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
     let request = attempt.request.clone();
     let off = distribution.branch_of(&request.version).and_then(|branch| branch.branch_off_rev);
     let request = apply_changes(request, &changes, &resolved.version_code, off);
+    let edited = apply_edits(request, &distribution.edits()?);
     Ok(BuildPlan {
         schema: PLAN_SCHEMA,
         uid: attempt.build.uid().unwrap_or_default(),
         attempt: attempt.number,
         request_hash: *attempt.hash,
-        request,
+        notes: edited.notes(),
+        request: edited.request,
         version_code: resolved.version_code.clone(),
         image_builder: resolved.image_builder_sha256.parse().map_err(|_| BadAttempt::Digest)?,
         builder_image: attempt.image.to_owned(),

@@ -1,5 +1,5 @@
-use asu_core::request_hash::RequestHash;
-use asu_crds::{DefaultsSpec, examples};
+use asu_core::{packages::effective, request_hash::request_hash};
+use asu_crds::{DefaultsSpec, PackageChange, PackageEdit, examples};
 use serde_json::{Value, json};
 
 use super::*;
@@ -7,17 +7,25 @@ use crate::settings::parsed;
 
 /// The Job of a private build, as it is sent to the API server.
 fn made(options: &[&str]) -> (BuildPlan, Value) {
-    let (mut build, distribution) = (examples::build(), examples::distribution());
+    let mut build = examples::build();
     build.spec.request.defaults =
         Some(DefaultsSpec { sha256: "b".repeat(64), length: 5, secret_name: "s".into() });
+    made_of(&build, &examples::distribution().spec, options)
+}
+
+fn made_of(
+    build: &FirmwareBuild,
+    distribution: &DistributionSpec,
+    options: &[&str],
+) -> (BuildPlan, Value) {
     let request = build.spec.request.to_request().unwrap();
     let image_builder_sha256 = "a".repeat(64);
     let attempt = Attempt {
-        build: &build,
+        build,
         request: &request,
-        hash: &RequestHash::of(b"r"),
+        hash: &request_hash(&request),
         resolved: &Resolved { image_builder_sha256, ..Resolved::default() },
-        distribution: &distribution.spec,
+        distribution,
         place: &CachePlace { claim_name: "c".into(), sub_path: "t".into() },
         image: "i",
         workspace: Workspace::Copy,
@@ -58,7 +66,48 @@ fn the_plan_of_the_largest_request_fits_into_an_annotation() {
     assert_eq!(keys(&job["spec"]["template"]), 1);
     // Renamed packages may be longer than those that were asked for.
     let renamed = 512 * asu_core::names::MAX_PACKAGE_NAME;
-    assert!(rest + asu_core::request::MAX_REQUEST + renamed < MAX_JOB);
+    // Package edits add at most 64, and three lines of at most 32 names or pairs of names each.
+    let edited = (64 + 4 * 32) * (asu_core::names::MAX_PACKAGE_NAME + 4);
+    assert!(rest + asu_core::request::MAX_REQUEST + renamed + edited < MAX_JOB);
+}
+
+#[test]
+fn the_plan_has_the_packages_after_changes_and_edits_and_the_hash_of_what_was_asked() {
+    let mut distribution = examples::distribution().spec;
+    let (plain, versioned) = (vec!["vim".to_owned(), "auc".to_owned()], ["vim", "auc"]);
+    let mut builds = [examples::build(), examples::build()];
+    builds[0].spec.request.packages.clone_from(&plain);
+    builds[1].spec.request.packages_order = plain;
+    builds[1].spec.request.packages_versions =
+        versioned.map(|name| (name.to_owned(), "1".to_owned())).into();
+    let hashes: Vec<_> =
+        builds.iter().map(|build| made_of(build, &distribution, &[]).0.request_hash).collect();
+    distribution.branches[0].branch_off_rev = Some(20);
+    distribution.package_changes = vec![PackageChange {
+        source: "auc".into(),
+        target: Some("owut".into()),
+        revision: 10,
+        mandatory: false,
+    }];
+    let rule = PackageEdit {
+        versions: vec!["24.10*".into()],
+        targets: vec!["ath79/*".into()],
+        ..PackageEdit::default()
+    };
+    distribution.package_edits = vec![
+        PackageEdit { add: vec!["fitblk".into()], ..rule.clone() },
+        // Edits come after changes: this one finds the new name.
+        PackageEdit { remove: vec!["owu*".into()], ..rule },
+    ];
+    for (build, hash) in builds.iter().zip(hashes) {
+        let (plan, _) = made_of(build, &distribution, &[]);
+        assert_eq!(effective(&plan.request, &[], &[]), ["vim", "fitblk"]);
+        assert!(plan.request.packages_versions.keys().all(|name| name == "vim"));
+        assert_eq!(plan.request_hash, hash);
+        let notes =
+            ["added fitblk", "removed owut"].map(|done| format!("{done} (24.10.7, ath79/generic)"));
+        assert_eq!(plan.notes, notes);
+    }
 }
 
 #[test]

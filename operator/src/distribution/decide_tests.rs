@@ -2,6 +2,7 @@ use asu_core::{
     catalog::{ImageBuilder, Profile, TarballDigest, Target},
     digest::Digest,
 };
+use asu_crds::PackageEdit;
 
 use super::{super::validate::validate, *};
 
@@ -249,6 +250,17 @@ fn a_list_of_versions_that_cannot_be_read_is_a_problem_of_the_branches_with_rule
     assert!(
         found.problems[0].problems[0].starts_with("http://mirror is unavailable; the versions")
     );
+}
+
+#[test]
+fn a_malformed_package_edit_makes_the_spec_invalid_with_its_path() {
+    let mut spec = spec();
+    let rule = |add: &str| PackageEdit { add: vec![add.into()], ..PackageEdit::default() };
+    spec.package_edits = vec![rule("fitblk"), rule("-fitblk")];
+    let error = validate(&spec).unwrap_err().to_string();
+    assert!(error.starts_with("spec.packageEdits[1].add: \"-fitblk\""), "{error}");
+    spec.package_edits.truncate(1);
+    assert!(validate(&spec).is_ok());
 }
 
 #[test]

@@ -83,6 +83,8 @@ pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
         let slashed = format!("{}/", url.trim_end_matches('/'));
         Url::parse(&slashed).map_err(|_| BadDistribution::Mirror(url.clone()))
     });
+    // They are applied by builds; here they are only checked.
+    spec.edits()?;
     Ok(Validated {
         mirrors: mirrors.collect::<Result<_, _>>()?,
         branches: spec.branches.iter().map(branch).collect(),

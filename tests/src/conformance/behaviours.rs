@@ -326,6 +326,7 @@ impl<'a> Suite<'a> {
             attempt: 1,
             request_hash: RequestHash::of(b"conformance"),
             request,
+            notes: Vec::new(),
             version_code: marker.revision.clone(),
             image_builder: marker.sha256,
             builder_image: IMAGE.into(),

@@ -80,6 +80,7 @@ pub(super) fn fixture_distribution(world: &World) -> Value {
         }],
         targets: vec![],
         package_changes: vec![],
+        package_edits: vec![],
         limits: Limits { allow_defaults: true, ..Limits::default() },
         pinned_caches: vec![PinnedCache {
             version: world.version().to_owned(),

@@ -178,6 +178,14 @@ fn refused_distributions() -> Vec<(Value, &'static [&'static str])> {
                 "pinnedCaches": [{"version": "24.10.7", "target": "ath79/generic"}] }),
             &["pinnedCaches has target ath79/generic", "not in targets"],
         ),
+        (
+            json!({ "packageEdits": [{"add": ["a"]}, {"versions": ["24.10*"]}] }),
+            &["packageEdits[1] has no action", "add, remove or renamePrefix"],
+        ),
+        (
+            json!({ "packageEdits": [{"renamePrefix": {"from": "a-", "to": "a-b-"}}] }),
+            &["packageEdits[0].renamePrefix.to=a-b-", "from=a-"],
+        ),
     ]
 }
 

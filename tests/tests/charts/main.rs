@@ -10,6 +10,7 @@ mod contradictions;
 mod docs;
 mod manifests;
 mod network;
+mod package_edits;
 mod pods;
 mod render;
 mod rights;

@@ -77,6 +77,8 @@ async fn a_distribution_with_an_unknown_or_malformed_field_is_refused() {
         (with(json!({ "upstream": { "fetchUrls": [] } })), "'fetchUrls' not allowed"),
         (with(json!({ "branches": [] })), "/spec/branches"),
         (with(json!({ "limits": { "buildSeconds": 1 } })), "/limits/buildSeconds"),
+        (with(json!({ "packageEdits": [{ "add": ["-a"] }] })), "/packageEdits/0/add/0"),
+        (with(json!({ "packageEdits": [{ "when": {} }] })), "'when' not allowed"),
     ] {
         let error = text("asu-distributions", &values).await.expect_err(&values.to_string());
         assert!(error.contains(complaint), "{values}: {error}");

@@ -100,6 +100,7 @@ impl Pod {
             attempt: 1,
             request_hash: RequestHash::of(b"request"),
             request,
+            notes: Vec::new(),
             version_code: marker.revision,
             image_builder: marker.sha256,
             builder_image: IMAGE.into(),
