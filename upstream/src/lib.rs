@@ -10,6 +10,7 @@ pub mod download;
 pub mod error;
 pub mod feeds;
 mod feeds_conf;
+mod identity;
 mod indexes;
 pub mod keeper;
 mod mirrors;
