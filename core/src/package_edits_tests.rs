@@ -178,7 +178,7 @@ fn rules(
         PrefixRename::new(from.parse().unwrap(), to.parse().unwrap()).ok()
     });
     let rule = (specs(added, 3), removed, renamed).prop_map(|(add, remove, rename_prefix)| {
-        PackageEdit { add, remove, rename_prefix, ..PackageEdit::default() }
+        PackageEdit { remove, rename_prefix, add, ..PackageEdit::default() }
     });
     proptest::collection::vec(rule, 0..5)
 }
