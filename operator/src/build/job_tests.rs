@@ -74,12 +74,11 @@ fn the_plan_of_the_largest_request_fits_into_an_annotation() {
 #[test]
 fn the_plan_has_the_packages_after_changes_and_edits_and_the_hash_of_what_was_asked() {
     let mut distribution = examples::distribution().spec;
-    let (plain, versioned) = (vec!["vim".to_owned(), "auc".to_owned()], ["vim", "auc"]);
+    let asked = ["vim", "auc"].map(str::to_owned);
     let mut builds = [examples::build(), examples::build()];
-    builds[0].spec.request.packages.clone_from(&plain);
-    builds[1].spec.request.packages_order = plain;
-    builds[1].spec.request.packages_versions =
-        versioned.map(|name| (name.to_owned(), "1".to_owned())).into();
+    builds[0].spec.request.packages = asked.to_vec();
+    builds[1].spec.request.packages_order = asked.to_vec();
+    builds[1].spec.request.packages_versions = asked.map(|name| (name, "1".to_owned())).into();
     let hashes: Vec<_> =
         builds.iter().map(|build| made_of(build, &distribution, &[]).0.request_hash).collect();
     distribution.branches[0].branch_off_rev = Some(20);

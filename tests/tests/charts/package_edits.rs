@@ -36,8 +36,8 @@ fn edited(spec: &DistributionSpec, device: (&str, &str, &str), packages: &str) -
     // The chart has no branch 23.05, for which the public server has this number.
     let off = spec.branch_of(version).map_or(Some(23_069), |branch| branch.branch_off_rev);
     let off = if version == "SNAPSHOT" { None } else { off };
-    let changes = spec.changes().unwrap();
-    let changed = apply_changes(request(device, packages), &changes, "r99999-0123456789", off);
+    let renames = spec.changes().unwrap();
+    let changed = apply_changes(request(device, packages), &renames, "r99999-0123456789", off);
     let edited = apply_edits(changed, &spec.edits().unwrap()).request;
     edited.packages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
