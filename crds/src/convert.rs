@@ -3,7 +3,7 @@
 use asu_core::{
     catalog,
     discovery::{self, Rules},
-    names::{BadName, TargetName},
+    names::TargetName,
     package_edits::PackageEdit,
     pattern::Pattern,
     plan::Workspace,
@@ -12,39 +12,13 @@ use asu_core::{
 };
 
 use crate::{
+    bad_spec::BadSpec,
     distribution::{Branch, Channel, DistributionSpec},
     firmware_build::{
         BuildPriority, DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec,
     },
     image_builder_cache::CacheWorkspace,
 };
-
-/// A spec that is valid for the schema but not for the domain.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadSpec {
-    /// A field is outside its limits.
-    #[error("spec.request.{0}")]
-    Field(#[from] request::InvalidField),
-    /// The digest of the first-boot script is malformed.
-    #[error("spec.request.defaults.sha256: {0}")]
-    Digest(#[from] asu_core::digest::NotADigest),
-    /// A name in the spec of a Distribution is malformed.
-    #[error("spec.{field}: {error}")]
-    Name {
-        /// Path of the field below `spec`.
-        field: String,
-        /// What is wrong.
-        error: BadName,
-    },
-    /// The package edits of a Distribution add too many packages.
-    #[error("spec.packageEdits: {number} different packages are added; at most {most} may be")]
-    TooManyAdded {
-        /// Maximum number.
-        most: usize,
-        /// Number of different packages.
-        number: usize,
-    },
-}
 
 impl From<BuildPriority> for Priority {
     fn from(priority: BuildPriority) -> Self {

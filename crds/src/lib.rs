@@ -3,6 +3,7 @@
 //! The types are the source of the YAML files in `generated/`; a test compares them. This crate must
 //! not access a cluster.
 
+mod bad_spec;
 #[cfg(test)]
 mod cel_tests;
 mod conditions;
@@ -15,8 +16,8 @@ mod image_builder_cache;
 pub mod labels;
 mod package_edits;
 
+pub use bad_spec::BadSpec;
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
-pub use convert::BadSpec;
 pub use distribution::{
     Branch, BranchStatus, CatalogCounts, Channel, Discover, Distribution, DistributionSpec,
     DistributionStatus, Limits, PackageChange, PinnedCache, Signatures, Upstream,

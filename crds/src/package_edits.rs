@@ -11,7 +11,7 @@ use asu_core::{
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::convert::BadSpec;
+use crate::bad_spec::BadSpec;
 
 /// Maximum number of different packages that the rules of a Distribution add: they become a part of the plan
 /// of a build, which is an annotation of its pod.

@@ -58,9 +58,12 @@ fn a_build_without_a_pod_is_not_reported_as_building() {
         ending: Some("evicting".into()),
         ..job(1, JobState::Active, Some(PodState::Running))
     }];
-    assert_eq!(decide(&build), runs(Some(("Disrupted", "its pod is being ended: evicting")), None));
+    assert_eq!(
+        decide(&build),
+        runs(Some(("Disrupted", "the pod is being stopped: evicting")), None)
+    );
     build.jobs = vec![job(1, JobState::Active, Some(PodState::Ended { codes: vec![] }))];
-    assert_eq!(decide(&build), runs(Some(("Ending", "its pod has ended")), None));
+    assert_eq!(decide(&build), runs(Some(("Ending", "the pod has ended")), None));
 }
 
 #[test]
