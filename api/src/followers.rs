@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Default)]
 pub struct Followers {
     broken: OnceLock<&'static str>,
-    told: Notify,
+    stopping: Notify,
 }
 
 impl Followers {
@@ -31,7 +31,7 @@ impl Followers {
             );
             // Only the first is reported.
             let _ = self.broken.set(what);
-            self.told.notify_waiters();
+            self.stopping.notify_waiters();
         }
     }
 
@@ -43,14 +43,14 @@ impl Followers {
     /// Waits until a task has ended.
     pub async fn broken(&self) -> &'static str {
         loop {
-            let told = self.told.notified();
-            tokio::pin!(told);
+            let stopping = self.stopping.notified();
+            tokio::pin!(stopping);
             // Notifications count from here on, also between the check and the wait.
-            told.as_mut().enable();
+            stopping.as_mut().enable();
             if let Some(what) = self.ended() {
                 return what;
             }
-            told.await;
+            stopping.await;
         }
     }
 }

@@ -118,7 +118,8 @@ pattern!(APK_CONFLICT, r"^\s+(?:conflicts|breaks): ([A-Za-z0-9_.+~-]+)\[");
 pattern!(NO_PROFILE, r#"^Profile ".*" does not exist!"#);
 
 // Matches every line that another pattern can match. A package may print a hundred thousand other
-// lines; this one check saves matching each of them against all patterns.
+// lines; this one check saves matching each of them against all patterns. A `RegexSet` would not do
+// more: most rules need the captured names, and some the line before.
 pattern!(
     INTERESTING,
     r"space|Input/output|Stale |Transport|Only have|quota|to write|ermission|Read-only|ownload|ignature|WARNING|ERROR|Checksum|big|partition|script|annot |no such package|onflict|breaks: |clashes|already provided|does not exist|illed|SIGKILL|signal 9|(?:rror|tatus|code|returned) (?:137|-9)|memory|bad_alloc|opkg_update:|^  [^ ]+:$"

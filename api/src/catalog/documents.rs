@@ -95,7 +95,9 @@ impl JsonDocument {
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(MAX_AGE));
-        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if self.gzip.is_some() {
+            headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        }
         headers.typed_insert(etag.clone());
         response
     }

@@ -61,7 +61,7 @@ struct Build<'a> {
     times: &'a mut Times,
 }
 
-/// Why the build could not leave an outcome.
+/// Why the build could not write an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The work folder cannot be used.
@@ -105,11 +105,11 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
         Ok(plan) => outcome::internal(&format!("the plan has format {}", plan.schema)),
         Err(error) => outcome::internal(&error.to_string()),
     };
-    if let Err(error) = outcome::leave(&work, &outcome) {
+    if let Err(error) = outcome::write(&work, &outcome) {
         if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
             return Err(error.into());
         }
-        outcome = without_room(paths, outcome, |outcome| outcome::leave(&work, outcome))?;
+        outcome = without_room(paths, outcome, |outcome| outcome::write(&work, outcome))?;
     }
     Ok(exit_code(outcome.failure.as_ref()))
 }
@@ -119,11 +119,11 @@ pub fn run(paths: &Paths, builder: &Path, stop: Arc<AtomicBool>) -> Result<u8, B
 fn without_room(
     paths: &Paths,
     outcome: Outcome,
-    leave: impl Fn(&Outcome) -> io::Result<()>,
+    write: impl Fn(&Outcome) -> io::Result<()>,
 ) -> io::Result<Outcome> {
     // An error is ignored: if room is missing, leaving the outcome fails.
     let _ = remove_tree(&paths.work().join("ws"));
-    if leave(&outcome).is_ok() {
+    if write(&outcome).is_ok() {
         return Ok(outcome);
     }
     make_room(paths);
@@ -131,7 +131,7 @@ fn without_room(
         Failure::new(FailureReason::NoSpace, "There is no room to say that the build succeeded")
     });
     let failed = Outcome { failure: Some(failure), ..outcome };
-    leave(&failed)?;
+    write(&failed)?;
     Ok(failed)
 }
 
@@ -289,11 +289,11 @@ mod tests {
         fs::create_dir_all(paths.output()).unwrap();
         fs::write(&image, "image").unwrap();
         let done = Cell::new(0);
-        let leave = |_: &Outcome| {
+        let write = |_: &Outcome| {
             done.set(done.get() + 1);
             if done.get() < tries { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         };
-        let outcome = without_room(&paths, outcome::empty(), leave).unwrap();
+        let outcome = without_room(&paths, outcome::empty(), write).unwrap();
         (outcome, space.exists(), image.exists())
     }
 

@@ -47,7 +47,7 @@ pub(super) fn internal(detail: &str) -> Outcome {
 }
 
 /// Writes the outcome to the work folder.
-pub(super) fn leave(work: &Path, outcome: &Outcome) -> io::Result<()> {
+pub(super) fn write(work: &Path, outcome: &Outcome) -> io::Result<()> {
     let bytes = serde_json::to_vec(outcome).map_err(io::Error::other)?;
     put(&work.join(names::OUTCOME), &bytes)
 }
