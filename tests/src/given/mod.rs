@@ -4,8 +4,8 @@
 //!
 //! | word | what it gives |
 //! | --- | --- |
-//! | [`fixture`] | the miniature distribution on disk and its download server |
-//! | [`plane`], [`own_plane`] | a control plane with the CustomResourceDefinitions: shared, or one that the test may freeze |
+//! | [`fixture()`] | the miniature distribution on disk and its download server |
+//! | [`plane()`], [`own_plane`] | a control plane with the CustomResourceDefinitions: shared, or one that the test may freeze |
 //! | [`namespace`] | a new namespace |
 //! | [`database`] | a migrated database of its own on the shared server, with its store |
 //! | [`World`] | what one installation needs: namespace, database, artifact store |
