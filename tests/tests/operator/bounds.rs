@@ -66,7 +66,12 @@ async fn a_deleted_queued_build_is_recorded_and_released_with_one_write() {
     world.create(&cache()).await;
     let _operator = world.operator("a", &[]).await;
     let build = world.create(&build("luci")).await;
-    world.status(&build, "it waits", |status| status.resolved.is_some()).await;
+    // The last write before the deletion: another one under way would be counted.
+    let waits = |status: &FirmwareBuildStatus| {
+        let ready = condition(&status.conditions, "CacheReady");
+        ready.is_some_and(|ready| ready.reason != "Pending")
+    };
+    world.status(&build, "it waits for a cache that is being filled", waits).await;
     world.delete(&build).await;
     let api = world.api::<FirmwareBuild>();
     // All that happened to it, from its creation on.
