@@ -19,7 +19,7 @@ use url::Url;
 use crate::client::{Document, Upstream, Validator};
 use crate::error::{UpstreamError, shown};
 use crate::identity::{check_file_name, check_profiles, contradiction};
-use crate::keeper::{Keeper, keep};
+use crate::keeper::{Keeper, keep, keep_index};
 use crate::mirrors::Given;
 use crate::profiles::{self, Profiles};
 use crate::signed_sums::{self, SignedSums, Trust};
@@ -297,9 +297,7 @@ async fn read_packages(
     keeper: &impl Keeper,
 ) -> Result<(Digest, Option<UpstreamError>), UpstreamError> {
     let (index, left_out) = packages.read().await?;
-    let content = serde_json::to_vec(&index);
-    let content = content.map_err(|error| UpstreamError::NotKept { detail: error.to_string() })?;
-    Ok((keep(keeper, content).await?, left_out))
+    Ok((keep_index(keeper, &index).await?, left_out))
 }
 
 impl Remembered {

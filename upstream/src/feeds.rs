@@ -14,7 +14,7 @@ use crate::{
     error::{ParseError, UpstreamError},
     feeds_conf,
     indexes::{Folder, Source},
-    keeper::{Keeper, keep},
+    keeper::{Keeper, keep_index},
 };
 
 /// Number of feeds that are read concurrently.
@@ -128,9 +128,7 @@ async fn read_feed(
         }
         (None, None) => Err(UpstreamError::NotFound { url: folder.path }),
         (Some(found), _) => {
-            let content = serde_json::to_vec(&found.index)
-                .map_err(|error| UpstreamError::NotKept { detail: error.to_string() })?;
-            let digest = keep(keeper, content).await?;
+            let digest = keep_index(keeper, &found.index).await?;
             Ok(OneFeed { digest, left_out: found.left_out, source: found.source })
         }
     }

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 
-use asu_core::digest::Digest;
+use asu_core::{digest::Digest, package_index::PackageIndex};
 
 use crate::error::UpstreamError;
 
@@ -17,4 +17,14 @@ pub trait Keeper {
 /// Stores a document.
 pub(crate) async fn keep(keeper: &impl Keeper, content: Vec<u8>) -> Result<Digest, UpstreamError> {
     keeper.keep(content).await.map_err(|detail| UpstreamError::NotKept { detail })
+}
+
+/// Stores a package index as a document.
+pub(crate) async fn keep_index(
+    keeper: &impl Keeper,
+    index: &PackageIndex,
+) -> Result<Digest, UpstreamError> {
+    let content = serde_json::to_vec(index)
+        .map_err(|error| UpstreamError::NotKept { detail: error.to_string() })?;
+    keep(keeper, content).await
 }
