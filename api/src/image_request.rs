@@ -6,6 +6,7 @@ use std::sync::Arc;
 use asu_core::{
     acceptance::Acceptance,
     answer::{Intent, Order},
+    offered::Refusal,
     request::Request,
     request_hash::RequestHash,
     request_hash::request_hash,
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     budgets::Budget,
-    cluster::{Created, Entry, NewBuild},
+    cluster::{Created, Entry, NewBuild, TurnedAway},
     error::{ApiError, CLUSTER},
     known::{Found, Known},
     lookup::{look_up, look_up_again, within_bound},
@@ -122,7 +123,13 @@ async fn create(
     acceptance: Acceptance,
     script: Option<&str>,
 ) -> Result<Known, ApiError> {
-    let basis = acceptance.verdict?;
+    let verdict = acceptance.verdict;
+    let basis = match &verdict {
+        Ok(basis) => Some(basis),
+        // The operator asks upstream for the revision. Until then the build waits.
+        Err(Refusal::NotReadYet { .. }) => None,
+        Err(refusal) => return Err(refusal.clone().into()),
+    };
     let _lock = state.cluster.lock(hash).await;
     // Another request may have created it meanwhile, in this or another replica.
     let intent = Intent::Build(Order::of(&acceptance.request));
@@ -131,10 +138,16 @@ async fn create(
         Found::Known(finished) => return Ok(finished),
         Found::Nothing(old) => old,
     };
+    if let (Err(refusal), Some(old)) = (&verdict, &old)
+        && matches!(old.turned_away, Some(TurnedAway::Revision(_)))
+    {
+        // The operator has just asked upstream, and deletes the object within a minute.
+        return Err(refusal.clone().into());
+    }
     let max_pending = state.settings.max_pending;
     let _place = state.cluster.watch.reserve(hash, max_pending).map_err(ApiError::Overload)?;
     let now = state.now();
-    let new = NewBuild { hash, request: &acceptance.request, basis: &basis, now };
+    let new = NewBuild { hash, request: &acceptance.request, basis, now };
     if let Some(old) = old {
         state.cluster.clear(&old).await?;
     }

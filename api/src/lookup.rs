@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     budgets::Budget,
-    cluster::Entry,
+    cluster::{Entry, TurnedAway},
     error::ApiError,
     known::{FinishedBuild, Found},
     state::AppState,
@@ -99,7 +99,7 @@ async fn look_further(
                 Ok(Found::Nothing(None))
             }
             Some(entry) if !entry.archived => Ok(Arc::new(entry).into()),
-            Some(entry) if entry.turned_away => Err(overload(state)),
+            Some(entry) if entry.turned_away.is_some() => Err(turned_away(state, &entry)),
             // It was archived after the database was read.
             Some(_) => Ok(in_history(state, hash, intent, state.now())
                 .await?
@@ -128,10 +128,16 @@ pub fn within_bound(state: &AppState, entry: &Entry) -> Result<(), ApiError> {
     }
 }
 
-/// The answer for a build that failed with `QueueFull`. The queue may be shorter now.
-fn overload(state: &AppState) -> ApiError {
-    let least = state.settings.max_pending.saturating_add(1);
-    ApiError::Overload(state.cluster.watch.waiting().max(least))
+/// The answer for a build that was refused although a repeated request may be accepted.
+fn turned_away(state: &AppState, entry: &Entry) -> ApiError {
+    match &entry.turned_away {
+        Some(TurnedAway::Revision(message)) => ApiError::Refused(message.to_string()),
+        Some(TurnedAway::QueueFull) | None => {
+            // The queue may be shorter now.
+            let least = state.settings.max_pending.saturating_add(1);
+            ApiError::Overload(state.cluster.watch.waiting().max(least))
+        }
+    }
 }
 
 /// Handles a build that may be archived although the watch does not show it: the record in the database

@@ -5,6 +5,7 @@
 use crate::{
     catalog::{Branch, Distribution, Offer, TarballDigest, Target},
     names::TargetName,
+    packages::revision_number,
     profile::NoProfile,
     repositories,
     request::{InvalidField, Request},
@@ -46,9 +47,18 @@ pub enum Refusal {
     /// No profile has the name, or several do.
     #[error(transparent)]
     Profile(#[from] NoProfile),
-    /// The target has another revision.
+    /// The target has another revision, and will not get the requested one.
     #[error("version_code: the target has the revision {offered}, not {asked}")]
     Revision {
+        /// Revision of the target.
+        offered: String,
+        /// Requested revision.
+        asked: String,
+    },
+    /// The requested revision is not older than that of the target, and upstream rebuilds the version:
+    /// upstream may have it, although it was not read yet.
+    #[error("version_code: the target has the revision {offered}, and {asked} was not read yet")]
+    NotReadYet {
         /// Revision of the target.
         offered: String,
         /// Requested revision.
@@ -57,6 +67,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the request can be accepted after upstream was read again.
+    pub fn may_be_read_later(&self) -> bool {
+        matches!(self, Self::NotReadYet { .. })
+    }
+
     /// The field that is refused, as clients name it.
     pub fn field(&self) -> &'static str {
         match self {
@@ -66,7 +81,7 @@ impl Refusal {
             Self::Branch(_) | Self::Version(_) => "version",
             Self::Target(_) => "target",
             Self::Profile(_) => "profile",
-            Self::Revision { .. } => "version_code",
+            Self::Revision { .. } | Self::NotReadYet { .. } => "version_code",
         }
     }
 }
@@ -110,7 +125,7 @@ pub fn settle(
     if let Ok(target) = now {
         profile(request, target)?;
     }
-    revision(request, &frozen.basis.version_code)?;
+    revision(request, &frozen.basis.version_code, false)?;
     Ok(frozen.basis.clone())
 }
 
@@ -122,7 +137,8 @@ pub fn basis(request: &Request, distribution: &Distribution) -> Result<Basis, Re
     allowed(request, &distribution.offer)?;
     let target = target(request, distribution)?;
     profile(request, target)?;
-    revision(request, &target.version_code)?;
+    let rebuilt = distribution.version(&request.version).is_some_and(|version| version.snapshot);
+    revision(request, &target.version_code, rebuilt)?;
     Ok(Basis {
         catalog_revision: distribution.revision,
         version_code: target.version_code.clone(),
@@ -199,12 +215,26 @@ fn profile(request: &Request, target: &Target) -> Result<(), Refusal> {
     Err(NoProfile::Unknown(request.profile.to_string()).into())
 }
 
-fn revision(request: &Request, offered: &str) -> Result<(), Refusal> {
-    match &request.version_code {
-        Some(asked) if asked != offered => {
-            Err(Refusal::Revision { offered: offered.to_owned(), asked: asked.clone() })
-        }
-        _ => Ok(()),
+/// Compares the requested revision with that of the target. `rebuilt` is whether upstream rebuilds the
+/// version under the same name.
+fn revision(request: &Request, offered: &str, rebuilt: bool) -> Result<(), Refusal> {
+    let Some(asked) = request.version_code.as_ref().filter(|asked| *asked != offered) else {
+        return Ok(());
+    };
+    let (offered, asked) = (offered.to_owned(), asked.clone());
+    if rebuilt && may_follow(&asked, &offered) {
+        return Err(Refusal::NotReadYet { offered, asked });
+    }
+    Err(Refusal::Revision { offered, asked })
+}
+
+/// Whether a revision can be a later one than `offered`. Revisions count the commits of a branch. Those
+/// with equal numbers differ in local commits, whose order is unknown.
+fn may_follow(asked: &str, offered: &str) -> bool {
+    match (revision_number(asked), revision_number(offered)) {
+        (None, _) => false,
+        (Some(asked), Some(offered)) => asked >= offered,
+        (Some(_), None) => true,
     }
 }
 

@@ -70,3 +70,23 @@ fn a_request_may_require_a_replaced_revision_if_a_cache_confirms_it() {
     assert_eq!(settled(&insists, &old(), true), Ok(old()));
     assert_eq!(settled(&insists, &old(), false).unwrap_err().field(), "version_code");
 }
+
+#[test]
+fn a_revision_that_upstream_may_have_is_not_read_yet_for_versions_that_it_rebuilds() {
+    // The target has r29197-ab4c7d6af7.
+    let verdict = |asked: &str, snapshot| {
+        let mut offered = distribution();
+        offered.versions.iter_mut().for_each(|version| version.snapshot = snapshot);
+        let request = Request { version_code: Some(asked.to_owned()), ..request() };
+        basis(&request, &offered)
+    };
+    let may_come = |asked| matches!(verdict(asked, true), Err(Refusal::NotReadYet { .. }));
+    for asked in ["r29198-aaaaaaaaaa", "r29197-aaaaaaaaaa", "r29197+1-ab4c7d6af7"] {
+        assert!(may_come(asked), "{asked}");
+        assert!(matches!(verdict(asked, false), Err(Refusal::Revision { .. })), "{asked}");
+    }
+    for asked in ["r29196-aaaaaaaaaa", "r1-a", "newest", "29198", ""] {
+        assert!(matches!(verdict(asked, true), Err(Refusal::Revision { .. })), "{asked}");
+    }
+    assert!(verdict("r29197-ab4c7d6af7", true).is_ok());
+}

@@ -25,8 +25,9 @@ pub struct NewBuild<'a> {
     pub hash: &'a RequestHash,
     /// Canonical request.
     pub request: &'a Request,
-    /// Catalog data with which it was validated.
-    pub basis: &'a Basis,
+    /// Catalog data with which it was validated. `None` if the catalog does not have the requested
+    /// revision yet.
+    pub basis: Option<&'a Basis>,
     /// The present time.
     pub now: Timestamp,
 }
@@ -163,10 +164,10 @@ fn object(new: &NewBuild<'_>) -> FirmwareBuild {
         FirmwareBuildSpec {
             request: RequestSpec::from_request(new.request, &secret),
             request_hash: new.hash.to_string(),
-            validated: Some(Validated {
-                catalog_revision: new.basis.catalog_revision,
-                version_code: new.basis.version_code.clone(),
-                image_builder_sha256: new.basis.image_builder_sha256.to_string(),
+            validated: new.basis.map(|basis| Validated {
+                catalog_revision: basis.catalog_revision,
+                version_code: basis.version_code.clone(),
+                image_builder_sha256: basis.image_builder_sha256.to_string(),
             }),
             cancel: false,
             priority: BuildPriority::Normal,

@@ -68,6 +68,7 @@ pub struct SeenCondition {
     pub type_: String,
     pub status: String,
     pub reason: String,
+    pub message: String,
 }
 
 /// Reads an enumeration. An unknown value becomes the default.
@@ -104,6 +105,27 @@ impl SeenBuild {
     }
 }
 
+/// Why a build was refused although a repeated request may be accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// Too many older builds waited.
+    QueueFull,
+    /// Upstream does not have the requested revision. Contains one sentence that names both revisions.
+    Revision(Box<str>),
+}
+
+impl TurnedAway {
+    fn of(verdict: &SeenCondition, accepted: bool) -> Option<Self> {
+        match FailureReason::parse(&verdict.reason)? {
+            FailureReason::QueueFull => Some(Self::QueueFull),
+            FailureReason::RevisionMismatch if !accepted => {
+                Some(Self::Revision(verdict.message.as_str().into()))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A FirmwareBuild.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "conditions are independent of each other")]
@@ -128,8 +150,8 @@ pub struct Entry {
     pub accepted: bool,
     /// Whether it was admitted.
     pub admitted: bool,
-    /// Whether it failed with `QueueFull`.
-    pub turned_away: bool,
+    /// Why it was refused, if a repeated request may be accepted.
+    pub turned_away: Option<TurnedAway>,
     /// Whether its record is in the database.
     pub archived: bool,
     /// Whether the database notified of its record after its last watch event.
@@ -168,7 +190,7 @@ impl Entry {
             deleting: build.metadata.deletion_timestamp.is_some(),
             accepted: holds(BuildCondition::Accepted),
             turned_away: verdict
-                .is_some_and(|verdict| verdict.reason == FailureReason::QueueFull.as_str()),
+                .and_then(|verdict| TurnedAway::of(verdict, holds(BuildCondition::Accepted))),
             admitted: holds(BuildCondition::Admitted),
             archived: holds(BuildCondition::Archived),
             maybe_archived: false,
@@ -212,7 +234,7 @@ pub(crate) mod tests {
             deleting: false,
             accepted: false,
             admitted: false,
-            turned_away: false,
+            turned_away: None,
             archived: false,
             maybe_archived: false,
             stage: Stage::Init,
@@ -279,6 +301,22 @@ pub(crate) mod tests {
         created.metadata = shown.metadata.clone();
         created.spec.request_hash = shown.spec.request_hash.clone();
         assert_eq!(Entry::of(&SeenBuild::of(&created)), Entry::of(&shown));
+    }
+
+    #[test]
+    fn a_revision_that_upstream_lacks_turns_only_a_build_away_that_was_never_accepted() {
+        let refused = |accepted: &str| {
+            let conditions = json!([
+                {"type": "Accepted", "status": accepted, "reason": "RevisionMismatch", "message": ""},
+                {"type": "Succeeded", "status": "False", "reason": "RevisionMismatch",
+                 "message": "it has r2-b"}
+            ]);
+            let build =
+                object(|object| put(object, "", "status", json!({"conditions": conditions})));
+            Entry::of(&build).unwrap().turned_away
+        };
+        assert_eq!(refused("False"), Some(TurnedAway::Revision("it has r2-b".into())));
+        assert_eq!(refused("True"), None);
     }
 
     #[test]

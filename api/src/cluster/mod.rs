@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 pub use create::{Created, NewBuild};
-pub use entry::{Entry, SeenBuild};
+pub use entry::{Entry, SeenBuild, TurnedAway};
 pub use watch::{Reservation, Watch};
 
 use crate::error::{ApiError, CLUSTER};

@@ -32,7 +32,7 @@ pub fn detail(refusal: &Refusal) -> String {
             "Ambiguous profile: {name}. Several profiles claim this name, choose one of: {}",
             ids.join(", ")
         ),
-        Refusal::Revision { offered, asked } => {
+        Refusal::Revision { offered, asked } | Refusal::NotReadYet { offered, asked } => {
             format!("version_code: Received incorrect version {offered} (requested {asked})")
         }
     }

@@ -20,7 +20,7 @@ use super::{
     pending::wake,
     place::{QueueState, queue_state},
     step::{Lookup, Step},
-    validate::{Refused, own, validate},
+    validate::own,
 };
 use crate::{
     cache,
@@ -69,6 +69,7 @@ impl Pass {
         let context = self.context.clone();
         match lookup {
             Lookup::Validity => self.look_at_validity().await?,
+            Lookup::Revision => self.look_for_revision().await?,
             Lookup::Stored => {
                 let attempt = self.attempts();
                 let whole = self.full_object().await?;
@@ -102,11 +103,7 @@ impl Pass {
     async fn look_at_validity(&mut self) -> Result<(), Fault> {
         let whole = self.full_object().await?;
         let offered = dereference::offered(&self.context, &whole).await?;
-        let validity = validate(&whole, &offered).map(|accepted| accepted.resolved);
-        if let Ok(resolved) = &validity {
-            self.facts.cache = dereference::cache_fact(&self.context, &resolved.cache_name);
-        }
-        self.facts.validity = Some(validity.map_err(|refused: Refused| refused.to_string()));
+        self.validate(&whole, &offered);
         Ok(())
     }
 
@@ -150,6 +147,8 @@ impl Pass {
             Step::Archive(result) => return self.archive(&result).await,
             Step::Fail(failure) => return self.fail(failure).await,
             Step::Refuse(problem) => self.refuse(&problem).await?,
+            Step::AwaitRevision(awaited) => return self.await_revision(&awaited).await,
+            Step::RefuseRevision(problem) => self.refuse_revision(&problem).await?,
             Step::TurnAway(earlier) => self.turn_away(earlier).await?,
             Step::RemoveFinalizer => {
                 context.followers.stop(&self.uid());

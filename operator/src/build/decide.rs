@@ -3,12 +3,12 @@
 //! with the answer.
 
 use asu_core::failure::{Failure, FailureReason};
-use asu_crds::{BuildCondition, condition, is_true};
+use asu_crds::{BuildCondition, FirmwareBuildStatus, condition, is_true};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     committed::ended,
-    facts::{CacheFact, Facts, JobFact, Stored},
+    facts::{CacheFact, Facts, JobFact, SoughtRevision, Stored, Unaccepted},
     loss::{job_deleted, verdict},
     running::running,
     status::attempt_failure,
@@ -22,6 +22,8 @@ const CACHE_PATIENCE: u32 = 3;
 
 /// How long the object of a build that was turned away is kept, so that its client can read why.
 const TURNED_AWAY: SignedDuration = SignedDuration::from_mins(1);
+/// How long a build waits for a revision while upstream cannot be read.
+const REVISION_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 const OUT_OF_MEMORY: &str = "OutOfMemory";
 /// The next step of a build.
 pub fn decide(facts: &Facts) -> Step {
@@ -45,7 +47,7 @@ pub fn decide(facts: &Facts) -> Step {
         match &facts.validity {
             None => return Step::Look(Lookup::Validity),
             Some(Err(_)) if facts.deleted => return Step::RemoveFinalizer,
-            Some(Err(problem)) => return Step::Refuse(problem.clone()),
+            Some(Err(unaccepted)) => return not_accepted(facts, unaccepted),
             Some(Ok(_)) => {}
         }
     }
@@ -56,6 +58,27 @@ pub fn decide(facts: &Facts) -> Step {
         return cancel(facts);
     }
     attempt(facts).unwrap_or_else(|| next_attempt(facts))
+}
+
+fn not_accepted(facts: &Facts, unaccepted: &Unaccepted) -> Step {
+    match (unaccepted, &facts.revision) {
+        (Unaccepted::Refused(problem), _) => Step::Refuse(problem.clone()),
+        (Unaccepted::NotReadYet(_), _) if facts.cancel => {
+            Step::Refuse("the build was cancelled before it was accepted".to_owned())
+        }
+        (Unaccepted::NotReadYet(_), None) => Step::Look(Lookup::Revision),
+        (Unaccepted::NotReadYet(_), Some(SoughtRevision::Lacking(problem))) => {
+            Step::RefuseRevision(problem.clone())
+        }
+        (Unaccepted::NotReadYet(awaited), Some(SoughtRevision::Awaited)) => {
+            let waited = facts.now.duration_since(facts.created);
+            if waited < REVISION_PATIENCE {
+                return Step::AwaitRevision(awaited.clone());
+            }
+            let minutes = REVISION_PATIENCE.as_mins();
+            Step::RefuseRevision(format!("{awaited}: upstream did not tell within {minutes} min"))
+        }
+    }
 }
 
 fn names(jobs: &[JobFact]) -> Vec<String> {
@@ -78,13 +101,23 @@ fn archived(facts: &Facts) -> Step {
     let verdict = condition(&facts.status.conditions, BuildCondition::Succeeded.as_str());
     let ttl = match verdict {
         Some(verdict) if verdict.status == "True" => facts.policy.ttl_succeeded,
-        Some(verdict) if verdict.reason == FailureReason::QueueFull.as_str() => TURNED_AWAY,
+        Some(verdict) if is_turned_away(&facts.status, &verdict.reason) => TURNED_AWAY,
         _ => facts.policy.ttl_failed,
     };
     let times = facts.status.times.clone().unwrap_or_default();
     let ended = times.archived_at.or(times.finished_at).map_or(facts.created, |time| time.0);
     let left = ttl.saturating_sub(facts.now.duration_since(ended));
     if left.is_positive() { Step::Wait(left) } else { Step::DeleteObject }
+}
+
+/// Whether a build was refused although a repeated request may be accepted.
+fn is_turned_away(status: &FirmwareBuildStatus, reason: &str) -> bool {
+    match FailureReason::parse(reason) {
+        Some(FailureReason::QueueFull) => true,
+        // An accepted build ends with this reason if its tree has another revision.
+        Some(FailureReason::RevisionMismatch) => status.resolved.is_none(),
+        _ => false,
+    }
 }
 
 /// A verdict that the status already contains is final: only the record is missing.
@@ -272,6 +305,10 @@ mod blame_tests;
 #[cfg(test)]
 #[path = "running_tests.rs"]
 mod running_tests;
+
+#[cfg(test)]
+#[path = "revision_tests.rs"]
+mod revision_tests;
 
 #[cfg(test)]
 #[path = "decide_laws.rs"]

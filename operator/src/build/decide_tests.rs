@@ -52,6 +52,7 @@ pub(super) fn facts() -> Facts {
             ttl_failed: seconds(86_400),
         },
         validity: None,
+        revision: None,
         stored: None,
         turn: None,
         secret: None,
@@ -345,7 +346,7 @@ fn a_refused_build_is_never_built_and_can_be_deleted() {
     let mut build = facts();
     build.status.resolved = None;
     assert_eq!(decide(&build), Step::Look(Lookup::Validity));
-    build.validity = Some(Err("no".into()));
+    build.validity = Some(Err(Unaccepted::Refused("no".into())));
     assert_eq!(decide(&build), Step::Refuse("no".into()));
     build.deleted = true;
     assert_eq!(decide(&build), Step::RemoveFinalizer);

@@ -60,6 +60,7 @@ pub fn facts(context: &Context, build: &FirmwareBuild) -> Facts {
         now,
         policy: policy(context),
         validity: None,
+        revision: None,
         stored: None,
         turn: None,
         secret: None,

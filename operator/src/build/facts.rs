@@ -82,6 +82,24 @@ pub enum CacheFact {
     },
 }
 
+/// Why a build is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unaccepted {
+    /// It is refused for good.
+    Refused(String),
+    /// It requires a revision that was not read from upstream yet; contains one sentence.
+    NotReadYet(String),
+}
+
+/// A revision that a build requires and that the catalog does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SoughtRevision {
+    /// Upstream is asked, or its answer cannot be used yet.
+    Awaited,
+    /// Upstream does not have it either; contains one sentence.
+    Lacking(String),
+}
+
 /// What the artifact store holds of this build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
@@ -129,8 +147,10 @@ pub struct Facts {
     /// Timeouts and pauses from the settings.
     pub policy: Policy,
 
-    /// What the build was resolved to, or why it is invalid.
-    pub validity: Option<Result<Resolved, String>>,
+    /// What the build was resolved to, or why it is not accepted.
+    pub validity: Option<Result<Resolved, Unaccepted>>,
+    /// Whether upstream has the requested revision.
+    pub revision: Option<SoughtRevision>,
     /// What the artifact store holds.
     pub stored: Option<Stored>,
     /// The queue's answer.

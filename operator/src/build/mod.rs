@@ -19,6 +19,7 @@ mod pending;
 mod place;
 mod publish;
 mod refuse;
+mod revision;
 mod running;
 mod status;
 mod step;

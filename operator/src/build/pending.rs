@@ -85,6 +85,7 @@ pub fn wake(context: &Context, called: &[String]) {
 pub fn forget(context: &Context, uid: &str) {
     context.followers.stop(uid);
     context.recent_builds.forget(uid);
+    context.catalogs.looks().forget(uid);
     wake(context, &context.queue.remove(uid, context.now()));
 }
 

@@ -35,6 +35,8 @@ pub fn queue_state(facts: &Facts, step: &Step) -> QueueState {
         | Step::Archive(_)
         | Step::Fail(_)
         | Step::Refuse(_)
+        | Step::AwaitRevision(_)
+        | Step::RefuseRevision(_)
         | Step::TurnAway(_)
         | Step::DeleteJobs(_)
         | Step::RemoveFinalizer

@@ -12,6 +12,12 @@ impl Pass {
         self.never_accept(FailureReason::Refused, problem).await
     }
 
+    /// Refuses a build that requires a revision which upstream does not have. A repeated request makes a
+    /// new build, for which upstream is asked again.
+    pub(super) async fn refuse_revision(&mut self, problem: &str) -> Result<(), Fault> {
+        self.never_accept(FailureReason::RevisionMismatch, problem).await
+    }
+
     /// Refuses a build because `earlier` older builds wait. A repeated request makes a new build.
     pub(super) async fn turn_away(&mut self, earlier: usize) -> Result<(), Fault> {
         let problem =

@@ -21,6 +21,9 @@ const MAX_MESSAGE: usize = 1000;
 /// Reason of a build that pauses between two attempts.
 pub const ATTEMPT_FAILED: &str = "AttemptFailed";
 
+/// Reason of a build for whose revision upstream is asked.
+const AWAITS_REVISION: &str = "WaitingForRevision";
+
 /// Changes a status step by step. Ends with [`Self::finish`].
 pub struct Writer {
     status: FirmwareBuildStatus,
@@ -108,6 +111,15 @@ impl Writer {
         self.set(C::Admitted, ConditionStatus::False, reason, message);
         self.status.stage = Some(Stage::Init.as_str().to_owned());
         self.say(BuildPhase::Queued, reason, message);
+    }
+
+    /// The build waits until upstream was asked for the revision that it requires.
+    pub fn awaits_revision(&mut self, message: &str) {
+        let now = Time(self.now);
+        self.times().queued_at.get_or_insert(now);
+        self.set(C::Accepted, ConditionStatus::Unknown, AWAITS_REVISION, message);
+        self.status.stage = Some(Stage::Init.as_str().to_owned());
+        self.say(BuildPhase::Pending, AWAITS_REVISION, message);
     }
 
     fn cache(&mut self, cache: &CacheFact) {

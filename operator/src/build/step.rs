@@ -22,6 +22,8 @@ pub fn pause(facts: &Facts, attempt: u32) -> Option<SignedDuration> {
 pub enum Lookup {
     /// Whether the object is valid.
     Validity,
+    /// Whether upstream has the revision that the build requires.
+    Revision,
     /// What the artifact store holds.
     Stored,
     /// Whether it is this build's turn in the queue.
@@ -101,6 +103,10 @@ pub enum Step {
     Fail(Failure),
     /// Refuse the build, which was never accepted.
     Refuse(String),
+    /// Write that upstream is asked for the required revision; contains one sentence.
+    AwaitRevision(String),
+    /// Refuse the build, which requires a revision that upstream does not have.
+    RefuseRevision(String),
     /// Refuse the build because this many older builds wait.
     TurnAway(usize),
     /// Delete the Jobs of an archived build.

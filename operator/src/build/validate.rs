@@ -62,6 +62,28 @@ pub struct Offered {
 pub fn validate(build: &FirmwareBuild, offered: &Offered) -> Result<Accepted, Refused> {
     let (request, hash) = own(build)?;
     let frozen = build.spec.validated.as_ref().map(basis).transpose()?;
+    accept(request, hash, offered, frozen)
+}
+
+/// Checks a whole FirmwareBuild, with this validation data instead of its own.
+///
+/// # Errors
+/// Why the build is refused for good.
+pub fn validate_with(
+    build: &FirmwareBuild,
+    offered: &Offered,
+    basis: Basis,
+) -> Result<Resolved, Refused> {
+    let (request, hash) = own(build)?;
+    accept(request, hash, offered, Some(basis)).map(|accepted| accepted.resolved)
+}
+
+fn accept(
+    request: Request,
+    hash: RequestHash,
+    offered: &Offered,
+    frozen: Option<Basis>,
+) -> Result<Accepted, Refused> {
     let basis = match (&offered.distribution, frozen) {
         (Some(distribution), frozen) => {
             // If the catalog does not offer the target, only an existing cache can be used.

@@ -7,8 +7,7 @@ use std::{
 };
 
 use asu_crds::{Distribution, labels};
-use asu_store::{StoreError, model::CatalogWrite};
-use asu_upstream::UpstreamError;
+use asu_store::model::CatalogWrite;
 use jiff::{Timestamp, tz::TimeZone};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
@@ -18,7 +17,9 @@ use super::{
     dereference::{self, Offered},
     discover::discover,
     documents::documents,
+    fault::Fault,
     keep::DocumentKeeper,
+    look::look,
     status::{Facts, status},
     validate::{Validated, validate},
 };
@@ -29,35 +30,6 @@ use crate::{
         reconcile,
     },
 };
-
-/// The error of a failed pass.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The API server refused the call or is unavailable.
-    #[error("the API server: {0}")]
-    Kube(#[from] kube::Error),
-    /// The catalog could not be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The HTTP client for upstream could not be set up.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
-}
-
-impl reconcile::Fault for Fault {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Kube(_) => "KubernetesError",
-            Self::Store(error) if error.is_unavailable() => "DatabaseUnavailable",
-            Self::Store(_) => "DatabaseError",
-            Self::Upstream(error) => error.reason(),
-        }
-    }
-
-    fn is_fatal(&self) -> bool {
-        matches!(self, Self::Store(error) if error.ends_leading())
-    }
-}
 
 /// Brings the catalog up to date with one Distribution.
 ///
@@ -73,7 +45,9 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
         set_finalizer(&object, &context, true).await?;
     }
     if let Some(wait) = not_due(&object, &context) {
-        return Ok(wait);
+        look_for_builds(&object, &context).await?;
+        let next = context.catalogs.looks().next(&name);
+        return Ok(Action::requeue(next.map_or(wait, |next| next.min(wait))));
     }
     let mut valid = match validate(&object.spec) {
         Ok(valid) => valid,
@@ -152,17 +126,38 @@ async fn catalog(
     Ok(Some((decision, written)))
 }
 
-/// The requeue delay if the next reading is not due; `None` if it is. Status writes of the operator
+/// Reads the targets for which builds require a revision that the catalog does not have.
+async fn look_for_builds(object: &Distribution, context: &Context) -> Result<(), Fault> {
+    let sought = context.catalogs.looks().due(&object.name_any());
+    let valid = match validate(&object.spec) {
+        Ok(valid) if !sought.is_empty() => valid,
+        _ => return Ok(()),
+    };
+    for sought in sought {
+        context.catalogs.looks().begin(&sought);
+        let looked = look(object, &valid, &sought, context).await;
+        let found = looked.as_ref().ok().and_then(Option::as_ref);
+        for build in context.catalogs.looks().end(&sought, found.map(|(_, found)| found.clone())) {
+            context.triggers.build(&build);
+        }
+        if let Some((revision, _)) = looked? {
+            publish(object, context, &Facts::Looked { revision }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Time until the next reading if it is not due; `None` if it is. Status writes of the operator
 /// trigger passes too, so upstream is read again only when that is due or the spec has changed. A
 /// new leader always reads once.
-fn not_due(object: &Distribution, context: &Context) -> Option<Action> {
+fn not_due(object: &Distribution, context: &Context) -> Option<Duration> {
     let status = object.status.as_ref()?;
     if status.observed_generation != object.metadata.generation {
         return None;
     }
     let next = context.catalogs.due(&object.name_any())?;
     let now = Instant::now();
-    (next > now).then(|| Action::requeue(next.duration_since(now)))
+    (next > now).then(|| next.duration_since(now))
 }
 
 async fn remove(object: &Distribution, context: &Context) -> Result<Action, Fault> {

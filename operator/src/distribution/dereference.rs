@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     documents_read::{ArchFeeds, DocumentsRead},
     keep::DocumentKeeper,
+    looks::Looks,
     own_thread::on_its_own_thread,
     recall::Recall,
     validate::{ValidBranch, Validated},
@@ -61,7 +62,7 @@ fn is_usable(cache: &ImageBuilderCache) -> bool {
 /// State that the leader keeps in memory between readings: what was read of each version, to skip
 /// what is unchanged, and when the next reading is due.
 #[derive(Debug, Default)]
-pub struct Memories(Mutex<Known>, Recall);
+pub struct Memories(Mutex<Known>, Recall, Looks);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -137,6 +138,11 @@ impl Memories {
         pause
     }
 
+    /// The targets that builds ask for.
+    pub fn looks(&self) -> &Looks {
+        &self.2
+    }
+
     /// The catalog of the database, through the cache in `recall.rs`.
     ///
     /// # Errors
@@ -182,7 +188,7 @@ pub struct Offered<'a> {
 
 impl Offered<'_> {
     /// Revisions that a version currently offers, by target.
-    fn of(&self, version: &str) -> BTreeMap<TargetName, String> {
+    pub fn of(&self, version: &str) -> BTreeMap<TargetName, String> {
         let last = self.last.and_then(|last| last.version(version));
         let ready = last.into_iter().flat_map(|version| &version.ready);
         ready.map(|(name, target)| (name.clone(), target.version_code.clone())).collect()
@@ -323,7 +329,7 @@ impl VersionRead {
     }
 }
 
-fn described<K: Clone + Ord>(errors: &BTreeMap<K, UpstreamError>) -> BTreeMap<K, String> {
+pub fn described<K: Clone + Ord>(errors: &BTreeMap<K, UpstreamError>) -> BTreeMap<K, String> {
     let hint = |error: &UpstreamError| match error {
         UpstreamError::OlderRevision { said, .. } => format!(
             "{error}; annotate the Distribution with {}={said} if that is meant",

@@ -15,6 +15,11 @@ pub enum Facts<'a> {
         /// Revision of the catalog that was written.
         revision: i64,
     },
+    /// One target was read again, and the catalog was written. Nothing else of the status changes.
+    Looked {
+        /// Revision of the catalog that was written.
+        revision: i64,
+    },
     /// The spec is invalid, with the reason: no retry until it changes.
     Refused(String),
     /// The pass failed and is retried; the last good catalog stays.
@@ -34,10 +39,12 @@ pub fn status(
     now: Timestamp,
 ) -> DistributionStatus {
     let mut status = old.cloned().unwrap_or_default();
+    if let Facts::Written { revision, .. } | Facts::Looked { revision } = facts {
+        status.catalog_revision = Some(*revision);
+    }
     status.observed_generation = generation;
     let (ready, reason, message) = match facts {
-        Facts::Written { decision, revision } => {
-            status.catalog_revision = Some(*revision);
+        Facts::Written { decision, .. } => {
             status.counts = Some(counts(&decision.versions));
             status.branches.clone_from(&decision.problems);
             if decision.problems.is_empty() {
@@ -50,12 +57,13 @@ pub fn status(
         Facts::Failed { reason, message } => {
             (status.catalog_revision.is_some().into(), *reason, message.clone())
         }
+        Facts::Looked { .. } => return status,
     };
     let message: String = message.chars().take(1000).collect();
     let stalled = matches!(facts, Facts::Refused(_));
     let reconciling = match facts {
         Facts::Written { decision, .. } => decision.versions.is_empty(),
-        Facts::Refused(_) => false,
+        Facts::Refused(_) | Facts::Looked { .. } => false,
         Facts::Failed { .. } => true,
     };
     let conditions = [

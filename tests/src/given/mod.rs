@@ -5,6 +5,7 @@
 //! | word | what it gives |
 //! | --- | --- |
 //! | [`fixture()`] | the miniature distribution on disk and its download server |
+//! | [`DownloadServer`] | a small download server whose revision can change |
 //! | [`plane()`], [`own_plane`] | a control plane with the CustomResourceDefinitions: shared, or one that the test may freeze |
 //! | [`namespace`] | a new namespace |
 //! | [`database`] | a migrated database of its own on the shared server, with its store |
@@ -21,6 +22,7 @@
 //! | [`until`], [`World::until`], [`World::status`] | wait with a time limit, and fail with what is missing |
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod download_server;
 mod fixture;
 mod kubelet;
 mod objects;
@@ -31,6 +33,7 @@ mod results;
 mod wait;
 mod world;
 
+pub use download_server::DownloadServer;
 pub use fixture::{Generation, fixture};
 pub use objects::{
     TARGET, admission, build, build_of, cache, cache_of, claim, distribution, distribution_of,

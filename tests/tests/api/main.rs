@@ -20,5 +20,6 @@ mod publisher;
 
 mod recorded;
 mod relay;
+mod revisions;
 mod samples;
 mod stored;

@@ -20,4 +20,5 @@ mod leaders;
 mod private;
 mod queue;
 mod retention;
+mod revisions;
 mod trouble;
