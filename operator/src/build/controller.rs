@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use asu_core::failure::{Failure, FailureReason};
-use asu_crds::{FirmwareBuild, Resolved};
+use asu_crds::FirmwareBuild;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
@@ -112,12 +112,7 @@ impl Pass {
         match step {
             Step::Look(_) => return Err(Fault::Undecided),
             Step::AddFinalizer => apply::set_finalizer(&context, &self.build, true).await?,
-            Step::CreateCache => {
-                return match self.resolved() {
-                    Some(resolved) => self.create_cache(&resolved).await,
-                    None => Err(Fault::Undecided),
-                };
-            }
+            Step::CreateCache => return self.create_cache().await,
             Step::Queue { again } => {
                 self.publish_queued().await?;
                 return Ok(Action::requeue(again.map_or(SAFETY, after)));
@@ -166,8 +161,9 @@ impl Pass {
         Ok(Action::requeue(again))
     }
 
-    async fn create_cache(&mut self, resolved: &Resolved) -> Result<Action, Fault> {
-        let created = apply::create_build_cache(&self.context, &self.build, resolved).await;
+    async fn create_cache(&mut self) -> Result<Action, Fault> {
+        let resolved = self.resolved().ok_or(Fault::Undecided)?;
+        let created = apply::create_build_cache(&self.context, &self.build, &resolved).await;
         self.publish_queued().await?;
         if matches!(created, Err(Fault::NoDistribution)) {
             return self.fail(no_longer_offered()).await;
