@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    board_rename,
     catalog::Distribution,
     digest::Digest,
     names::ProfileId,
     offered::{self, Basis, Refusal},
-    packages::apply_changes,
+    package_changes::apply_changes,
     profile::{self, NoProfile},
     request::{self, DefaultsDigest, Filesystem, InvalidField, RepositoriesMode, Request},
 };
@@ -88,7 +89,8 @@ pub fn accept(asked: &RawRequest, distribution: &Distribution) -> Result<Accepta
     let mut request = apply_changes(request, changes, revision, branch_off);
     let mut by_alias = None;
     if let Ok(target) = target {
-        match profile::resolve(target, request.profile.as_str()) {
+        let renamed = renamed(&request, distribution);
+        match profile::resolve(target, request.profile.as_str(), renamed) {
             Ok(found) => request.profile.clone_from(&found.id),
             Err(ambiguous @ NoProfile::Ambiguous { .. }) => return Err(ambiguous.into()),
             // The verdict reports it like everything else that is not offered.
@@ -107,13 +109,19 @@ fn meant_elsewhere<'a>(request: &Request, distribution: &'a Distribution) -> Opt
     let mut meant: Option<&ProfileId> = None;
     for version in &distribution.versions {
         let Some(target) = version.ready.get(&request.target) else { continue };
-        match profile::resolve(target, request.profile.as_str()) {
+        let renamed = renamed(request, distribution);
+        match profile::resolve(target, request.profile.as_str(), renamed) {
             Ok(found) if meant.is_none_or(|id| *id == found.id) => meant = Some(&found.id),
             Err(NoProfile::Unknown(_)) => {}
             Ok(_) | Err(NoProfile::Ambiguous { .. }) => return None,
         }
     }
     meant.filter(|id| **id != request.profile)
+}
+
+fn renamed<'a>(request: &Request, distribution: &'a Distribution) -> Option<&'a str> {
+    let renames = &distribution.offer.board_renames;
+    board_rename::meant(renames, request.profile.as_str(), &request.version)
 }
 
 fn canonical(asked: &RawRequest, distribution: &Distribution) -> Result<Request, InvalidField> {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    board_rename::BoardRename,
     catalog::{Branch, Offer, PackageChange, TarballDigest, Version},
     profile::tests::target,
     repository_keys::tests::usign_key,
@@ -33,6 +34,7 @@ pub(crate) fn distribution() -> Distribution {
             repository_allow_list: vec!["https://feeds.example.org/a".into()],
             package_changes: vec![],
             branches: vec![branch],
+            board_renames: vec![],
         },
         versions: vec![Version {
             name: "24.10.7".into(),
@@ -148,6 +150,25 @@ fn a_revision_that_the_target_does_not_have_is_refused() {
 }
 
 #[test]
+fn a_renamed_device_gets_the_profile_that_the_distribution_names() {
+    let mut distribution = distribution();
+    let id = distribution.versions[0].ready["ath79/generic"].profiles[0].id.clone();
+    distribution.offer.board_renames = vec![BoardRename {
+        board: "old,board".into(),
+        profile: id.to_string(),
+        versions: vec!["24.10.*".into()],
+    }];
+    let of = |profile: &str| {
+        let asked = RawRequest { profile: profile.into(), ..asked() };
+        accept(&asked, &distribution).unwrap()
+    };
+    let renamed = of("old,board");
+    assert_eq!(renamed.request.profile, id);
+    assert!(renamed.verdict.is_ok());
+    assert_eq!(request_hash(&renamed.request), request_hash(&of(id.as_str()).request));
+}
+
+#[test]
 fn repositories_and_keys_that_a_pod_would_refuse_are_refused_with_their_field() {
     let repository = |name: &str| {
         let pair = (name.to_owned(), "https://feeds.example.org/a".to_owned());
@@ -176,8 +197,10 @@ fn different_spellings_of_a_repository_key_or_package_have_the_same_hash() {
     distribution.offer.package_changes = vec![PackageChange {
         source: "old".parse().unwrap(),
         target: Some("new".parse().unwrap()),
-        revision: 10,
+        revision: Some(10),
+        version: None,
         mandatory: false,
+        choices: vec![],
     }];
     let hash = |url: &str, key: &str, package: &str, versioned: bool| {
         let asked = RawRequest {

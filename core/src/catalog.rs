@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    board_rename::BoardRename,
     digest::digest_of,
     names::{PackageSpec, ProfileId, TargetName},
 };
@@ -121,6 +122,9 @@ pub struct Offer {
     pub package_changes: Vec<PackageChange>,
     /// Branches, newest first.
     pub branches: Vec<Branch>,
+    /// Names that devices report, with the profiles that are meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub board_renames: Vec<BoardRename>,
 }
 
 /// A branch, as it is published to clients.
@@ -140,7 +144,7 @@ pub struct Branch {
     pub versions: Vec<String>,
 }
 
-/// One entry of `package_changes`, in the format of OpenWrt's public server.
+/// A package that was renamed or dropped, since a revision or a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageChange {
     /// The old name.
@@ -149,10 +153,26 @@ pub struct PackageChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<PackageSpec>,
     /// Number of the first revision with the change.
-    pub revision: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// First version with the change, if it has no revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Whether clients must apply the change even if they keep their packages otherwise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mandatory: bool,
+    /// Other new names; the first one that fits is used instead of `target`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
+}
+
+/// A new name that depends on the other packages of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The new name.
+    pub target: PackageSpec,
+    /// Packages of which the request must have one.
+    pub with: Vec<PackageSpec>,
 }
 
 /// One distribution, as stored in the database.

@@ -6,6 +6,7 @@
 
 pub mod acceptance;
 pub mod answer;
+pub mod board_rename;
 pub mod build_key;
 pub mod build_log;
 pub mod cache;
@@ -21,6 +22,7 @@ pub mod lifetime;
 pub mod make_info;
 pub mod names;
 pub mod offered;
+pub mod package_changes;
 pub mod package_edits;
 pub mod package_index;
 pub mod package_version;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    names::{BadName, PackageSpec, ProfileId, TargetName},
-    pattern::Pattern,
+    names::{BadName, PackageSpec, ProfileId},
+    pattern::{Pattern, TargetPattern},
     request::Request,
 };
 
@@ -31,35 +31,6 @@ pub struct PackageEdit {
     pub rename_prefix: Option<PrefixRename>,
     /// Packages that are added at the end if the request neither has nor removes them.
     pub add: Vec<PackageSpec>,
-}
-
-/// A target, or all targets of a board.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TargetPattern {
-    /// One target.
-    Target(TargetName),
-    /// All targets of this board, written `board/*`.
-    Board(String),
-}
-
-impl std::str::FromStr for TargetPattern {
-    type Err = BadName;
-
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let Some(board) = text.strip_suffix("/*") else { return text.parse().map(Self::Target) };
-        // A board is valid if it is one with any subtarget.
-        format!("{board}/a").parse::<TargetName>()?;
-        Ok(Self::Board(board.to_owned()))
-    }
-}
-
-impl TargetPattern {
-    fn fits(&self, target: &TargetName) -> bool {
-        match self {
-            Self::Target(one) => one == target,
-            Self::Board(board) => target.parts().0 == board,
-        }
-    }
 }
 
 /// Names that begin with `from` begin with `to` instead.

@@ -1,10 +1,9 @@
-//! The package list for make, package changes, and the comparison of the installed packages with the
-//! request. Called by the builder and, for package changes, by the validation of requests.
+//! The package list for make, and the comparison of the installed packages with the request. Called by
+//! the builder.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    catalog::PackageChange,
     digest::Digest,
     failure::{Failure, FailureReason},
     names::PackageSpec,
@@ -54,62 +53,6 @@ pub fn revision_number(revision: &str) -> Option<u32> {
     let digits: String =
         revision.strip_prefix('r')?.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
-}
-
-/// Applies the package changes up to `revision` to the request: in `packages` and `packages_versions`,
-/// renamed packages get their new name and dropped ones are left out. A removal (`-name`) is renamed
-/// too, and stays when its package was dropped. `branch_off` is the revision at which a branch left
-/// development. Revision numbers of the branch continue from there, but later changes of development
-/// do not apply to it.
-///
-/// The requested version of a renamed package applies to its new name. If the request has versions for
-/// both names, that of the new name is used.
-#[must_use]
-pub fn apply_changes(
-    mut request: Request,
-    changes: &[PackageChange],
-    revision: &str,
-    branch_off: Option<u32>,
-) -> Request {
-    // Without a readable revision, the version is at least as new as the start of its branch.
-    let Some(number) = revision_number(revision).or(branch_off) else {
-        return request;
-    };
-    let number = branch_off.map_or(number, |off| number.min(off));
-    let mut ordered: Vec<&PackageChange> =
-        changes.iter().filter(|change| change.revision <= number).collect();
-    ordered.sort_by_key(|change| change.revision);
-    request.packages =
-        request.packages.iter().filter_map(|package| renamed(package, &ordered)).collect();
-    let mut versions = BTreeMap::new();
-    for (package, version) in request.packages_versions {
-        match renamed(&package, &ordered) {
-            Some(new) if new == package => {
-                versions.insert(new, version);
-            }
-            Some(new) => {
-                versions.entry(new).or_insert(version);
-            }
-            None => {}
-        }
-    }
-    request.packages_versions = versions;
-    request.canonical()
-}
-
-fn renamed(package: &PackageSpec, changes: &[&PackageChange]) -> Option<PackageSpec> {
-    let mut renamed = package.clone();
-    for change in changes {
-        if change.source.as_str() == renamed.name() {
-            match &change.target {
-                Some(target) if package.is_removal() => renamed = target.removal(),
-                Some(target) => renamed.clone_from(target),
-                None if package.is_removal() => {}
-                None => return None,
-            }
-        }
-    }
-    Some(renamed)
 }
 
 /// Parses the output of `make manifest`: `name - version` lines, or `name version` in some early apk
@@ -189,62 +132,6 @@ mod tests {
         let mut request = example();
         request.diff_packages = true;
         assert_eq!(effective(&request, &[], &names(&["-luci"])), ["luci", "vim"]);
-    }
-
-    fn change(source: &str, target: Option<&str>, revision: u32) -> PackageChange {
-        PackageChange {
-            source: source.parse().unwrap(),
-            target: target.map(|name| name.parse().unwrap()),
-            revision,
-            mandatory: false,
-        }
-    }
-
-    fn changed(
-        list: &[&str],
-        changes: &[PackageChange],
-        at: &str,
-        off: Option<u32>,
-    ) -> Vec<PackageSpec> {
-        let request = Request { packages: names(list), ..example() };
-        apply_changes(request, changes, at, off).packages
-    }
-
-    #[test]
-    fn changes_apply_from_their_revision_in_sequence_and_keep_the_order() {
-        let changes =
-            [change("b", Some("c"), 20), change("a", Some("b"), 10), change("gone", None, 10)];
-        let at = |revision| changed(&["x", "gone", "-gone", "-a", "a"], &changes, revision, None);
-        assert_eq!(at("r5-a"), ["x", "gone", "-gone", "-a", "a"]);
-        assert_eq!(at("r10-a"), ["x", "-gone", "-b", "b"]);
-        assert_eq!(at("r20-a"), ["x", "-gone", "-c", "c"]);
-        assert_eq!(at("unknown"), ["x", "gone", "-gone", "-a", "a"]);
-    }
-
-    #[test]
-    fn changes_after_a_branch_left_development_do_not_apply_to_it() {
-        let changes = [change("opkg", Some("apk"), 20), change("a", Some("b"), 10)];
-        let at = |revision| changed(&["opkg", "a"], &changes, revision, Some(15));
-        assert_eq!(at("r29-a"), ["opkg", "b"]);
-        assert_eq!(at("r5-a"), ["opkg", "a"]);
-        assert_eq!(at("unknown"), ["opkg", "b"]);
-    }
-
-    #[test]
-    fn a_renamed_package_keeps_its_version_and_a_dropped_one_loses_it() {
-        let changes = [change("old", Some("new"), 10), change("gone", None, 10)];
-        let versions = |pairs: &[(&str, &str)]| {
-            let versions =
-                pairs.iter().map(|&(name, version)| (name.parse().unwrap(), version.into()));
-            let packages_versions = versions.collect();
-            let request = Request { packages: vec![], packages_versions, ..example() };
-            apply_changes(request.canonical(), &changes, "r10-a", None)
-        };
-        let request = versions(&[("gone", "1"), ("old", "2"), ("vim", "3")]);
-        assert_eq!(request.packages, ["new", "vim"]);
-        assert_eq!(request.packages_versions["new"], "2");
-        assert_eq!(request, versions(&[("new", "2"), ("vim", "3")]));
-        assert_eq!(versions(&[("new", "1"), ("old", "2")]).packages_versions["new"], "1");
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Texts with asterisks, by which a Distribution selects versions and packages. Called by `discovery.rs` and
-//! `package_edits.rs`.
+//! Texts with asterisks, by which a Distribution selects versions, targets and packages.
+
+use crate::names::{BadName, TargetName};
 
 /// A name or a set of names: `*` stands for any text, for example `24.10.*`. The texts between the
 /// asterisks.
@@ -23,6 +24,36 @@ impl Pattern {
             left = after;
         }
         left.ends_with(last.as_str())
+    }
+}
+
+/// A target, or all targets of a board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPattern {
+    /// One target.
+    Target(TargetName),
+    /// All targets of this board, written `board/*`.
+    Board(String),
+}
+
+impl std::str::FromStr for TargetPattern {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let Some(board) = text.strip_suffix("/*") else { return text.parse().map(Self::Target) };
+        // A board is valid if it is one with any subtarget.
+        format!("{board}/a").parse::<TargetName>()?;
+        Ok(Self::Board(board.to_owned()))
+    }
+}
+
+impl TargetPattern {
+    /// Whether a target fits.
+    pub fn fits(&self, target: &TargetName) -> bool {
+        match self {
+            Self::Target(one) => one == target,
+            Self::Board(board) => target.parts().0 == board,
+        }
     }
 }
 

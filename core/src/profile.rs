@@ -34,14 +34,20 @@ pub fn spelled(name: &str) -> String {
     name.replace(',', "_")
 }
 
-/// Returns the profile with the id `name`, else the only profile with the alias `name`, else `generic`
-/// if the target has no other profile.
+/// Returns the profile with the id `name`, else the one with the id `renamed`, which the Distribution says
+/// is meant, else the only profile with the alias `name`, else `generic` if the target has no other
+/// profile.
 ///
 /// # Errors
 /// [`NoProfile`].
-pub fn resolve<'a>(target: &'a Target, name: &str) -> Result<&'a Profile, NoProfile> {
+pub fn resolve<'a>(
+    target: &'a Target,
+    name: &str,
+    renamed: Option<&str>,
+) -> Result<&'a Profile, NoProfile> {
     let name = spelled(name);
-    if let Some(exact) = target.profiles.iter().find(|profile| profile.id == *name) {
+    let with_id = |id: &str| target.profiles.iter().find(|profile| profile.id == *id);
+    if let Some(exact) = with_id(&name).or_else(|| with_id(renamed?)) {
         return Ok(exact);
     }
     let claims: Vec<&Profile> =
@@ -92,7 +98,7 @@ pub(crate) mod tests {
     }
 
     fn id(target: &Target, name: &str) -> Result<String, NoProfile> {
-        resolve(target, name).map(|profile| profile.id.to_string())
+        resolve(target, name, None).map(|profile| profile.id.to_string())
     }
 
     #[test]
@@ -120,6 +126,19 @@ pub(crate) mod tests {
             }
         );
         assert!(error.to_string().contains("a_a, b_b"));
+    }
+
+    #[test]
+    fn a_rename_has_priority_over_aliases_and_none_over_ids() {
+        let target = target(&[("a_a", &["x"]), ("b_b", &[])]);
+        let renamed = |name, renamed| resolve(&target, name, Some(renamed)).unwrap().id.to_string();
+        assert_eq!(renamed("x", "b_b"), "b_b");
+        assert_eq!(renamed("a,a", "b_b"), "a_a");
+        assert_eq!(
+            renamed("x", "gone"),
+            "a_a",
+            "a rename to a profile that is not there is ignored"
+        );
     }
 
     #[test]
@@ -157,7 +176,7 @@ pub(crate) mod tests {
             let profiles: Vec<(&str, &[&str])> =
                 ids.iter().map(|id| (id.as_str(), aliases.as_slice())).collect();
             let target = target(&profiles);
-            if let Ok(profile) = resolve(&target, &name) {
+            if let Ok(profile) = resolve(&target, &name, None) {
                 let name = spelled(&name);
                 let claims = profile.id == *name || profile.aliases.contains(&name);
                 prop_assert!(claims || (profile.id == GENERIC && target.profiles.len() == 1));

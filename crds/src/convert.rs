@@ -1,11 +1,11 @@
 //! Converts the types of the custom resources to those of the domain (`asu_core`), and back.
 
 use asu_core::{
-    catalog,
+    board_rename, catalog,
     discovery::{self, Rules},
     names::TargetName,
     package_edits::PackageEdit,
-    pattern::Pattern,
+    pattern::{Pattern, TargetPattern},
     plan::Workspace,
     queue_order::Priority,
     request::{self, DefaultsDigest, Filesystem, RepositoriesMode, Request},
@@ -13,7 +13,8 @@ use asu_core::{
 
 use crate::{
     bad_spec::BadSpec,
-    distribution::{Branch, Channel, DistributionSpec},
+    board_rename::BoardRename,
+    distribution::{Branch, Channel, DistributionSpec, PackageChoice},
     firmware_build::{
         BuildPriority, DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec,
     },
@@ -105,6 +106,25 @@ impl DistributionSpec {
             .map(Some)
     }
 
+    /// The targets that are not offered.
+    ///
+    /// # Errors
+    /// The first malformed one.
+    pub fn unwanted_targets(&self) -> Result<Vec<TargetPattern>, BadSpec> {
+        let bad = |error| BadSpec::Name { field: "excludedTargets".to_owned(), error };
+        self.excluded_targets.iter().map(|target| target.parse().map_err(bad)).collect()
+    }
+
+    /// Names that devices report, with the profiles that are meant.
+    pub fn renames(&self) -> Vec<board_rename::BoardRename> {
+        let rename = |rename: &BoardRename| board_rename::BoardRename {
+            board: rename.board.clone(),
+            profile: rename.profile.clone(),
+            versions: rename.versions.clone(),
+        };
+        self.board_renames.iter().map(rename).collect()
+    }
+
     /// The package changes.
     ///
     /// # Errors
@@ -113,11 +133,25 @@ impl DistributionSpec {
         let bad = |error| BadSpec::Name { field: "packageChanges".to_owned(), error };
         let parsed = self.package_changes.iter().map(|change| {
             let target = change.target.as_ref().map(|target| target.parse());
+            let choice = |choice: &PackageChoice| {
+                let with = choice.with.iter().map(|package| package.parse());
+                Ok(catalog::Choice {
+                    target: choice.target.parse()?,
+                    with: with.collect::<Result<_, _>>()?,
+                })
+            };
             Ok(catalog::PackageChange {
                 source: change.source.parse().map_err(bad)?,
                 target: target.transpose().map_err(bad)?,
                 revision: change.revision,
+                version: change.version.clone(),
                 mandatory: change.mandatory,
+                choices: change
+                    .choices
+                    .iter()
+                    .map(choice)
+                    .collect::<Result<_, _>>()
+                    .map_err(bad)?,
             })
         });
         parsed.collect()
@@ -260,8 +294,10 @@ mod tests {
         spec.package_changes = vec![crate::PackageChange {
             source: "opkg".into(),
             target,
-            revision: 1,
+            revision: Some(1),
+            version: None,
             mandatory: false,
+            choices: vec![],
         }];
         let error = spec.changes().unwrap_err().to_string();
         assert!(error.starts_with("spec.packageChanges: "), "{error}");

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use asu_core::version::{SNAPSHOT, snapshot_of};
 
-use crate::{image_builder_cache::CacheWorkspace, package_edits::PackageEdit};
+use crate::{
+    board_rename::BoardRename, image_builder_cache::CacheWorkspace, package_edits::PackageEdit,
+};
 
 /// A distribution based on OpenWrt: its download servers, the versions that are offered, and the
 /// limits of requests.
@@ -75,6 +77,20 @@ pub struct DistributionSpec {
         )
     )]
     pub targets: Vec<String>,
+    /// Targets that are not offered: ath79/tiny, or ath79/* for all of a board.
+    #[serde(default)]
+    #[schemars(
+        length(max = 256),
+        inner(
+            length(min = 3, max = 65),
+            regex(pattern = r"^[A-Za-z0-9_-]{1,32}/([A-Za-z0-9_-]{1,32}|\*)$")
+        )
+    )]
+    pub excluded_targets: Vec<String>,
+    /// Names that devices report and that no profile has, with the profile that is meant.
+    #[serde(default)]
+    #[schemars(length(max = 512))]
+    pub board_renames: Vec<BoardRename>,
     /// Packages that were renamed or dropped. The list is published to clients and applied to requests.
     #[serde(default)]
     #[schemars(length(max = 512))]
@@ -248,6 +264,10 @@ pub enum Signatures {
 
 /// A package that was renamed, or dropped if it has no target.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(
+    validation = Rule::new("has(self.revision) != has(self.version)")
+        .message("a change needs the first revision or the first version that has it, and not both")
+)]
 pub struct PackageChange {
     /// Old name of the package.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
@@ -257,10 +277,34 @@ pub struct PackageChange {
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
     pub target: Option<String>,
     /// Number of the first revision with the change.
-    pub revision: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// First version with the change, for example 17.01.0, if it has no revision. Such a change is applied
+    /// to requests, but not published: clients compare revisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
+    pub version: Option<String>,
     /// Whether clients must apply the change even if they keep their packages otherwise.
     #[serde(default)]
     pub mandatory: bool,
+    /// Other new names, of which the first that fits the packages of a request is used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub choices: Vec<PackageChoice>,
+}
+
+/// A new name that depends on the other packages of a request.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct PackageChoice {
+    /// New name of the package.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
+    pub target: String,
+    /// Packages of which the request must have one.
+    #[schemars(
+        length(min = 1, max = 16),
+        inner(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))
+    )]
+    pub with: Vec<String>,
 }
 
 /// Limits of requests and builds.

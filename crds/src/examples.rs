@@ -74,6 +74,8 @@ pub fn distribution() -> Distribution {
                 signatures: Signatures::Required,
             }],
             targets: vec![],
+            excluded_targets: vec![],
+            board_renames: vec![],
             package_changes: vec![],
             package_edits: vec![],
             limits: Limits::default(),

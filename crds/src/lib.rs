@@ -4,6 +4,7 @@
 //! not access a cluster.
 
 mod bad_spec;
+mod board_rename;
 #[cfg(test)]
 mod cel_tests;
 mod conditions;
@@ -17,10 +18,11 @@ pub mod labels;
 mod package_edits;
 
 pub use bad_spec::BadSpec;
+pub use board_rename::BoardRename;
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use distribution::{
     Branch, BranchStatus, CatalogCounts, Channel, Discover, Distribution, DistributionSpec,
-    DistributionStatus, Limits, PackageChange, PinnedCache, Signatures, Upstream,
+    DistributionStatus, Limits, PackageChange, PackageChoice, PinnedCache, Signatures, Upstream,
 };
 pub use firmware_build::{
     BuildCondition, BuildPhase, BuildPriority, BuildSummary, BuildTimes, DefaultsSpec,

@@ -13,6 +13,7 @@ use asu_core::catalog_documents::{TargetDocuments, Targets};
 use asu_core::digest::Digest;
 use asu_core::names::TargetName;
 use asu_core::packages::revision_number;
+use asu_core::pattern::TargetPattern;
 use futures::StreamExt as _;
 use url::Url;
 
@@ -47,6 +48,8 @@ pub struct ReadRequest {
     pub snapshot: bool,
     /// Targets to read; `None` means all targets that the version lists.
     pub targets: Option<Vec<TargetName>>,
+    /// Targets that are not read.
+    pub excluded: Vec<TargetPattern>,
     /// Keys, one of which must have signed `sha256sums`.
     pub trust: Trust,
     /// Revisions in the current catalog, by target: a snapshot with a lower one is refused.
@@ -96,9 +99,13 @@ pub async fn read_catalog(
     let path = format!("{}/.targets.json", request.path);
     let document = upstream.document(&path, targets::MAX_BYTES).await?;
     let mut listed = targets::parse(&document.bytes).map_err(|error| error.at(&document.url))?;
+    let is_excluded =
+        |name: &TargetName| request.excluded.iter().any(|excluded| excluded.fits(name));
+    // Targets that the Distribution excludes are not offered.
+    listed.retain(|name, _| !is_excluded(name));
     let wanted: Vec<&TargetName> = match &request.targets {
         None => listed.keys().collect(),
-        Some(wanted) => wanted.iter().collect(),
+        Some(wanted) => wanted.iter().filter(|name| !is_excluded(name)).collect(),
     };
     let listed_ref = &listed;
     let results: Vec<_> = futures::stream::iter(wanted)

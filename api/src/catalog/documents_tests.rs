@@ -13,7 +13,18 @@ fn branches(distribution: &Distribution) -> Value {
 }
 
 fn change(source: &str, revision: u32) -> PackageChange {
-    PackageChange { source: source.parse().unwrap(), target: None, revision, mandatory: false }
+    PackageChange {
+        source: source.parse().unwrap(),
+        target: None,
+        revision: Some(revision),
+        version: None,
+        mandatory: false,
+        choices: vec![],
+    }
+}
+
+fn of_a_version() -> PackageChange {
+    PackageChange { revision: None, version: Some("17.01.0".into()), ..change("older", 0) }
 }
 
 fn version(name: &str, targets: &[(&str, &str)]) -> Version {
@@ -45,11 +56,12 @@ fn distribution() -> Distribution {
             max_defaults_length: 20480,
             max_rootfs_size_mb: 1024,
             repository_allow_list: vec![],
-            package_changes: vec![change("old", 100), change("new", 30000)],
+            package_changes: vec![change("old", 100), change("new", 30000), of_a_version()],
             branches: vec![
                 branch("SNAPSHOT", None, &["SNAPSHOT"]),
                 branch("24.10", Some(27990), &["24.10.1", "24.10.0"]),
             ],
+            board_renames: vec![],
         },
         versions: vec![
             version("24.10.1", &[]),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use asu_core::catalog::{Branch, Distribution, PackageChange};
+use asu_core::names::PackageSpec;
 use asu_core::package_index::PackageIndex;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use utoipa::ToSchema;
@@ -54,7 +55,7 @@ pub struct BranchDocument<'a> {
     path_packages: &'static str,
     /// Packages that were renamed or dropped before the branch left development.
     #[schema(value_type = Vec<Object>)]
-    package_changes: Vec<&'a PackageChange>,
+    package_changes: Vec<ChangeDocument<'a>>,
     /// Its versions, newest first.
     versions: &'a [String],
     /// Targets with their architecture, of the newest version that has any.
@@ -62,6 +63,28 @@ pub struct BranchDocument<'a> {
     /// Revision at which the branch left development.
     #[serde(skip_serializing_if = "Option::is_none")]
     branch_off_rev: Option<u32>,
+}
+
+/// A package that was renamed, or dropped if it has no target, in the format of OpenWrt's public server.
+#[derive(Serialize)]
+struct ChangeDocument<'a> {
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    revision: u32,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    mandatory: bool,
+}
+
+impl<'a> ChangeDocument<'a> {
+    fn of(change: &'a PackageChange, revision: u32) -> Self {
+        Self {
+            source: change.source.as_str(),
+            target: change.target.as_ref().map(PackageSpec::as_str),
+            revision,
+            mandatory: change.mandatory,
+        }
+    }
 }
 
 /// The newest versions.
@@ -176,10 +199,13 @@ fn by_name<S: Serializer>(
     map.end()
 }
 
-/// The changes before the branch left development; all changes for the development branch.
-fn changes(all: &[PackageChange], branch_off: Option<u32>) -> Vec<&PackageChange> {
-    let before = |change: &&PackageChange| branch_off.is_none_or(|off| change.revision <= off);
-    all.iter().filter(before).collect()
+/// The changes before the branch left development; all changes for the development branch. Changes of
+/// versions are left out, because clients compare revisions.
+fn changes(all: &[PackageChange], branch_off: Option<u32>) -> Vec<ChangeDocument<'_>> {
+    let with_revision = all.iter().filter_map(|change| Some((change, change.revision?)));
+    let before =
+        with_revision.filter(|(_, revision)| branch_off.is_none_or(|off| *revision <= off));
+    before.map(|(change, revision)| ChangeDocument::of(change, revision)).collect()
 }
 
 /// Targets of the first version of the branch that has any.

@@ -49,6 +49,11 @@ checks each value alone. For objects that are created in another way, API server
 {{- fail (printf "distributions.%s.spec.pinnedCaches has target %s, which is not in targets: add it there, or remove it here" $name $pin.target) }}
 {{- end }}
 {{- end }}
+{{- range $number, $change := $spec.packageChanges }}
+{{- if eq (hasKey $change "revision") (hasKey $change "version") }}
+{{- fail (printf "distributions.%s.spec.packageChanges[%d] needs revision or version, and not both" $name $number) }}
+{{- end }}
+{{- end }}
 {{- range $number, $edit := $spec.packageEdits }}
 {{- $at := printf "distributions.%s.spec.packageEdits[%d]" $name $number }}
 {{- if not (or $edit.add $edit.remove $edit.renamePrefix) }}

@@ -2,8 +2,8 @@
 //! `apply.rs`; pure, nothing is created here.
 
 use asu_core::{
+    package_changes::apply_changes,
     package_edits::apply_edits,
-    packages::apply_changes,
     plan::{BuildLimits, BuildPlan, PLAN_SCHEMA, Workspace, paths},
     quantity::Quantity,
     request::Request,

@@ -85,8 +85,10 @@ fn the_plan_has_the_packages_after_changes_and_edits_and_the_hash_of_what_was_as
     distribution.package_changes = vec![PackageChange {
         source: "auc".into(),
         target: Some("owut".into()),
-        revision: 10,
+        revision: Some(10),
+        version: None,
         mandatory: false,
+        choices: vec![],
     }];
     let rule = PackageEdit {
         versions: vec!["24.10*".into()],

@@ -61,6 +61,7 @@ fn distribution() -> Distribution {
             repository_allow_list: vec!["https://ok.example/a".into()],
             package_changes: vec![],
             branches: vec![],
+            board_renames: vec![],
         },
         versions: vec![Version {
             name: "24.10.7".into(),

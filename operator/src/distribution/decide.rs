@@ -287,6 +287,7 @@ pub fn offer(
         repository_allow_list: spec.limits.repository_allow_list.clone(),
         package_changes: package_changes.to_vec(),
         branches: branches.collect(),
+        board_renames: spec.renames(),
     }
 }
 

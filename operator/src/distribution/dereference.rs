@@ -224,6 +224,7 @@ pub async fn read(
                 path: path.clone(),
                 snapshot: branch.rebuilds(version),
                 targets: spec.targets.clone(),
+                excluded: spec.excluded.clone(),
                 trust,
                 offered: offered.of(version),
                 accepted: offered.accepted.split_whitespace().map(str::to_owned).collect(),

@@ -81,6 +81,7 @@ async fn read(
         path: branch.path_of(&sought.version),
         snapshot: branch.rebuilds(&sought.version),
         targets: Some(vec![target]),
+        excluded: valid.excluded.clone(),
         trust,
         offered: known.of(&sought.version),
         accepted: accepted.split_whitespace().map(str::to_owned).collect(),

@@ -1,7 +1,9 @@
 //! Parses the spec of a Distribution: pure. An invalid branch is left out and reported; it does not
 //! affect the other branches.
 
-use asu_core::{catalog::PackageChange, discovery::Rules, names::TargetName};
+use asu_core::{
+    catalog::PackageChange, discovery::Rules, names::TargetName, pattern::TargetPattern,
+};
 use asu_crds::{BadSpec, Branch, DistributionSpec, Signatures};
 use asu_upstream::{Trust, UsignPublicKey};
 use jiff::civil::Date;
@@ -16,6 +18,8 @@ pub struct Validated {
     pub branches: Vec<ValidBranch>,
     /// Targets to offer; all if absent.
     pub targets: Option<Vec<TargetName>>,
+    /// Targets that are not offered.
+    pub excluded: Vec<TargetPattern>,
     /// Renamed and removed packages.
     pub package_changes: Vec<PackageChange>,
 }
@@ -89,6 +93,7 @@ pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
         mirrors: mirrors.collect::<Result<_, _>>()?,
         branches: spec.branches.iter().map(branch).collect(),
         targets: spec.wanted_targets()?,
+        excluded: spec.unwanted_targets()?,
         package_changes: spec.changes()?,
     })
 }

@@ -79,6 +79,8 @@ pub(super) fn fixture_distribution(world: &World) -> Value {
             end_of_life: None,
         }],
         targets: vec![],
+        excluded_targets: vec![],
+        board_renames: vec![],
         package_changes: vec![],
         package_edits: vec![],
         limits: Limits { allow_defaults: true, ..Limits::default() },

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use asu_core::{
     names::PackageSpec,
+    package_changes::apply_changes,
     package_edits::{Edited, PackageEdit, apply_edits},
-    packages::apply_changes,
     request::Request,
 };
 use asu_crds::{DistributionSpec, examples};

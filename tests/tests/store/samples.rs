@@ -121,6 +121,7 @@ pub fn offer() -> Offer {
             branch_off_rev: Some(28_000),
             versions: vec!["24.10.7".into()],
         }],
+        board_renames: vec![],
     }
 }
 

@@ -65,6 +65,7 @@ fn request() -> ReadRequest {
         path: "releases/24.10.7".into(),
         snapshot: false,
         targets: None,
+        excluded: vec![],
         trust: Trust::Unsigned,
         offered: [].into(),
         accepted: Vec::new(),
