@@ -7,6 +7,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cache_progress::CacheProgress;
+
 /// One ImageBuilder, verified, unpacked and warmed up on a volume, which builds mount read-only.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -30,6 +32,12 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
     printcolumn(name = "Users", type_ = "integer", json_path = ".status.users"),
+    printcolumn(
+        name = "Progress",
+        type_ = "string",
+        json_path = ".status.progress.text",
+        priority = 1
+    ),
     printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision", priority = 1),
     printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.bytes", priority = 1),
     printcolumn(
@@ -132,6 +140,9 @@ pub struct ImageBuilderCacheStatus {
     /// When a build with this cache last started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<Time>,
+    /// Progress of the populate pod. Absent if none is running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<CacheProgress>,
     /// Name of the populate Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]

@@ -4,6 +4,7 @@
 //! not access a cluster.
 
 mod bad_spec;
+mod cache_progress;
 #[cfg(test)]
 mod cel_tests;
 mod conditions;
@@ -17,6 +18,7 @@ pub mod labels;
 mod package_edits;
 
 pub use bad_spec::BadSpec;
+pub use cache_progress::{CacheProgress, CacheStep};
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use distribution::{
     Branch, BranchStatus, CatalogCounts, Channel, Discover, Distribution, DistributionSpec,

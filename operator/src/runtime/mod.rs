@@ -4,6 +4,7 @@
 pub mod backoff;
 pub mod events;
 pub mod health;
+pub mod log_lines;
 pub mod metrics;
 pub mod owner;
 pub mod patch;
