@@ -48,7 +48,8 @@ impl Progress {
 
     /// The line that `populate` prints on its standard output.
     pub fn log_line(&self) -> String {
-        let numbers = [self.bytes, self.of].into_iter().flatten().map(|number| format!(" {number}"));
+        let numbers =
+            [self.bytes, self.of].into_iter().flatten().map(|number| format!(" {number}"));
         format!("{PREFIX}{}{}", self.step.as_str(), numbers.collect::<String>())
     }
 

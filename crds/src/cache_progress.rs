@@ -43,7 +43,8 @@ impl From<&Progress> for CacheProgress {
             S::Unpacking => CacheStep::Unpacking,
             S::WarmingUp => CacheStep::WarmingUp,
         };
-        let number = |bytes: Option<u64>| bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        let number =
+            |bytes: Option<u64>| bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         Self {
             step,
             bytes: number(progress.bytes),

@@ -52,10 +52,14 @@ use crate::{image_builder_cache::CacheWorkspace, package_edits::PackageEdit};
         json_path = ".spec.upstream.publicURL",
         priority = 1
     ),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DistributionSpec {
+    /// Whether the operator stops to read the download servers. What was read last stays offered.
+    #[serde(default)]
+    pub suspend: bool,
     /// Display name, for example OpenWrt.
     #[schemars(length(min = 1, max = 64))]
     pub title: String,
@@ -332,6 +336,10 @@ pub struct DistributionStatus {
     /// When the download servers were last read without a problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_update: Option<Time>,
+    /// Last value of the annotation asu.dev/refresh for which the download servers were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_refresh: Option<String>,
     /// Branches with problems.
     #[serde(default)]
     #[schemars(length(max = 64))]

@@ -47,6 +47,9 @@ use crate::cache_progress::CacheProgress;
         priority = 1
     ),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
+    printcolumn(name = "Retry", type_ = "string", json_path = ".status.retryAt", priority = 1),
+    printcolumn(name = "Last used", type_ = "date", json_path = ".status.lastUsed", priority = 1),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Pinned", type_ = "boolean", json_path = ".spec.pinned", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -80,6 +83,10 @@ pub struct ImageBuilderCacheSpec {
     /// Whether the cache is kept when no build uses it.
     #[serde(default)]
     pub pinned: bool,
+    /// Whether the operator leaves the cache as it is: its tree is not made, refreshed or deleted
+    /// because of disuse. A tree that is ready stays in use.
+    #[serde(default)]
+    pub suspend: bool,
     /// How builds get a writable tree. LinkFarm makes links to the cache, with private copies of the
     /// files that an ImageBuilder is known to write. Copy copies the whole tree. A build that fails
     /// with links because it writes to other files uses a copy automatically.
@@ -143,6 +150,10 @@ pub struct ImageBuilderCacheStatus {
     /// Progress of the populate pod. Absent if none is running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<CacheProgress>,
+    /// Value of the annotation asu.dev/refresh for which the present tree was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_refresh: Option<String>,
     /// Name of the populate Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]

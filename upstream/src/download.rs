@@ -74,14 +74,15 @@ impl Upstream {
     ) -> Result<Option<u64>, UpstreamError> {
         let Some(validator) = &kept.validator else {
             progress(kept.length, Some(kept.length));
-            return Ok((Digest::from_hasher(kept.hasher) == *wanted.expected).then_some(kept.length));
+            return Ok(
+                (Digest::from_hasher(kept.hasher) == *wanted.expected).then_some(kept.length)
+            );
         };
         let request = self.download_request(url).header(IF_RANGE, validator);
         let request = request.header(RANGE, format!("bytes={}-", kept.length));
         let response = exchange(request, url).await?;
         match response.status() {
-            StatusCode::PARTIAL_CONTENT
-                if kept.is_continued_by(&response, wanted.max_bytes) => {}
+            StatusCode::PARTIAL_CONTENT if kept.is_continued_by(&response, wanted.max_bytes) => {}
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => return Ok(None),
             // The server ignores ranges, or it has another file now.
             _ => return whole(response, url, wanted, progress).await.map(Some),

@@ -162,7 +162,8 @@ fn a_damaged_part_of_a_download_is_removed() {
     fs::write(&part, vec![0; usize::try_from(length).expect("a small part")]).expect("damage");
     let result = cache.populate(&plan);
     assert_eq!(result.failure, None, "{}", result.detail);
-    let statuses: Vec<u16> = ranges(&upstream)[before..].iter().map(|(_, status)| *status).collect();
+    let statuses: Vec<u16> =
+        ranges(&upstream)[before..].iter().map(|(_, status)| *status).collect();
     assert_eq!(statuses, [206, 200]);
 }
 

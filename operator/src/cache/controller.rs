@@ -119,7 +119,9 @@ fn again(decision: &Decision, usual: Duration, now: Timestamp) -> Action {
         | Decision::Lost { .. } => Action::requeue(LOOK_AGAIN),
         Decision::Ready { again: Some(again), .. } => requeue_at(now + *again, now),
         Decision::Orphaned => Action::await_change(),
-        Decision::Ready { again: None, .. } | Decision::Populate { .. } => Action::requeue(usual),
+        Decision::Ready { again: None, .. } | Decision::Suspended | Decision::Populate { .. } => {
+            Action::requeue(usual)
+        }
     }
 }
 
@@ -176,7 +178,8 @@ pub(super) async fn publish(
         let reason = new.reason.as_deref().unwrap_or_default();
         let message = new.message.as_deref().unwrap_or_default();
         let on = cache.object_ref(&());
-        if new.phase == Some(CachePhase::Failed) || WARNED.contains(&reason) {
+        let warned = new.phase == Some(CachePhase::Populating) && WARNED.contains(&reason);
+        if new.phase == Some(CachePhase::Failed) || warned {
             context.events.warning(&on, reason, message).await;
         } else {
             context.events.normal(&on, reason, message).await;

@@ -39,11 +39,15 @@ pub fn decide(
             return Decision::Lost { message, jobs, retry_at: pause(status, now) };
         }
     }
+    let failures = status.failures.unwrap_or_default();
+    let expected = expected_job(name, uid, valid, status);
+    // A Job that runs already is not interrupted.
+    if valid.suspended && !observed.populates.iter().any(|job| job.name == expected) {
+        return Decision::Suspended;
+    }
     if status.place.as_ref() == Some(&valid.place) {
         return ready(tree, observed, now);
     }
-    let failures = status.failures.unwrap_or_default();
-    let expected = expected_job(name, uid, valid, status);
     let blocked = blocked(valid, &observed.claims.wanted);
     // The builder image was changed back before its old tree was deleted.
     if let Some(prune) = observed.prunes.iter().find(|job| job.replaces.as_deref() == Some(tree)) {
@@ -279,6 +283,10 @@ pub fn removal(
 #[cfg(test)]
 #[path = "decide_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "suspend_tests.rs"]
+mod suspend_tests;
 
 #[cfg(test)]
 #[path = "lost_tests.rs"]

@@ -22,6 +22,8 @@ pub(super) fn valid(tree: &str) -> Validated {
         place: CachePlace { claim_name: "c".into(), sub_path: tree.into() },
         own_claim: false,
         folder: Some("n".into()),
+        suspended: false,
+        refresh: None,
         builder_image: "i".into(),
         plan: Some(plan),
     }

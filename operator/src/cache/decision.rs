@@ -73,6 +73,8 @@ pub enum Decision {
         /// When the next try begins.
         until: Timestamp,
     },
+    /// The cache is suspended by its spec.
+    Suspended,
     /// The Distribution does not exist or no longer lists the version.
     Orphaned,
 }

@@ -14,6 +14,9 @@ use super::{
 /// Reason of a cache that cannot be filled because no Distribution lists its version.
 pub const NOT_OFFERED: &str = "NotOffered";
 
+/// Reason of a cache that its spec suspends.
+pub const SUSPENDED: &str = "Suspended";
+
 /// Number of builds that use a cache, and when a build last began to use it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheUsage {
@@ -50,7 +53,7 @@ pub fn status(
     }
     let (phase, reason, message) = match decision {
         Decision::Ready { .. } => {
-            settle(&mut status);
+            settle(&mut status, valid);
             (CachePhase::Ready, "Ready".to_owned(), "the tree is ready".to_owned())
         }
         Decision::Populate { job, .. } => {
@@ -82,6 +85,12 @@ pub fn status(
             (CachePhase::Failed, reason.clone(), message.clone())
         }
         Decision::Waiting { .. } => return status,
+        Decision::Suspended => {
+            let message = "the cache is suspended: its tree is not made, refreshed or deleted";
+            let ready = status.place.is_some();
+            let phase = if ready { CachePhase::Ready } else { CachePhase::Pending };
+            (phase, SUSPENDED.to_owned(), message.to_owned())
+        }
         Decision::Orphaned => {
             let message = "no Distribution lists this version with its keys";
             (CachePhase::Failed, NOT_OFFERED.to_owned(), message.to_owned())
@@ -105,6 +114,7 @@ pub fn lost(
         last_used: old.last_used.clone(),
         losses: Some(old.losses.unwrap_or_default().saturating_add(1)),
         retry_at: retry_at.map(Time),
+        last_handled_refresh: old.last_handled_refresh.clone(),
         conditions: old.conditions.clone(),
         ..ImageBuilderCacheStatus::default()
     };
@@ -131,10 +141,11 @@ fn take_over(status: &mut ImageBuilderCacheStatus, valid: &Validated, result: &P
     status.builder_image = Some(valid.builder_image.clone());
     status.revision = Some(result.revision.chars().take(64).collect());
     status.bytes = i64::try_from(result.bytes).ok();
-    settle(status);
+    settle(status, valid);
 }
 
-fn settle(status: &mut ImageBuilderCacheStatus) {
+fn settle(status: &mut ImageBuilderCacheStatus, valid: &Validated) {
+    status.last_handled_refresh.clone_from(&valid.refresh);
     status.failures = None;
     status.retry_at = None;
     status.job_name = None;
@@ -158,7 +169,8 @@ fn conditions(
 ) {
     // An old tree stays in use until a new one is ready.
     let ready = status.place.is_some();
-    let under_way = matches!(phase, CachePhase::Pending | CachePhase::Populating);
+    let under_way =
+        phase == CachePhase::Populating || (phase == CachePhase::Pending && reason != SUSPENDED);
     let stalled = phase == CachePhase::Failed && status.retry_at.is_none();
     // The reason why a tree was lost is kept until a tree is ready again.
     let lost = condition(&status.conditions, "Ready").filter(|old| {

@@ -27,6 +27,7 @@ use crate::{
     runtime::{
         patch::{set_finalizers, write_status},
         reconcile,
+        refresh::asked,
     },
 };
 
@@ -71,6 +72,10 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
     }
     if !object.finalizers().iter().any(|finalizer| finalizer == labels::CATALOG_FINALIZER) {
         set_finalizer(&object, &context, true).await?;
+    }
+    if object.spec.suspend {
+        publish(&object, &context, &Facts::Suspended).await?;
+        return Ok(Action::await_change());
     }
     if let Some(wait) = not_due(&object, &context) {
         return Ok(wait);
@@ -157,7 +162,10 @@ async fn catalog(
 /// new leader always reads once.
 fn not_due(object: &Distribution, context: &Context) -> Option<Action> {
     let status = object.status.as_ref()?;
-    if status.observed_generation != object.metadata.generation {
+    let refresh = asked(object);
+    if status.observed_generation != object.metadata.generation
+        || (refresh.is_some() && refresh != status.last_handled_refresh)
+    {
         return None;
     }
     let next = context.catalogs.due(&object.name_any())?;
@@ -201,7 +209,10 @@ async fn publish(
 ) -> Result<(), kube::Error> {
     let old = object.status.as_ref();
     let now: Timestamp = context.now();
-    let new = status(old, object.metadata.generation, facts, now);
+    let mut new = status(old, object.metadata.generation, facts, now);
+    if matches!(facts, Facts::Written { .. } | Facts::Refused(_)) {
+        new.last_handled_refresh = asked(object).or(new.last_handled_refresh);
+    }
     let api = context.api::<Distribution>();
     let manager = labels::DISTRIBUTION_MANAGER;
     let written = write_status(&api, &object.name_any(), manager, old, &new).await?;
@@ -214,7 +225,7 @@ async fn publish(
         reason(Some(&new)).filter(|known| reason(old).as_ref() != Some(known))
     {
         let on = object.object_ref(&());
-        if ready == "True" && word == "UpToDate" {
+        if matches!(facts, Facts::Suspended) || (ready == "True" && word == "UpToDate") {
             context.events.normal(&on, &word, &message).await;
         } else {
             context.events.warning(&on, &word, &message).await;

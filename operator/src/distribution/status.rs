@@ -17,6 +17,8 @@ pub enum Facts<'a> {
     },
     /// The spec is invalid, with the reason: no retry until it changes.
     Refused(String),
+    /// The spec suspends the Distribution: upstream is not read.
+    Suspended,
     /// The pass failed and is retried; the last good catalog stays.
     Failed {
         /// Reason of the condition, of a closed set.
@@ -45,6 +47,10 @@ pub fn status(
             }
             written(decision)
         }
+        Facts::Suspended => {
+            let message = "suspended: upstream is not read, and what was read last stays offered";
+            (status.catalog_revision.is_some().into(), "Suspended", message.to_owned())
+        }
         Facts::Refused(message) => (ConditionStatus::False, "Refused", message.clone()),
         // A catalog that was written before is still served.
         Facts::Failed { reason, message } => {
@@ -55,7 +61,7 @@ pub fn status(
     let stalled = matches!(facts, Facts::Refused(_));
     let reconciling = match facts {
         Facts::Written { decision, .. } => decision.versions.is_empty(),
-        Facts::Refused(_) => false,
+        Facts::Refused(_) | Facts::Suspended => false,
         Facts::Failed { .. } => true,
     };
     let conditions = [

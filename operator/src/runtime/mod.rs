@@ -9,4 +9,5 @@ pub mod metrics;
 pub mod owner;
 pub mod patch;
 pub mod reconcile;
+pub mod refresh;
 pub mod telemetry;

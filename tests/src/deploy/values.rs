@@ -60,6 +60,7 @@ fn merge(base: &mut Value, over: &Value) {
 /// Values of the distribution that the upstream fixture serves.
 pub(super) fn fixture_distribution(world: &World) -> Value {
     let spec = DistributionSpec {
+        suspend: false,
         title: "OpenWrt (fixture)".into(),
         upstream: Upstream {
             fetch_urls: vec![upstream::URL.into()],

@@ -216,7 +216,8 @@ fn ranged(
     let (status, first, range) = match first {
         Some(first) if first >= body.len() => return head(stream, 416, "content-length: 0\r\n"),
         Some(first) => {
-            let range = format!("content-range: bytes {first}-{}/{}\r\n", body.len() - 1, body.len());
+            let range =
+                format!("content-range: bytes {first}-{}/{}\r\n", body.len() - 1, body.len());
             (206, first, range)
         }
         None => (200, 0, String::new()),
