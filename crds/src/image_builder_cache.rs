@@ -129,6 +129,14 @@ pub struct ImageBuilderCacheStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub claim_uid: Option<String>,
+    /// uid of a PersistentVolumeClaim that was full, so that a larger one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub full_claim_uid: Option<String>,
+    /// Size of the cache's next claim in bytes, if a former one was full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub claim_bytes: Option<i64>,
     /// Builder image with which the tree was warmed up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]

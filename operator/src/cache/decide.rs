@@ -11,6 +11,7 @@ use super::{
     decision::{Cleanup, Decision},
     dereference::{JobSeen, Observed, loss},
     lost::{CLAIM_LOST, blocked, pause, wait_for_deletion},
+    space::{explain, full_claim, make_room},
     tries::{expected_job, next_try},
     validate::Validated,
 };
@@ -55,14 +56,18 @@ pub fn decide(
     }
     if let Some(job) = observed.populates.iter().find(|job| job.name == expected) {
         // A pod that still mounts the former claim fills a tree that no build can use.
-        return match observed.claims.wanted.problem(&valid.place.claim_name, None) {
+        let decision = match observed.claims.wanted.problem(&valid.place.claim_name, None) {
             Some(problem) => failed(&job.name, failures, CLAIM_LOST, problem, now),
             None => running(job, failures, now),
         };
+        return with_space(decision, valid, status, observed);
     }
     if let Some(until) = next_try(status, blocked.is_some(), observed.newest).filter(|at| *at > now)
     {
         return Decision::Waiting { until };
+    }
+    if let Some(decision) = make_room(valid, status, &observed.claims.wanted) {
+        return decision;
     }
     if let Some(problem) = blocked {
         return if valid.own_claim {
@@ -92,6 +97,21 @@ fn cleared_for(tree: &str, expected: &str, prune: &JobSeen, observed: &Observed)
         jobs.push(named(prune));
     }
     Decision::Clearing { jobs }
+}
+
+/// Adds to a failure what follows from a full volume.
+fn with_space(
+    mut decision: Decision,
+    valid: &Validated,
+    status: &ImageBuilderCacheStatus,
+    observed: &Observed,
+) -> Decision {
+    if let Decision::Failed { reason, message, full, .. } = &mut decision {
+        *full = full_claim(valid, status, &observed.claims.wanted, reason);
+        *message =
+            explain(valid, status, full.as_ref(), (reason.as_str(), std::mem::take(message)));
+    }
+    decision
 }
 
 fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
@@ -147,6 +167,7 @@ fn failed(job: &str, before: u32, reason: &str, message: String, now: Timestamp)
         message,
         retry_at: now.checked_add(retry_after(failures)).unwrap_or(Timestamp::MAX),
         failures,
+        full: None,
     }
 }
 
@@ -282,7 +303,7 @@ pub fn removal(
 
 #[cfg(test)]
 #[path = "decide_tests.rs"]
-mod tests;
+pub(super) mod tests;
 
 #[cfg(test)]
 #[path = "suspend_tests.rs"]

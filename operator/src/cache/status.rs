@@ -71,14 +71,18 @@ pub fn status(
         Decision::Lost { message, retry_at, .. } => {
             return lost(old, generation, (CLAIM_LOST, message), *retry_at, now);
         }
-        Decision::ClaimGoing { message, .. } => {
-            (CachePhase::Populating, CLAIM_LOST.to_owned(), message.clone())
+        Decision::ClaimGoing { reason, message, .. } => {
+            (CachePhase::Populating, (*reason).to_owned(), message.clone())
         }
         Decision::Done { result } => {
             take_over(&mut status, valid, result);
             (CachePhase::Ready, "Ready".to_owned(), "the tree is ready".to_owned())
         }
-        Decision::Failed { reason, message, retry_at, failures, .. } => {
+        Decision::Failed { reason, message, retry_at, failures, full, .. } => {
+            status.full_claim_uid = full.as_ref().map(|full| full.uid.clone());
+            if let Some(full) = full {
+                status.claim_bytes = i64::try_from(full.next).ok();
+            }
             status.failures = Some(*failures);
             status.retry_at = Some(Time(*retry_at));
             status.job_name = None;
@@ -115,6 +119,7 @@ pub fn lost(
         losses: Some(old.losses.unwrap_or_default().saturating_add(1)),
         retry_at: retry_at.map(Time),
         last_handled_refresh: old.last_handled_refresh.clone(),
+        claim_bytes: old.claim_bytes,
         conditions: old.conditions.clone(),
         ..ImageBuilderCacheStatus::default()
     };
@@ -146,6 +151,7 @@ fn take_over(status: &mut ImageBuilderCacheStatus, valid: &Validated, result: &P
 
 fn settle(status: &mut ImageBuilderCacheStatus, valid: &Validated) {
     status.last_handled_refresh.clone_from(&valid.refresh);
+    status.full_claim_uid = None;
     status.failures = None;
     status.retry_at = None;
     status.job_name = None;

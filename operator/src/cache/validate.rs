@@ -4,6 +4,7 @@
 use asu_core::{
     digest::Digest,
     plan::{PLAN_SCHEMA, PopulatePlan},
+    quantity::Quantity,
 };
 use asu_crds::{CachePlace, Distribution, ImageBuilderCache, Signatures};
 use kube::ResourceExt;
@@ -22,6 +23,10 @@ pub struct Validated {
     pub own_claim: bool,
     /// Folder of all its trees on a shared claim; absent if the cache has its own claim.
     pub folder: Option<String>,
+    /// Size of its next claim in bytes.
+    pub claim_bytes: u64,
+    /// Maximum size of its claim in bytes.
+    pub max_claim_bytes: u64,
     /// Whether the cache is left as it is.
     pub suspended: bool,
     /// The value of the refresh annotation for which the tree at that place is made.
@@ -75,8 +80,25 @@ pub fn validate(
     let plan =
         distribution.and_then(|distribution| plan(cache, uid, sha256, distribution, settings));
     let builder_image = settings.pods.builder_image.clone();
-    let suspended = cache.spec.suspend;
-    Ok(Validated { place, own_claim, folder, suspended, refresh, builder_image, plan })
+    let grown = cache.status.as_ref().and_then(|status| status.claim_bytes);
+    let grown = grown.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
+    let size = bytes_of(&settings.caches.cache_size);
+    Ok(Validated {
+        place,
+        own_claim,
+        folder,
+        claim_bytes: size.max(grown),
+        max_claim_bytes: size.max(bytes_of(&settings.caches.cache_max_size)),
+        suspended: cache.spec.suspend,
+        refresh,
+        builder_image,
+        plan,
+    })
+}
+
+/// The settings were checked when the process started.
+fn bytes_of(quantity: &str) -> u64 {
+    quantity.parse().map_or(0, Quantity::units)
 }
 
 /// Name of the folder of a tree. It depends on the builder image and on the value of the refresh
