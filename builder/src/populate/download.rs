@@ -36,7 +36,9 @@ impl Tarball {
 /// Downloads the plan's tarball below `volume`, or continues the download of an earlier run.
 pub(super) async fn fetch(volume: &Path, plan: &PopulatePlan) -> Result<Tarball, PopulateError> {
     let folder = volume.join(FOLDER);
-    make_folder(&folder).map_err(PopulateError::io("make", &folder))?;
+    if !folder.is_dir() {
+        make_folder(&folder).map_err(PopulateError::io("make", &folder))?;
+    }
     let file = folder.join("tarball");
     let fetched = fetch::fetch(plan, &file).await;
     if fetched.is_err() {
