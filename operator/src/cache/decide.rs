@@ -33,12 +33,8 @@ pub fn decide(
     now: Timestamp,
 ) -> Decision {
     let tree = valid.place.sub_path.as_str();
-    if let Some(place) = &status.place {
-        let kept = &observed.claims.kept;
-        if let Some(message) = kept.problem(&place.claim_name, status.claim_uid.as_deref()) {
-            let jobs = observed.populates.iter().chain(&observed.prunes).map(named).collect();
-            return Decision::Lost { message, jobs, retry_at: pause(status, now) };
-        }
+    if let Some(decision) = lost_claim(status, observed, now) {
+        return decision;
     }
     let failures = status.failures.unwrap_or_default();
     let expected = expected_job(name, uid, valid, status);
@@ -55,12 +51,7 @@ pub fn decide(
         return cleared_for(tree, &expected, prune, observed);
     }
     if let Some(job) = observed.populates.iter().find(|job| job.name == expected) {
-        // A pod that still mounts the former claim fills a tree that no build can use.
-        let decision = match observed.claims.wanted.problem(&valid.place.claim_name, None) {
-            Some(problem) => failed(&job.name, failures, CLAIM_LOST, problem, now),
-            None => running(job, failures, now),
-        };
-        return with_space(decision, valid, status, observed);
+        return tried(job, valid, status, observed, now);
     }
     if let Some(until) = next_try(status, blocked.is_some(), observed.newest).filter(|at| *at > now)
     {
@@ -99,13 +90,32 @@ fn cleared_for(tree: &str, expected: &str, prune: &JobSeen, observed: &Observed)
     Decision::Clearing { jobs }
 }
 
-/// Adds to a failure what follows from a full volume.
-fn with_space(
-    mut decision: Decision,
+fn lost_claim(
+    status: &ImageBuilderCacheStatus,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Decision> {
+    let place = status.place.as_ref()?;
+    let kept = &observed.claims.kept;
+    let message = kept.problem(&place.claim_name, status.claim_uid.as_deref())?;
+    let jobs = observed.populates.iter().chain(&observed.prunes).map(named).collect();
+    Some(Decision::Lost { message, jobs, retry_at: pause(status, now) })
+}
+
+/// The decision on the Job of the current try, with what follows if its volume is full.
+fn tried(
+    job: &JobSeen,
     valid: &Validated,
     status: &ImageBuilderCacheStatus,
     observed: &Observed,
+    now: Timestamp,
 ) -> Decision {
+    let failures = status.failures.unwrap_or_default();
+    // A pod that still mounts the former claim fills a tree that no build can use.
+    let mut decision = match observed.claims.wanted.problem(&valid.place.claim_name, None) {
+        Some(problem) => failed(&job.name, failures, CLAIM_LOST, problem, now),
+        None => running(job, failures, now),
+    };
     if let Decision::Failed { reason, message, full, .. } = &mut decision {
         *full = full_claim(valid, status, &observed.claims.wanted, reason);
         *message =

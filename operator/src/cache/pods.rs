@@ -159,7 +159,7 @@ pub fn own_claim(
     settings: &Settings,
 ) -> PersistentVolumeClaim {
     // The size of the settings as people wrote it, unless a former claim of that size was full.
-    let set = caches_size(settings, valid.claim_bytes);
+    let set = claim_size(settings, valid.claim_bytes);
     let caches = &settings.caches;
     let labels = [
         (labels::MANAGED_BY.to_owned(), labels::OPERATOR.to_owned()),
@@ -188,10 +188,14 @@ pub fn own_claim(
     }
 }
 
-fn caches_size(settings: &Settings, bytes: u64) -> String {
+fn claim_size(settings: &Settings, bytes: u64) -> String {
     let set = &settings.caches.cache_size;
     let is_set = set.parse().is_ok_and(|set: Quantity| set.units() == bytes);
-    if is_set { set.clone() } else { bytes.to_string() }
+    match bytes {
+        _ if is_set => set.clone(),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{}Gi", bytes >> 30),
+        _ => bytes.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -51,9 +51,24 @@ pub fn status(
         status.users = Some(usage.users);
         status.last_used = usage.last_used.map(Time);
     }
-    let (phase, reason, message) = match decision {
+    if let Decision::Lost { message, retry_at, .. } = decision {
+        return lost(old, generation, (CLAIM_LOST, message), *retry_at, now);
+    }
+    if let Some((phase, reason, message)) = follow(&mut status, valid, decision) {
+        say(&mut status, (phase, &reason, &message), generation, now);
+    }
+    status
+}
+
+/// Records what a decision changes besides the conditions. Returns what is said about it.
+fn follow(
+    status: &mut ImageBuilderCacheStatus,
+    valid: &Validated,
+    decision: &Decision,
+) -> Option<(CachePhase, String, String)> {
+    Some(match decision {
         Decision::Ready { .. } => {
-            settle(&mut status, valid);
+            settle(status, valid);
             (CachePhase::Ready, "Ready".to_owned(), "the tree is ready".to_owned())
         }
         Decision::Populate { job, .. } => {
@@ -68,14 +83,11 @@ pub fn status(
             status.job_name = Some(job.clone());
             populating(trouble.as_ref())
         }
-        Decision::Lost { message, retry_at, .. } => {
-            return lost(old, generation, (CLAIM_LOST, message), *retry_at, now);
-        }
         Decision::ClaimGoing { reason, message, .. } => {
             (CachePhase::Populating, (*reason).to_owned(), message.clone())
         }
         Decision::Done { result } => {
-            take_over(&mut status, valid, result);
+            take_over(status, valid, result);
             (CachePhase::Ready, "Ready".to_owned(), "the tree is ready".to_owned())
         }
         Decision::Failed { reason, message, retry_at, failures, full, .. } => {
@@ -88,7 +100,7 @@ pub fn status(
             status.job_name = None;
             (CachePhase::Failed, reason.clone(), message.clone())
         }
-        Decision::Waiting { .. } => return status,
+        Decision::Waiting { .. } | Decision::Lost { .. } => return None,
         Decision::Suspended => {
             let message = "the cache is suspended: its tree is not made, refreshed or deleted";
             let ready = status.place.is_some();
@@ -99,9 +111,7 @@ pub fn status(
             let message = "no Distribution lists this version with its keys";
             (CachePhase::Failed, NOT_OFFERED.to_owned(), message.to_owned())
         }
-    };
-    say(&mut status, (phase, &reason, &message), generation, now);
-    status
+    })
 }
 
 /// The status after the loss of a tree that was ready.
