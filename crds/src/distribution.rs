@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use asu_core::version::{SNAPSHOT, snapshot_of};
 
-use crate::{image_builder_cache::CacheWorkspace, package_edits::PackageEdit};
+use crate::{image_builder_cache::CacheWorkspace, package_edits::PackageEdit, prewarm::Prewarm};
 
 /// A distribution based on OpenWrt: its download servers, the versions that are offered, and the
 /// limits of requests.
@@ -26,6 +26,7 @@ use crate::{image_builder_cache::CacheWorkspace, package_edits::PackageEdit};
     cel,
     doc = "A distribution based on OpenWrt: its download servers, the versions that are offered, and the limits of requests.",
     printcolumn(name = "Versions", type_ = "integer", json_path = ".status.counts.versions"),
+    printcolumn(name = "Latest", type_ = "string", json_path = ".status.latest[0]"),
     printcolumn(name = "Targets", type_ = "integer", json_path = ".status.counts.targets"),
     printcolumn(name = "Profiles", type_ = "integer", json_path = ".status.counts.profiles"),
     printcolumn(name = "Revision", type_ = "integer", json_path = ".status.catalogRevision"),
@@ -95,6 +96,10 @@ pub struct DistributionSpec {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub pinned_caches: Vec<PinnedCache>,
+    /// ImageBuilders that are downloaded when a version is new, and deleted like all others when they
+    /// are not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prewarm: Option<Prewarm>,
 }
 
 impl DistributionSpec {
@@ -333,6 +338,10 @@ pub struct DistributionStatus {
     /// Numbers of versions, targets and profiles that are offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<CatalogCounts>,
+    /// Recommended versions, newest first.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(max = 64)))]
+    pub latest: Vec<String>,
     /// When the download servers were last read without a problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_update: Option<Time>,

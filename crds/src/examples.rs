@@ -80,6 +80,7 @@ pub fn distribution() -> Distribution {
             package_edits: vec![],
             limits: Limits::default(),
             pinned_caches: vec![],
+            prewarm: None,
         },
     )
 }

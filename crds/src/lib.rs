@@ -16,6 +16,7 @@ mod generate;
 mod image_builder_cache;
 pub mod labels;
 mod package_edits;
+mod prewarm;
 
 pub use bad_spec::BadSpec;
 pub use cache_progress::{CacheProgress, CacheStep};
@@ -35,6 +36,7 @@ pub use image_builder_cache::{
     ImageBuilderCacheStatus, cache_name,
 };
 pub use package_edits::{PackageEdit, RenamePrefix};
+pub use prewarm::Prewarm;
 
 /// API group of every kind.
 pub const GROUP: &str = "asu.dev";

@@ -19,6 +19,7 @@ use super::{
     discover::discover,
     documents::documents,
     keep::DocumentKeeper,
+    prewarm::new_versions,
     status::{Facts, status},
     validate::{Validated, validate},
 };
@@ -91,7 +92,7 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
         Ok(None) => Ok(Action::await_change()),
         Ok(Some((decision, written))) => {
             apply::pinned(&context, &name, &decision.pinned).await?;
-            apply::successors(&context, &decision.successors).await?;
+            apply::missing(&context, &decision.successors).await?;
             let facts = Facts::Written { decision: &decision, revision: written.revision };
             publish(&object, &context, &facts).await?;
             let pause = pause(&name, &decision, written, &context);
@@ -153,8 +154,29 @@ async fn catalog(
     let basis = Basis { name, spec: &object.spec, valid, unlisted, last, ready, today };
     let decision = decide(&basis, read);
     let documents = documents(&decision, last, &before);
+    // Before the versions are written: from then on they are no longer new.
+    prewarm(name, object, last, &decision, context).await?;
     let written = apply::catalog(context, name, &decision, documents).await?;
     Ok(Some((decision, written)))
+}
+
+/// Creates the caches of new versions that are likely to be needed.
+async fn prewarm(
+    name: &str,
+    object: &Distribution,
+    last: Option<&asu_core::catalog::Distribution>,
+    decision: &Decision,
+    context: &Context,
+) -> Result<(), Fault> {
+    let most_used = object.spec.prewarm.as_ref().map_or(0, |prewarm| prewarm.most_used);
+    if most_used == 0 {
+        return Ok(());
+    }
+    for new in new_versions(last, &decision.versions) {
+        let used = context.database.most_used_targets(name, &new.versions, most_used).await?;
+        apply::missing(context, &new.caches(name, &object.spec, &used)).await?;
+    }
+    Ok(())
 }
 
 /// The requeue delay if the next reading is not due; `None` if it is. Status writes of the operator

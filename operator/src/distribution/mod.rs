@@ -11,6 +11,7 @@ mod documents;
 mod documents_read;
 mod keep;
 mod own_thread;
+mod prewarm;
 mod recall;
 mod status;
 mod validate;

@@ -40,6 +40,7 @@ pub fn status(
     let (ready, reason, message) = match facts {
         Facts::Written { decision, revision } => {
             status.catalog_revision = Some(*revision);
+            status.latest.clone_from(&decision.offer.latest);
             status.counts = Some(counts(&decision.versions));
             status.branches.clone_from(&decision.problems);
             if decision.problems.is_empty() {
@@ -77,12 +78,19 @@ pub fn status(
 }
 
 fn written(decision: &Decision) -> (ConditionStatus, &'static str, String) {
-    let first = decision.problems.first().and_then(|branch| branch.problems.first());
-    match first {
+    let all = || decision.problems.iter().flat_map(|branch| &branch.problems);
+    let more = match all().count() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more problems (status.branches)", count.saturating_sub(1)),
+    };
+    let consequence = "what was read before stays offered, and upstream is read again";
+    match all().next() {
         None => (ConditionStatus::True, "UpToDate", "everything listed is offered".to_owned()),
         Some(problem) if decision.versions.is_empty() => {
-            (ConditionStatus::False, "NothingRead", problem.clone())
+            (ConditionStatus::False, "NothingRead", format!("{problem}{more}; it is read again"))
         }
-        Some(problem) => (ConditionStatus::True, "PartlyRead", problem.clone()),
+        Some(problem) => {
+            (ConditionStatus::True, "PartlyRead", format!("{problem}{more}; {consequence}"))
+        }
     }
 }

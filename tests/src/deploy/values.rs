@@ -88,6 +88,7 @@ pub(super) fn fixture_distribution(world: &World) -> Value {
             target: "testarch/small".into(),
             workspace: CacheWorkspace::default(),
         }],
+        prewarm: None,
     };
     json!({ "openwrt": { "spec": spec } })
 }
