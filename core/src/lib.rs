@@ -29,6 +29,7 @@ pub mod package_version;
 pub mod packages;
 pub mod pattern;
 pub mod plan;
+pub mod populate_progress;
 pub mod profile;
 pub mod quantity;
 pub mod queue;

@@ -10,6 +10,7 @@ use asu_core::version::{SNAPSHOT, snapshot_of};
 
 use crate::{
     board_rename::BoardRename, image_builder_cache::CacheWorkspace, package_edits::PackageEdit,
+    prewarm::Prewarm,
 };
 
 /// A distribution based on OpenWrt: its download servers, the versions that are offered, and the
@@ -28,6 +29,7 @@ use crate::{
     cel,
     doc = "A distribution based on OpenWrt: its download servers, the versions that are offered, and the limits of requests.",
     printcolumn(name = "Versions", type_ = "integer", json_path = ".status.counts.versions"),
+    printcolumn(name = "Latest", type_ = "string", json_path = ".status.latest[0]"),
     printcolumn(name = "Targets", type_ = "integer", json_path = ".status.counts.targets"),
     printcolumn(name = "Profiles", type_ = "integer", json_path = ".status.counts.profiles"),
     printcolumn(name = "Revision", type_ = "integer", json_path = ".status.catalogRevision"),
@@ -54,10 +56,14 @@ use crate::{
         json_path = ".spec.upstream.publicURL",
         priority = 1
     ),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DistributionSpec {
+    /// Whether the operator stops to read the download servers. What was read last stays offered.
+    #[serde(default)]
+    pub suspend: bool,
     /// Display name, for example OpenWrt.
     #[schemars(length(min = 1, max = 64))]
     pub title: String,
@@ -107,6 +113,10 @@ pub struct DistributionSpec {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub pinned_caches: Vec<PinnedCache>,
+    /// ImageBuilders that are downloaded when a version is new, and deleted like all others when they
+    /// are not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prewarm: Option<Prewarm>,
 }
 
 impl DistributionSpec {
@@ -373,9 +383,17 @@ pub struct DistributionStatus {
     /// Numbers of versions, targets and profiles that are offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<CatalogCounts>,
+    /// Recommended versions, newest first.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(max = 64)))]
+    pub latest: Vec<String>,
     /// When the download servers were last read without a problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_successful_update: Option<Time>,
+    /// Last value of the annotation asu.dev/refresh for which the download servers were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_refresh: Option<String>,
     /// Branches with problems.
     #[serde(default)]
     #[schemars(length(max = 64))]

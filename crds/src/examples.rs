@@ -45,6 +45,7 @@ pub fn cache() -> ImageBuilderCache {
             file: "ib.tar.zst".into(),
             target_path: "releases/24.10.7/targets/ath79/generic".into(),
             pinned: false,
+            suspend: false,
             workspace: CacheWorkspace::default(),
         },
     )
@@ -55,6 +56,7 @@ pub fn distribution() -> Distribution {
     Distribution::new(
         "openwrt",
         DistributionSpec {
+            suspend: false,
             title: "OpenWrt".into(),
             upstream: Upstream {
                 fetch_urls: vec!["https://downloads.example.org".into()],
@@ -80,6 +82,7 @@ pub fn distribution() -> Distribution {
             package_edits: vec![],
             limits: Limits::default(),
             pinned_caches: vec![],
+            prewarm: None,
         },
     )
 }

@@ -7,6 +7,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cache_progress::CacheProgress;
+
 /// One ImageBuilder, verified, unpacked and warmed up on a volume, which builds mount read-only.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -30,6 +32,12 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
     printcolumn(name = "Users", type_ = "integer", json_path = ".status.users"),
+    printcolumn(
+        name = "Progress",
+        type_ = "string",
+        json_path = ".status.progress.text",
+        priority = 1
+    ),
     printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision", priority = 1),
     printcolumn(name = "Bytes", type_ = "integer", json_path = ".status.bytes", priority = 1),
     printcolumn(
@@ -39,6 +47,9 @@ use serde::{Deserialize, Serialize};
         priority = 1
     ),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
+    printcolumn(name = "Retry", type_ = "string", json_path = ".status.retryAt", priority = 1),
+    printcolumn(name = "Last used", type_ = "date", json_path = ".status.lastUsed", priority = 1),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Pinned", type_ = "boolean", json_path = ".spec.pinned", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -72,6 +83,10 @@ pub struct ImageBuilderCacheSpec {
     /// Whether the cache is kept when no build uses it.
     #[serde(default)]
     pub pinned: bool,
+    /// Whether the operator leaves the cache as it is: its tree is not made, refreshed or deleted
+    /// because of disuse. A tree that is ready stays in use.
+    #[serde(default)]
+    pub suspend: bool,
     /// How builds get a writable tree. LinkFarm makes links to the cache, with private copies of the
     /// files that an ImageBuilder is known to write. Copy copies the whole tree. A build that fails
     /// with links because it writes to other files uses a copy automatically.
@@ -114,6 +129,14 @@ pub struct ImageBuilderCacheStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub claim_uid: Option<String>,
+    /// uid of a PersistentVolumeClaim that was full, so that a larger one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub full_claim_uid: Option<String>,
+    /// Size of the cache's next claim in bytes, if a former one was full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub claim_bytes: Option<i64>,
     /// Builder image with which the tree was warmed up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
@@ -132,6 +155,13 @@ pub struct ImageBuilderCacheStatus {
     /// When a build with this cache last started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<Time>,
+    /// Progress of the populate pod. Absent if none is running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<CacheProgress>,
+    /// Value of the annotation asu.dev/refresh for which the present tree was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_refresh: Option<String>,
     /// Name of the populate Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]

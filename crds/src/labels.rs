@@ -16,6 +16,9 @@ pub const ABANDON_RECORD: &str = "asu.dev/abandon-record";
 /// Annotation of a Distribution with revisions, separated by spaces, to which a mirror may go back
 /// although they are older.
 pub const ACCEPT_REVISIONS: &str = "asu.dev/accept-revisions";
+/// Annotation of an ImageBuilderCache whose tree is to be made anew, and of a Distribution whose
+/// download servers are to be read now: each new value is handled once.
+pub const REFRESH: &str = "asu.dev/refresh";
 /// Finalizer of a FirmwareBuild, removed when its record is in the database.
 pub const ARCHIVE_FINALIZER: &str = "asu.dev/archive";
 /// Finalizer of an ImageBuilderCache, removed when no build uses its tree.

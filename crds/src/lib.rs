@@ -5,6 +5,7 @@
 
 mod bad_spec;
 mod board_rename;
+mod cache_progress;
 #[cfg(test)]
 mod cel_tests;
 mod conditions;
@@ -16,9 +17,11 @@ mod generate;
 mod image_builder_cache;
 pub mod labels;
 mod package_edits;
+mod prewarm;
 
 pub use bad_spec::BadSpec;
 pub use board_rename::BoardRename;
+pub use cache_progress::{CacheProgress, CacheStep};
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use distribution::{
     Branch, BranchStatus, CatalogCounts, Channel, Discover, Distribution, DistributionSpec,
@@ -35,6 +38,7 @@ pub use image_builder_cache::{
     ImageBuilderCacheStatus, cache_name,
 };
 pub use package_edits::{PackageEdit, RenamePrefix};
+pub use prewarm::Prewarm;
 
 /// API group of every kind.
 pub const GROUP: &str = "asu.dev";

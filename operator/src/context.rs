@@ -58,6 +58,8 @@ pub struct Context {
     pub cache_use: crate::cache::UseClock,
     /// When the builds of each cache last got another tree.
     pub cache_switches: crate::cache::Switches,
+    /// Progress of populate pods.
+    pub cache_progress: crate::cache::Progresses,
     /// Followers of build pods' logs.
     pub followers: Followers,
     /// Pauses after errors.

@@ -222,6 +222,7 @@ impl Follower {
             catalogs: distribution::Memories::default(),
             cache_use: cache::UseClock::default(),
             cache_switches: cache::Switches::default(),
+            cache_progress: cache::Progresses::default(),
             followers: crate::stages::followers::Followers::default(),
             backoffs: crate::runtime::backoff::Backoffs::default(),
             metrics: self.metrics.clone(),
@@ -243,6 +244,7 @@ fn start_controllers(context: &Arc<Context>) {
                 context.recent_caches.forget(uid);
                 context.cache_use.forget(uid);
                 context.cache_switches.forget(uid);
+                context.cache_progress.forget(uid);
             }
             Kind::Build => build::forget(&context, uid),
         }

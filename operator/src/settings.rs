@@ -214,6 +214,10 @@ pub struct CacheSettings {
     /// Size of the claim of a cache.
     #[arg(long, env = "ASU_CACHE_SIZE", default_value = "4Gi")]
     pub cache_size: String,
+    /// Maximum size of the claim of a cache. If a claim is full, the next attempt asks for twice its
+    /// size, up to this.
+    #[arg(long, env = "ASU_CACHE_MAX_SIZE", default_value = "16Gi")]
+    pub cache_max_size: String,
     /// Access mode of the caches' claims: ReadWriteOnce or ReadWriteMany.
     #[arg(long, env = "ASU_CACHE_ACCESS_MODE", default_value = "ReadWriteOnce")]
     pub cache_access_mode: String,

@@ -88,6 +88,7 @@ impl Settings {
         if quantity("ASU_CACHE_SIZE", &caches.cache_size)? == Quantity::of(0) {
             return Err("ASU_CACHE_SIZE must be greater than zero".into());
         }
+        quantity("ASU_CACHE_MAX_SIZE", &caches.cache_max_size)?;
         if !ACCESS_MODES.contains(&caches.cache_access_mode.as_str()) {
             let modes = ACCESS_MODES.join(" or ");
             return Err(format!(
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn contradicting_settings_are_refused_by_name() {
-        let cases: [(&[&str], &str); 14] = [
+        let cases: [(&[&str], &str); 15] = [
             (&["--build-memory-max=512Mi"], "ASU_BUILD_MEMORY_MAX=512Mi"),
             (&["--store-pause=50"], "ASU_STORE_PAUSE=50 must be above ASU_STORE_HIGH_WATER=85"),
             (&["--store-low-water=85"], "ASU_STORE_LOW_WATER=85"),
@@ -127,6 +128,7 @@ mod tests {
             (&["--max-builds=0"], "ASU_MAX_BUILDS"),
             (&["--cache-size=0"], "ASU_CACHE_SIZE"),
             (&["--cache-size=4 Gi"], "ASU_CACHE_SIZE"),
+            (&["--cache-max-size=much"], "ASU_CACHE_MAX_SIZE"),
             (&["--cache-access-mode=RWX"], "ASU_CACHE_ACCESS_MODE=RWX"),
             (&["--cache-claim-mode=shared", "--cache-claim="], "ASU_CACHE_CLAIM"),
             (&["--lease-duration=5s"], "ASU_LEASE_RENEW_DEADLINE"),

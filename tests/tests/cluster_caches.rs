@@ -130,6 +130,7 @@ fn spec(world: &World, case: &str) -> ImageBuilderCacheSpec {
         file: TARBALL.into(),
         target_path: folder(case),
         pinned: false,
+        suspend: false,
         workspace: CacheWorkspace::default(),
     }
 }

@@ -176,8 +176,20 @@ impl Upstream {
 }
 
 /// Sends a request. Every status but 200 and 304 is an error.
-pub(crate) async fn send(request: RequestBuilder, url: &Url) -> Result<Response, UpstreamError> {
-    let response = request.send().await.map_err(|error| unavailable(url, error))?;
+async fn send(request: RequestBuilder, url: &Url) -> Result<Response, UpstreamError> {
+    accepted(exchange(request, url).await?, url)
+}
+
+/// Sends a request, and returns the response whatever its status is.
+pub(crate) async fn exchange(
+    request: RequestBuilder,
+    url: &Url,
+) -> Result<Response, UpstreamError> {
+    request.send().await.map_err(|error| unavailable(url, error))
+}
+
+/// Every status but 200 and 304 is an error.
+pub(crate) fn accepted(response: Response, url: &Url) -> Result<Response, UpstreamError> {
     match response.status() {
         StatusCode::OK | StatusCode::NOT_MODIFIED => Ok(response),
         StatusCode::NOT_FOUND | StatusCode::GONE => {

@@ -14,6 +14,7 @@ mod identity;
 mod indexes;
 pub mod keeper;
 mod mirrors;
+mod partial;
 pub mod profiles;
 pub mod signature;
 pub mod signed_sums;

@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asu_core::{plan::PopulatePlan, result::is_plain_file_name};
+use asu_core::{
+    plan::PopulatePlan,
+    populate_progress::{PopulateStep, Progress},
+    result::is_plain_file_name,
+};
 use asu_upstream::{ClientOptions, Trust, Upstream, UsignPublicKey};
 use url::Url;
 
@@ -31,14 +35,15 @@ pub(super) async fn fetch(plan: &PopulatePlan, to: &Path) -> Result<(), Populate
         ..ClientOptions::default()
     };
     let upstream = Upstream::new(urls, options)?;
+    println!("{}", Progress::of(PopulateStep::Verifying).log_line());
     check_sums(&upstream, plan).await?;
     let path = format!("{}/{}", plan.target_path, plan.file);
     let mut last: Option<Instant> = None;
     let progress = |bytes: u64, of: Option<u64>| {
         if last.is_none_or(|last| last.elapsed() >= PROGRESS) {
             last = Some(Instant::now());
-            let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
-            println!("populate: downloaded {bytes}{of} bytes");
+            let step = PopulateStep::Downloading;
+            println!("{}", Progress { step, bytes: Some(bytes), of }.log_line());
         }
     };
     let limit = plan.max_download_bytes;

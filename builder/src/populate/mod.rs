@@ -2,6 +2,7 @@
 //! folder, renames it into place, warms it up there, and writes its marker. A tree without a marker
 //! is never used.
 
+mod download;
 mod error;
 mod fetch;
 mod lock;
@@ -16,6 +17,7 @@ use std::{
 
 use asu_core::{
     plan::{Marker, PLAN_SCHEMA, PopulatePlan},
+    populate_progress::{PopulateStep, Progress},
     result::{PopulateFailure, PopulateResult},
 };
 use asu_upstream::{UnpackLimits, Unpacked};
@@ -119,10 +121,12 @@ async fn fill(
     temporary: &Path,
     (deadline, memory): (Instant, &Memory),
 ) -> Result<Marker, PopulateError> {
-    let tarball = temporary.join("tarball");
-    fetch::fetch(plan, &tarball).await?;
-    let unpacked = unpack(plan, &tarball, &temporary.join("unpacked"))?;
-    fs::remove_file(&tarball).map_err(PopulateError::io("remove", &tarball))?;
+    let tarball = download::fetch(&paths.image_builder(), plan).await?;
+    let unpacked = unpack(plan, tarball.path(), &temporary.join("unpacked"));
+    // The tarball is also removed if it is bad. A run that is killed here leaves it to the next.
+    let removed = tarball.remove();
+    let unpacked = unpacked?;
+    removed?;
     switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
     let facts = in_place(paths, builder, temporary, deadline)?;
     // A tree is discarded if a process was OOM-killed while it was made.
@@ -162,7 +166,7 @@ fn in_place(
     temporary: &Path,
     deadline: Instant,
 ) -> Result<TreeFacts, PopulateError> {
-    println!("populate: warming up");
+    println!("{}", Progress::of(PopulateStep::WarmingUp).log_line());
     warm_up(&WarmUp { tree: &paths.tree(), home: temporary, builder, deadline })
 }
 
@@ -217,7 +221,7 @@ fn remove_leftovers(folder: &Path, alone: &FolderLock) -> Result<(), PopulateErr
 
 fn unpack(plan: &PopulatePlan, tarball: &Path, to: &Path) -> Result<Unpacked, PopulateError> {
     make_folder(to).map_err(PopulateError::io("make", to))?;
-    println!("populate: unpacking");
+    println!("{}", Progress::of(PopulateStep::Unpacking).log_line());
     let limits = UnpackLimits { entries: plan.max_entries, bytes: plan.max_tree_bytes };
     let unpacked = asu_upstream::unpack(tarball, to, &limits)?;
     println!("populate: unpacked {} entries, {} bytes", unpacked.entries, unpacked.bytes);

@@ -4,12 +4,12 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use asu_core::{
     catalog::TarballDigest,
-    plan::PackageManager,
+    plan::{PackageManager, PopulatePlan},
     request::Filesystem,
     result::{PopulateFailure as Failure, is_plain_file_name},
 };
 use asu_tests::{
-    fixtures::Faults,
+    fixtures::{Faults, Upstream},
     given::{Generation, fixture},
 };
 
@@ -71,11 +71,16 @@ fn remains_of_a_killed_run_are_deleted_and_a_tree_without_a_marker_is_populated_
 }
 
 /// Runs `populate`, which must fail and leave neither tree nor marker nor temporary files.
-fn refused(cache: &Cache, plan: &asu_core::plan::PopulatePlan, expected: &[Failure]) -> String {
+fn refused(cache: &Cache, plan: &PopulatePlan, expected: &[Failure]) -> String {
+    let detail = failed(cache, plan, expected);
+    assert!(cache.names().is_empty(), "{:?} is left", cache.names());
+    detail
+}
+
+fn failed(cache: &Cache, plan: &PopulatePlan, expected: &[Failure]) -> String {
     let result = cache.populate(plan);
     let failure = result.failure.unwrap_or_else(|| panic!("{} was accepted", plan.target_path));
     assert!(expected.contains(&failure), "{failure:?}: {}", result.detail);
-    assert!(cache.names().is_empty(), "{:?} is left", cache.names());
     result.detail
 }
 
@@ -106,7 +111,7 @@ fn a_wrong_digest_an_unknown_signature_and_a_missing_tarball_have_different_fail
 #[test]
 fn an_interrupted_download_is_not_reported_as_a_bad_archive() {
     let (cache, plan, upstream) = Cache::to_fill(TARGET);
-    for pattern in ["*.tar.zst", "*/sha256sums", "*/sha256sums.sig"] {
+    for pattern in ["*/sha256sums", "*/sha256sums.sig"] {
         let truncate = [(pattern.to_owned(), -1)].into();
         fail(&upstream, &Faults { truncate, ..Faults::default() });
         let detail = refused(&cache, &plan, &[Failure::DownloadFailed]);
@@ -117,6 +122,64 @@ fn an_interrupted_download_is_not_reported_as_a_bad_archive() {
     fail(&upstream, &Faults { truncate, ..Faults::default() });
     let result = cache.populate(&plan);
     assert_eq!(result.failure, None, "{}", result.detail);
+}
+
+/// The ranges of the requests for the tarball.
+fn ranges(upstream: &Upstream) -> Vec<(Option<String>, u16)> {
+    let asked = requests(upstream).into_iter();
+    let tarballs = asked.filter(|request| request.path.ends_with(".tar.zst"));
+    tarballs.map(|request| (request.range, request.status)).collect()
+}
+
+/// A cache whose download broke off in every round, so that seven eighths of it are kept.
+fn interrupted() -> (Cache, PopulatePlan, Upstream, usize) {
+    let (cache, plan, upstream) = Cache::to_fill(TARGET);
+    let truncate = [("*.tar.zst".to_owned(), -1)].into();
+    fail(&upstream, &Faults { truncate, ..Faults::default() });
+    let detail = failed(&cache, &plan, &[Failure::DownloadFailed]);
+    assert!(detail.contains("broke off after"), "{detail}");
+    assert_eq!(cache.names(), ["download"]);
+    fail(&upstream, &Faults::default());
+    let before = ranges(&upstream).len();
+    (cache, plan, upstream, before)
+}
+
+#[test]
+fn the_next_pod_continues_an_interrupted_download() {
+    let (cache, plan, upstream, before) = interrupted();
+    let kept = fs::metadata(cache.volume().join("download/tarball")).expect("a part").len();
+    let result = cache.populate(&plan);
+    assert_eq!(result.failure, None, "{}", result.detail);
+    assert_eq!(ranges(&upstream)[before..], [(Some(format!("bytes={kept}-")), 206)]);
+    assert_eq!(cache.names(), ["marker.json", "tree"]);
+}
+
+#[test]
+fn a_damaged_part_of_a_download_is_removed() {
+    let (cache, plan, upstream, before) = interrupted();
+    let part = cache.volume().join("download/tarball");
+    let length = fs::metadata(&part).expect("a part").len();
+    fs::write(&part, vec![0; usize::try_from(length).expect("a small part")]).expect("damage");
+    let result = cache.populate(&plan);
+    assert_eq!(result.failure, None, "{}", result.detail);
+    let statuses: Vec<u16> =
+        ranges(&upstream)[before..].iter().map(|(_, status)| *status).collect();
+    assert_eq!(statuses, [206, 200]);
+}
+
+/// The pod was evicted while it unpacked.
+#[test]
+fn a_complete_tarball_of_a_killed_run_is_not_downloaded_again() {
+    let (cache, plan, upstream, before) = interrupted();
+    let (world, _) = fixture(Generation::Opkg);
+    let content = fs::read(world.tarball(TARGET)).expect("the tarball");
+    let note = serde_json::json!({"sha256": plan.sha256, "total": content.len()});
+    fs::write(cache.volume().join("download/tarball"), content).expect("the rest");
+    fs::write(cache.volume().join("download/tarball.part.json"), note.to_string()).expect("a note");
+    let result = cache.populate(&plan);
+    assert_eq!(result.failure, None, "{}", result.detail);
+    assert_eq!(ranges(&upstream).len(), before);
+    assert_eq!(cache.names(), ["marker.json", "tree"]);
 }
 
 #[test]

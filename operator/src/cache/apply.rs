@@ -45,7 +45,7 @@ pub async fn populate(
             Some(there) if belongs(&there.metadata, cache) => {}
             Some(_) => return Err(Fault::Claim(name.clone())),
             None => {
-                let claim = own_claim(cache, &valid.place, &context.settings);
+                let claim = own_claim(cache, valid, &context.settings);
                 ignore_conflict(claims.create(&params(), &claim).await)?;
             }
         }

@@ -1,9 +1,12 @@
 //! One pass over an ImageBuilderCache: observes, decides, acts and writes the status. Run by the
 //! leader for each watch event and each requeue. Its rules are in the pure modules beside it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use asu_crds::{CachePhase, ImageBuilderCache, ImageBuilderCacheStatus, labels};
+use asu_crds::{CachePhase, CacheProgress, ImageBuilderCache, ImageBuilderCacheStatus, labels};
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
@@ -14,6 +17,7 @@ use super::{
     decision::{Cleanup, Decision},
     dereference::{Observed, ask_for_results, confirm_job, distribution, observe},
     fault::Fault,
+    follow::follow,
     lost::{CLAIM_LOST, TREE_LOST},
     status::{CacheUsage, status},
     tries::expected_job,
@@ -83,8 +87,24 @@ pub async fn reconcile(
     if matches!(decision, Decision::Done { .. }) {
         context.cache_switches.note(&uid);
     }
+    new.progress = progress(&context, &cache, &decision);
     publish(&context, &cache, &new).await?;
     Ok(again(&decision, due.err().unwrap_or(interval), now))
+}
+
+/// The progress of the populate pod, if one is running.
+fn progress(
+    context: &Arc<Context>,
+    cache: &ImageBuilderCache,
+    decision: &Decision,
+) -> Option<CacheProgress> {
+    let uid = cache.uid().unwrap_or_default();
+    if !matches!(decision, Decision::Populating { trouble: None, .. }) {
+        context.cache_progress.forget(&uid);
+        return None;
+    }
+    follow(context, cache);
+    context.cache_progress.shown(&uid, Instant::now())
 }
 
 /// The requeue delay after a pass, if no watch event comes first.
@@ -99,7 +119,9 @@ fn again(decision: &Decision, usual: Duration, now: Timestamp) -> Action {
         | Decision::Lost { .. } => Action::requeue(LOOK_AGAIN),
         Decision::Ready { again: Some(again), .. } => requeue_at(now + *again, now),
         Decision::Orphaned => Action::await_change(),
-        Decision::Ready { again: None, .. } | Decision::Populate { .. } => Action::requeue(usual),
+        Decision::Ready { again: None, .. } | Decision::Suspended | Decision::Populate { .. } => {
+            Action::requeue(usual)
+        }
     }
 }
 
@@ -156,7 +178,8 @@ pub(super) async fn publish(
         let reason = new.reason.as_deref().unwrap_or_default();
         let message = new.message.as_deref().unwrap_or_default();
         let on = cache.object_ref(&());
-        if new.phase == Some(CachePhase::Failed) || WARNED.contains(&reason) {
+        let warned = new.phase == Some(CachePhase::Populating) && WARNED.contains(&reason);
+        if new.phase == Some(CachePhase::Failed) || warned {
             context.events.warning(&on, reason, message).await;
         } else {
             context.events.normal(&on, reason, message).await;

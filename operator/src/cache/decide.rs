@@ -11,6 +11,7 @@ use super::{
     decision::{Cleanup, Decision},
     dereference::{JobSeen, Observed, loss},
     lost::{CLAIM_LOST, blocked, pause, wait_for_deletion},
+    space::{explain, full_claim, make_room},
     tries::{expected_job, next_try},
     validate::Validated,
 };
@@ -32,33 +33,32 @@ pub fn decide(
     now: Timestamp,
 ) -> Decision {
     let tree = valid.place.sub_path.as_str();
-    if let Some(place) = &status.place {
-        let kept = &observed.claims.kept;
-        if let Some(message) = kept.problem(&place.claim_name, status.claim_uid.as_deref()) {
-            let jobs = observed.populates.iter().chain(&observed.prunes).map(named).collect();
-            return Decision::Lost { message, jobs, retry_at: pause(status, now) };
-        }
+    if let Some(decision) = lost_claim(status, observed, now) {
+        return decision;
+    }
+    let failures = status.failures.unwrap_or_default();
+    let expected = expected_job(name, uid, valid, status);
+    // A Job that runs already is not interrupted.
+    if valid.suspended && !observed.populates.iter().any(|job| job.name == expected) {
+        return Decision::Suspended;
     }
     if status.place.as_ref() == Some(&valid.place) {
         return ready(tree, observed, now);
     }
-    let failures = status.failures.unwrap_or_default();
-    let expected = expected_job(name, uid, valid, status);
     let blocked = blocked(valid, &observed.claims.wanted);
     // The builder image was changed back before its old tree was deleted.
     if let Some(prune) = observed.prunes.iter().find(|job| job.replaces.as_deref() == Some(tree)) {
         return cleared_for(tree, &expected, prune, observed);
     }
     if let Some(job) = observed.populates.iter().find(|job| job.name == expected) {
-        // A pod that still mounts the former claim fills a tree that no build can use.
-        return match observed.claims.wanted.problem(&valid.place.claim_name, None) {
-            Some(problem) => failed(&job.name, failures, CLAIM_LOST, problem, now),
-            None => running(job, failures, now),
-        };
+        return tried(job, valid, status, observed, now);
     }
     if let Some(until) = next_try(status, blocked.is_some(), observed.newest).filter(|at| *at > now)
     {
         return Decision::Waiting { until };
+    }
+    if let Some(decision) = make_room(valid, status, &observed.claims.wanted) {
+        return decision;
     }
     if let Some(problem) = blocked {
         return if valid.own_claim {
@@ -88,6 +88,40 @@ fn cleared_for(tree: &str, expected: &str, prune: &JobSeen, observed: &Observed)
         jobs.push(named(prune));
     }
     Decision::Clearing { jobs }
+}
+
+fn lost_claim(
+    status: &ImageBuilderCacheStatus,
+    observed: &Observed,
+    now: Timestamp,
+) -> Option<Decision> {
+    let place = status.place.as_ref()?;
+    let kept = &observed.claims.kept;
+    let message = kept.problem(&place.claim_name, status.claim_uid.as_deref())?;
+    let jobs = observed.populates.iter().chain(&observed.prunes).map(named).collect();
+    Some(Decision::Lost { message, jobs, retry_at: pause(status, now) })
+}
+
+/// The decision on the Job of the current try, with what follows if its volume is full.
+fn tried(
+    job: &JobSeen,
+    valid: &Validated,
+    status: &ImageBuilderCacheStatus,
+    observed: &Observed,
+    now: Timestamp,
+) -> Decision {
+    let failures = status.failures.unwrap_or_default();
+    // A pod that still mounts the former claim fills a tree that no build can use.
+    let mut decision = match observed.claims.wanted.problem(&valid.place.claim_name, None) {
+        Some(problem) => failed(&job.name, failures, CLAIM_LOST, problem, now),
+        None => running(job, failures, now),
+    };
+    if let Decision::Failed { reason, message, full, .. } = &mut decision {
+        *full = full_claim(valid, status, &observed.claims.wanted, reason);
+        *message =
+            explain(valid, status, full.as_ref(), (reason.as_str(), std::mem::take(message)));
+    }
+    decision
 }
 
 fn running(job: &JobSeen, failures: u32, now: Timestamp) -> Decision {
@@ -143,6 +177,7 @@ fn failed(job: &str, before: u32, reason: &str, message: String, now: Timestamp)
         message,
         retry_at: now.checked_add(retry_after(failures)).unwrap_or(Timestamp::MAX),
         failures,
+        full: None,
     }
 }
 
@@ -278,7 +313,11 @@ pub fn removal(
 
 #[cfg(test)]
 #[path = "decide_tests.rs"]
-mod tests;
+pub(super) mod tests;
+
+#[cfg(test)]
+#[path = "suspend_tests.rs"]
+mod suspend_tests;
 
 #[cfg(test)]
 #[path = "lost_tests.rs"]

@@ -8,9 +8,9 @@ use crate::cache::{
     tries::job_name,
 };
 
-pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+pub(in crate::cache) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-pub(super) fn valid(tree: &str) -> Validated {
+pub(in crate::cache) fn valid(tree: &str) -> Validated {
     let plan = serde_json::from_value(serde_json::json!({
         "schema": 1, "uid": "u", "version": "1", "target": "a/b", "fetchUrls": [],
         "targetPath": "p", "keys": [], "file": "f",
@@ -22,12 +22,20 @@ pub(super) fn valid(tree: &str) -> Validated {
         place: CachePlace { claim_name: "c".into(), sub_path: tree.into() },
         own_claim: false,
         folder: Some("n".into()),
+        claim_bytes: 0,
+        max_claim_bytes: 0,
+        suspended: false,
+        refresh: None,
         builder_image: "i".into(),
         plan: Some(plan),
     }
 }
 
-pub(super) fn job(name: &str, state: JobState, result: Option<PopulateResult>) -> JobSeen {
+pub(in crate::cache) fn job(
+    name: &str,
+    state: JobState,
+    result: Option<PopulateResult>,
+) -> JobSeen {
     JobSeen {
         name: name.into(),
         state,
@@ -43,26 +51,26 @@ pub(super) fn job(name: &str, state: JobState, result: Option<PopulateResult>) -
 }
 
 /// An observation with usable claims and nothing else.
-pub(super) fn nothing() -> Observed {
+pub(in crate::cache) fn nothing() -> Observed {
     let claim = Claim::Usable("c".into());
     let claims = Claims { wanted: claim.clone(), kept: claim };
     Observed { claims, ..Observed::default() }
 }
 
-pub(super) fn at(place: &str) -> ImageBuilderCacheStatus {
+pub(in crate::cache) fn at(place: &str) -> ImageBuilderCacheStatus {
     let place = CachePlace { claim_name: "c".into(), sub_path: place.into() };
     ImageBuilderCacheStatus { place: Some(place), ..ImageBuilderCacheStatus::default() }
 }
 
-pub(super) fn decided(status: &ImageBuilderCacheStatus, observed: &Observed) -> Decision {
+pub(in crate::cache) fn decided(status: &ImageBuilderCacheStatus, observed: &Observed) -> Decision {
     decide("n", "u", &valid("new"), status, observed, NOW)
 }
 
-pub(super) fn seen(job: JobSeen) -> Observed {
+pub(in crate::cache) fn seen(job: JobSeen) -> Observed {
     Observed { populates: vec![job], ..nothing() }
 }
 
-pub(super) fn ready_result() -> PopulateResult {
+pub(in crate::cache) fn ready_result() -> PopulateResult {
     PopulateResult {
         schema: RESULT_SCHEMA,
         failure: None,

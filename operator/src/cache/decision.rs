@@ -3,6 +3,8 @@
 use asu_core::result::PopulateResult;
 use jiff::{SignedDuration, Timestamp};
 
+use super::full_claim::FullClaim;
+
 /// The next step of a cache, with what its status needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -47,6 +49,8 @@ pub enum Decision {
     ClaimGoing {
         /// The claim, if the operator is to delete it.
         drop: Option<String>,
+        /// Reason of the condition, of a closed set.
+        reason: &'static str,
         /// What is wrong with the claim, for the status.
         message: String,
     },
@@ -67,12 +71,16 @@ pub enum Decision {
         retry_at: Timestamp,
         /// Number of consecutive failures.
         failures: u32,
+        /// The claim that is replaced by a larger one.
+        full: Option<FullClaim>,
     },
     /// A failed tree waits for its next try.
     Waiting {
         /// When the next try begins.
         until: Timestamp,
     },
+    /// The cache is suspended by its spec.
+    Suspended,
     /// The Distribution does not exist or no longer lists the version.
     Orphaned,
 }

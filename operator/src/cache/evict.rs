@@ -57,7 +57,7 @@ fn usage(context: &Context, cache: &ImageBuilderCache) -> CacheUse {
     let last = observed.last_used.max(since);
     CacheUse {
         name: cache.name_any(),
-        pinned: cache.spec.pinned,
+        pinned: cache.spec.pinned || cache.spec.suspend,
         users: observed.referrers.max(observed.mounted.len()),
         last_used: last.unwrap_or_else(|| context.now()),
         bytes: status.bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),

@@ -53,6 +53,7 @@ pub fn wait_for_deletion(valid: &Validated, claim: &Claim, problem: &str) -> Dec
     let drop = (*claim == Claim::Lost).then(|| valid.place.claim_name.clone());
     Decision::ClaimGoing {
         drop,
+        reason: CLAIM_LOST,
         message: format!("{problem}: a new claim is created when it is gone"),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use asu_core::plan::{PopulatePlan, paths};
+use asu_core::{
+    plan::{PopulatePlan, paths},
+    quantity::Quantity,
+};
 use asu_crds::{CachePlace, ImageBuilderCache, labels};
 use k8s_openapi::{
     api::{
@@ -16,6 +19,7 @@ use k8s_openapi::{
 };
 use kube::{Resource, ResourceExt};
 
+use super::validate::Validated;
 use crate::{
     pods::{PodJob, TRUSTED_USER, claim, mount, plan_mount, quantities, restricted, scratch},
     settings::Settings,
@@ -151,9 +155,11 @@ fn resources(cpu: &str, memory: &str, most: &str) -> ResourceRequirements {
 /// The claim of a cache in the mode `perCache`.
 pub fn own_claim(
     cache: &ImageBuilderCache,
-    place: &CachePlace,
+    valid: &Validated,
     settings: &Settings,
 ) -> PersistentVolumeClaim {
+    // The size of the settings as people wrote it, unless a former claim of that size was full.
+    let set = claim_size(settings, valid.claim_bytes);
     let caches = &settings.caches;
     let labels = [
         (labels::MANAGED_BY.to_owned(), labels::OPERATOR.to_owned()),
@@ -161,7 +167,7 @@ pub fn own_claim(
     ];
     PersistentVolumeClaim {
         metadata: ObjectMeta {
-            name: Some(place.claim_name.clone()),
+            name: Some(valid.place.claim_name.clone()),
             labels: Some(labels.into()),
             owner_references: Some(vec![owner(cache)]),
             ..ObjectMeta::default()
@@ -173,12 +179,22 @@ pub fn own_claim(
                 .clone()
                 .filter(|class| !class.is_empty()),
             resources: Some(VolumeResourceRequirements {
-                requests: Some(quantities(&[("storage", caches.cache_size.as_str())])),
+                requests: Some(quantities(&[("storage", set.as_str())])),
                 limits: None,
             }),
             ..PersistentVolumeClaimSpec::default()
         }),
         status: None,
+    }
+}
+
+fn claim_size(settings: &Settings, bytes: u64) -> String {
+    let set = &settings.caches.cache_size;
+    let is_set = set.parse().is_ok_and(|set: Quantity| set.units() == bytes);
+    match bytes {
+        _ if is_set => set.clone(),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{}Gi", bytes >> 30),
+        _ => bytes.to_string(),
     }
 }
 

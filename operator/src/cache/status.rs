@@ -14,6 +14,9 @@ use super::{
 /// Reason of a cache that cannot be filled because no Distribution lists its version.
 pub const NOT_OFFERED: &str = "NotOffered";
 
+/// Reason of a cache that its spec suspends.
+pub const SUSPENDED: &str = "Suspended";
+
 /// Number of builds that use a cache, and when a build last began to use it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheUsage {
@@ -48,9 +51,24 @@ pub fn status(
         status.users = Some(usage.users);
         status.last_used = usage.last_used.map(Time);
     }
-    let (phase, reason, message) = match decision {
+    if let Decision::Lost { message, retry_at, .. } = decision {
+        return lost(old, generation, (CLAIM_LOST, message), *retry_at, now);
+    }
+    if let Some((phase, reason, message)) = follow(&mut status, valid, decision) {
+        say(&mut status, (phase, &reason, &message), generation, now);
+    }
+    status
+}
+
+/// Records what a decision changes besides the conditions. Returns what is said about it.
+fn follow(
+    status: &mut ImageBuilderCacheStatus,
+    valid: &Validated,
+    decision: &Decision,
+) -> Option<(CachePhase, String, String)> {
+    Some(match decision {
         Decision::Ready { .. } => {
-            settle(&mut status);
+            settle(status, valid);
             (CachePhase::Ready, "Ready".to_owned(), "the tree is ready".to_owned())
         }
         Decision::Populate { job, .. } => {
@@ -65,30 +83,35 @@ pub fn status(
             status.job_name = Some(job.clone());
             populating(trouble.as_ref())
         }
-        Decision::Lost { message, retry_at, .. } => {
-            return lost(old, generation, (CLAIM_LOST, message), *retry_at, now);
-        }
-        Decision::ClaimGoing { message, .. } => {
-            (CachePhase::Populating, CLAIM_LOST.to_owned(), message.clone())
+        Decision::ClaimGoing { reason, message, .. } => {
+            (CachePhase::Populating, (*reason).to_owned(), message.clone())
         }
         Decision::Done { result } => {
-            take_over(&mut status, valid, result);
+            take_over(status, valid, result);
             (CachePhase::Ready, "Ready".to_owned(), "the tree is ready".to_owned())
         }
-        Decision::Failed { reason, message, retry_at, failures, .. } => {
+        Decision::Failed { reason, message, retry_at, failures, full, .. } => {
+            status.full_claim_uid = full.as_ref().map(|full| full.uid.clone());
+            if let Some(full) = full {
+                status.claim_bytes = i64::try_from(full.next).ok();
+            }
             status.failures = Some(*failures);
             status.retry_at = Some(Time(*retry_at));
             status.job_name = None;
             (CachePhase::Failed, reason.clone(), message.clone())
         }
-        Decision::Waiting { .. } => return status,
+        Decision::Waiting { .. } | Decision::Lost { .. } => return None,
+        Decision::Suspended => {
+            let message = "the cache is suspended: its tree is not made, refreshed or deleted";
+            let ready = status.place.is_some();
+            let phase = if ready { CachePhase::Ready } else { CachePhase::Pending };
+            (phase, SUSPENDED.to_owned(), message.to_owned())
+        }
         Decision::Orphaned => {
             let message = "no Distribution lists this version with its keys";
             (CachePhase::Failed, NOT_OFFERED.to_owned(), message.to_owned())
         }
-    };
-    say(&mut status, (phase, &reason, &message), generation, now);
-    status
+    })
 }
 
 /// The status after the loss of a tree that was ready.
@@ -105,6 +128,8 @@ pub fn lost(
         last_used: old.last_used.clone(),
         losses: Some(old.losses.unwrap_or_default().saturating_add(1)),
         retry_at: retry_at.map(Time),
+        last_handled_refresh: old.last_handled_refresh.clone(),
+        claim_bytes: old.claim_bytes,
         conditions: old.conditions.clone(),
         ..ImageBuilderCacheStatus::default()
     };
@@ -131,10 +156,12 @@ fn take_over(status: &mut ImageBuilderCacheStatus, valid: &Validated, result: &P
     status.builder_image = Some(valid.builder_image.clone());
     status.revision = Some(result.revision.chars().take(64).collect());
     status.bytes = i64::try_from(result.bytes).ok();
-    settle(status);
+    settle(status, valid);
 }
 
-fn settle(status: &mut ImageBuilderCacheStatus) {
+fn settle(status: &mut ImageBuilderCacheStatus, valid: &Validated) {
+    status.last_handled_refresh.clone_from(&valid.refresh);
+    status.full_claim_uid = None;
     status.failures = None;
     status.retry_at = None;
     status.job_name = None;
@@ -158,7 +185,8 @@ fn conditions(
 ) {
     // An old tree stays in use until a new one is ready.
     let ready = status.place.is_some();
-    let under_way = matches!(phase, CachePhase::Pending | CachePhase::Populating);
+    let under_way =
+        phase == CachePhase::Populating || (phase == CachePhase::Pending && reason != SUSPENDED);
     let stalled = phase == CachePhase::Failed && status.retry_at.is_none();
     // The reason why a tree was lost is kept until a tree is ready again.
     let lost = condition(&status.conditions, "Ready").filter(|old| {

@@ -4,11 +4,15 @@
 use asu_core::{
     digest::Digest,
     plan::{PLAN_SCHEMA, PopulatePlan},
+    quantity::Quantity,
 };
 use asu_crds::{CachePlace, Distribution, ImageBuilderCache, Signatures};
 use kube::ResourceExt;
 
-use crate::settings::{ClaimMode, Settings};
+use crate::{
+    runtime::refresh::asked,
+    settings::{ClaimMode, Settings},
+};
 
 /// A valid cache, with everything that its Jobs need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +23,14 @@ pub struct Validated {
     pub own_claim: bool,
     /// Folder of all its trees on a shared claim; absent if the cache has its own claim.
     pub folder: Option<String>,
+    /// Size of its next claim in bytes.
+    pub claim_bytes: u64,
+    /// Maximum size of its claim in bytes.
+    pub max_claim_bytes: u64,
+    /// Whether the cache is left as it is.
+    pub suspended: bool,
+    /// The value of the refresh annotation for which the tree at that place is made.
+    pub refresh: Option<String>,
     /// Builder image that the tree at that place is warmed up with.
     pub builder_image: String,
     /// The plan of the populate pod; absent if the Distribution does not exist or no longer lists
@@ -54,7 +66,10 @@ pub fn validate(
     let sha256: Digest = cache.spec.sha256.parse().map_err(|_| BadCache::Digest)?;
     let uid = cache.uid().ok_or(BadCache::NoUid)?;
     let name = cache.name_any();
-    let tree = tree_id(&settings.pods.builder_image);
+    // A removed annotation asks for nothing: the tree stays.
+    let handled = cache.status.as_ref().and_then(|status| status.last_handled_refresh.clone());
+    let refresh = asked(cache).or(handled);
+    let tree = tree_id(&settings.pods.builder_image, refresh.as_deref());
     let own_claim = settings.caches.cache_claim_mode == ClaimMode::PerCache;
     let (place, folder) = if own_claim {
         (CachePlace { claim_name: own_name(&name), sub_path: tree }, None)
@@ -65,13 +80,32 @@ pub fn validate(
     let plan =
         distribution.and_then(|distribution| plan(cache, uid, sha256, distribution, settings));
     let builder_image = settings.pods.builder_image.clone();
-    Ok(Validated { place, own_claim, folder, builder_image, plan })
+    let grown = cache.status.as_ref().and_then(|status| status.claim_bytes);
+    let grown = grown.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
+    let size = bytes_of(&settings.caches.cache_size);
+    Ok(Validated {
+        place,
+        own_claim,
+        folder,
+        claim_bytes: size.max(grown),
+        max_claim_bytes: size.max(bytes_of(&settings.caches.cache_max_size)),
+        suspended: cache.spec.suspend,
+        refresh,
+        builder_image,
+        plan,
+    })
 }
 
-/// Name of the folder of a tree. It depends on the builder image, so that another image gets a new
-/// tree.
-fn tree_id(builder_image: &str) -> String {
-    let digest = Digest::of(builder_image.as_bytes());
+/// The settings were checked when the process started.
+fn bytes_of(quantity: &str) -> u64 {
+    quantity.parse().map_or(0, Quantity::units)
+}
+
+/// Name of the folder of a tree. It depends on the builder image and on the value of the refresh
+/// annotation, so that another image or another value gets a new tree beside the old one.
+fn tree_id(builder_image: &str, refresh: Option<&str>) -> String {
+    let text = [builder_image].into_iter().chain(refresh).collect::<Vec<_>>().join("\n");
+    let digest = Digest::of(text.as_bytes());
     let short: String = digest.to_string().chars().take(12).collect();
     format!("tree-{short}")
 }
@@ -111,4 +145,33 @@ fn plan(
 /// Name of a cache's own claim.
 pub fn own_name(cache: &str) -> String {
     format!("ibc-{cache}")
+}
+
+#[cfg(test)]
+mod tests {
+    use asu_crds::{ImageBuilderCacheStatus, examples, labels::REFRESH};
+
+    use super::*;
+    use crate::settings::parsed;
+
+    fn tree(cache: &ImageBuilderCache) -> String {
+        validate(cache, None, &parsed(&[])).unwrap().place.sub_path
+    }
+
+    #[test]
+    fn a_tree_has_another_folder_for_each_value_of_the_refresh_annotation() {
+        let mut cache = examples::cache();
+        cache.metadata.uid = Some("u".into());
+        let first = tree(&cache);
+        cache.annotations_mut().insert(REFRESH.into(), "1".into());
+        let second = tree(&cache);
+        cache.annotations_mut().insert(REFRESH.into(), "2".into());
+        let third = tree(&cache);
+        assert!(first != second && second != third && first != third);
+        // The handled value is kept when the annotation is removed.
+        cache.annotations_mut().clear();
+        let last_handled_refresh = Some("2".into());
+        cache.status = Some(ImageBuilderCacheStatus { last_handled_refresh, ..Default::default() });
+        assert_eq!(tree(&cache), third);
+    }
 }

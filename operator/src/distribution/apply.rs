@@ -69,8 +69,8 @@ pub async fn pinned(
     Ok(())
 }
 
-/// Creates the caches of successors: new ImageBuilders that are offered once their cache is ready.
-pub async fn successors(
+/// Creates those of the caches that do not exist.
+pub async fn missing(
     context: &Context,
     wanted: &BTreeMap<String, ImageBuilderCacheSpec>,
 ) -> Result<(), kube::Error> {

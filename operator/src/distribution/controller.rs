@@ -20,6 +20,7 @@ use super::{
     fault::Fault,
     keep::DocumentKeeper,
     look::look,
+    prewarm::new_versions,
     status::{Facts, status},
     validate::{Validated, validate},
 };
@@ -28,6 +29,7 @@ use crate::{
     runtime::{
         patch::{set_finalizers, write_status},
         reconcile,
+        refresh::asked,
     },
 };
 
@@ -43,6 +45,10 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
     }
     if !object.finalizers().iter().any(|finalizer| finalizer == labels::CATALOG_FINALIZER) {
         set_finalizer(&object, &context, true).await?;
+    }
+    if object.spec.suspend {
+        publish(&object, &context, &Facts::Suspended).await?;
+        return Ok(Action::await_change());
     }
     if let Some(wait) = not_due(&object, &context) {
         look_for_builds(&object, &context).await?;
@@ -60,7 +66,7 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
         Ok(None) => Ok(Action::await_change()),
         Ok(Some((decision, written))) => {
             apply::pinned(&context, &name, &decision.pinned).await?;
-            apply::successors(&context, &decision.successors).await?;
+            apply::missing(&context, &decision.successors).await?;
             let facts = Facts::Written { decision: &decision, revision: written.revision };
             publish(&object, &context, &facts).await?;
             let pause = pause(&name, &decision, written, &context);
@@ -122,6 +128,8 @@ async fn catalog(
     let basis = Basis { name, spec: &object.spec, valid, unlisted, last, ready, today };
     let decision = decide(&basis, read);
     let documents = documents(&decision, last, &before);
+    // Before the versions are written: from then on they are no longer new.
+    prewarm(name, object, last, &decision, context).await?;
     let written = apply::catalog(context, name, &decision, documents).await?;
     Ok(Some((decision, written)))
 }
@@ -147,12 +155,34 @@ async fn look_for_builds(object: &Distribution, context: &Context) -> Result<(),
     Ok(())
 }
 
+/// Creates the caches of new versions that are likely to be needed.
+async fn prewarm(
+    name: &str,
+    object: &Distribution,
+    last: Option<&asu_core::catalog::Distribution>,
+    decision: &Decision,
+    context: &Context,
+) -> Result<(), Fault> {
+    let most_used = object.spec.prewarm.as_ref().map_or(0, |prewarm| prewarm.most_used);
+    if most_used == 0 {
+        return Ok(());
+    }
+    for new in new_versions(last, &decision.versions) {
+        let used = context.database.most_used_targets(name, &new.versions, most_used).await?;
+        apply::missing(context, &new.caches(name, &object.spec, &used)).await?;
+    }
+    Ok(())
+}
+
 /// Time until the next reading if it is not due; `None` if it is. Status writes of the operator
 /// trigger passes too, so upstream is read again only when that is due or the spec has changed. A
 /// new leader always reads once.
 fn not_due(object: &Distribution, context: &Context) -> Option<Duration> {
     let status = object.status.as_ref()?;
-    if status.observed_generation != object.metadata.generation {
+    let refresh = asked(object);
+    if status.observed_generation != object.metadata.generation
+        || (refresh.is_some() && refresh != status.last_handled_refresh)
+    {
         return None;
     }
     let next = context.catalogs.due(&object.name_any())?;
@@ -196,7 +226,10 @@ async fn publish(
 ) -> Result<(), kube::Error> {
     let old = object.status.as_ref();
     let now: Timestamp = context.now();
-    let new = status(old, object.metadata.generation, facts, now);
+    let mut new = status(old, object.metadata.generation, facts, now);
+    if matches!(facts, Facts::Written { .. } | Facts::Refused(_)) {
+        new.last_handled_refresh = asked(object).or(new.last_handled_refresh);
+    }
     let api = context.api::<Distribution>();
     let manager = labels::DISTRIBUTION_MANAGER;
     let written = write_status(&api, &object.name_any(), manager, old, &new).await?;
@@ -209,7 +242,7 @@ async fn publish(
         reason(Some(&new)).filter(|known| reason(old).as_ref() != Some(known))
     {
         let on = object.object_ref(&());
-        if ready == "True" && word == "UpToDate" {
+        if matches!(facts, Facts::Suspended) || (ready == "True" && word == "UpToDate") {
             context.events.normal(&on, &word, &message).await;
         } else {
             context.events.warning(&on, &word, &message).await;

@@ -187,6 +187,7 @@ fn pinned_cache(
     let path = target_path(spec, &pin.version, &pin.target)?;
     Some(ImageBuilderCacheSpec {
         pinned: true,
+        suspend: false,
         workspace: pin.workspace,
         ..cache_spec(distribution, &pin.version, target, path)
     })
@@ -207,6 +208,7 @@ pub fn cache_spec(
         file: target.image_builder.file.clone(),
         target_path,
         pinned: false,
+        suspend: false,
         workspace: CacheWorkspace::default(),
     }
 }

@@ -165,7 +165,7 @@ async fn write(
 
 async fn children(context: &Context, name: &str, decision: &Decision) -> Result<(), kube::Error> {
     apply::pinned(context, name, &decision.pinned).await?;
-    apply::successors(context, &decision.successors).await
+    apply::missing(context, &decision.successors).await
 }
 
 /// A version of which nothing was read.

@@ -14,6 +14,7 @@ mod keep;
 mod look;
 mod looks;
 mod own_thread;
+mod prewarm;
 mod recall;
 mod status;
 mod validate;

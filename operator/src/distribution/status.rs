@@ -22,6 +22,8 @@ pub enum Facts<'a> {
     },
     /// The spec is invalid, with the reason: no retry until it changes.
     Refused(String),
+    /// The spec suspends the Distribution: upstream is not read.
+    Suspended,
     /// The pass failed and is retried; the last good catalog stays.
     Failed {
         /// Reason of the condition, of a closed set.
@@ -45,12 +47,17 @@ pub fn status(
     status.observed_generation = generation;
     let (ready, reason, message) = match facts {
         Facts::Written { decision, .. } => {
+            status.latest.clone_from(&decision.offer.latest);
             status.counts = Some(counts(&decision.versions));
             status.branches.clone_from(&decision.problems);
             if decision.problems.is_empty() {
                 status.last_successful_update = Some(Time(now));
             }
             written(decision)
+        }
+        Facts::Suspended => {
+            let message = "suspended: upstream is not read, and what was read last stays offered";
+            (status.catalog_revision.is_some().into(), "Suspended", message.to_owned())
         }
         Facts::Refused(message) => (ConditionStatus::False, "Refused", message.clone()),
         // A catalog that was written before is still served.
@@ -63,7 +70,7 @@ pub fn status(
     let stalled = matches!(facts, Facts::Refused(_));
     let reconciling = match facts {
         Facts::Written { decision, .. } => decision.versions.is_empty(),
-        Facts::Refused(_) | Facts::Looked { .. } => false,
+        Facts::Refused(_) | Facts::Suspended | Facts::Looked { .. } => false,
         Facts::Failed { .. } => true,
     };
     let conditions = [
@@ -79,12 +86,19 @@ pub fn status(
 }
 
 fn written(decision: &Decision) -> (ConditionStatus, &'static str, String) {
-    let first = decision.problems.first().and_then(|branch| branch.problems.first());
-    match first {
+    let all = || decision.problems.iter().flat_map(|branch| &branch.problems);
+    let more = match all().count() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more problems (status.branches)", count.saturating_sub(1)),
+    };
+    let consequence = "what was read before stays offered, and upstream is read again";
+    match all().next() {
         None => (ConditionStatus::True, "UpToDate", "everything listed is offered".to_owned()),
         Some(problem) if decision.versions.is_empty() => {
-            (ConditionStatus::False, "NothingRead", problem.clone())
+            (ConditionStatus::False, "NothingRead", format!("{problem}{more}; it is read again"))
         }
-        Some(problem) => (ConditionStatus::True, "PartlyRead", problem.clone()),
+        Some(problem) => {
+            (ConditionStatus::True, "PartlyRead", format!("{problem}{more}; {consequence}"))
+        }
     }
 }

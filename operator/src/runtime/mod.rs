@@ -4,8 +4,10 @@
 pub mod backoff;
 pub mod events;
 pub mod health;
+pub mod log_lines;
 pub mod metrics;
 pub mod owner;
 pub mod patch;
 pub mod reconcile;
+pub mod refresh;
 pub mod telemetry;

@@ -7,10 +7,9 @@ pub mod followers;
 
 use std::sync::Arc;
 
-use crate::{context::Context, watches::Strip};
+use crate::{context::Context, runtime::log_lines::next_line, watches::Strip};
 use asu_core::stage::{COMMITTED_LINE, Stage};
 use asu_crds::{FirmwareBuild, labels};
-use futures::{AsyncBufRead, AsyncBufReadExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{LogParams, Patch, PatchParams};
 use serde_json::json;
@@ -18,8 +17,6 @@ use tracing::Instrument as _;
 
 /// Stages that are written here; earlier ones are part of other status writes.
 const WRITTEN: [Stage; 2] = [Stage::ValidateManifest, Stage::BuildingImage];
-/// Maximum length of a line that is parsed, in bytes.
-const MAX_LINE: usize = 256;
 
 /// Follows the log of a pod, unless its build is already followed.
 pub fn follow(context: &Arc<Context>, build: &str, uid: &str, pod: &str, known: Option<Stage>) {
@@ -72,40 +69,4 @@ async fn write(context: &Context, build: &str, stage: Stage) -> Result<(), kube:
     written.strip();
     context.recent_builds.record(written);
     Ok(())
-}
-
-/// The next line, cut to [`MAX_LINE`]; `None` at the end.
-async fn next_line(log: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
-    let mut line: Vec<u8> = Vec::new();
-    let mut any = false;
-    loop {
-        let piece = log.fill_buf().await.ok()?;
-        if piece.is_empty() {
-            return any.then(|| String::from_utf8_lossy(&line).into_owned());
-        }
-        any = true;
-        let end = piece.iter().position(|byte| *byte == b'\n');
-        let used = end.map_or(piece.len(), |at| at.saturating_add(1));
-        let room = MAX_LINE.saturating_sub(line.len());
-        line.extend(piece.iter().take(used).take(room));
-        log.consume_unpin(used);
-        if end.is_some() {
-            return Some(String::from_utf8_lossy(&line).into_owned());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_line_beyond_the_limit_is_cut() {
-        let text = [b"asu-stage: building_image\n".to_vec(), vec![b'x'; 100_000]].concat();
-        let mut log = futures::io::Cursor::new(text);
-        let line = next_line(&mut log).await.unwrap();
-        assert_eq!(Stage::from_log_line(&line), Some(Stage::BuildingImage));
-        assert_eq!(next_line(&mut log).await.unwrap().len(), MAX_LINE);
-        assert_eq!(next_line(&mut log).await, None);
-    }
 }

@@ -60,6 +60,7 @@ fn merge(base: &mut Value, over: &Value) {
 /// Values of the distribution that the upstream fixture serves.
 pub(super) fn fixture_distribution(world: &World) -> Value {
     let spec = DistributionSpec {
+        suspend: false,
         title: "OpenWrt (fixture)".into(),
         upstream: Upstream {
             fetch_urls: vec![upstream::URL.into()],
@@ -89,6 +90,7 @@ pub(super) fn fixture_distribution(world: &World) -> Value {
             target: "testarch/small".into(),
             workspace: CacheWorkspace::default(),
         }],
+        prewarm: None,
     };
     json!({ "openwrt": { "spec": spec } })
 }

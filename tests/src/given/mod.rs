@@ -13,6 +13,7 @@
 //! | [`World::with_operator`] | the same, with a running operator |
 //! | [`World::with_ready_cache`] | the same, and the cache of all builds is ready, so that builds can start |
 //! | [`World::operator`], [`Operator`] | an operator with a name, which the test can end or kill |
+//! | [`World::operator_until`], [`StopPoint`] | an operator that stops after a number of writes |
 //! | [`World::admitted`] | a build that has its Job |
 //! | `World::pod`, `World::complete`, `World::fail`, … | what kubelet and Job controller would do |
 //! | `World::commit`, `World::succeed`, … | what `publish` leaves in the artifact store |
@@ -30,6 +31,7 @@ mod operator;
 mod plane;
 mod records;
 mod results;
+mod stopping;
 mod wait;
 mod world;
 
@@ -42,5 +44,6 @@ pub use objects::{
 pub use operator::{Fill, Operator};
 pub use plane::{namespace, own_plane, plane};
 pub use records::{built, database, file, record};
+pub use stopping::StopPoint;
 pub use wait::{PATIENCE, until};
 pub use world::{Object, SHARED_CLAIM, World};

@@ -76,6 +76,7 @@ pub fn cache_of(target: &str) -> ImageBuilderCache {
         file: "ib.tar.zst".into(),
         target_path: format!("releases/{VERSION}/targets/{target}"),
         pinned: false,
+        suspend: false,
         workspace: CacheWorkspace::default(),
     };
     let mut cache = ImageBuilderCache::new(&name, spec);

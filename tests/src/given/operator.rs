@@ -12,7 +12,7 @@ use clap::Parser;
 use tokio::{runtime::Runtime, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{wait::PATIENCE, world::World};
+use super::{stopping::StopPoint, wait::PATIENCE, world::World};
 
 /// Returns the used and total space of the store for the operator.
 pub type Fill = Arc<dyn Fn() -> Space + Send + Sync>;
@@ -67,7 +67,15 @@ impl World {
 
     /// Starts an operator that sees this fill level of the store.
     pub async fn operator_with(&self, name: &str, options: &[&str], fill: Fill) -> Operator {
-        Operator::start(self, settings(self, name, options), fill).await
+        let client = |config| kube::Client::try_from(config).expect("a client");
+        Operator::start(self, settings(self, name, options), fill, client).await
+    }
+
+    /// Starts an operator that stops at this point.
+    pub async fn operator_until(&self, name: &str, options: &[&str], stop: &StopPoint) -> Operator {
+        let nearly_empty = Arc::new(|| Space { used: 1, capacity: 100 });
+        let client = |config| stop.client(config);
+        Operator::start(self, settings(self, name, options), nearly_empty, client).await
     }
 }
 
@@ -82,7 +90,12 @@ fn settings(world: &World, name: &str, options: &[&str]) -> Settings {
 }
 
 impl Operator {
-    async fn start(world: &World, settings: Settings, fill: Fill) -> Self {
+    async fn start(
+        world: &World,
+        settings: Settings,
+        fill: Fill,
+        client: impl FnOnce(kube::Config) -> kube::Client,
+    ) -> Self {
         let url = format!("file://{}", world.store.path().display());
         let config = world.plane.config().await.expect("a configuration");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -92,7 +105,7 @@ impl Operator {
             .expect("a runtime");
         let inside = runtime.enter();
         let backends = Backends {
-            client: kube::Client::try_from(config).expect("a client"),
+            client: client(config),
             database: world.pg_store(),
             artifacts: ArtifactStore::open(&url).expect("a store"),
             room: Arc::new(move || Ok(Some(fill()))),

@@ -59,7 +59,7 @@ const OPERATOR: &[(&str, &str)] = &[
     ("batch/jobs", "delete"), // build/apply.rs: delete_jobs; cache/apply.rs: delete_job
     ("/pods", "list"),        // watches/mod.rs: Stores::watch
     ("/pods", "watch"),       // watches/mod.rs: Stores::watch
-    ("/pods/log", "get"),     // stages/mod.rs: read_stages
+    ("/pods/log", "get"),     // stages/mod.rs: read_stages; cache/follow.rs: read_log
     ("/persistentvolumeclaims", "get"), // cache/apply.rs: populate; cache/claim.rs: confirm
     ("/persistentvolumeclaims", "list"), // watches/mod.rs: Stores::watch
     ("/persistentvolumeclaims", "watch"), // watches/mod.rs: Stores::watch

@@ -10,6 +10,7 @@
 mod blame;
 mod bounds;
 mod builds;
+mod by_hand;
 mod caches;
 mod catalogs;
 mod claims;
@@ -17,8 +18,10 @@ mod discovery;
 mod documents;
 mod health;
 mod leaders;
+mod populate_faults;
 mod private;
 mod queue;
 mod retention;
 mod revisions;
+mod stops;
 mod trouble;

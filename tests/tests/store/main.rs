@@ -13,3 +13,4 @@ mod offline;
 mod retention;
 mod samples;
 mod schema;
+mod usage;

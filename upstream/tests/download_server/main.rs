@@ -5,4 +5,5 @@ mod catalog;
 mod client;
 mod feeds;
 mod packages;
+mod resuming;
 mod server;

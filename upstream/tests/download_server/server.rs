@@ -19,6 +19,10 @@ pub(crate) enum Reply {
     Body(Vec<u8>),
     /// This status, without a body.
     Status(u16),
+    /// 200 or, for a range of the same ETag, 206; the connection ends after so many bytes.
+    Ranged(Vec<u8>, usize),
+    /// The same, but 206 always begins at the first byte.
+    WrongRange(Vec<u8>),
     /// 302 to this address.
     Redirect(String),
     /// `Content-Length` is larger than the body.
@@ -90,6 +94,12 @@ impl Server {
         asked.iter().map(|(path, _)| path.trim_start_matches("/base/").to_owned()).collect()
     }
 
+    /// The `Range` headers of the requests so far.
+    pub(crate) fn ranges(&self) -> Vec<Option<String>> {
+        let asked = self.shared.asked.lock().unwrap();
+        asked.iter().map(|(_, headers)| headers.get("range").cloned()).collect()
+    }
+
     pub(crate) fn forget(&self) {
         self.shared.asked.lock().unwrap().clear();
     }
@@ -144,6 +154,14 @@ fn answer(
             head(stream, 200, &format!("content-length: {}\r\netag: {etag}\r\n", body.len()))?;
             stream.write_all(&body)
         }
+        Reply::Ranged(body, stop) => ranged(&body, stop, headers, stream),
+        Reply::WrongRange(body) => {
+            let range = format!("content-range: bytes 0-{0}/{0}\r\n", body.len());
+            let (status, range) =
+                if headers.contains_key("range") { (206, range.as_str()) } else { (200, "") };
+            head(stream, status, &format!("{range}content-length: {}\r\n", body.len()))?;
+            stream.write_all(&body)
+        }
         Reply::Status(status) => head(stream, status, "content-length: 0\r\n"),
         Reply::Redirect(to) => {
             head(stream, 302, &format!("location: {to}\r\ncontent-length: 0\r\n"))
@@ -183,6 +201,30 @@ fn answer(
         }
         Reply::Sequence(_) => unreachable!("a sequence holds no sequence"),
     }
+}
+
+fn ranged(
+    body: &[u8],
+    stop: usize,
+    headers: &HashMap<String, String>,
+    stream: &mut TcpStream,
+) -> std::io::Result<()> {
+    let etag = format!("\"{}\"", Digest::of(body));
+    let range = headers.get("range").and_then(|range| range.strip_prefix("bytes="));
+    let first = range.and_then(|range| range.strip_suffix('-')?.parse::<usize>().ok());
+    let first = first.filter(|_| headers.get("if-range") == Some(&etag));
+    let (status, first, range) = match first {
+        Some(first) if first >= body.len() => return head(stream, 416, "content-length: 0\r\n"),
+        Some(first) => {
+            let range =
+                format!("content-range: bytes {first}-{}/{}\r\n", body.len() - 1, body.len());
+            (206, first, range)
+        }
+        None => (200, 0, String::new()),
+    };
+    let part = &body[first..];
+    head(stream, status, &format!("content-length: {}\r\netag: {etag}\r\n{range}", part.len()))?;
+    stream.write_all(&part[..stop.min(part.len())])
 }
 
 fn head(stream: &mut TcpStream, status: u16, headers: &str) -> std::io::Result<()> {

@@ -40,6 +40,7 @@ pub fn cache() -> ImageBuilderCache {
         file: "ib.tar.zst".into(),
         target_path: "releases/24.10.7/targets/ath79/generic".into(),
         pinned: false,
+        suspend: false,
         workspace: CacheWorkspace::default(),
     };
     let mut cache = ImageBuilderCache::new(&name, spec);

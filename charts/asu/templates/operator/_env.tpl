@@ -67,6 +67,8 @@
 {{- else }}
 - name: ASU_CACHE_SIZE
   value: {{ .Values.cache.size | quote }}
+- name: ASU_CACHE_MAX_SIZE
+  value: {{ .Values.cache.maxSize | quote }}
 - name: ASU_CACHE_ACCESS_MODE
   value: {{ .Values.cache.accessMode }}
 {{- with .Values.cache.storageClassName }}
