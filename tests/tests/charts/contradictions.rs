@@ -179,6 +179,10 @@ fn refused_distributions() -> Vec<(Value, &'static [&'static str])> {
             &["pinnedCaches has target ath79/generic", "not in targets"],
         ),
         (
+            json!({ "packageChanges": [{"source": "a", "revision": 1, "version": "17.01.0"}] }),
+            &["packageChanges[0] needs revision or version", "not both"],
+        ),
+        (
             json!({ "packageEdits": [{"add": ["a"]}, {"versions": ["24.10*"]}] }),
             &["packageEdits[1] has no action", "add, remove or renamePrefix"],
         ),
