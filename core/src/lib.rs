@@ -28,6 +28,7 @@ pub mod packages;
 pub mod pattern;
 pub mod plan;
 pub mod profile;
+pub mod profile_pool;
 pub mod quantity;
 pub mod queue;
 pub mod queue_order;
