@@ -1,10 +1,13 @@
-//! Handles the notifications of the database: it forgets finished builds that changed, and loads the
-//! catalog when its revision changed. Run by `run.rs` as background tasks.
+//! Handles the notifications of the database: it forgets finished builds that changed, and loads what
+//! changed of the catalog when its revision changed. Run by `run.rs` as background tasks.
 
 use std::sync::Arc;
 
 use asu_core::request_hash::RequestHash;
-use asu_store::listen::{CATALOG_CHANNEL, Hint};
+use asu_store::{
+    listen::{CATALOG_CHANNEL, Hint},
+    model::Catalog,
+};
 use futures::{StreamExt as _, stream::BoxStream};
 use tokio::sync::Notify;
 
@@ -36,12 +39,15 @@ pub async fn reload_on_change(state: AppState, changed: Arc<Notify>) {
 }
 
 async fn reload(state: &AppState) {
-    let known = state.catalog.revision();
+    let known = state.catalog.current().ok();
     let loaded = async {
-        if known.is_some() && state.database.catalog_revision().await.ok() == known {
+        let revision = known.as_ref().map(|known| known.revision);
+        if revision.is_some() && state.database.catalog_revision().await.ok() == revision {
             return Ok(None);
         }
-        state.database.load_catalog().await.map(Some)
+        let nothing = Catalog::default();
+        let known = known.as_ref().map_or(&nothing, |known| known.catalog());
+        state.database.reload_catalog(known, None, &state.catalog.pool).await.map(Some)
     };
     match loaded.await {
         Ok(Some(catalog)) => {

@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     board_rename::BoardRename,
-    catalog::{Branch, Offer, PackageChange, TarballDigest, Version},
+    catalog::{Branch, Offer, PackageChange, Profile, TarballDigest, Version},
     profile::tests::target,
     repository_keys::tests::usign_key,
     request_hash::request_hash,
@@ -36,7 +38,7 @@ pub(crate) fn distribution() -> Distribution {
             branches: vec![branch],
             board_renames: vec![],
         },
-        versions: vec![Version {
+        versions: vec![Arc::new(Version {
             name: "24.10.7".into(),
             branch: "24.10".into(),
             path: "releases/24.10.7".into(),
@@ -47,7 +49,7 @@ pub(crate) fn distribution() -> Distribution {
             ]
             .into(),
             ready: [("ath79/generic".parse().unwrap(), target)].into(),
-        }],
+        })],
     }
 }
 
@@ -117,13 +119,14 @@ fn an_alias_of_a_version_that_is_no_longer_offered_is_resolved_by_the_other_vers
     assert_eq!(former("8dev_carambola2", &distribution), None);
     assert_eq!(former("nothing", &distribution), None);
     // Another version in which two devices claim the name.
-    let mut other = distribution.versions[0].clone();
+    let mut other = (*distribution.versions[0]).clone();
     for target in other.ready.values_mut() {
-        let mut twin = target.profiles[0].clone();
-        twin.id = "twin".parse().unwrap();
-        target.profiles.push(twin);
+        let mut all: Vec<Profile> =
+            target.profiles.iter().map(|profile| (**profile).clone()).collect();
+        all.push(Profile { id: "twin".parse().unwrap(), ..all[0].clone() });
+        target.profiles = all.into();
     }
-    distribution.versions.push(other);
+    distribution.versions.push(other.into());
     assert_eq!(former("8dev,carambola2-v1", &distribution), None);
 }
 

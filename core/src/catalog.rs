@@ -1,7 +1,7 @@
 //! The catalog: what a distribution offers. The operator writes it to the database, and the API reads
 //! it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,18 +16,51 @@ digest_of! {
     TarballDigest
 }
 
-/// One device of a target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One device of a target. Everything else that upstream says of it is in a document
+/// ([`crate::catalog_documents`]).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// Id that `make info` prints.
     pub id: ProfileId,
     /// Board names that routers report, with underscores instead of commas.
     pub aliases: Vec<String>,
-    /// Display names.
-    pub titles: Vec<Title>,
-    /// Packages that the device adds to the defaults, or removes from them.
-    pub device_packages: Vec<PackageSpec>,
+}
+
+/// The devices of a target. Clones share their memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profiles(Arc<[Arc<Profile>]>);
+
+impl From<Arc<[Arc<Profile>]>> for Profiles {
+    fn from(profiles: Arc<[Arc<Profile>]>) -> Self {
+        Self(profiles)
+    }
+}
+
+impl From<Vec<Profile>> for Profiles {
+    fn from(profiles: Vec<Profile>) -> Self {
+        profiles.into_iter().collect()
+    }
+}
+
+impl FromIterator<Profile> for Profiles {
+    fn from_iter<T: IntoIterator<Item = Profile>>(profiles: T) -> Self {
+        Self(profiles.into_iter().map(Arc::new).collect())
+    }
+}
+
+impl Deref for Profiles {
+    type Target = [Arc<Profile>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Serialize for Profiles {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(|profile| &**profile))
+    }
 }
 
 /// Display name of a device: `title`, or the other parts.
@@ -65,7 +98,7 @@ pub struct ImageBuilder {
 }
 
 /// One target of a version. All files of a target are read from the same mirror.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     /// Board and subtarget.
@@ -76,16 +109,14 @@ pub struct Target {
     pub version_code: String,
     /// Time of the sources, in seconds since 1970.
     pub source_date_epoch: i64,
-    /// Default packages of all devices.
-    pub default_packages: Vec<PackageSpec>,
     /// Devices.
-    pub profiles: Vec<Profile>,
+    pub profiles: Profiles,
     /// Its ImageBuilder.
     pub image_builder: ImageBuilder,
 }
 
 /// One version of a distribution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
     /// For example `24.10.7`.
@@ -176,8 +207,7 @@ pub struct Choice {
 }
 
 /// One distribution, as stored in the database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distribution {
     /// Name of the Distribution object.
     pub name: String,
@@ -185,13 +215,13 @@ pub struct Distribution {
     pub revision: i64,
     /// Its other data.
     pub offer: Offer,
-    /// Versions, newest first.
-    pub versions: Vec<Version>,
+    /// Versions, newest first. States of the catalog share the versions that are equal.
+    pub versions: Vec<Arc<Version>>,
 }
 
 impl Distribution {
     /// The version with this name.
     pub fn version(&self, name: &str) -> Option<&Version> {
-        self.versions.iter().find(|version| version.name == name)
+        self.versions.iter().map(|version| &**version).find(|version| version.name == name)
     }
 }

@@ -20,6 +20,19 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Digest of a value as JSON, which is not kept in memory.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON.
+    pub fn of_json(value: &impl Serialize) -> serde_json::Result<Self> {
+        let mut writer = std::io::BufWriter::new(Hashing(Sha256::new()));
+        serde_json::to_writer(&mut writer, value)?;
+        let hashing = writer
+            .into_inner()
+            .map_err(|error| <serde_json::Error as serde::ser::Error>::custom(error.error()))?;
+        Ok(Self::from_hasher(hashing.0))
+    }
+
     /// Takes over a finished hasher.
     pub fn from_hasher(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())
@@ -33,6 +46,20 @@ impl Digest {
     /// The bytes.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// Hashes what is written to it.
+struct Hashing(Sha256);
+
+impl std::io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

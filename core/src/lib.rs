@@ -31,6 +31,7 @@ pub mod pattern;
 pub mod plan;
 pub mod populate_progress;
 pub mod profile;
+pub mod profile_pool;
 pub mod quantity;
 pub mod queue;
 pub mod queue_order;

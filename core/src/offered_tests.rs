@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::{
     acceptance::{
@@ -76,7 +78,9 @@ fn a_revision_that_upstream_may_have_is_not_read_yet_for_versions_that_it_rebuil
     // The target has r29197-ab4c7d6af7.
     let verdict = |asked: &str, snapshot| {
         let mut offered = distribution();
-        offered.versions.iter_mut().for_each(|version| version.snapshot = snapshot);
+        for version in &mut offered.versions {
+            Arc::make_mut(version).snapshot = snapshot;
+        }
         let request = Request { version_code: Some(asked.to_owned()), ..request() };
         basis(&request, &offered)
     };

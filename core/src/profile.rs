@@ -46,15 +46,16 @@ pub fn resolve<'a>(
     renamed: Option<&str>,
 ) -> Result<&'a Profile, NoProfile> {
     let name = spelled(name);
-    let with_id = |id: &str| target.profiles.iter().find(|profile| profile.id == *id);
+    let profiles = || target.profiles.iter().map(|profile| &**profile);
+    let with_id = |id: &str| profiles().find(|profile| profile.id == *id);
     if let Some(exact) = with_id(&name).or_else(|| with_id(renamed?)) {
         return Ok(exact);
     }
     let claims: Vec<&Profile> =
-        target.profiles.iter().filter(|profile| profile.aliases.contains(&name)).collect();
-    match (claims.as_slice(), target.profiles.as_slice()) {
+        profiles().filter(|profile| profile.aliases.contains(&name)).collect();
+    match (claims.as_slice(), &*target.profiles) {
         ([only], _) => Ok(only),
-        ([], [generic]) if generic.id == GENERIC => Ok(generic),
+        ([], [generic]) if generic.id == GENERIC => Ok(&**generic),
         ([], _) => Err(NoProfile::Unknown(name)),
         (several, _) => {
             let mut ids: Vec<ProfileId> =
@@ -80,14 +81,11 @@ pub(crate) mod tests {
             arch: "mips_24kc".into(),
             version_code: "r29197-ab4c7d6af7".into(),
             source_date_epoch: 1,
-            default_packages: vec!["base-files".parse().unwrap()],
             profiles: profiles
                 .iter()
                 .map(|(id, aliases)| Profile {
                     id: id.parse().unwrap(),
                     aliases: aliases.iter().map(|&alias| alias.into()).collect(),
-                    titles: vec![],
-                    device_packages: vec![],
                 })
                 .collect(),
             image_builder: ImageBuilder {

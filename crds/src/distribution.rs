@@ -122,9 +122,20 @@ pub struct DistributionSpec {
 impl DistributionSpec {
     /// Returns the branch of a version: the one that lists it, else the one whose rules select it.
     pub fn branch_of(&self, version: &str) -> Option<&Branch> {
-        let lists = |branch: &&Branch| branch.versions.iter().any(|name| name == version);
-        let selects = |branch: &&Branch| branch.rules().select(&branch.name, version);
-        self.branches.iter().find(lists).or_else(|| self.branches.iter().find(selects))
+        self.branch_finder()(version)
+    }
+
+    /// The same for many versions: the rules of the branches are parsed once.
+    pub fn branch_finder<'a>(&'a self) -> impl Fn(&str) -> Option<&'a Branch> {
+        let rules: Vec<_> = self.branches.iter().map(|branch| (branch, branch.rules())).collect();
+        move |version| {
+            let lists = |branch: &&Branch| branch.versions.iter().any(|name| name == version);
+            self.branches.iter().find(lists).or_else(|| {
+                let mut rules = rules.iter();
+                let selects = rules.find(|(branch, rules)| rules.select(&branch.name, version));
+                selects.map(|(branch, _)| *branch)
+            })
+        }
     }
 }
 

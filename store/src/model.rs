@@ -1,6 +1,6 @@
 //! Parameters and results of the methods of [`crate::PgStore`]. Plain values without SQL types.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use asu_core::{
     catalog::Distribution, catalog_documents::CatalogDocuments, digest::Digest, failure::Failure,
@@ -195,7 +195,7 @@ pub struct LogDeletion {
     pub object_keys: Vec<String>,
 }
 
-/// The catalog as stored in the database.
+/// The catalog as stored in the database. Clones share its content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     /// Grows by one with every change of any distribution.
@@ -203,7 +203,26 @@ pub struct Catalog {
     /// Distributions, sorted by name.
     pub distributions: Vec<Distribution>,
     /// Documents of upstream that belong to them, by name of the distribution.
-    pub documents: BTreeMap<String, CatalogDocuments>,
+    pub documents: BTreeMap<String, Arc<CatalogDocuments>>,
+    /// To recognize what has not changed since.
+    pub digests: CatalogDigests,
+}
+
+impl Catalog {
+    /// The distribution with this name.
+    pub fn distribution(&self, name: &str) -> Option<&Distribution> {
+        self.distributions.iter().find(|distribution| distribution.name == name)
+    }
+}
+
+/// Digests of the parts of a catalog in the database, by which a later load recognizes the unchanged
+/// ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CatalogDigests {
+    /// Digests of versions, by distribution and version.
+    pub(crate) versions: BTreeMap<(String, String), String>,
+    /// Digests of references to documents, by distribution.
+    pub(crate) documents: BTreeMap<String, String>,
 }
 
 /// Result of writing a distribution to the catalog.

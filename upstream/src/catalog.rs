@@ -14,6 +14,7 @@ use asu_core::digest::Digest;
 use asu_core::names::TargetName;
 use asu_core::packages::revision_number;
 use asu_core::pattern::TargetPattern;
+use asu_core::profile_pool::ProfilePool;
 use futures::StreamExt as _;
 use url::Url;
 
@@ -21,6 +22,7 @@ use crate::client::{Document, Upstream, Validator};
 use crate::error::{UpstreamError, shown};
 use crate::identity::{check_file_name, check_profiles, contradiction};
 use crate::keeper::{Keeper, keep, keep_index};
+use crate::memory::{Memory, Remembered};
 use crate::mirrors::Given;
 use crate::profiles::{self, Profiles};
 use crate::signed_sums::{self, SignedSums, Trust};
@@ -58,18 +60,8 @@ pub struct ReadRequest {
     pub accepted: Vec<String>,
     /// From the last [`CatalogRead`] of this version, to skip targets that have not changed.
     pub memory: Memory,
-}
-
-/// The targets read last time, with validators to check that they are still current.
-#[derive(Clone, Debug, Default)]
-pub struct Memory(BTreeMap<TargetName, Remembered>);
-
-#[derive(Clone, Debug)]
-struct Remembered {
-    sums: Validator,
-    trust: Trust,
-    target: Target,
-    documents: TargetDocuments,
+    /// Shares equal devices with other versions.
+    pub pool: ProfilePool,
 }
 
 /// Result of [`read_catalog`].
@@ -247,7 +239,7 @@ async fn read_from(
     let Some(signed) = signed else {
         // `None` means "not modified", which is possible only with a validator from `known`.
         let none = || UpstreamError::NotFound { url: folder.to_owned() };
-        return known.map(Remembered::again).ok_or_else(none);
+        return known.map(again).ok_or_else(none);
     };
     let SignedSums { sums, validator, url } = &signed;
     let image_builder = sums.image_builder().map_err(|error| error.at(url))?;
@@ -264,7 +256,7 @@ async fn read_from(
         Ok((packages, bad)) => (Some(packages), bad, None),
         Err(error) => (None, None, Some(error)),
     };
-    let target = target(name, arch, &profiles, image_builder);
+    let target = target(name, arch, &profiles, image_builder, &request.pool);
     let left_out = profiles.left_out.map(|error| error.at(&document.url)).or(bad_packages);
     // Without a validator the target is read again next time, and what was left out is reported again.
     let is_whole = digest.is_some() && left_out.is_none();
@@ -282,14 +274,14 @@ fn target(
     arch: &str,
     profiles: &Profiles,
     image_builder: ImageBuilderFile,
+    pool: &ProfilePool,
 ) -> Target {
     Target {
         name: name.clone(),
         arch: arch.to_owned(),
         version_code: profiles.version_code.clone(),
         source_date_epoch: profiles.source_date_epoch,
-        profiles: profiles.catalog_profiles(),
-        default_packages: profiles.default_packages.clone(),
+        profiles: pool.list(profiles.catalog_profiles()),
         image_builder: ImageBuilder {
             file: image_builder.name,
             sha256: image_builder.sha256.into(),
@@ -307,16 +299,14 @@ async fn read_packages(
     Ok((keep_index(keeper, &index).await?, left_out))
 }
 
-impl Remembered {
-    /// The last result, for a target that has not changed.
-    fn again(&self) -> Read {
-        Read {
-            target: self.target.clone(),
-            documents: self.documents,
-            sums: Some(self.sums.clone()),
-            left_out: None,
-            unread_packages: None,
-        }
+/// The last result, for a target that has not changed.
+fn again(remembered: &Remembered) -> Read {
+    Read {
+        target: remembered.target.clone(),
+        documents: remembered.documents,
+        sums: Some(remembered.sums.clone()),
+        left_out: None,
+        unread_packages: None,
     }
 }
 

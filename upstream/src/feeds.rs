@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use asu_core::{catalog_documents::Feeds, digest::Digest};
 use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     client::Upstream,
@@ -32,10 +33,22 @@ pub struct FeedsRequest {
 }
 
 /// The feeds read last time, with validators to check that they are still current.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedsMemory {
     path: String,
     feeds: BTreeMap<String, (Source, Digest)>,
+}
+
+impl FeedsMemory {
+    /// Forgets the feeds whose documents are not these.
+    #[must_use]
+    pub fn only(mut self, documents: Option<&Feeds>) -> Self {
+        let is_known = |feed: &str, digest: &Digest| {
+            documents.and_then(|documents| documents.get(feed)) == Some(digest)
+        };
+        self.feeds.retain(|feed, (_, digest)| is_known(feed, digest));
+        self
+    }
 }
 
 /// Result of [`read_feeds`].

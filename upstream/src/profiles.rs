@@ -223,12 +223,7 @@ impl Profile {
         aliases.sort();
         aliases.dedup();
         aliases.retain(|alias| *id != alias.as_str());
-        catalog::Profile {
-            id: id.clone(),
-            aliases,
-            titles: self.titles.clone(),
-            device_packages: self.device_packages.clone(),
-        }
+        catalog::Profile { id: id.clone(), aliases }
     }
 }
 
@@ -330,8 +325,6 @@ mod tests {
         let profiles = parse(&file()).unwrap().catalog_profiles();
         assert_eq!(profiles[0].id, "8dev_carambola2");
         assert_eq!(profiles[0].aliases, ["carambola2"]);
-        let titles = json!([{"vendor": "8devices", "model": "Carambola2"}]);
-        assert_eq!(json!(profiles[0].titles), titles);
     }
 
     #[test]

@@ -51,6 +51,11 @@ impl UsignPublicKey {
         Ok(Self { id, key })
     }
 
+    /// The key without its id.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
     /// The key id that signatures contain.
     pub fn id(&self) -> KeyId {
         self.id

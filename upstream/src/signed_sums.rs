@@ -25,6 +25,20 @@ pub enum Trust {
     Unsigned,
 }
 
+impl Trust {
+    /// Identifies the keys.
+    pub(crate) fn digest(&self) -> Digest {
+        match self {
+            Self::Unsigned => Digest::of(b"unsigned"),
+            Self::Keys(keys) => {
+                let keys: Vec<String> =
+                    keys.iter().map(|key| Digest::of(key.bytes()).to_string()).collect();
+                Digest::of(format!("keys {}", keys.join(" ")).as_bytes())
+            }
+        }
+    }
+}
+
 /// A list with a verified signature, or one that needs none.
 #[derive(Debug)]
 pub(crate) struct SignedSums {

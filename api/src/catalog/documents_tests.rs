@@ -64,8 +64,8 @@ fn distribution() -> Distribution {
             board_renames: vec![],
         },
         versions: vec![
-            version("24.10.1", &[]),
-            version("24.10.0", &[("ath79/generic", "mips_24kc")]),
+            version("24.10.1", &[]).into(),
+            version("24.10.0", &[("ath79/generic", "mips_24kc")]).into(),
         ],
     }
 }

@@ -17,7 +17,10 @@ mod version_at;
 use std::{collections::BTreeMap, sync::Arc};
 
 use arc_swap::ArcSwapOption;
-use asu_core::{catalog::Distribution, catalog_documents::CatalogDocuments};
+use asu_core::{
+    catalog::Distribution, catalog_documents::CatalogDocuments, profile_pool::ProfilePool,
+};
+use asu_store::model::Catalog;
 
 pub use documents::Document;
 pub use etag::{entity_tag, is_known};
@@ -42,9 +45,16 @@ pub struct Snapshot {
     /// Revision of the catalog.
     pub revision: i64,
     default: String,
-    distributions: BTreeMap<String, (Distribution, Documents)>,
-    /// References to documents of upstream, by distribution.
-    upstream: BTreeMap<String, CatalogDocuments>,
+    catalog: Catalog,
+    /// Documents by distribution.
+    rendered: BTreeMap<String, Rendered>,
+}
+
+/// The documents of a revision of a distribution.
+#[derive(Clone, Debug)]
+struct Rendered {
+    revision: i64,
+    documents: Arc<Documents>,
 }
 
 impl Snapshot {
@@ -53,7 +63,18 @@ impl Snapshot {
     /// # Errors
     /// [`ApiError::Refused`] if the name is not offered, [`ApiError::Away`] if there is no default.
     pub fn asked(&self, name: Option<&str>) -> Result<&Distribution, ApiError> {
-        self.asked_entry(name).map(|(distribution, _)| distribution)
+        let all = &self.catalog.distributions;
+        let Some(name) = name else {
+            return match (self.catalog.distribution(&self.default), all.as_slice()) {
+                (Some(default), _) => Ok(default),
+                (None, [only]) => Ok(only),
+                (None, _) => Err(ApiError::Away(CATALOG)),
+            };
+        };
+        self.catalog.distribution(name).ok_or_else(|| {
+            let shown: String = name.chars().take(64).collect();
+            ApiError::Refused(format!("Unsupported distro: {shown}"))
+        })
     }
 
     /// A document of that distribution.
@@ -65,28 +86,18 @@ impl Snapshot {
         name: Option<&str>,
         which: Document,
     ) -> Result<&documents::JsonDocument, ApiError> {
-        self.asked_entry(name).map(|(_, documents)| documents.get(which))
+        let rendered = self.rendered.get(&self.asked(name)?.name).ok_or(ApiError::Internal)?;
+        Ok(rendered.documents.get(which))
     }
 
     /// References of a distribution to documents of upstream.
     pub fn upstream(&self, distribution: &Distribution) -> Option<&CatalogDocuments> {
-        self.upstream.get(&distribution.name)
+        self.catalog.documents.get(&distribution.name).map(|documents| &**documents)
     }
 
-    fn asked_entry(&self, name: Option<&str>) -> Result<&(Distribution, Documents), ApiError> {
-        let Some(name) = name else { return self.default_entry() };
-        self.distributions.get(name).ok_or_else(|| {
-            let shown: String = name.chars().take(64).collect();
-            ApiError::Refused(format!("Unsupported distro: {shown}"))
-        })
-    }
-
-    fn default_entry(&self) -> Result<&(Distribution, Documents), ApiError> {
-        let mut all = self.distributions.values();
-        match (self.distributions.get(&self.default), all.next(), all.next()) {
-            (Some(default), _, _) | (None, Some(default), None) => Ok(default),
-            _ => Err(ApiError::Away(CATALOG)),
-        }
+    /// The whole catalog.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 }
 
@@ -96,6 +107,8 @@ pub struct CatalogCache {
     default: String,
     contact: String,
     current: ArcSwapOption<Snapshot>,
+    /// Shares equal devices between versions.
+    pub pool: ProfilePool,
 }
 
 impl CatalogCache {
@@ -105,6 +118,7 @@ impl CatalogCache {
             default: settings.default_distribution.clone(),
             contact: settings.contact.clone(),
             current: ArcSwapOption::empty(),
+            pool: ProfilePool::default(),
         }
     }
 
@@ -126,27 +140,40 @@ impl CatalogCache {
         self.current.load_full().ok_or(ApiError::Away(CATALOG))
     }
 
-    /// Replaces the state with the catalog of the database.
+    /// Replaces the state with the catalog of the database. Documents of distributions that have not
+    /// changed are not rendered again.
     ///
     /// # Errors
     /// When a document cannot be written as JSON. Then the former state stays.
-    pub fn replace(&self, catalog: asu_store::model::Catalog) -> Result<(), ApiError> {
-        let distributions = catalog.distributions.into_iter().map(|distribution| {
-            let documents = Documents::of(&distribution, &self.contact)?;
-            Ok((distribution.name.clone(), (distribution, documents)))
+    pub fn replace(&self, catalog: Catalog) -> Result<(), ApiError> {
+        let former = self.current.load_full();
+        let rendered = catalog.distributions.iter().map(|distribution| {
+            let name = &distribution.name;
+            let same = |known: &&Rendered| known.revision == distribution.revision;
+            let known = former.as_ref().and_then(|former| former.rendered.get(name)).filter(same);
+            let rendered = match known {
+                Some(known) => known.clone(),
+                None => Rendered {
+                    revision: distribution.revision,
+                    documents: Arc::new(Documents::of(distribution, &self.contact)?),
+                },
+            };
+            Ok((name.clone(), rendered))
         });
         let snapshot = Snapshot {
             revision: catalog.revision,
             default: self.default.clone(),
-            distributions: distributions.collect::<Result<_, ApiError>>()?,
-            upstream: catalog.documents,
+            rendered: rendered.collect::<Result<_, ApiError>>()?,
+            catalog,
         };
         tracing::info!(
             revision = snapshot.revision,
-            distributions = snapshot.distributions.len(),
+            distributions = snapshot.catalog.distributions.len(),
             "took over the catalog"
         );
         self.current.store(Some(Arc::new(snapshot)));
+        drop(former);
+        self.pool.drop_unused();
         Ok(())
     }
 }

@@ -21,7 +21,8 @@ impl Snapshot {
     /// As [`Self::asked`]; 404 if no version has this folder.
     pub fn version_at(&self, distro: Option<&str>, path: &str) -> Result<VersionAt<'_>, ApiError> {
         let distribution = self.asked(distro)?;
-        let version = distribution.versions.iter().find(|version| version.path == path);
+        let mut versions = distribution.versions.iter().map(|version| &**version);
+        let version = versions.find(|version| version.path == path);
         let version = version.ok_or(ApiError::NotFound("no such version"))?;
         Ok(VersionAt { version, documents: self.upstream(distribution) })
     }

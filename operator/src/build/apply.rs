@@ -105,14 +105,14 @@ pub async fn create_build_cache(
         dereference::distribution(context, &request.distribution).ok_or(Fault::NoDistribution)?;
     let target_path = target_path(&distribution.spec, &request.version, &request.target)
         .ok_or(Fault::NoDistribution)?;
-    let catalog = context.database.load_catalog().await?;
-    let offered =
-        catalog.distributions.iter().find(|distribution| distribution.name == request.distribution);
+    let (name, version) = (&request.distribution, &request.version);
+    let offered = context.catalogs.offered(context, name, version, &request.target).await?;
     let target = offered
-        .and_then(|offered| offered.version(&request.version))
+        .as_ref()
+        .and_then(|offered| offered.version(version))
         .and_then(|version| version.ready.get(request.target.as_str()))
         .ok_or(Fault::NoDistribution)?;
-    let offered = cache_spec(&request.distribution, &request.version, target, target_path);
+    let offered = cache_spec(name, version, target, target_path);
     // The ImageBuilder that the build was validated with.
     let spec = ImageBuilderCacheSpec { sha256: resolved.image_builder_sha256.clone(), ..offered };
     Ok(create_cache(context, &resolved.cache_name, &spec).await?)

@@ -202,14 +202,15 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
         let cache = cache(context, &name);
         cache.is_some_and(|cache| cache.metadata.deletion_timestamp.is_none())
     });
-    let name = &build.spec.request.distribution;
-    let catalog = match context.catalogs.offered(context).await {
-        Ok(catalog) => Some(catalog),
+    let request = &build.spec.request;
+    let name = &request.distribution;
+    let asked = context.catalogs.offered(context, name, &request.version, &request.target);
+    let found = match asked.await {
+        Ok(found) => found,
         Err(error) if known && error.is_unavailable() => None,
         Err(error) => return Err(error),
     };
-    let mut all = catalog.iter().flat_map(|catalog| &catalog.distributions);
-    let found = all.find(|distribution| distribution.name == *name);
+    let found = found.as_deref();
     let today = context.now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let distribution = match distribution(context, name) {
         Some(object) => {

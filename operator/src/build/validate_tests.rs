@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use asu_core::{
     catalog::{ImageBuilder, Offer, Profile, TarballDigest, Target, Version},
     digest::Digest,
@@ -40,13 +42,11 @@ fn distribution() -> Distribution {
         arch: "mips".into(),
         version_code: "r1-abc".into(),
         source_date_epoch: 0,
-        default_packages: vec![],
         profiles: vec![Profile {
             id: "device".parse().unwrap(),
             aliases: vec!["vendor_device".into()],
-            titles: vec![],
-            device_packages: vec![],
-        }],
+        }]
+        .into(),
         image_builder: ImageBuilder { file: "ib".into(), sha256: TarballDigest::of(b"ib") },
     };
     Distribution {
@@ -63,14 +63,14 @@ fn distribution() -> Distribution {
             branches: vec![],
             board_renames: vec![],
         },
-        versions: vec![Version {
+        versions: vec![Arc::new(Version {
             name: "24.10.7".into(),
             branch: "24.10".into(),
             path: "p".into(),
             snapshot: false,
             targets: [].into(),
             ready: [("ath79/generic".parse().unwrap(), target)].into(),
-        }],
+        })],
     }
 }
 

@@ -26,7 +26,7 @@ pub async fn catalog(
     let epoch = context.epoch()?;
     let database = &context.database;
     let written = database
-        .put_distribution_with(name, &decision.offer, &decision.versions, documents, epoch)
+        .put_distribution(name, &decision.offer, &decision.versions, documents, epoch)
         .await?;
     if written.changed {
         tracing::info!(distribution = name, revision = written.revision, "the catalog changed");

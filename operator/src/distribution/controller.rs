@@ -19,7 +19,9 @@ use super::{
     documents::documents,
     fault::Fault,
     keep::DocumentKeeper,
+    keep_memories,
     look::look,
+    memories::RETRY,
     prewarm::new_versions,
     status::{Facts, status},
     validate::{Validated, validate},
@@ -98,7 +100,7 @@ fn pause(name: &str, decision: &Decision, written: CatalogWrite, context: &Conte
         context.catalogs.pause(name, decision.problems.is_empty(), interval)
     } else {
         // Successors are offered once they are ready, and documents once they were read again.
-        dereference::RETRY.min(interval)
+        RETRY.min(interval)
     }
 }
 
@@ -108,12 +110,16 @@ async fn catalog(
     valid: &mut Validated,
     context: &Context,
 ) -> Result<Option<(Decision, CatalogWrite)>, Fault> {
-    let mut last = context.database.load_catalog().await?;
-    let before = last.documents.remove(name).unwrap_or_default();
-    let last = last.distributions.into_iter().find(|distribution| distribution.name == name);
-    let unlisted = discover(valid, last.as_ref(), &context.stop).await?;
+    let (known, pool) = (context.catalogs.rows(name), context.catalogs.pool());
+    let rows = context.database.reload_catalog(&known, Some(name), pool).await?;
+    drop(known);
+    context.catalogs.put_rows(name, rows.clone());
+    let before = rows.documents.get(name).cloned().unwrap_or_default();
+    let last = rows.distribution(name);
+    let unlisted = discover(valid, last, &context.stop).await?;
+    keep_memories::restore(&context.database, &context.catalogs, name, valid, &rows).await?;
     let accepted = object.annotations().get(labels::ACCEPT_REVISIONS).map(String::as_str);
-    let offered = Offered { last: last.as_ref(), accepted: accepted.unwrap_or_default() };
+    let offered = Offered { last, accepted: accepted.unwrap_or_default() };
     let keeper = DocumentKeeper {
         database: context.database.clone(),
         epoch: context.epoch()?,
@@ -124,13 +130,16 @@ async fn catalog(
     let Some(read) = read else { return Ok(None) };
     let ready = dereference::ready_caches(context, name);
     let today = context.now().to_zoned(TimeZone::UTC).date();
-    let (last, ready) = (last.as_ref(), &ready);
-    let basis = Basis { name, spec: &object.spec, valid, unlisted, last, ready, today };
+    let basis = Basis { name, spec: &object.spec, valid, unlisted, last, ready: &ready, today };
     let decision = decide(&basis, read);
     let documents = documents(&decision, last, &before);
     // Before the versions are written: from then on they are no longer new.
     prewarm(name, object, last, &decision, context).await?;
     let written = apply::catalog(context, name, &decision, documents).await?;
+    pool.drop_unused();
+    if written.missing == 0 {
+        keep_memories::keep(&context.database, memories, name, context.epoch()?).await?;
+    }
     Ok(Some((decision, written)))
 }
 

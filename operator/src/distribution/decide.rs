@@ -1,6 +1,6 @@
 //! Decides what the catalog offers after a reading: pure. Called by the controller.
 
-use std::collections::BTreeMap;
+use std::{borrow::Borrow, collections::BTreeMap};
 
 use asu_core::{
     catalog::{Branch, Distribution, Offer, PackageChange, Target, Version},
@@ -228,10 +228,9 @@ fn hold_back(
         for (target, found) in &mut version.ready {
             let old =
                 before.ready.get(target).filter(|old| is_held(name, before, old, found, ready));
-            let (Some(old), Some(path)) = (old, target_path(spec, &before.name, target.as_str()))
-            else {
-                continue;
-            };
+            let Some(old) = old else { continue };
+            let path = target_path(spec, &before.name, target.as_str());
+            let Some(path) = path else { continue };
             let next = cache_spec(name, &before.name, found, path);
             let id = cache_name(name, &next.version, &next.target, &next.sha256);
             let problem = format!(
@@ -266,20 +265,23 @@ fn is_held(
 }
 
 /// What clients are offered: the bounds of the spec, and the versions that could be read.
-pub fn offer(
+pub fn offer<V: Borrow<Version>>(
     spec: &DistributionSpec,
     package_changes: &[PackageChange],
-    versions: &[Version],
+    versions: &[V],
     today: Date,
 ) -> Offer {
+    let names = names_by_branch(spec, versions);
+    let names_of =
+        |branch: &asu_crds::Branch| names.get(branch.name.as_str()).cloned().unwrap_or_default();
     let branches = spec.branches.iter().map(|branch| Branch {
         name: branch.name.clone(),
         path: branch.path.clone(),
         snapshot: branch.snapshot,
         branch_off_rev: branch.branch_off_rev,
-        versions: names_of(spec, branch, versions).map(str::to_owned).collect(),
+        versions: names_of(branch).into_iter().map(str::to_owned).collect(),
     });
-    let latest = spec.branches.iter().filter_map(|branch| latest(spec, branch, versions, today));
+    let latest = spec.branches.iter().filter_map(|branch| latest(branch, names_of(branch), today));
     Offer {
         public_url: spec.upstream.public_url.trim_end_matches('/').to_owned(),
         latest: latest.map(str::to_owned).collect(),
@@ -293,32 +295,30 @@ pub fn offer(
     }
 }
 
-/// Names of the versions of a branch, newest first.
-fn names_of<'v>(
-    spec: &DistributionSpec,
-    branch: &asu_crds::Branch,
-    versions: &'v [Version],
-) -> impl Iterator<Item = &'v str> {
-    let is_of = |version: &&Version| {
-        spec.branch_of(&version.name).is_some_and(|found| found.name == branch.name)
-    };
-    versions.iter().filter(is_of).map(|version| version.name.as_str())
+/// Names of the versions of each branch, newest first.
+fn names_by_branch<'a, V: Borrow<Version>>(
+    spec: &'a DistributionSpec,
+    versions: &'a [V],
+) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let branch_of = spec.branch_finder();
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for version in versions {
+        let version = version.borrow().name.as_str();
+        if let Some(branch) = branch_of(version) {
+            names.entry(&branch.name).or_default().push(version);
+        }
+    }
+    names
 }
 
 /// The version of a branch that is recommended to clients: the one that the spec names, if it is
 /// offered, else the newest release. `None` for a branch of snapshots, because LuCI would offer a
 /// snapshot to routers that have a release, and `None` from the branch's end of life on.
-fn latest<'v>(
-    spec: &DistributionSpec,
-    branch: &asu_crds::Branch,
-    versions: &'v [Version],
-    today: Date,
-) -> Option<&'v str> {
+fn latest<'v>(branch: &asu_crds::Branch, names: Vec<&'v str>, today: Date) -> Option<&'v str> {
     let end = branch.end_of_life.as_ref().and_then(|day| day.parse::<Date>().ok());
     if branch.snapshot || end.is_some_and(|end| today >= end) {
         return None;
     }
-    let names: Vec<&str> = names_of(spec, branch, versions).collect();
     let wanted = branch.latest.as_deref();
     let wanted = wanted.and_then(|wanted| names.iter().copied().find(|name| *name == wanted));
     wanted.or_else(|| discovery::latest(names))

@@ -1,21 +1,15 @@
 //! Reads the versions of a spec from the download server, and finds the ready caches of the
 //! distribution. Called by the controller.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use asu_core::{
     catalog::{Distribution, Version},
     names::TargetName,
 };
 use asu_crds::{ImageBuilderCache, labels};
-use asu_store::{StoreError, model::Catalog};
 use asu_upstream::{
-    ClientOptions, FeedsMemory, FeedsRequest, Memory, ReadRequest, Upstream, UpstreamError,
-    read_catalog, read_feeds,
+    ClientOptions, FeedsRequest, ReadRequest, Upstream, UpstreamError, read_catalog, read_feeds,
 };
 use kube::ResourceExt as _;
 use tokio_util::sync::CancellationToken;
@@ -23,9 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     documents_read::{ArchFeeds, DocumentsRead},
     keep::DocumentKeeper,
-    looks::Looks,
+    memories::Memories,
     own_thread::on_its_own_thread,
-    recall::Recall,
     validate::{ValidBranch, Validated},
 };
 use crate::{cache::observe, context::Context};
@@ -57,107 +50,6 @@ pub fn ready_caches(context: &Context, distribution: &str) -> ReadyCaches {
 fn is_usable(cache: &ImageBuilderCache) -> bool {
     let placed = cache.status.as_ref().is_some_and(|status| status.place.is_some());
     placed && cache.metadata.deletion_timestamp.is_none()
-}
-
-/// State that the leader keeps in memory between readings: what was read of each version, to skip
-/// what is unchanged, and when the next reading is due.
-#[derive(Debug, Default)]
-pub struct Memories(Mutex<Known>, Recall, Looks);
-
-#[derive(Debug, Default)]
-struct Known {
-    versions: BTreeMap<(String, String), Memory>,
-    /// By distribution, branch and architecture.
-    feeds: BTreeMap<(String, String, String), FeedsMemory>,
-    due: BTreeMap<String, Instant>,
-    pauses: BTreeMap<String, Duration>,
-}
-
-/// Pause after an incomplete reading; it doubles with each further one.
-pub const RETRY: Duration = Duration::from_mins(1);
-
-impl Memories {
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, distribution: &str, version: &str) -> Memory {
-        let key = (distribution.to_owned(), version.to_owned());
-        self.lock().versions.get(&key).cloned().unwrap_or_default()
-    }
-
-    fn put(&self, distribution: &str, version: &str, memory: Memory) {
-        self.lock().versions.insert((distribution.to_owned(), version.to_owned()), memory);
-    }
-
-    /// The feeds of an architecture as last read.
-    pub fn feeds(&self, distribution: &str, branch: &str, arch: &str) -> FeedsMemory {
-        let key = (distribution.to_owned(), branch.to_owned(), arch.to_owned());
-        self.lock().feeds.get(&key).cloned().unwrap_or_default()
-    }
-
-    /// Remembers the feeds of an architecture.
-    pub fn put_feeds(&self, distribution: &str, branch: &str, arch: &str, memory: FeedsMemory) {
-        let key = (distribution.to_owned(), branch.to_owned(), arch.to_owned());
-        self.lock().feeds.insert(key, memory);
-    }
-
-    /// Forgets what was read of a distribution, so that the next reading reads everything again.
-    pub fn forget_what_was_read(&self, distribution: &str) {
-        let mut known = self.lock();
-        known.versions.retain(|(name, _), _| name != distribution);
-        known.feeds.retain(|(name, ..), _| name != distribution);
-    }
-
-    /// When the next reading is due; `None` before this process has read the distribution once.
-    pub fn due(&self, distribution: &str) -> Option<Instant> {
-        self.lock().due.get(distribution).copied()
-    }
-
-    /// Sets when the next reading is due.
-    pub fn set_due(&self, distribution: &str, at: Instant) {
-        self.lock().due.insert(distribution.to_owned(), at);
-    }
-
-    /// Makes the next reading due at once.
-    pub fn clear_due(&self, distribution: &str) {
-        self.lock().due.remove(distribution);
-    }
-
-    /// Time until the next reading. After incomplete readings it starts with `RETRY` and
-    /// doubles, so that a permanent fault does not cause a request every minute.
-    pub fn pause(&self, distribution: &str, complete: bool, interval: Duration) -> Duration {
-        let mut known = self.lock();
-        if complete {
-            known.pauses.remove(distribution);
-            return interval;
-        }
-        let pause = known.pauses.get(distribution).map_or(RETRY, |last| last.saturating_mul(2));
-        let pause = pause.min(interval);
-        known.pauses.insert(distribution.to_owned(), pause);
-        pause
-    }
-
-    /// The targets that builds ask for.
-    pub fn looks(&self) -> &Looks {
-        &self.2
-    }
-
-    /// The catalog of the database, through the cache in `recall.rs`.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn offered(&self, context: &Context) -> Result<Arc<Catalog>, StoreError> {
-        self.1.catalog(context).await
-    }
-
-    /// Forgets a deleted distribution.
-    pub fn forget(&self, distribution: &str) {
-        self.forget_what_was_read(distribution);
-        let mut known = self.lock();
-        known.pauses.remove(distribution);
-        known.due.remove(distribution);
-    }
 }
 
 /// The result of reading one version.
@@ -229,6 +121,7 @@ pub async fn read(
                 offered: offered.of(version),
                 accepted: offered.accepted.split_whitespace().map(str::to_owned).collect(),
                 memory: memories.get(distribution, version),
+                pool: memories.pool().clone(),
             };
             let reading = read_version(distribution, branch, request, from, memories, stop);
             let Some(read) = reading.await else { return Ok(None) };
@@ -348,16 +241,6 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
-
-    #[test]
-    fn the_pause_after_incomplete_readings_doubles_up_to_the_interval() {
-        let memories = Memories::default();
-        let interval = Duration::from_mins(10);
-        let minutes = |complete| memories.pause("d", complete, interval).as_secs() / 60;
-        let broken: Vec<u64> = (0..6).map(|_| minutes(false)).collect();
-        assert_eq!(broken, [1, 2, 4, 8, 10, 10]);
-        assert_eq!((minutes(true), minutes(false)), (10, 1));
-    }
 
     #[test]
     fn a_cache_is_usable_from_its_first_tree_until_its_deletion_begins() {

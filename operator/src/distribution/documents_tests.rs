@@ -17,8 +17,7 @@ fn version(code: &str) -> Version {
         arch: "x".into(),
         version_code: code.into(),
         source_date_epoch: 1,
-        default_packages: vec![],
-        profiles: vec![],
+        profiles: vec![].into(),
         image_builder: ImageBuilder { file: "ib".into(), sha256: digest(code).into() },
     };
     Version {
@@ -76,7 +75,7 @@ fn last() -> (Distribution, CatalogDocuments) {
         name: "d".into(),
         revision: 1,
         offer: decision.offer,
-        versions: decision.versions,
+        versions: decision.versions.into_iter().map(Into::into).collect(),
     };
     let documents = CatalogDocuments {
         targets: [("1.2.3".into(), [("a/b".parse().unwrap(), target("old", Some("old")))].into())]

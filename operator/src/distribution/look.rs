@@ -40,11 +40,13 @@ pub async fn look(
     context: &Context,
 ) -> Result<Option<(i64, Found)>, Fault> {
     let name = object.name_any();
-    let mut catalog = context.database.load_catalog().await?;
-    let before = catalog.documents.remove(&name).unwrap_or_default();
-    let last = catalog.distributions.into_iter().find(|distribution| distribution.name == name);
-    let Some(last) = last else { return Ok(None) };
-    let Some(read) = read(object, valid, sought, &last, context).await? else { return Ok(None) };
+    let (known, pool) = (context.catalogs.rows(&name), context.catalogs.pool());
+    let rows = context.database.reload_catalog(&known, Some(&name), pool).await?;
+    drop(known);
+    context.catalogs.put_rows(&name, rows.clone());
+    let before = rows.documents.get(&name).cloned().unwrap_or_default();
+    let Some(last) = rows.distribution(&name) else { return Ok(None) };
+    let Some(read) = read(object, valid, sought, last, context).await? else { return Ok(None) };
     let target = read.read.as_ref().ok().and_then(|version| version.ready.get(&*sought.target));
     let Some(target) = target else {
         tracing::warn!(?sought, problems = ?read.problems, "the target could not be read again");
@@ -52,7 +54,7 @@ pub async fn look(
     };
     let (version_code, image_builder_sha256) =
         (target.version_code.clone(), target.image_builder.sha256);
-    let revision = write(object, valid, read, (&last, &before), context).await?;
+    let revision = write(object, valid, read, (last, &before), context).await?;
     let catalog_revision = revision;
     Ok(Some((revision, Found { catalog_revision, version_code, image_builder_sha256 })))
 }
@@ -86,6 +88,7 @@ async fn read(
         offered: known.of(&sought.version),
         accepted: accepted.split_whitespace().map(str::to_owned).collect(),
         memory: Memory::default(),
+        pool: context.catalogs.pool().clone(),
     };
     let upstream = Upstream::new(valid.mirrors.clone(), ClientOptions::default())?;
     let keeper = DocumentKeeper {

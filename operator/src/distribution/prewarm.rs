@@ -37,7 +37,8 @@ pub fn new_versions<'a>(
             newest_first(&version.name, &other.version.name) == std::cmp::Ordering::Less
         });
         if is_newer && version.ready.keys().any(is_new) {
-            let of_branch = versions.iter().chain(&last.versions);
+            let before_too = last.versions.iter().map(|version| &**version);
+            let of_branch = versions.iter().chain(before_too);
             let of_branch = of_branch.filter(|other| other.branch == version.branch);
             let mut names: Vec<String> = of_branch.map(|other| other.name.clone()).collect();
             names.sort();

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use asu_core::catalog::{ImageBuilder, TarballDigest, Target};
 use jiff::civil::date;
 
@@ -22,8 +24,7 @@ fn version(name: &str, branch: &str, targets: &[&str]) -> Version {
         arch: "x".into(),
         version_code: "r1".into(),
         source_date_epoch: 1,
-        default_packages: vec![],
-        profiles: vec![],
+        profiles: [].into_iter().collect(),
         image_builder: ImageBuilder { file: "ib.tar.zst".into(), sha256: TarballDigest::of(b"ib") },
     };
     Version {
@@ -38,6 +39,7 @@ fn version(name: &str, branch: &str, targets: &[&str]) -> Version {
 
 fn last(versions: Vec<Version>) -> Distribution {
     let offer = offer(&spec(), &[], &versions, date(2026, 1, 1));
+    let versions = versions.into_iter().map(Arc::new).collect();
     Distribution { name: "d".into(), revision: 1, offer, versions }
 }
 

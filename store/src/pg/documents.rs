@@ -28,7 +28,8 @@ const LEVEL: i32 = 9;
 const MARK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 impl PgStore {
-    /// Stores a document. If it already exists, only `seen_at` is updated, at most once an hour.
+    /// Stores a document. If it already exists, only `seen_at` is updated, at most once an hour. It is
+    /// compressed before the transaction begins.
     ///
     /// # Errors
     /// Those of the database; [`StoreError::Fenced`].
@@ -40,30 +41,23 @@ impl PgStore {
     ) -> Result<Digest, StoreError> {
         self.bounded("put_document", async {
             let digest = Digest::of(&content);
-            let marked = seen_at.checked_sub(MARK_AFTER).unwrap_or(seen_at);
-            let mut tx = self.pool().begin().await?;
-            fence(&mut tx, epoch).await?;
             let key = digest.to_string();
             let known = sqlx::query_scalar!(
-                r#"select seen_at as "seen_at: PgTime" from documents where digest = $1 for update"#,
+                r#"select seen_at as "seen_at: PgTime" from documents where digest = $1"#,
                 key
             )
-            .fetch_optional(&mut *tx)
+            .fetch_optional(self.pool())
             .await?;
+            let marked = seen_at.checked_sub(MARK_AFTER).unwrap_or(seen_at);
             match known {
                 Some(seen) if seen.to_jiff() >= marked => return Ok(digest),
-                Some(_) => {
-                    let seen_at = PgTime::from(seen_at);
-                    sqlx::query!(
-                        "update documents set seen_at = $2 where digest = $1",
-                        key,
-                        seen_at as _
-                    )
-                    .execute(&mut *tx)
-                    .await?;
-                }
-                None => insert(&mut tx, &key, content, seen_at).await?,
+                Some(_) if mark(self, &key, seen_at, epoch).await? => return Ok(digest),
+                Some(_) | None => {}
             }
+            let compressed = Compressed::of(content).await?;
+            let mut tx = self.pool().begin().await?;
+            fence(&mut tx, epoch).await?;
+            insert(&mut tx, &key, compressed, seen_at).await?;
             tx.commit().await?;
             Ok(digest)
         })
@@ -120,24 +114,55 @@ impl PgStore {
     }
 }
 
+/// Updates `seen_at`. Returns whether the document still exists.
+async fn mark(
+    store: &PgStore,
+    key: &str,
+    seen_at: Timestamp,
+    epoch: i64,
+) -> Result<bool, StoreError> {
+    let mut tx = store.pool().begin().await?;
+    fence(&mut tx, epoch).await?;
+    let seen_at = PgTime::from(seen_at);
+    let marked =
+        sqlx::query!("update documents set seen_at = $2 where digest = $1", key, seen_at as _)
+            .execute(&mut *tx)
+            .await?;
+    tx.commit().await?;
+    Ok(marked.rows_affected() > 0)
+}
+
+/// A compressed document.
+struct Compressed {
+    content: Vec<u8>,
+    /// Bytes before compression.
+    size: i32,
+}
+
+impl Compressed {
+    async fn of(content: Vec<u8>) -> Result<Self, StoreError> {
+        let bad = |error: String| StoreError::Conflict(format!("a document: {error}"));
+        let size = i32::try_from(content.len()).map_err(|error| bad(error.to_string()))?;
+        let compress = move || zstd::bulk::compress(&content, LEVEL);
+        let content = tokio::task::spawn_blocking(compress).await;
+        let content = content.map_err(|error| bad(error.to_string()))?;
+        Ok(Self { content: content.map_err(|error| bad(error.to_string()))?, size })
+    }
+}
+
+/// Stores a document. Another reading may have stored it meanwhile.
 async fn insert(
     tx: &mut PgConnection,
     key: &str,
-    content: Vec<u8>,
+    document: Compressed,
     seen_at: Timestamp,
 ) -> Result<(), StoreError> {
-    let too_large = |error: String| StoreError::Conflict(format!("a document: {error}"));
-    let size = i32::try_from(content.len()).map_err(|error| too_large(error.to_string()))?;
-    let deflate = move || zstd::bulk::compress(&content, LEVEL);
-    let deflated = tokio::task::spawn_blocking(deflate).await;
-    let deflated = deflated.map_err(|error| too_large(error.to_string()))?;
-    let deflated = deflated.map_err(|error| too_large(error.to_string()))?;
     sqlx::query!(
         "insert into documents (digest, content, size, seen_at) values ($1, $2, $3, $4)
-         on conflict do nothing",
+         on conflict (digest) do update set seen_at = excluded.seen_at",
         key,
-        deflated,
-        size,
+        document.content,
+        document.size,
         PgTime::from(seen_at) as _
     )
     .execute(tx)
@@ -246,37 +271,39 @@ pub(super) async fn delete(tx: &mut PgConnection, distribution: &str) -> Result<
     Ok(())
 }
 
-/// Loads the references of all distributions.
+/// Loads the references of a distribution.
 pub(super) async fn load(
     tx: &mut PgConnection,
-) -> Result<BTreeMap<String, CatalogDocuments>, StoreError> {
-    let mut all: BTreeMap<String, CatalogDocuments> = BTreeMap::new();
+    distribution: &str,
+) -> Result<CatalogDocuments, StoreError> {
+    let mut documents = CatalogDocuments::default();
     let rows = sqlx::query!(
-        "select distribution, version, target, profiles, packages from target_documents"
+        "select version, target, profiles, packages from target_documents where distribution = $1",
+        distribution
     )
     .fetch_all(&mut *tx)
     .await?;
     for row in rows {
         let column = Column { table: "target_documents", column: "profiles", row: &row.target };
         let packages = row.packages.as_deref();
-        let documents = TargetDocuments {
+        let of_target = TargetDocuments {
             profiles: column.parsed(&row.profiles)?,
             packages: packages.map(|text| column.named("packages").parsed(text)).transpose()?,
         };
-        let targets = &mut all.entry(row.distribution).or_default().targets;
         let target = column.named("target").parsed(&row.target)?;
-        targets.entry(row.version).or_default().insert(target, documents);
+        documents.targets.entry(row.version).or_default().insert(target, of_target);
     }
-    let rows =
-        sqlx::query!("select distribution, branch, arch, feed, packages from feed_documents")
-            .fetch_all(tx)
-            .await?;
+    let rows = sqlx::query!(
+        "select branch, arch, feed, packages from feed_documents where distribution = $1",
+        distribution
+    )
+    .fetch_all(tx)
+    .await?;
     for row in rows {
         let column = Column { table: "feed_documents", column: "packages", row: &row.feed };
         let packages = column.parsed(&row.packages)?;
-        let branches = &mut all.entry(row.distribution).or_default().feeds;
-        let feeds = branches.entry(row.branch).or_default().entry(row.arch).or_default();
-        feeds.insert(row.feed, packages);
+        let branch = documents.feeds.entry(row.branch).or_default();
+        branch.entry(row.arch).or_default().insert(row.feed, packages);
     }
-    Ok(all)
+    Ok(documents)
 }

@@ -69,14 +69,6 @@ impl Column<'_> {
     ) -> Result<T, StoreError> {
         text.parse().map_err(|error| self.bad(error))
     }
-
-    /// Parses an array of names.
-    pub(crate) fn parsed_all<T: FromStr<Err: std::fmt::Display>>(
-        self,
-        texts: &[String],
-    ) -> Result<Vec<T>, StoreError> {
-        texts.iter().map(|text| self.parsed(text)).collect()
-    }
 }
 
 #[cfg(test)]

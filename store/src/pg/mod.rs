@@ -95,9 +95,19 @@ impl PgStore {
         method: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let bounded = tokio::time::timeout(self.call_timeout, call);
+        self.bounded_by(self.call_timeout, method, call).await
+    }
+
+    /// The same with a time limit of its own, for calls whose duration grows with the catalog.
+    pub(crate) async fn bounded_by<T>(
+        &self,
+        limit: Duration,
+        method: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let bounded = tokio::time::timeout(limit, call);
         bounded.instrument(tracing::debug_span!("sql", method)).await.unwrap_or_else(|_| {
-            let seconds = self.call_timeout.as_secs();
+            let seconds = limit.as_secs();
             Err(StoreError::Unavailable(format!("{method}: no answer within {seconds} s")))
         })
     }

@@ -118,6 +118,24 @@ impl Postgres {
         format!("postgres://{API_ROLE}:{API_PASSWORD}@127.0.0.1:{port}/{database}")
     }
 
+    /// Rows that were inserted, updated or deleted in a database since it was created, and bytes that the
+    /// server has written to its log. Used by benchmarks.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub async fn written(&self, database: &str) -> Result<(u64, u64), Error> {
+        let mut connection = PgConnection::connect(&self.server.url(database)).await?;
+        let (rows, bytes): (i64, i64) = sqlx::query_as(
+            "select tup_inserted + tup_updated + tup_deleted,
+                    pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint
+             from pg_stat_database where datname = current_database()",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        connection.close().await?;
+        Ok((rows.unsigned_abs(), bytes.unsigned_abs()))
+    }
+
     /// Clones the template and returns the name of the new database.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ async fn started(generation: Generation, faults: &Faults) -> (World, Fixture, Up
 
 async fn documents(world: &World) -> CatalogDocuments {
     let catalog = world.pg_store().load_catalog().await.unwrap();
-    catalog.documents.get("fixture").cloned().unwrap_or_default()
+    catalog.documents.get("fixture").map(|found| (**found).clone()).unwrap_or_default()
 }
 
 async fn feeds(world: &World) -> Feeds {
@@ -132,4 +132,34 @@ async fn a_target_whose_package_index_has_a_wrong_digest_is_offered_without_it()
     up_to_date(&world).await;
     let kept = documents(&world).await;
     assert!(kept.of_target(fixture.version(), TARGET).unwrap().packages.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_leader_downloads_nothing_that_has_not_changed() {
+    let (world, _, upstream, first) = started(Generation::Opkg, &Faults::default()).await;
+    up_to_date(&world).await;
+    let revision = world
+        .until("the world's other distribution", || async {
+            let catalog = world.pg_store().load_catalog().await.ok()?;
+            (catalog.distributions.len() == 2).then_some(catalog.revision)
+        })
+        .await;
+    let lists = async || {
+        let asked = upstream.knobs().requests().await.ok()?;
+        let lists = asked.iter().filter(|asked| asked.path.ends_with("/feeds.conf")).count();
+        (lists >= 2).then_some(())
+    };
+    // The second reading of feeds begins after the memory of the first was kept.
+    upstream.knobs().reset().await.expect("an empty log");
+    world.until("two readings", lists).await;
+    first.terminate().await.unwrap();
+    upstream.knobs().reset().await.expect("an empty log");
+    let _second = world.operator("second", &["--catalog-interval=1s"]).await;
+    world.until("two readings of the new leader", lists).await;
+    let asked = upstream.knobs().requests().await.unwrap();
+    let large = |path: &str| path.ends_with("/index.json") || path.ends_with("/profiles.json");
+    let sent: Vec<_> =
+        asked.iter().filter(|asked| large(&asked.path) && asked.status == 200).collect();
+    assert!(sent.is_empty(), "what has not changed is not sent again: {sent:?}");
+    assert_eq!(world.pg_store().catalog_revision().await.unwrap(), revision);
 }

@@ -6,7 +6,7 @@ use asu_store::{
 };
 use asu_tests::{given::database, postgres::TestDatabase};
 
-use crate::samples::{at, hash, offer, success};
+use crate::samples::{at, hash, none, offer, success};
 
 fn denied<T>(result: &Result<T, StoreError>) -> bool {
     // 42501: insufficient privilege.
@@ -37,5 +37,5 @@ async fn the_api_role_writes_nothing_else() {
     let api = database.api_store().unwrap();
     assert!(denied(&api.raise_epoch().await));
     assert!(denied(&api.archive(&success("u1", "k", 0), 0).await));
-    assert!(denied(&api.put_distribution("openwrt", &offer(), &[], 0).await));
+    assert!(denied(&api.put_distribution("openwrt", &offer(), &[], none(), 0).await));
 }

@@ -4,7 +4,7 @@ use asu_core::retention::Deletion;
 use asu_store::StoreError;
 use asu_tests::given::database;
 
-use crate::samples::{at, hash, offer, success};
+use crate::samples::{at, hash, none, offer, success};
 
 fn fenced<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::Fenced { ours: 1, current: 2 }))
@@ -20,7 +20,7 @@ async fn a_leader_that_was_replaced_cannot_write_anything() {
     let deletion = Deletion { build_key: hash("k"), bytes: 1, keep_until: at(100) };
     assert!(fenced(&store.archive(&success("u2", "k", 0), old).await));
     assert!(fenced(&store.archive(&success("u1", "k", 0), old).await));
-    assert!(fenced(&store.put_distribution("openwrt", &offer(), &[], old).await));
+    assert!(fenced(&store.put_distribution("openwrt", &offer(), &[], none(), old).await));
     assert!(fenced(&store.remove_distribution("openwrt", old).await));
     assert!(fenced(&store.begin_files_deletion(&deletion, at(1), old).await));
     assert!(fenced(&store.mark_files_deleted(&hash("k"), old).await));

@@ -10,7 +10,7 @@ use asu_store::{
 use asu_tests::postgres::{Postgres, TestDatabase};
 use futures::StreamExt as _;
 
-use crate::samples::{hash, offer, success};
+use crate::samples::{hash, none, offer, success};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -77,7 +77,7 @@ async fn a_listener_reconnects_and_requests_a_check() {
     database.resume().await.unwrap();
     assert_eq!(next().await, Some(Hint::Check));
     let store = connect(&database.url);
-    store.put_distribution("openwrt", &offer(), &[], 0).await.unwrap();
+    store.put_distribution("openwrt", &offer(), &[], none(), 0).await.unwrap();
     assert!(matches!(next().await, Some(Hint::Changed { payload, .. }) if payload == "1"));
 }
 

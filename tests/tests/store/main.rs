@@ -4,6 +4,7 @@
 mod api_role;
 mod archive;
 mod catalog;
+mod catalog_reload;
 mod documents;
 mod epoch;
 mod faults;

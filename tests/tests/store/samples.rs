@@ -1,7 +1,8 @@
 //! Values that tests write.
 
 use asu_core::{
-    catalog::{Branch, ImageBuilder, Offer, Profile, Target, Title, Version},
+    catalog::{Branch, Distribution, ImageBuilder, Offer, Profile, Target, Version},
+    catalog_documents::CatalogDocuments,
     digest::Digest,
     failure::{Failure, FailureReason},
     request::{DefaultsDigest, Request},
@@ -131,7 +132,6 @@ pub fn version(name: &str, profiles: &[&str]) -> Version {
         arch: "mips_24kc".into(),
         version_code: "r29197-ab4c7d6af7".into(),
         source_date_epoch: 1_790_000_000,
-        default_packages: ["base-files", "busybox"].map(|name| name.parse().unwrap()).into(),
         profiles: profiles.iter().map(|id| profile(id)).collect(),
         image_builder: ImageBuilder {
             file: format!("openwrt-imagebuilder-{name}.tar.zst"),
@@ -149,15 +149,16 @@ pub fn version(name: &str, profiles: &[&str]) -> Version {
     }
 }
 
+/// No documents.
+pub fn none() -> CatalogDocuments {
+    CatalogDocuments::default()
+}
+
+/// The versions of a distribution that was read back.
+pub fn plain(distribution: &Distribution) -> Vec<Version> {
+    distribution.versions.iter().map(|version| (**version).clone()).collect()
+}
+
 fn profile(id: &str) -> Profile {
-    Profile {
-        id: id.parse().unwrap(),
-        aliases: vec![format!("vendor_{id}")],
-        titles: vec![Title {
-            vendor: Some("Vendor".into()),
-            model: Some(id.into()),
-            ..Title::default()
-        }],
-        device_packages: ["kmod-usb2", "-ppp"].map(|name| name.parse().unwrap()).into(),
-    }
+    Profile { id: id.parse().unwrap(), aliases: vec![format!("vendor_{id}")] }
 }

@@ -9,6 +9,8 @@ use asu_core::{
     package_index::{NotAdded, Package, PackageIndex},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     client::{Document, Fetched, Upstream, Validator},
     error::{ParseError, UpstreamError, shown},
@@ -75,9 +77,9 @@ pub(crate) struct Folder<'a> {
 }
 
 /// The file that an index was read from, and its validator for a conditional request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Source {
-    file: &'static str,
+    file: String,
     validator: Validator,
 }
 
@@ -185,6 +187,7 @@ impl Folder<'_> {
 
 fn found(file: &'static str, document: &Document, collected: Collected) -> Found {
     let validator = document.validator.clone();
+    let file = file.to_owned();
     let source = (validator != Validator::default()).then_some(Source { file, validator });
     let left_out = collected.left_out().map(|error| error.at(&document.url));
     Found { index: collected.index, left_out, source }

@@ -83,6 +83,7 @@ fn request() -> ReadRequest {
         offered: BTreeMap::new(),
         accepted: Vec::new(),
         memory: Memory::default(),
+        pool: asu_core::profile_pool::ProfilePool::default(),
     }
 }
 

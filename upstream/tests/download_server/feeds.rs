@@ -129,3 +129,19 @@ async fn invalid_entries_are_reported_at_each_reading() {
     }
     assert_eq!(versions(&kept, &second.feeds["luci"]), json!({"luci": "24"}));
 }
+
+#[tokio::test]
+async fn another_process_skips_unchanged_feeds_whose_documents_are_known() {
+    let server = start();
+    let first = read(&server, FeedsMemory::default(), &Kept::default()).await;
+    let text = serde_json::to_string(&first.memory).unwrap();
+    let memory = || serde_json::from_str::<FeedsMemory>(&text).unwrap();
+    assert_eq!(memory().only(Some(&first.feeds)), first.memory);
+    assert_eq!(memory().only(None).only(Some(&first.feeds)), memory().only(None));
+    let mut moved = first.feeds.clone();
+    moved.insert("luci".to_owned(), Digest::of(b"another"));
+    let kept = Kept::default();
+    let second = read(&server, memory().only(Some(&moved)), &kept).await;
+    assert_eq!(second.feeds, first.feeds);
+    assert_eq!(versions(&kept, &second.feeds["luci"]), json!({"luci": "24"}));
+}

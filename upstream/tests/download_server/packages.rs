@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, io::Write as _};
 
 use asu_core::{catalog_documents::TargetDocuments, digest::Digest, package_index::PackageIndex};
-use asu_upstream::{CatalogRead, ReadRequest, Trust, read_catalog};
+use asu_upstream::{CatalogRead, Memory, ReadRequest, Trust, read_catalog};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::json;
 
@@ -69,7 +69,8 @@ fn request() -> ReadRequest {
         trust: Trust::Unsigned,
         offered: [].into(),
         accepted: Vec::new(),
-        memory: asu_upstream::Memory::default(),
+        memory: Memory::default(),
+        pool: asu_core::profile_pool::ProfilePool::default(),
     }
 }
 
@@ -259,4 +260,27 @@ async fn an_index_that_could_not_be_read_is_requested_again_although_the_list_is
     let again = ReadRequest { memory: first.memory, ..request() };
     let second = read_catalog(&client(&[&server]), &again, &Kept::default()).await.unwrap();
     assert!(second.documents[TARGET].packages.is_some());
+}
+
+#[tokio::test]
+async fn another_process_skips_unchanged_targets_if_it_has_the_same_target_and_keys() {
+    let server = start(&[("packages/index.json", index(Some(2), &json!({"mtd": "27"})))]);
+    let first = read(&[&server], &Kept::default()).await;
+    let text = serde_json::to_string(&first.memory.validators()).unwrap();
+    let other_keys = Trust::Keys(Vec::new());
+    let mut other_target = first.version.clone();
+    other_target.ready.get_mut(TARGET).unwrap().image_builder.sha256 = Digest::of(b"x").into();
+    for (trust, version, skips) in [
+        (&Trust::Unsigned, &first.version, true),
+        (&other_keys, &first.version, false),
+        (&Trust::Unsigned, &other_target, false),
+    ] {
+        let validators = serde_json::from_str(&text).unwrap();
+        let memory = Memory::restored(validators, trust, version, &first.documents);
+        server.forget();
+        let again = ReadRequest { memory, ..request() };
+        let second = read_catalog(&client(&[&server]), &again, &Kept::default()).await.unwrap();
+        assert_eq!(second.version, first.version);
+        assert_eq!(!server.asked().contains(&path("profiles.json")), skips);
+    }
 }

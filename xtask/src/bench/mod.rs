@@ -3,6 +3,7 @@
 
 mod api;
 mod bare_job;
+mod catalog;
 mod first_image;
 mod load;
 mod memory;
@@ -34,6 +35,9 @@ enum Bench {
     /// Measure the API's CPU time for a poll of a waiting build compared with a finished build, and
     /// its memory after many connections.
     Api(api::Args),
+    /// Measure the update of a catalog of real size from a generated download server, and the API that
+    /// serves it.
+    Catalog(catalog::Args),
 }
 
 /// Why a benchmark failed.
@@ -93,6 +97,7 @@ pub async fn run(args: BenchArgs) -> Result<(), Error> {
         Bench::FirstImage(args) => first_image::run(args).await,
         Bench::Queue(args) => queue::run(args).await,
         Bench::Api(args) => api::run(args).await,
+        Bench::Catalog(args) => catalog::run(args).await,
     }
 }
 

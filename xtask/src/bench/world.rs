@@ -57,14 +57,7 @@ impl World {
     /// # Errors
     /// When a server cannot be started.
     pub async fn start() -> Result<Self, Error> {
-        let plane = ControlPlane::start().await?;
-        let client = plane.client().await?;
-        plane.install_definitions().await?;
-        let postgres = Postgres::start().await.map_err(missing)?;
-        let database = postgres.clone_template().await.map_err(missing)?;
-        let folder = tempfile::tempdir().map_err(missing)?;
-        std::fs::create_dir(folder.path().join("store")).map_err(missing)?;
-        let world = Self { plane, client, postgres, database, folder };
+        let world = Self::servers().await?;
         let distribution: Distribution = parse(json!({
             "apiVersion": "asu.dev/v1alpha1", "kind": "Distribution",
             "metadata": {"name": "openwrt"},
@@ -89,6 +82,58 @@ impl World {
         }))?;
         world.put(&claim).await?;
         Ok(world)
+    }
+
+    /// Starts the servers without any object.
+    ///
+    /// # Errors
+    /// When a server cannot be started.
+    pub async fn servers() -> Result<Self, Error> {
+        let plane = ControlPlane::start().await?;
+        let client = plane.client().await?;
+        plane.install_definitions().await?;
+        let postgres = Postgres::start().await.map_err(missing)?;
+        let database = postgres.clone_template().await.map_err(missing)?;
+        let folder = tempfile::tempdir().map_err(missing)?;
+        std::fs::create_dir(folder.path().join("store")).map_err(missing)?;
+        Ok(Self { plane, client, postgres, database, folder })
+    }
+
+    /// Changes the Distribution `openwrt`.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn change_distribution(&self, change: Value) -> Result<(), Error> {
+        let patch = Patch::Merge(change);
+        self.api::<Distribution>().patch("openwrt", &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// Whether the present spec of the Distribution `openwrt` was read completely.
+    ///
+    /// # Errors
+    /// When the API server does not answer, or the catalog could not be read or written.
+    pub async fn is_read(&self) -> Result<bool, Error> {
+        let object = self.api::<Distribution>().get("openwrt").await?;
+        let Some(status) = &object.status else { return Ok(false) };
+        if status.observed_generation != object.metadata.generation {
+            return Ok(false);
+        }
+        let ready = asu_crds::condition(&status.conditions, "Ready");
+        match ready {
+            Some(ready) if ready.status == "True" => Ok(true),
+            other => Err(Error::Missing(format!("the Distribution is not ready: {other:?}"))),
+        }
+    }
+
+    /// Rows that were inserted, updated or deleted in the database, and bytes of its log.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn written(&self) -> Result<(u64, u64), Error> {
+        // Backends report their counts at most once a second.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        self.postgres.written(&self.database).await.map_err(missing)
     }
 
     /// Folder with the operator's log.
@@ -118,7 +163,11 @@ impl World {
         Api::namespaced(self.client.clone(), "default")
     }
 
-    async fn put<K>(&self, object: &K) -> Result<K, Error>
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn put<K>(&self, object: &K) -> Result<K, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone

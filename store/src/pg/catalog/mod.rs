@@ -1,13 +1,17 @@
 //! Writes and reads the catalog. The operator writes one distribution at a time; the API and the
 //! operator read the whole catalog.
 
+mod memories;
 mod read;
 mod versions;
 
+use std::time::Duration;
+
 use asu_core::{
-    catalog::{Offer, Version},
+    catalog::{Distribution, Offer, Version},
     catalog_documents::CatalogDocuments,
     digest::Digest,
+    profile_pool::ProfilePool,
 };
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -21,25 +25,18 @@ use crate::{
 
 /// Value of the column `digest` for a removed distribution.
 const REMOVED: &str = "removed";
+/// Time limit of a load: that of a whole catalog of hundreds of versions takes seconds.
+const LOAD_WITHIN: Duration = Duration::from_mins(2);
+/// Time limit of a write, which is one transaction.
+const WRITE_WITHIN: Duration = Duration::from_mins(10);
 
 impl PgStore {
     /// Replaces one distribution in one transaction, and notifies listeners. Unchanged rows are not
     /// written; without any change, the revision stays the same. Versions, targets and profiles that are
-    /// not given are deleted.
+    /// not given are deleted. `documents` were put before and belong to the distribution from then on,
+    /// instead of those that did. Documents alone are a change of the catalog, and none of the
+    /// distribution's revision.
     pub async fn put_distribution(
-        &self,
-        name: &str,
-        offer: &Offer,
-        versions: &[Version],
-        epoch: i64,
-    ) -> Result<CatalogWrite, StoreError> {
-        let documents = CatalogDocuments::default();
-        self.put_distribution_with(name, offer, versions, documents, epoch).await
-    }
-
-    /// The same with documents that were put before and belong to it from then on, instead of those
-    /// that did. Documents alone are a change of the catalog, and none of the distribution's revision.
-    pub async fn put_distribution_with(
         &self,
         name: &str,
         offer: &Offer,
@@ -48,7 +45,7 @@ impl PgStore {
         epoch: i64,
     ) -> Result<CatalogWrite, StoreError> {
         let put = put(self, name, offer, versions, documents, epoch);
-        self.bounded("put_distribution", put).await
+        self.bounded_by(WRITE_WITHIN, "put_distribution", put).await
     }
 
     /// Removes a distribution. If it is created again, its revision continues.
@@ -68,6 +65,7 @@ impl PgStore {
                 .execute(&mut *tx)
                 .await?;
             documents::delete(&mut tx, name).await?;
+            memories::delete(&mut tx, name).await?;
             let revision = write_distribution(&mut tx, name, None, REMOVED).await?;
             set_documents_digest(&mut tx, name, "").await?;
             announce(&mut tx).await?;
@@ -79,7 +77,37 @@ impl PgStore {
 
     /// Reads the whole catalog in one snapshot.
     pub async fn load_catalog(&self) -> Result<Catalog, StoreError> {
-        self.bounded("load_catalog", read::load(self)).await
+        self.reload_catalog(&Catalog::default(), None, &ProfilePool::default()).await
+    }
+
+    /// Reads the catalog in one snapshot, or one distribution of it. What has not changed since `known`
+    /// is not read, but taken over from it. Equal devices share their memory through `pool`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reload_catalog(
+        &self,
+        known: &Catalog,
+        only: Option<&str>,
+        pool: &ProfilePool,
+    ) -> Result<Catalog, StoreError> {
+        let load = read::load(self, known, only, pool);
+        self.bounded_by(LOAD_WITHIN, "load_catalog", load).await
+    }
+
+    /// Reads a distribution with the names of its versions, but only one target of one of them, if it
+    /// is offered. `None` if there is no such distribution.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn load_target(
+        &self,
+        distribution: &str,
+        version: &str,
+        target: &str,
+    ) -> Result<Option<Distribution>, StoreError> {
+        let load = read::load_target(self, distribution, version, target);
+        self.bounded("load_target", load).await
     }
 
     /// Reads only [`Catalog::revision`].
@@ -120,8 +148,8 @@ async fn current(tx: &mut PgConnection, name: &str) -> Result<Before, StoreError
 }
 
 fn digest_of(value: &impl Serialize) -> Result<String, StoreError> {
-    let bytes = serde_json::to_vec(value).map_err(|e| StoreError::Conflict(e.to_string()))?;
-    Ok(Digest::of(&bytes).to_string())
+    let digest = Digest::of_json(value).map_err(|error| StoreError::Conflict(error.to_string()))?;
+    Ok(digest.to_string())
 }
 
 async fn put(
@@ -132,7 +160,8 @@ async fn put(
     mut documents: CatalogDocuments,
     epoch: i64,
 ) -> Result<CatalogWrite, StoreError> {
-    let digest = digest_of(&(offer, versions))?;
+    let of_versions: Vec<String> = versions.iter().map(digest_of).collect::<Result<_, _>>()?;
+    let digest = digest_of(&(offer, &of_versions))?;
     let mut documents_digest = digest_of(&documents)?;
     let mut tx = store.pool().begin().await?;
     fence(&mut tx, epoch).await?;
@@ -151,7 +180,7 @@ async fn put(
     let mut revision = before.revision;
     if !same {
         revision = write_distribution(&mut tx, name, Some(offer), &digest).await?;
-        versions::write_versions(&mut tx, name, versions).await?;
+        versions::write_versions(&mut tx, name, versions, &of_versions).await?;
     }
     if before.documents_digest != documents_digest {
         documents::write(&mut tx, name, &documents).await?;

@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 
 use asu_core::{
     catalog::{TarballDigest, Target, Version},
-    names::{PackageSpec, ProfileId, TargetName},
+    names::{ProfileId, TargetName},
 };
 use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::{
     error::StoreError,
-    pg::{
-        catalog::digest_of,
-        json::{text, to_json},
-    },
+    pg::json::{text, to_json},
 };
 
 pub(super) async fn write_versions(
     tx: &mut PgConnection,
     distribution: &str,
     versions: &[Version],
+    digests: &[String],
 ) -> Result<(), StoreError> {
     let known = sqlx::query!(
         "select name, digest from catalog_versions where distribution = $1",
@@ -32,9 +30,8 @@ pub(super) async fn write_versions(
         known.into_iter().map(|row| (row.name, row.digest)).collect();
     let mut stale: Vec<String> = known.keys().cloned().collect();
     let mut changed = Vec::new();
-    for (position, version) in (0_i32..).zip(versions) {
-        let digest = digest_of(version)?;
-        if known.get(&version.name) == Some(&digest) {
+    for ((position, version), digest) in (0_i32..).zip(versions).zip(digests) {
+        if known.get(&version.name) == Some(digest) {
             stale.retain(|name| *name != version.name);
         } else {
             changed.push((position, version, digest));
@@ -48,7 +45,7 @@ pub(super) async fn write_versions(
     .execute(&mut *tx)
     .await?;
     for (position, version, digest) in changed {
-        insert_version(tx, distribution, position, version, &digest).await?;
+        insert_version(tx, distribution, position, version, digest).await?;
     }
     let names: Vec<String> = versions.iter().map(|version| version.name.clone()).collect();
     sqlx::query!(
@@ -71,7 +68,6 @@ struct TargetRow<'a> {
     arch: &'a str,
     version_code: &'a str,
     source_date_epoch: i64,
-    default_packages: &'a [PackageSpec],
     image_builder: &'a str,
     sha256: &'a TarballDigest,
 }
@@ -83,8 +79,6 @@ struct ProfileRow<'a> {
     position: usize,
     id: &'a ProfileId,
     aliases: &'a [String],
-    titles: &'a [asu_core::catalog::Title],
-    device_packages: &'a [PackageSpec],
 }
 
 async fn insert_version(
@@ -113,10 +107,10 @@ async fn insert_version(
     sqlx::query!(
         "insert into catalog_targets
              (distribution, version, name, arch, version_code, source_date_epoch,
-              default_packages, image_builder, sha256)
+              image_builder, sha256)
          select $1, $2, t.* from jsonb_to_recordset($3) as t (
              name text, arch text, version_code text, source_date_epoch bigint,
-             default_packages text[], image_builder text, sha256 text)",
+             image_builder text, sha256 text)",
         distribution,
         version.name,
         to_json(&targets)?
@@ -134,10 +128,9 @@ async fn insert_profiles(
     let profiles: Vec<ProfileRow<'_>> = version.ready.values().flat_map(profile_rows).collect();
     sqlx::query!(
         "insert into catalog_profiles
-             (distribution, version, target, position, id, aliases, titles, device_packages)
+             (distribution, version, target, position, id, aliases)
          select $1, $2, p.* from jsonb_to_recordset($3) as p (
-             target text, position int, id text, aliases text[], titles jsonb,
-             device_packages text[])",
+             target text, position int, id text, aliases text[])",
         distribution,
         version.name,
         to_json(&profiles)?
@@ -153,19 +146,16 @@ fn target_row(target: &Target) -> TargetRow<'_> {
         arch: &target.arch,
         version_code: &target.version_code,
         source_date_epoch: target.source_date_epoch,
-        default_packages: &target.default_packages,
         image_builder: &target.image_builder.file,
         sha256: &target.image_builder.sha256,
     }
 }
 
 fn profile_rows(target: &Target) -> impl Iterator<Item = ProfileRow<'_>> {
-    (0..).zip(&target.profiles).map(|(position, profile)| ProfileRow {
+    (0..).zip(target.profiles.iter()).map(|(position, profile)| ProfileRow {
         target: &target.name,
         position,
         id: &profile.id,
         aliases: &profile.aliases,
-        titles: &profile.titles,
-        device_packages: &profile.device_packages,
     })
 }

@@ -1,7 +1,7 @@
 //! `bench api`: runs the API as a process with a real control plane and database. Measures the CPU time
 //! of polls of a waiting and of a finished build, and the memory after many connections.
 
-mod server;
+pub mod server;
 
 use std::time::{Duration, Instant};
 

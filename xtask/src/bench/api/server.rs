@@ -60,8 +60,21 @@ impl Server {
     /// # Errors
     /// When the build is not known.
     pub async fn poll(&self, hash: &str) -> Result<usize, Error> {
+        self.read(&self.url(hash)).await
+    }
+
+    /// URL of a path.
+    pub fn at(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
+    }
+
+    /// Requests a URL. Returns the number of bytes of the answer.
+    ///
+    /// # Errors
+    /// When the answer is no success.
+    pub async fn read(&self, url: &str) -> Result<usize, Error> {
         let failed = |error: reqwest::Error| Error::Missing(error.to_string());
-        let answer = self.http.get(self.url(hash)).send().await.map_err(failed)?;
+        let answer = self.http.get(url).send().await.map_err(failed)?;
         let answer = answer.error_for_status().map_err(failed)?;
         Ok(answer.bytes().await.map_err(failed)?.len())
     }

@@ -1,7 +1,7 @@
 //! `bench queue`: measures a long queue. Builds are created, wait, are admitted and cancelled, with the
 //! operator as a process, and a real control plane and database.
 
-mod leader;
+pub mod leader;
 
 use std::time::{Duration, Instant};
 
