@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use asu_core::{
     catalog::TarballDigest,
     plan::{PackageManager, PopulatePlan},
+    populate_progress::{PopulateStep, Progress},
     request::Filesystem,
     result::{PopulateFailure as Failure, is_plain_file_name},
 };
@@ -39,6 +40,19 @@ fn a_tree_is_warmed_up_in_its_place_and_marked() {
     assert!(!tree.join("tmp").exists());
     let mode = fs::metadata(&tree).expect("the tree").permissions().mode();
     assert_eq!(mode & 0o7777, 0o755);
+}
+
+#[test]
+fn progress_is_printed_in_the_order_of_the_steps() {
+    let (cache, plan, _upstream) = Cache::to_fill(TARGET);
+    let (result, printed) = cache.populate_aloud(&plan);
+    assert_eq!(result.failure, None, "{}", result.detail);
+    let progress: Vec<Progress> = printed.lines().filter_map(Progress::from_log_line).collect();
+    let mut steps: Vec<PopulateStep> = progress.iter().map(|progress| progress.step).collect();
+    steps.dedup();
+    assert_eq!(steps, PopulateStep::ALL);
+    let downloading = progress.iter().find(|at| at.step == PopulateStep::Downloading);
+    assert!(downloading.is_some_and(|at| at.bytes > Some(0) && at.of.is_some()), "{printed}");
 }
 
 #[test]

@@ -56,12 +56,10 @@ impl Part {
         let own = self.options().into_iter().filter(|option| option.contains("claim"));
         let operator = world.operator("before", &own.collect::<Vec<_>>()).await;
         world.create(&cache()).await;
+        serve(world, async || has_tree(world, None).await).await;
         if self == Self::Tidy {
-            serve(world, async || has_tree(world, None).await).await;
             ask(world).await;
             serve(world, async || has_tree(world, Some("again")).await).await;
-        } else {
-            serve(world, async || has_tree(world, None).await).await;
         }
         operator.terminate().await.unwrap();
     }

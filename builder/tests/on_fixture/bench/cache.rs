@@ -75,6 +75,11 @@ impl Cache {
 
     /// Runs `populate` and reads its termination message.
     pub(crate) fn populate(&self, plan: &PopulatePlan) -> PopulateResult {
+        self.populate_aloud(plan).0
+    }
+
+    /// The same, with what it printed.
+    pub(crate) fn populate_aloud(&self, plan: &PopulatePlan) -> (PopulateResult, String) {
         put_plan(self.place.path(), plan);
         let ran = command(PUBLISH_USER, "populate", self.place.path()).output();
         let ran = ran.expect("the program");
@@ -82,7 +87,7 @@ impl Cache {
         let message = message.unwrap_or_else(|_| panic!("no termination message: {ran:?}"));
         let result: PopulateResult = serde_json::from_slice(&message).expect("a result");
         assert_eq!(ran.status.success(), result.failure.is_none(), "{ran:?}");
-        result
+        (result, String::from_utf8_lossy(&ran.stdout).into_owned())
     }
 }
 
