@@ -134,6 +134,13 @@ async fn a_target_whose_package_index_has_a_wrong_digest_is_offered_without_it()
     assert!(kept.of_target(fixture.version(), TARGET).unwrap().packages.is_some());
 }
 
+/// Whether lists of feeds were requested often enough for two readings of two distributions.
+async fn read_twice(upstream: &Upstream) -> Option<()> {
+    let asked = upstream.knobs().requests().await.ok()?;
+    let lists = asked.iter().filter(|asked| asked.path.ends_with("/feeds.conf")).count();
+    (lists >= 4).then_some(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_leader_downloads_nothing_that_has_not_changed() {
     let (world, _, upstream, first) = started(Generation::Opkg, &Faults::default()).await;
@@ -144,18 +151,13 @@ async fn a_new_leader_downloads_nothing_that_has_not_changed() {
             (catalog.distributions.len() == 2).then_some(catalog.revision)
         })
         .await;
-    let lists = async || {
-        let asked = upstream.knobs().requests().await.ok()?;
-        let lists = asked.iter().filter(|asked| asked.path.ends_with("/feeds.conf")).count();
-        (lists >= 2).then_some(())
-    };
     // The second reading of feeds begins after the memory of the first was kept.
     upstream.knobs().reset().await.expect("an empty log");
-    world.until("two readings", lists).await;
+    world.until("two readings", || read_twice(&upstream)).await;
     first.terminate().await.unwrap();
     upstream.knobs().reset().await.expect("an empty log");
     let _second = world.operator("second", &["--catalog-interval=1s"]).await;
-    world.until("two readings of the new leader", lists).await;
+    world.until("two readings of the new leader", || read_twice(&upstream)).await;
     let asked = upstream.knobs().requests().await.unwrap();
     let large = |path: &str| path.ends_with("/index.json") || path.ends_with("/profiles.json");
     let sent: Vec<_> =
