@@ -385,7 +385,7 @@ pub struct PinnedCache {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DistributionStatus {
-    /// Generation of the spec to which this status belongs.
+    /// Generation of the spec to which this status belongs; -1 until the operator has seen the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Revision of the catalog with which requests are validated.

@@ -239,7 +239,7 @@ pub struct Retention {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FirmwareBuildStatus {
-    /// Generation of the spec to which this status belongs.
+    /// Generation of the spec to which this status belongs; -1 until the operator has seen the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Summary of the conditions, for people. Programs should use the conditions.

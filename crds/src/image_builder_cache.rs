@@ -107,7 +107,7 @@ pub enum CacheWorkspace {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageBuilderCacheStatus {
-    /// Generation of the spec to which this status belongs.
+    /// Generation of the spec to which this status belongs; -1 until the operator has seen the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Phase of the cache, for people. Programs should use the conditions.

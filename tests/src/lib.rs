@@ -6,6 +6,7 @@ pub mod conformance;
 pub mod deploy;
 pub mod exec;
 pub mod fixtures;
+pub mod gitops;
 pub mod given;
 pub mod image;
 pub mod ports;

@@ -8,6 +8,7 @@ mod generated;
 mod ib_conformance;
 mod images;
 mod manifests;
+mod proof;
 mod test;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Command {
     Test(test::TestArgs),
     /// Run a benchmark on the local cluster or on a control plane.
     Bench(bench::BenchArgs),
+    /// Run a long proof that is not part of the tests.
+    Proof(proof::ProofArgs),
     // The help text is at the arguments.
     IbConformance(ib_conformance::IbConformanceArgs),
     /// Manage the local cluster.
@@ -64,6 +67,7 @@ async fn main() -> ExitCode {
         }
         Command::Test(args) => test::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::Bench(args) => bench::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Proof(args) => proof::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::IbConformance(args) => {
             ib_conformance::run(args).await.map_err(|e| (1, e.to_string()))
         }

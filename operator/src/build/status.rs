@@ -80,9 +80,11 @@ impl Writer {
             BuildPhase::Failed | BuildPhase::Cancelled => (false, false, true),
             BuildPhase::Pending | BuildPhase::Queued | BuildPhase::Running => (false, true, false),
         };
+        // kstatus takes the message from the condition that holds.
+        let said = |holds: bool| if holds { message.as_str() } else { "" };
         self.set(C::Ready, ready.into(), reason, &message);
-        self.set(C::Reconciling, reconciling.into(), reason, "");
-        self.set(C::Stalled, stalled.into(), reason, "");
+        self.set(C::Reconciling, reconciling.into(), reason, said(reconciling));
+        self.set(C::Stalled, stalled.into(), reason, said(stalled));
     }
 
     /// The build is accepted.

@@ -196,10 +196,13 @@ fn conditions(
     let lost = lost.map(|old| (old.reason.clone(), old.message.clone()));
     let (why, what) =
         lost.as_ref().map_or((reason, message), |(why, what)| (why.as_str(), what.as_str()));
+    let reconciling = under_way || (phase == CachePhase::Failed && !stalled);
+    // kstatus takes the message from the condition that holds.
+    let said = |holds: bool| if holds { message } else { "" };
     let facts = [
         ("Ready", ready, why, what),
-        ("Reconciling", under_way || (phase == CachePhase::Failed && !stalled), reason, ""),
-        ("Stalled", stalled, reason, ""),
+        ("Reconciling", reconciling, reason, said(reconciling)),
+        ("Stalled", stalled, reason, said(stalled)),
     ];
     for (type_, holds, reason, message) in facts {
         let facts = ConditionFacts {

@@ -73,10 +73,12 @@ pub fn status(
         Facts::Refused(_) | Facts::Suspended | Facts::Looked { .. } => false,
         Facts::Failed { .. } => true,
     };
+    // kstatus takes the message from the condition that holds.
+    let said = |holds: bool| if holds { message.clone() } else { String::new() };
     let conditions = [
         ("Ready", ready, message.clone()),
-        ("Reconciling", reconciling.into(), String::new()),
-        ("Stalled", stalled.into(), String::new()),
+        ("Reconciling", reconciling.into(), said(reconciling)),
+        ("Stalled", stalled.into(), said(stalled)),
     ];
     for (type_, value, message) in conditions {
         let facts = ConditionFacts { type_, status: value, reason: reason.to_owned(), message };

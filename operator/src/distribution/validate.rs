@@ -64,6 +64,9 @@ pub enum BadDistribution {
     /// A day does not exist.
     #[error("spec.branches: endOfLife {0} is not a day, for example 2026-09-30")]
     EndOfLife(String),
+    /// No branch can be read, so nothing could be offered.
+    #[error("spec.branches[{0}].{1}")]
+    NoBranch(String, String),
     /// A name is malformed.
     #[error(transparent)]
     Name(#[from] BadSpec),
@@ -87,11 +90,18 @@ pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
         let slashed = format!("{}/", url.trim_end_matches('/'));
         Url::parse(&slashed).map_err(|_| BadDistribution::Mirror(url.clone()))
     });
+    let branches: Vec<ValidBranch> = spec.branches.iter().map(branch).collect();
+    let mut left_out = branches.iter().map(|branch| (&branch.name, branch.trust.as_ref().err()));
+    if let Some((name, Some(problem))) = left_out.next()
+        && left_out.all(|(_, problem)| problem.is_some())
+    {
+        return Err(BadDistribution::NoBranch(name.clone(), problem.clone()));
+    }
     // They are applied by builds; here they are only checked.
     spec.edits()?;
     Ok(Validated {
         mirrors: mirrors.collect::<Result<_, _>>()?,
-        branches: spec.branches.iter().map(branch).collect(),
+        branches,
         targets: spec.wanted_targets()?,
         excluded: spec.unwanted_targets()?,
         package_changes: spec.changes()?,

@@ -197,7 +197,10 @@ async fn create_namespace(site: &Site) -> Result<(), Error> {
 }
 
 /// Applies one manifest with kubectl.
-pub(crate) async fn apply(site: &Site, manifest: &Value) -> Result<(), Error> {
+///
+/// # Errors
+/// kubectl's error.
+pub async fn apply(site: &Site, manifest: &Value) -> Result<(), Error> {
     let file = temporary(manifest)?;
     let path = file.path().to_string_lossy().into_owned();
     site.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &path]).await?;

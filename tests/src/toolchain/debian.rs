@@ -46,6 +46,8 @@ const PACKAGES: &[Package] = &[
             "/usr/lib/python3.11/distutils/util.py",
         ],
     ),
+    // The version of Lua in which Argo CD runs health checks.
+    package("lua5.1", &["/usr/bin/lua5.1"]),
     package("wget", &["/usr/bin/wget"]),
     package("unzip", &["/usr/bin/unzip"]),
     package("bzip2", &["/usr/bin/bzip2", "/bin/bzip2"]),

@@ -21,6 +21,8 @@ pub enum Family {
     LocalPath,
     /// Validates manifests with schemas.
     Kubeconform,
+    /// The controllers of Flux, a GitOps controller.
+    Flux,
 }
 
 /// A command of a family.
@@ -54,6 +56,11 @@ const CONTAINERD: &[Program] = &[
     program("ctr", "github.com/containerd/containerd/v2/cmd/ctr"),
 ];
 
+const FLUX: &[Program] = &[
+    program("source-controller", "github.com/fluxcd/source-controller"),
+    program("kustomize-controller", "github.com/fluxcd/kustomize-controller"),
+];
+
 /// Without this version, kubectl and the servers report v0.0.0 and refuse the version skew.
 const KUBERNETES_LDFLAGS: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4 \
      -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35 \
@@ -73,6 +80,9 @@ impl Family {
         Self::Kubeconform,
     ];
 
+    /// Families that only `cargo xtask proof` uses.
+    pub const PROOFS: &'static [Self] = &[Self::Flux];
+
     /// Name of its folder below `tests/toolchain/` and in the cache.
     pub fn name(self) -> &'static str {
         match self {
@@ -85,6 +95,7 @@ impl Family {
             Self::Traefik => "traefik",
             Self::LocalPath => "local-path",
             Self::Kubeconform => "kubeconform",
+            Self::Flux => "flux",
         }
     }
 
@@ -92,6 +103,7 @@ impl Family {
     pub fn programs(self) -> &'static [Program] {
         match self {
             Self::Kubernetes => KUBERNETES,
+            Self::Flux => FLUX,
             Self::Etcd => const { &[program("etcd", "go.etcd.io/etcd/server/v3")] },
             Self::Containerd => CONTAINERD,
             Self::Runc => const { &[program("runc", "github.com/opencontainers/runc")] },

@@ -110,16 +110,22 @@ async fn build_dir(family: Family, folder: &Path) -> Result<PathBuf, Error> {
     Ok(work)
 }
 
-/// Copies a module from the module cache, whose files are read-only, and makes the copy writable.
-async fn copy_module(module: &str, committed: &Path, copy: &Path) -> Result<(), Error> {
+/// Folder of a module in the module cache, with the version that the committed module pins.
+pub(super) async fn sources(module: &str, committed: &Path) -> Result<PathBuf, Error> {
     let mut download = tokio::process::Command::new("go");
     download.args(["mod", "download", module]).current_dir(committed);
     exec::run(download).await.map_err(|error| failed(module, &error))?;
     let mut list = tokio::process::Command::new("go");
     list.args(["list", "-m", "-f", "{{.Dir}}", module]).current_dir(committed);
     let dir = exec::run(list).await.map_err(|error| failed(module, &error))?;
+    Ok(PathBuf::from(dir.trim()))
+}
+
+/// Copies a module from the module cache, whose files are read-only, and makes the copy writable.
+async fn copy_module(module: &str, committed: &Path, copy: &Path) -> Result<(), Error> {
+    let dir = sources(module, committed).await?;
     let mut cp = tokio::process::Command::new("cp");
-    cp.args(["-r", "--no-preserve=mode", dir.trim()]).arg(copy);
+    cp.args(["-r", "--no-preserve=mode"]).args([&dir, copy]);
     exec::run(cp).await.map_err(|error| failed(module, &error))?;
     Ok(())
 }
@@ -144,7 +150,7 @@ mod tests {
 
     #[test]
     fn no_module_asks_for_a_newer_go_than_is_demanded() {
-        for family in Family::ALL {
+        for family in Family::ALL.iter().chain(Family::PROOFS) {
             let file = cache::module_dir(*family).join("go.mod");
             let text = std::fs::read_to_string(&file).expect("a go.mod");
             let line = text.lines().find_map(|line| line.strip_prefix("go ")).expect("a go line");

@@ -64,6 +64,14 @@ pub async fn ensure_machine(progress: &Progress) -> Result<(), Error> {
     if missing.is_empty() { debian::ensure(progress).await } else { Err(Error::Missing(missing)) }
 }
 
+/// Folder with the sources of a Go module of a family, for files that belong to its programs.
+///
+/// # Errors
+/// Go's error.
+pub async fn module_sources(family: Family, module: &str) -> Result<PathBuf, Error> {
+    go::sources(module, &cache::module_dir(family)).await
+}
+
 /// The folders of built programs, by family. All of them exist.
 #[derive(Debug, Clone)]
 pub struct Toolchain {

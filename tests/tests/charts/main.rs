@@ -8,6 +8,7 @@
 
 mod contradictions;
 mod docs;
+mod gitops;
 mod manifests;
 mod network;
 mod package_edits;

@@ -16,6 +16,7 @@ mod catalogs;
 mod claims;
 mod discovery;
 mod documents;
+mod gitops;
 mod health;
 mod leaders;
 mod populate_faults;
