@@ -12,12 +12,12 @@ pub const URL: &str = "http://upstream.upstream.svc.cluster.local";
 /// Port on which its pod listens.
 pub(super) const PORT: u16 = 8080;
 
-/// Generates the world, builds the server's image, and deploys it. Waits until the server is ready.
+/// Generates the world of all package generations, builds the server's image, and deploys it. Waits until the server is ready.
 pub(super) async fn install(site: &Site, progress: &Progress) -> Result<World, Error> {
     let folder = cache_dir();
     let world = progress
         .step("make the upstream fixture", async move {
-            tokio::task::spawn_blocking(move || World::ensure(&folder))
+            tokio::task::spawn_blocking(move || World::ensure_all(&folder))
                 .await
                 .map_err(|error| std::io::Error::other(error.to_string()))
                 .map_err(|source| Error::Io { path: "fixture".into(), source })?
@@ -26,7 +26,7 @@ pub(super) async fn install(site: &Site, progress: &Progress) -> Result<World, E
         .await?;
     let dockerfile = crate::root().join("tests/fixtures/upstream.Dockerfile");
     let tag: String = world.source_hash.chars().take(16).collect();
-    let image = format!("{}/asu-fixture-upstream:{tag}", site.registry());
+    let image = format!("{}/asu-fixture-upstream:all-{tag}", site.registry());
     site.provide(&dockerfile, &world.dir, &image, progress).await?;
     for manifest in manifests(&world.source_hash, &image) {
         apply(site, &manifest).await?;
