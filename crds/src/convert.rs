@@ -13,7 +13,8 @@ use asu_core::{
 
 use crate::{
     bad_spec::BadSpec,
-    distribution::{Branch, Channel, DistributionSpec},
+    channel_keys::Channel,
+    distribution::{Branch, DistributionSpec},
     firmware_build::{
         BuildPriority, DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec,
     },
@@ -69,15 +70,21 @@ impl From<CacheWorkspace> for Workspace {
     }
 }
 
+impl From<Channel> for discovery::Channel {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Release => Self::Release,
+            Channel::Candidate => Self::Candidate,
+            Channel::Snapshot => Self::Snapshot,
+        }
+    }
+}
+
 impl Branch {
     /// The rules of the branch; without `discover`, they select nothing.
     pub fn rules(&self) -> Rules {
         let Some(discover) = &self.discover else { return Rules::default() };
-        let channels = discover.channels.iter().map(|channel| match channel {
-            Channel::Release => discovery::Channel::Release,
-            Channel::Candidate => discovery::Channel::Candidate,
-            Channel::Snapshot => discovery::Channel::Snapshot,
-        });
+        let channels = discover.channels.iter().map(|channel| (*channel).into());
         let patterns = |list: &[String]| list.iter().map(|text| Pattern::new(text)).collect();
         Rules {
             channels: channels.collect(),

@@ -4,8 +4,10 @@
 //! not access a cluster.
 
 mod bad_spec;
+mod branch_keys;
 #[cfg(test)]
 mod cel_tests;
+mod channel_keys;
 mod conditions;
 mod convert;
 mod distribution;
@@ -17,9 +19,10 @@ pub mod labels;
 mod package_edits;
 
 pub use bad_spec::BadSpec;
+pub use channel_keys::{Channel, ChannelKeys};
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use distribution::{
-    Branch, BranchStatus, CatalogCounts, Channel, Discover, Distribution, DistributionSpec,
+    Branch, BranchStatus, CatalogCounts, Discover, Distribution, DistributionSpec,
     DistributionStatus, Limits, PackageChange, PinnedCache, Signatures, Upstream,
 };
 pub use firmware_build::{
