@@ -44,7 +44,7 @@ impl Rules {
 }
 
 /// The kind of a version; `None` for a bare branch name such as `24.10`.
-fn channel_of(version: &str) -> Option<Channel> {
+pub fn channel_of(version: &str) -> Option<Channel> {
     if version == SNAPSHOT || snapshot_of(version).is_some() {
         return Some(Channel::Snapshot);
     }

@@ -14,7 +14,8 @@ use asu_core::{
 use crate::{
     bad_spec::BadSpec,
     board_rename::BoardRename,
-    distribution::{Branch, Channel, DistributionSpec, PackageChoice},
+    channel_keys::Channel,
+    distribution::{Branch, DistributionSpec, PackageChoice},
     firmware_build::{
         BuildPriority, DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec,
     },
@@ -70,15 +71,21 @@ impl From<CacheWorkspace> for Workspace {
     }
 }
 
+impl From<Channel> for discovery::Channel {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Release => Self::Release,
+            Channel::Candidate => Self::Candidate,
+            Channel::Snapshot => Self::Snapshot,
+        }
+    }
+}
+
 impl Branch {
     /// The rules of the branch; without `discover`, they select nothing.
     pub fn rules(&self) -> Rules {
         let Some(discover) = &self.discover else { return Rules::default() };
-        let channels = discover.channels.iter().map(|channel| match channel {
-            Channel::Release => discovery::Channel::Release,
-            Channel::Candidate => discovery::Channel::Candidate,
-            Channel::Snapshot => discovery::Channel::Snapshot,
-        });
+        let channels = discover.channels.iter().map(|channel| (*channel).into());
         let patterns = |list: &[String]| list.iter().map(|text| Pattern::new(text)).collect();
         Rules {
             channels: channels.collect(),

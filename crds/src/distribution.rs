@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use asu_core::version::{SNAPSHOT, snapshot_of};
 
 use crate::{
-    board_rename::BoardRename, image_builder_cache::CacheWorkspace, package_edits::PackageEdit,
+    board_rename::BoardRename,
+    channel_keys::{Channel, ChannelKeys},
+    image_builder_cache::CacheWorkspace,
+    package_edits::PackageEdit,
     prewarm::Prewarm,
 };
 
@@ -251,6 +254,12 @@ pub struct Discover {
     #[serde(default = "default_newest")]
     #[schemars(range(min = 1, max = 64))]
     pub newest: u32,
+    /// Keys of single channels. A version of such a channel must be signed by one of its keys, and not by
+    /// those of the branch. So a key for snapshots cannot sign a release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["channel".into()]))]
+    pub channel_keys: Vec<ChannelKeys>,
 }
 
 fn releases() -> Vec<Channel> {
@@ -259,15 +268,6 @@ fn releases() -> Vec<Channel> {
 
 fn default_newest() -> u32 {
     64
-}
-
-/// Kind of version.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "docs would split the enum in the schema")]
-pub enum Channel {
-    Release,
-    Candidate,
-    Snapshot,
 }
 
 fn default_path() -> String {

@@ -5,9 +5,11 @@
 
 mod bad_spec;
 mod board_rename;
+mod branch_keys;
 mod cache_progress;
 #[cfg(test)]
 mod cel_tests;
+mod channel_keys;
 mod conditions;
 mod convert;
 mod distribution;
@@ -22,9 +24,10 @@ mod prewarm;
 pub use bad_spec::BadSpec;
 pub use board_rename::BoardRename;
 pub use cache_progress::{CacheProgress, CacheStep};
+pub use channel_keys::{Channel, ChannelKeys};
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use distribution::{
-    Branch, BranchStatus, CatalogCounts, Channel, Discover, Distribution, DistributionSpec,
+    Branch, BranchStatus, CatalogCounts, Discover, Distribution, DistributionSpec,
     DistributionStatus, Limits, PackageChange, PackageChoice, PinnedCache, Signatures, Upstream,
 };
 pub use firmware_build::{

@@ -1,8 +1,8 @@
 //! Reads the package indexes of the feeds of a branch for one architecture.
 //!
 //! All versions of a branch share its feeds, which can change at any time. Each index is requested with
-//! the validator of the last reading. Signatures of these indexes are not checked here; a build checks
-//! the signature of each index that it uses. Called by the operator's Distribution controller.
+//! the validator of the last reading. If the server has a signed list of the feeds, each index must have the
+//! digest in it. Called by the operator's Distribution controller.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     client::Upstream,
     error::{ParseError, UpstreamError},
+    feed_sums::{self, FeedSums},
     feeds_conf,
     indexes::{Folder, Source},
     keeper::{Keeper, keep_index},
+    signed_sums::Trust,
 };
 
 /// Number of feeds that are read concurrently.
@@ -28,6 +30,8 @@ pub struct FeedsRequest {
     pub path: String,
     /// Package architecture.
     pub arch: String,
+    /// Whose signature of the list of feeds is required.
+    pub trust: Trust,
     /// From the last [`FeedsRead`], to skip feeds that have not changed.
     pub memory: FeedsMemory,
 }
@@ -36,6 +40,7 @@ pub struct FeedsRequest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedsMemory {
     path: String,
+    sums: Option<FeedSums>,
     feeds: BTreeMap<String, (Source, Digest)>,
 }
 
@@ -58,8 +63,10 @@ pub struct FeedsRead {
     pub listed: Option<Vec<String>>,
     /// Documents of the feeds that could be read, or are unchanged.
     pub feeds: Feeds,
+    /// Whether the server has a signed list of the feeds, with which the indexes were verified.
+    pub is_verified: bool,
     /// Errors by feed, also of feeds that could be read in part. An error of the list has the key
-    /// `feeds.conf`.
+    /// `feeds.conf`, an error of the signed list `sha256sums`.
     pub problems: BTreeMap<String, UpstreamError>,
     /// To be passed to the next [`FeedsRequest`].
     pub memory: FeedsMemory,
@@ -83,8 +90,22 @@ pub async fn read_feeds(
             return read;
         }
     };
+    let last = request.memory.sums.as_ref().filter(|_| request.memory.path == request.path);
+    let sums = match feed_sums::read(upstream, &folder, &request.trust, last).await {
+        Ok(sums) => sums,
+        Err(error) => {
+            read.problems.insert("sha256sums".to_owned(), error);
+            read.listed = Some(listed);
+            read.memory = request.memory.clone();
+            return read;
+        }
+    };
+    read.is_verified = sums.is_some();
     let results: Vec<_> = futures::stream::iter(&listed)
-        .map(async |feed| (feed, read_feed(upstream, request, &folder, feed, keeper).await))
+        .map(async |feed| {
+            let one = Feed { request, folder: &folder, name: feed, sums: sums.as_ref() };
+            (feed, one.read(upstream, keeper).await)
+        })
         .buffer_unordered(CONCURRENCY)
         .collect()
         .await;
@@ -104,6 +125,7 @@ pub async fn read_feeds(
             }
         }
     }
+    read.memory.sums = sums;
     read.listed = Some(listed);
     read
 }
@@ -123,26 +145,43 @@ struct OneFeed {
     source: Option<Source>,
 }
 
-async fn read_feed(
-    upstream: &Upstream,
-    request: &FeedsRequest,
-    folder: &str,
-    feed: &str,
-    keeper: &impl Keeper,
-) -> Result<OneFeed, UpstreamError> {
-    let memory = &request.memory;
-    let known = memory.feeds.get(feed).filter(|_| memory.path == request.path);
-    let path = format!("{folder}/{feed}");
-    let folder = Folder { upstream, path, arch: &request.arch };
-    let found = folder.read(|_| Ok(None), known.map(|(source, _)| source)).await?;
-    match (found, known) {
-        (None, Some((source, digest))) => {
-            Ok(OneFeed { digest: *digest, left_out: None, source: Some(source.clone()) })
+/// A feed to be read.
+struct Feed<'a> {
+    request: &'a FeedsRequest,
+    folder: &'a str,
+    name: &'a str,
+    sums: Option<&'a FeedSums>,
+}
+
+impl Feed<'_> {
+    async fn read(
+        &self,
+        upstream: &Upstream,
+        keeper: &impl Keeper,
+    ) -> Result<OneFeed, UpstreamError> {
+        let known = self.known();
+        let path = format!("{}/{}", self.folder, self.name);
+        let folder = Folder { upstream, path, arch: &self.request.arch };
+        let expected =
+            |file: &str| self.sums.map(|sums| sums.digest_of(self.name, file)).transpose();
+        let found = folder.read(expected, known.map(|(source, _)| source)).await?;
+        match (found, known) {
+            (None, Some((source, digest))) => {
+                Ok(OneFeed { digest: *digest, left_out: None, source: Some(source.clone()) })
+            }
+            (None, None) => Err(UpstreamError::NotFound { url: folder.path }),
+            (Some(found), _) => {
+                let digest = keep_index(keeper, &found.index).await?;
+                Ok(OneFeed { digest, left_out: found.left_out, source: found.source })
+            }
         }
-        (None, None) => Err(UpstreamError::NotFound { url: folder.path }),
-        (Some(found), _) => {
-            let digest = keep_index(keeper, &found.index).await?;
-            Ok(OneFeed { digest, left_out: found.left_out, source: found.source })
-        }
+    }
+
+    /// What was read of the feed last time, if it was verified in the same way.
+    fn known(&self) -> Option<&(Source, Digest)> {
+        let memory = &self.request.memory;
+        let was_verified = memory.sums.as_ref().is_some_and(|sums| sums.is_of(&self.request.trust));
+        let is_same = memory.path == self.request.path && was_verified == self.sums.is_some();
+        memory.feeds.get(self.name).filter(|_| is_same)
     }
 }

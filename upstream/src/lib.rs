@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod client;
 pub mod download;
 pub mod error;
+mod feed_sums;
 pub mod feeds;
 mod feeds_conf;
 mod identity;

@@ -88,8 +88,8 @@ fn by_hand(
     let name = tarball.file_name().expect("a name").to_string_lossy().into_owned();
     let tree = place.join(name.trim_end_matches(".tar.zst"));
     let feeds = tree.join(match generation {
-        Generation::Opkg => "repositories.conf",
-        Generation::Apk => "repositories",
+        Generation::Apk | Generation::Snapshot => "repositories",
+        _ => "repositories.conf",
     });
     let text = fs::read_to_string(&feeds).expect("a tree of one's own");
     fs::write(&feeds, text.replace(&world.base_url, &pod.upstream.base_url()))

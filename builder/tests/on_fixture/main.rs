@@ -10,6 +10,7 @@ mod blame;
 mod by_hand;
 mod confined;
 mod faults;
+mod generations;
 mod good;
 mod hostile;
 mod populating;

@@ -120,10 +120,13 @@ fn plan(
     let spec = &cache.spec;
     let branch = distribution.spec.branch_of(&spec.version)?;
     let keys = match branch.signatures {
-        Signatures::Required if branch.keys.is_empty() => return None,
-        Signatures::Required => branch.keys.clone(),
+        Signatures::Required => branch.keys_of(&spec.version).to_vec(),
         Signatures::NotChecked => Vec::new(),
     };
+    // The plan of a distribution whose signatures are not checked has no keys.
+    if keys.is_empty() && branch.signatures == Signatures::Required {
+        return None;
+    }
     let max_download = u64::from(distribution.spec.limits.max_image_builder_mb) << 20;
     Some(PopulatePlan {
         schema: PLAN_SCHEMA,

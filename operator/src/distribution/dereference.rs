@@ -103,10 +103,10 @@ pub async fn read(
     for branch in &spec.branches {
         let mut of_branch = Vec::new();
         for (version, path) in &branch.versions {
-            let trust = match &branch.trust {
-                Ok(trust) => trust.clone(),
+            let trust = match branch.trust_of(version) {
+                Ok(trust) => trust,
                 Err(problem) => {
-                    of_branch.push(VersionRead::failed(branch, version, problem.clone()));
+                    of_branch.push(VersionRead::failed(branch, version, problem));
                     continue;
                 }
             };
@@ -187,15 +187,21 @@ async fn read_branch(
     let newest = versions.iter_mut().find(|version| version.read.is_ok());
     let Some(newest) = newest else { return Some(()) };
     let path = newest.read.as_ref().map(|version| version.path.clone()).unwrap_or_default();
+    // A version with malformed keys was not read.
+    let Ok(trust) = branch.trust_of(&newest.version) else { return Some(()) };
     for arch in arches {
         let memory = memories.feeds(distribution, &branch.name, &arch);
-        let request = FeedsRequest { path: path.clone(), arch: arch.clone(), memory };
+        let request =
+            FeedsRequest { path: path.clone(), arch: arch.clone(), trust: trust.clone(), memory };
         let (upstream, keeper) = (from.0.clone(), from.1.clone());
         let reading = on_its_own_thread(stop.clone(), async move || {
             read_feeds(&upstream, &request, &keeper).await
         });
         let feeds = match reading.await? {
             Ok(read) => {
+                if !read.is_verified {
+                    tracing::debug!(branch = branch.name, arch, "the feeds have no signed list");
+                }
                 memories.put_feeds(distribution, &branch.name, &arch, read.memory);
                 let problems = described(&read.problems);
                 ArchFeeds { listed: read.listed, feeds: read.feeds, problems }

@@ -80,6 +80,7 @@ mod tests {
             allow: vec![],
             deny: vec!["24.10.6".into()],
             newest: 64,
+            channel_keys: vec![],
         });
         let mut next = branch.clone();
         (next.name, next.versions) = ("25.12".into(), vec!["24.10.3".into()]);

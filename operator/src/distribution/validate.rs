@@ -46,6 +46,15 @@ impl ValidBranch {
         version_path(&self.spec, version)
     }
 
+    /// Keys that must have signed a version, or why it is left out.
+    ///
+    /// # Errors
+    /// When a key of the version is malformed.
+    pub fn trust_of(&self, version: &str) -> Result<Trust, String> {
+        self.trust.clone()?;
+        trust(&self.spec, self.spec.keys_of(version))
+    }
+
     /// Whether upstream rebuilds a version under the same name.
     pub fn rebuilds(&self, version: &str) -> bool {
         self.spec.rebuilds(version)
@@ -109,23 +118,25 @@ pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
 }
 
 fn branch(branch: &Branch) -> ValidBranch {
-    let trust = match branch.signatures {
+    ValidBranch {
+        name: branch.name.clone(),
+        trust: trust(branch, &branch.keys),
+        fixed: branch.versions.clone(),
+        rules: branch.rules(),
+        versions: Vec::new(),
+        spec: branch.clone(),
+    }
+}
+
+fn trust(branch: &Branch, keys: &[String]) -> Result<Trust, String> {
+    match branch.signatures {
         Signatures::NotChecked => Ok(Trust::Unsigned),
-        Signatures::Required => branch
-            .keys
+        Signatures::Required => keys
             .iter()
             .map(|key| UsignPublicKey::parse(key))
             .collect::<Result<Vec<_>, _>>()
             .map(Trust::Keys)
             .map_err(|error| format!("keys: {error}")),
-    };
-    ValidBranch {
-        name: branch.name.clone(),
-        trust,
-        fixed: branch.versions.clone(),
-        rules: branch.rules(),
-        versions: Vec::new(),
-        spec: branch.clone(),
     }
 }
 

@@ -22,9 +22,10 @@ const APK: &str = "upstream-apk";
 /// Port on which its pod listens.
 pub(super) const PORT: u16 = 8080;
 
-/// Generates the world, builds the server's image, and deploys it. Waits until the server is ready.
+/// Generates the world of all package generations, builds the server's image, and deploys it. Waits until the
+/// server is ready.
 pub(super) async fn install(site: &Site, progress: &Progress) -> Result<World, Error> {
-    serve(site, NAME, World::ensure, progress).await
+    serve(site, NAME, World::ensure_all, progress).await
 }
 
 /// Like the download server of every installation, for the other package generation: another server with

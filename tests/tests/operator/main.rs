@@ -19,6 +19,7 @@ mod documents;
 mod gitops;
 mod health;
 mod leaders;
+mod moving;
 mod populate_faults;
 mod private;
 mod queue;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::server::{Kept, Reply, Server, client};
+use crate::server::{Kept, Reply, Server, client, usign};
 use asu_core::catalog::TarballDigest;
 use asu_core::digest::Digest;
 use asu_upstream::{CatalogRead, Memory, ReadRequest, Trust, UsignPublicKey, read_catalog};
@@ -11,11 +11,6 @@ use serde_json::json;
 
 const GOOD: &str = "ath79/generic";
 const OTHER: &str = "x86/64";
-
-fn usign(payload: &[u8]) -> String {
-    let bytes = [b"Ed", &b"key-name"[..], payload].concat();
-    format!("untrusted comment: x\n{}\n", data_encoding::BASE64.encode(&bytes))
-}
 
 fn signer() -> SigningKey {
     SigningKey::from_bytes(&[3; 32])

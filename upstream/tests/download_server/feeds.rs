@@ -1,7 +1,7 @@
 //! Tests of reading the feeds of a branch.
 
 use asu_core::{digest::Digest, package_index::PackageIndex};
-use asu_upstream::{FeedsMemory, FeedsRead, FeedsRequest, read_feeds};
+use asu_upstream::{FeedsMemory, FeedsRead, FeedsRequest, Trust, read_feeds};
 use serde_json::json;
 
 use crate::server::{Kept, Reply, Server, client};
@@ -22,8 +22,12 @@ fn start() -> Server {
 }
 
 async fn read(server: &Server, memory: FeedsMemory, kept: &Kept) -> FeedsRead {
-    let request =
-        FeedsRequest { path: "releases/24.10.7".into(), arch: "mips_24kc".into(), memory };
+    let request = FeedsRequest {
+        path: "releases/24.10.7".into(),
+        arch: "mips_24kc".into(),
+        trust: Trust::Unsigned,
+        memory,
+    };
     read_feeds(&client(&[server]), &request, kept).await
 }
 
@@ -77,6 +81,7 @@ async fn feeds_are_read_again_through_another_version() {
     let request = FeedsRequest {
         path: "releases/24.10.8".into(),
         arch: "mips_24kc".into(),
+        trust: Trust::Unsigned,
         memory: first.memory,
     };
     let second = read_feeds(&client(&[&server]), &request, &kept).await;

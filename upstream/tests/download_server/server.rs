@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use asu_core::digest::Digest;
-use asu_upstream::{ClientOptions, Keeper, Upstream};
+use asu_upstream::{ClientOptions, Keeper, Trust, Upstream, UsignPublicKey};
+use ed25519_dalek::{Signer as _, SigningKey};
 use url::Url;
 
 /// The response to a request for a path.
@@ -36,6 +37,8 @@ pub(crate) enum Reply {
     SilenceAfter(Vec<u8>),
     /// Endless chunks of 64 KiB.
     Endless,
+    /// One byte each 20 milliseconds, without an end.
+    Trickle,
     /// The headers, then nothing until the client disconnects.
     Silence,
     /// One reply after the other; the last one is repeated.
@@ -196,6 +199,13 @@ fn answer(
                 stream.write_all(&chunk)?;
             }
         }
+        Reply::Trickle => {
+            head(stream, 200, "transfer-encoding: chunked\r\n")?;
+            loop {
+                stream.write_all(b"1\r\n \r\n")?;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
         Reply::Silence => {
             head(stream, 200, "content-length: 10\r\n")?;
             stream.read_to_end(&mut Vec::new()).map(|_| ())
@@ -248,6 +258,29 @@ pub(crate) fn client(mirrors: &[&Server]) -> Upstream {
         ..ClientOptions::default()
     };
     Upstream::new(bases, options).unwrap()
+}
+
+/// The same with this time limit of a document.
+pub(crate) fn hurried(server: &Server, document_timeout: Duration) -> Upstream {
+    let options = ClientOptions { document_timeout, rounds: 1, ..ClientOptions::default() };
+    Upstream::new(vec![server.url()], options).unwrap()
+}
+
+/// A usign file with this payload, of the key that [`signature`] uses.
+pub(crate) fn usign(payload: &[u8]) -> String {
+    let bytes = [b"Ed", &b"key-name"[..], payload].concat();
+    format!("untrusted comment: x\n{}\n", data_encoding::BASE64.encode(&bytes))
+}
+
+/// A signature file of this content by the key with this seed.
+pub(crate) fn signature(seed: u8, content: &[u8]) -> String {
+    usign(&SigningKey::from_bytes(&[seed; 32]).sign(content).to_bytes())
+}
+
+/// Trust in the key with this seed.
+pub(crate) fn trust(seed: u8) -> Trust {
+    let key = usign(SigningKey::from_bytes(&[seed; 32]).verifying_key().as_bytes());
+    Trust::Keys(vec![UsignPublicKey::parse(&key).unwrap()])
 }
 
 /// Documents by digest.

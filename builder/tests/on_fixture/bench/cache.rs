@@ -124,11 +124,17 @@ pub(super) fn cache_of(generation: Generation, target: &str) -> &'static Cache {
     static DISK: OnceLock<Cache> = OnceLock::new();
     static SMALL_APK: OnceLock<Cache> = OnceLock::new();
     static DISK_APK: OnceLock<Cache> = OnceLock::new();
+    static SMALL_23_05: OnceLock<Cache> = OnceLock::new();
+    static SNAPSHOT: OnceLock<Cache> = OnceLock::new();
+    static BRANCH_SNAPSHOT: OnceLock<Cache> = OnceLock::new();
     let slot = match (generation, target) {
         (Generation::Opkg, "testarch/disk") => &DISK,
         (Generation::Opkg, _) => &SMALL,
         (Generation::Apk, "testarch/disk") => &DISK_APK,
         (Generation::Apk, _) => &SMALL_APK,
+        (Generation::Opkg2305, _) => &SMALL_23_05,
+        (Generation::Snapshot, _) => &SNAPSHOT,
+        (Generation::BranchSnapshot, _) => &BRANCH_SNAPSHOT,
     };
     slot.get_or_init(|| Cache::filled(generation, target))
 }
