@@ -3,9 +3,11 @@
 //! The types are the source of the YAML files in `generated/`; a test compares them. This crate must
 //! not access a cluster.
 
+mod bad_feed;
 mod bad_spec;
 #[cfg(test)]
 mod cel_tests;
+mod child;
 mod conditions;
 mod convert;
 mod distribution;
@@ -15,7 +17,9 @@ mod generate;
 mod image_builder_cache;
 pub mod labels;
 mod package_edits;
+mod parent;
 
+pub use bad_feed::BadFeed;
 pub use bad_spec::BadSpec;
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use distribution::{
@@ -33,6 +37,7 @@ pub use image_builder_cache::{
     ImageBuilderCacheStatus, cache_name,
 };
 pub use package_edits::{PackageEdit, RenamePrefix};
+pub use parent::{Feed, Parent, ParentVersion};
 
 /// API group of every kind.
 pub const GROUP: &str = "asu.dev";

@@ -9,6 +9,7 @@ use kube::{
 };
 
 use super::{
+    base::Base,
     dereference,
     fault::Fault,
     job::{Attempt, job},
@@ -101,18 +102,20 @@ pub async fn create_build_cache(
     resolved: &Resolved,
 ) -> Result<(), Fault> {
     let request = &build.spec.request;
+    let object = dereference::distribution(context, &request.distribution);
+    let base = Base::of(object.as_deref(), &request.distribution, &request.version);
     let distribution =
-        dereference::distribution(context, &request.distribution).ok_or(Fault::NoDistribution)?;
-    let target_path = target_path(&distribution.spec, &request.version, &request.target)
+        dereference::distribution(context, &base.distribution).ok_or(Fault::NoDistribution)?;
+    let target_path = target_path(&distribution.spec, &base.version, &request.target)
         .ok_or(Fault::NoDistribution)?;
     let catalog = context.database.load_catalog().await?;
     let offered =
-        catalog.distributions.iter().find(|distribution| distribution.name == request.distribution);
+        catalog.distributions.iter().find(|distribution| distribution.name == base.distribution);
     let target = offered
-        .and_then(|offered| offered.version(&request.version))
+        .and_then(|offered| offered.version(&base.version))
         .and_then(|version| version.ready.get(request.target.as_str()))
         .ok_or(Fault::NoDistribution)?;
-    let offered = cache_spec(&request.distribution, &request.version, target, target_path);
+    let offered = cache_spec(&base.distribution, &base.version, target, target_path);
     // The ImageBuilder that the build was validated with.
     let spec = ImageBuilderCacheSpec { sha256: resolved.image_builder_sha256.clone(), ..offered };
     Ok(create_cache(context, &resolved.cache_name, &spec).await?)

@@ -7,8 +7,7 @@ use std::{
 };
 
 use asu_crds::{Distribution, labels};
-use asu_store::{StoreError, model::CatalogWrite};
-use asu_upstream::UpstreamError;
+use asu_store::model::CatalogWrite;
 use jiff::{Timestamp, tz::TimeZone};
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
@@ -18,7 +17,9 @@ use super::{
     dereference::{self, Offered},
     discover::discover,
     documents::documents,
+    fault::Fault,
     keep::DocumentKeeper,
+    parent,
     status::{Facts, status},
     validate::{Validated, validate},
 };
@@ -29,35 +30,6 @@ use crate::{
         reconcile,
     },
 };
-
-/// The error of a failed pass.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The API server refused the call or is unavailable.
-    #[error("the API server: {0}")]
-    Kube(#[from] kube::Error),
-    /// The catalog could not be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The HTTP client for upstream could not be set up.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
-}
-
-impl reconcile::Fault for Fault {
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Kube(_) => "KubernetesError",
-            Self::Store(error) if error.is_unavailable() => "DatabaseUnavailable",
-            Self::Store(_) => "DatabaseError",
-            Self::Upstream(error) => error.reason(),
-        }
-    }
-
-    fn is_fatal(&self) -> bool {
-        matches!(self, Self::Store(error) if error.ends_leading())
-    }
-}
 
 /// Brings the catalog up to date with one Distribution.
 ///
@@ -82,6 +54,18 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
             return Ok(Action::await_change());
         }
     };
+    match parent::trouble(&object, &context) {
+        None => {}
+        Some(parent::Trouble::Refused(message)) => {
+            publish(&object, &context, &Facts::Refused(message)).await?;
+            return Ok(Action::await_change());
+        }
+        Some(parent::Trouble::Missing { reason, message }) => {
+            context.catalogs.set_parent_read(&name, None);
+            publish(&object, &context, &Facts::Failed { reason, message }).await?;
+            return Ok(Action::requeue(context.settings.catalog_interval));
+        }
+    }
     match catalog(&name, &object, &mut valid, &context).await {
         Ok(None) => Ok(Action::await_change()),
         Ok(Some((decision, written))) => {
@@ -130,6 +114,9 @@ async fn catalog(
 ) -> Result<Option<(Decision, CatalogWrite)>, Fault> {
     let mut last = context.database.load_catalog().await?;
     let before = last.documents.remove(name).unwrap_or_default();
+    if let Some(spec) = &object.spec.parent {
+        return parent::catalog((object, &spec.distribution), valid, last, &before, context).await;
+    }
     let last = last.distributions.into_iter().find(|distribution| distribution.name == name);
     let unlisted = discover(valid, last.as_ref(), &context.stop).await?;
     let accepted = object.annotations().get(labels::ACCEPT_REVISIONS).map(String::as_str);
@@ -158,6 +145,9 @@ async fn catalog(
 fn not_due(object: &Distribution, context: &Context) -> Option<Action> {
     let status = object.status.as_ref()?;
     if status.observed_generation != object.metadata.generation {
+        return None;
+    }
+    if parent::has_changed(object, context) {
         return None;
     }
     let next = context.catalogs.due(&object.name_any())?;

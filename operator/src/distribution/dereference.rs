@@ -70,6 +70,8 @@ struct Known {
     feeds: BTreeMap<(String, String, String), FeedsMemory>,
     due: BTreeMap<String, Instant>,
     pauses: BTreeMap<String, Duration>,
+    /// Revisions of the parents' catalogs that were read, by distribution.
+    parents: BTreeMap<String, i64>,
 }
 
 /// Pause after an incomplete reading; it doubles with each further one.
@@ -118,6 +120,18 @@ impl Memories {
         self.lock().due.insert(distribution.to_owned(), at);
     }
 
+    /// Revision of the parent's catalog that a distribution was last read from.
+    pub fn parent_read(&self, distribution: &str) -> Option<i64> {
+        self.lock().parents.get(distribution).copied()
+    }
+
+    /// Remembers the revision of the parent's catalog; `None` if the parent is missing.
+    pub fn set_parent_read(&self, distribution: &str, revision: Option<i64>) {
+        let mut known = self.lock();
+        known.parents.remove(distribution);
+        known.parents.extend(revision.map(|revision| (distribution.to_owned(), revision)));
+    }
+
     /// Makes the next reading due at once.
     pub fn clear_due(&self, distribution: &str) {
         self.lock().due.remove(distribution);
@@ -150,6 +164,7 @@ impl Memories {
         self.forget_what_was_read(distribution);
         let mut known = self.lock();
         known.pauses.remove(distribution);
+        known.parents.remove(distribution);
         known.due.remove(distribution);
     }
 }
