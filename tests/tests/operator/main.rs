@@ -17,6 +17,7 @@ mod discovery;
 mod documents;
 mod health;
 mod leaders;
+mod parents;
 mod private;
 mod queue;
 mod retention;
