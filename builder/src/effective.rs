@@ -9,6 +9,7 @@ use asu_core::{
     classify::Origins,
     digest::Digest,
     failure::{Failure, FailureReason},
+    feeds,
     names::PackageSpec,
     packages,
     plan::{BuildPlan, Marker},
@@ -43,6 +44,7 @@ impl Effective {
     /// Why the plan cannot be built with this tree.
     pub fn new(plan: &BuildPlan, marked: &Marked) -> Result<Self, Failure> {
         let Marked { marker, repositories, key } = marked;
+        let repositories = &feeds::with_feeds(repositories, &plan.feeds, marker.package_manager);
         let request = &plan.request;
         check_tree(plan, marker)?;
         let profile = marker.profiles.get(&request.profile).ok_or_else(|| {
@@ -73,7 +75,10 @@ impl Effective {
             packages,
             origins: repositories_file::origins(&repositories_file, &rewrite),
             repositories_file,
-            keys: key_files(request.repository_keys.iter().map(String::as_str))?,
+            keys: key_files(
+                feeds::keys(&plan.feeds, marker.package_manager)
+                    .chain(request.repository_keys.iter().map(String::as_str)),
+            )?,
             tree_key: *key,
             config_edits: match request.filesystem {
                 Some(filesystem) => config_edits(filesystem, &marker.filesystems)?,

@@ -17,6 +17,7 @@ pub mod digest;
 pub mod discovery;
 pub mod failure;
 pub mod feed_revision;
+pub mod feeds;
 pub mod image_size;
 pub mod lifetime;
 pub mod make_info;

@@ -89,6 +89,18 @@ pub enum Workspace {
     Copy,
 }
 
+/// A feed of the distribution in the plan of a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Feed {
+    /// Its name in opkg's repositories file.
+    pub name: String,
+    /// URL of its folder.
+    pub url: String,
+    /// Public keys: usign for opkg, PEM for apk. Only those of the tree's package manager are used.
+    pub keys: Vec<String>,
+}
+
 /// The plan of a build pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -116,6 +128,9 @@ pub struct BuildPlan {
     pub public_url: String,
     /// Base URL that replaces [`BuildPlan::public_url`] for downloads of packages.
     pub package_base_url: String,
+    /// Feeds of the distribution besides those of the tree.
+    #[serde(default)]
+    pub feeds: Vec<Feed>,
     /// How the build gets a writable tree.
     #[serde(default)]
     pub workspace: Workspace,

@@ -2,6 +2,8 @@
 
 use asu_core::{names::BadName, request};
 
+use crate::bad_feed::BadFeed;
+
 /// A spec that is valid for the schema but not for the domain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSpec {
@@ -18,6 +20,14 @@ pub enum BadSpec {
         field: String,
         /// What is wrong.
         error: BadName,
+    },
+    /// A feed of a Distribution cannot be used.
+    #[error("spec.feeds[{name}]: {error}")]
+    Feed {
+        /// Name of the feed.
+        name: String,
+        /// What is wrong.
+        error: BadFeed,
     },
     /// The package edits of a Distribution add too many packages.
     #[error("spec.packageEdits: {number} different packages are added; at most {most} may be")]

@@ -104,6 +104,26 @@ fn required_signatures_need_a_key() {
 }
 
 #[test]
+fn a_distribution_has_either_an_upstream_or_a_parent() {
+    let parent = || Some(Parent { distribution: "openwrt".into() });
+    let mut both = distribution();
+    both.spec.parent = parent();
+    assert!(!broken(both.validate_cel()).is_empty());
+    let mut child = distribution();
+    child.spec.upstream = None;
+    assert!(!broken(child.validate_cel()).is_empty(), "neither");
+    child.spec.parent = parent();
+    child.spec.default_packages = vec!["mesh".into()];
+    for branch in &mut child.spec.branches {
+        branch.keys.clear();
+    }
+    assert_eq!(broken(child.validate_cel()), [""; 0]);
+    let mut orphan = distribution();
+    orphan.spec.default_packages = vec!["mesh".into()];
+    assert!(!broken(orphan.validate_cel()).is_empty(), "own packages need a parent");
+}
+
+#[test]
 fn several_versions_need_a_placeholder_in_the_path() {
     let mut fixed = distribution();
     for branch in &mut fixed.spec.branches {

@@ -13,6 +13,7 @@ use crate::{
     channel_keys::{Channel, ChannelKeys},
     image_builder_cache::CacheWorkspace,
     package_edits::PackageEdit,
+    parent::{Feed, Parent, ParentVersion},
     prewarm::Prewarm,
 };
 
@@ -63,6 +64,18 @@ use crate::{
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.upstream) != has(self.parent)")
+        .message("give either upstream or parent"),
+    validation = Rule::new("has(self.parent) || (size(self.feeds) == 0 && size(self.defaultPackages) == 0)")
+        .message("feeds and defaultPackages need a parent"),
+    validation = Rule::new("has(self.parent) || self.branches.all(b, size(b.parentVersions) == 0)")
+        .message("parentVersions need a parent"),
+    validation = Rule::new("has(self.parent) || self.branches.all(b, b.signatures != 'Required' || size(b.keys) > 0)")
+        .message("list the usign public keys that sign sha256sums in each branch, or set signatures to NotChecked"),
+    validation = Rule::new("!has(self.parent) || size(self.pinnedCaches) == 0")
+        .message("pin caches in the parent, whose caches are used")
+)]
 pub struct DistributionSpec {
     /// Whether the operator stops to read the download servers. What was read last stays offered.
     #[serde(default)]
@@ -70,8 +83,25 @@ pub struct DistributionSpec {
     /// Display name, for example OpenWrt.
     #[schemars(length(min = 1, max = 64))]
     pub title: String,
-    /// URLs of the download servers.
-    pub upstream: Upstream,
+    /// URLs of the download servers. A distribution with a parent uses those of the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
+    /// Distribution whose ImageBuilders, targets, profiles and feeds are used, instead of upstream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// Package feeds in addition to those of the ImageBuilders. Only with a parent.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
+    pub feeds: Vec<Feed>,
+    /// Packages that are added to the default packages of every device, or removed from them with a
+    /// leading minus. Only with a parent.
+    #[serde(default)]
+    #[schemars(
+        length(max = 128),
+        inner(length(min = 1, max = 129), regex(pattern = "^-?[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))
+    )]
+    pub default_packages: Vec<String>,
     /// Branches, newest first.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["name".into()]))]
@@ -167,8 +197,6 @@ pub struct Upstream {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.signatures != 'Required' || size(self.keys) > 0")
-        .message("list the usign public keys that sign sha256sums, or set signatures to NotChecked"),
     validation = Rule::new("(size(self.versions) < 2 && !has(self.discover)) || self.path.contains('{version}')")
         .message("the path of a branch with several versions must contain {version}"),
     validation = Rule::new("size(self.versions) > 0 || has(self.discover)")
@@ -189,6 +217,11 @@ pub struct Branch {
         inner(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))
     )]
     pub versions: Vec<String>,
+    /// Names of versions in the parent, for versions that the parent calls otherwise.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["version".into()]))]
+    pub parent_versions: Vec<ParentVersion>,
     /// Versions that are offered as soon as the download server has them, in addition to versions.
     /// Without it, only versions are offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -58,15 +58,19 @@ pub fn distribution() -> Distribution {
         DistributionSpec {
             suspend: false,
             title: "OpenWrt".into(),
-            upstream: Upstream {
+            upstream: Some(Upstream {
                 fetch_urls: vec!["https://downloads.example.org".into()],
                 package_base_url: None,
                 public_url: "https://downloads.example.org".into(),
-            },
+            }),
+            parent: None,
+            feeds: vec![],
+            default_packages: vec![],
             branches: vec![Branch {
                 name: "24.10".into(),
                 path: "releases/{version}".into(),
                 versions: vec!["24.10.7".into(), "24.10.6".into()],
+                parent_versions: vec![],
                 discover: None,
                 latest: None,
                 end_of_life: None,

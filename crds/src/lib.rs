@@ -3,6 +3,7 @@
 //! The types are the source of the YAML files in `generated/`; a test compares them. This crate must
 //! not access a cluster.
 
+mod bad_feed;
 mod bad_spec;
 mod board_rename;
 mod branch_keys;
@@ -10,6 +11,7 @@ mod cache_progress;
 #[cfg(test)]
 mod cel_tests;
 mod channel_keys;
+mod child;
 mod conditions;
 mod convert;
 mod distribution;
@@ -19,8 +21,10 @@ mod generate;
 mod image_builder_cache;
 pub mod labels;
 mod package_edits;
+mod parent;
 mod prewarm;
 
+pub use bad_feed::BadFeed;
 pub use bad_spec::BadSpec;
 pub use board_rename::BoardRename;
 pub use cache_progress::{CacheProgress, CacheStep};
@@ -41,6 +45,7 @@ pub use image_builder_cache::{
     ImageBuilderCacheStatus, cache_name,
 };
 pub use package_edits::{PackageEdit, RenamePrefix};
+pub use parent::{Feed, Parent, ParentVersion};
 pub use prewarm::Prewarm;
 
 /// API group of every kind.

@@ -216,10 +216,13 @@ async fn every_list_and_text_of_a_distribution_is_bounded() {
     let (_plane, client) = plane().await;
     let too_much: [fn(&mut Distribution); 12] = [
         |d| d.spec.title = "t".repeat(65),
-        |d| d.spec.upstream.fetch_urls = vec!["http://a".into(); 9],
-        |d| d.spec.upstream.fetch_urls = vec!["file:///etc/passwd".into()],
-        |d| d.spec.upstream.public_url = "http://user:password@host".into(),
-        |d| d.spec.upstream.package_base_url = Some(format!("http://{}", "a".repeat(512))),
+        |d| d.spec.upstream.as_mut().unwrap().fetch_urls = vec!["http://a".into(); 9],
+        |d| d.spec.upstream.as_mut().unwrap().fetch_urls = vec!["file:///etc/passwd".into()],
+        |d| d.spec.upstream.as_mut().unwrap().public_url = "http://user:password@host".into(),
+        |d| {
+            d.spec.upstream.as_mut().unwrap().package_base_url =
+                Some(format!("http://{}", "a".repeat(512)))
+        },
         |d| d.spec.branches.clear(),
         |d| d.spec.branches[0].versions = vec!["1".into(); 65],
         |d| d.spec.branches[0].keys = vec!["k".repeat(50); 9],

@@ -3,6 +3,7 @@
 //! the signature of each index that it uses anyway.
 
 use asu_core::digest::Digest;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     client::{Upstream, Validator},
@@ -15,11 +16,12 @@ use crate::{
 const WANTED: [&str; 3] = ["*/index.json", "*/Packages.gz", "*/Packages"];
 
 /// A list with a verified signature.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FeedSums {
     sums: Sums,
     validator: Validator,
-    trust: Trust,
+    /// Digest of the keys with which it was verified.
+    trust: Digest,
 }
 
 /// Reads the list below `folder`. `None` if signatures are not checked, or the server has no signed list.
@@ -45,7 +47,7 @@ pub(crate) async fn read(
     match read.await.map(|given| given.answer) {
         Ok(Some(signed)) => {
             let (sums, validator) = (signed.sums, signed.validator);
-            Ok(Some(FeedSums { sums, validator, trust: trust.clone() }))
+            Ok(Some(FeedSums { sums, validator, trust: trust.digest() }))
         }
         Ok(None) => Ok(last.cloned()),
         Err(UpstreamError::NotFound { .. }) if last.is_none() => Ok(None),
@@ -56,7 +58,7 @@ pub(crate) async fn read(
 impl FeedSums {
     /// Whether it was verified with these keys.
     pub(crate) fn is_of(&self, trust: &Trust) -> bool {
-        self.trust == *trust
+        self.trust == trust.digest()
     }
 
     /// The digest of a file of a feed.

@@ -4,6 +4,7 @@
 //! binary mode; in text mode there is a space instead of the `*`.
 
 use asu_core::digest::Digest;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ParseError;
 use crate::text::{is_plain_name, quoted};
@@ -32,7 +33,7 @@ pub struct ImageBuilderFile {
 }
 
 /// The digests of the wanted files and of the ImageBuilder.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
     image_builders: Vec<(Digest, String)>,
     files: Vec<(String, Digest)>,

@@ -12,7 +12,7 @@ use asu_tests::given::Generation;
 use crate::bench::{Cache, Pod, folder, requests};
 
 /// Unpacks the squashfs of an image and lists it with modes.
-fn unsquash(image: &Path, to: &Path) -> String {
+pub(crate) fn unsquash(image: &Path, to: &Path) -> String {
     let bytes = fs::read(image).expect("the image");
     let offset = bytes.windows(4).position(|word| word == b"hsqs").expect("a squashfs");
     let run = |arguments: &[&str]| {

@@ -8,6 +8,7 @@ mod apk;
 mod bench;
 mod blame;
 mod by_hand;
+mod child;
 mod confined;
 mod faults;
 mod generations;

@@ -5,6 +5,18 @@ checks each value alone. For objects that are created in another way, API server
 {{- define "asu-distributions.check" -}}
 {{- $name := .name }}
 {{- $spec := .spec }}
+{{- if eq (empty $spec.parent) (empty $spec.upstream) }}
+{{- fail (printf "distributions.%s.spec has to have either upstream or parent: upstream for own ImageBuilders, parent for those of another distribution" $name) }}
+{{- end }}
+{{- if and $spec.parent (eq ($spec.parent).distribution $name) }}
+{{- fail (printf "distributions.%s.spec.parent.distribution=%s is the distribution itself: name another one" $name $name) }}
+{{- end }}
+{{- if and $spec.parent $spec.pinnedCaches }}
+{{- fail (printf "distributions.%s.spec.pinnedCaches: pin the caches in the parent %s, whose caches are used" $name ($spec.parent).distribution) }}
+{{- end }}
+{{- if and (not $spec.parent) (or $spec.feeds $spec.defaultPackages) }}
+{{- fail (printf "distributions.%s.spec has feeds or defaultPackages: they need a parent" $name) }}
+{{- end }}
 {{- $branches := dict }}
 {{- $versions := dict }}
 {{- $discovering := list }}
@@ -14,7 +26,7 @@ checks each value alone. For objects that are created in another way, API server
 {{- fail (printf "%s is there twice: give each branch a different name" $at) }}
 {{- end }}
 {{- $_ := set $branches $branch.name true }}
-{{- if and (eq ($branch.signatures | default "Required") "Required") (not $branch.keys) }}
+{{- if and (not $spec.parent) (eq ($branch.signatures | default "Required") "Required") (not $branch.keys) }}
 {{- fail (printf "%s.keys is empty: list the usign public keys that sign sha256sums, or set signatures=NotChecked" $at) }}
 {{- end }}
 {{- $path := $branch.path | default "releases/{version}" }}

@@ -9,6 +9,7 @@ use kube::{
 };
 
 use super::{
+    base::Base,
     dereference,
     fault::Fault,
     job::{Attempt, job},
@@ -101,11 +102,13 @@ pub async fn create_build_cache(
     resolved: &Resolved,
 ) -> Result<(), Fault> {
     let request = &build.spec.request;
+    let object = dereference::distribution(context, &request.distribution);
+    let base = Base::of(object.as_deref(), &request.distribution, &request.version);
     let distribution =
-        dereference::distribution(context, &request.distribution).ok_or(Fault::NoDistribution)?;
-    let target_path = target_path(&distribution.spec, &request.version, &request.target)
+        dereference::distribution(context, &base.distribution).ok_or(Fault::NoDistribution)?;
+    let target_path = target_path(&distribution.spec, &base.version, &request.target)
         .ok_or(Fault::NoDistribution)?;
-    let (name, version) = (&request.distribution, &request.version);
+    let (name, version) = (&base.distribution, &base.version);
     let offered = context.catalogs.offered(context, name, version, &request.target).await?;
     let target = offered
         .as_ref()

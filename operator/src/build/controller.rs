@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use super::{
     apply, archive,
+    base::{self, Base},
     decide::decide,
     dereference,
     facts::{CacheFact, Stored},
@@ -195,9 +196,15 @@ impl Pass {
             }
         };
         let distribution = dereference::distribution(&self.context, &request.distribution);
+        let from = Base::of(distribution.as_deref(), &request.distribution, &request.version);
+        let parent = dereference::distribution(&self.context, &from.distribution);
         let resolved = self.resolved();
-        let (CacheFact::Ready { place, image, workspace }, Some(distribution), Some(resolved)) =
-            (self.facts.cache.clone(), distribution, resolved)
+        let (
+            CacheFact::Ready { place, image, workspace },
+            Some(distribution),
+            Some(parent),
+            Some(resolved),
+        ) = (self.facts.cache.clone(), distribution, parent, resolved)
         else {
             return self.fail(no_longer_offered()).await;
         };
@@ -208,6 +215,8 @@ impl Pass {
             hash: &hash,
             resolved: &resolved,
             distribution: &distribution.spec,
+            base: (&parent.spec, &from.version),
+            feeds: base::feeds(&self.context, &distribution, &whole, &from).await?,
             place: &place,
             image: &image,
             workspace,

@@ -20,8 +20,9 @@ use k8s_openapi::api::{
 use kube::{ResourceExt, core::PartialObjectMeta, runtime::reflector::ObjectRef};
 
 use super::{
+    base::Base,
     facts::{CacheFact, Facts, JobFact, Policy, Stored},
-    validate::{Offered, frozen_cache},
+    validate::Offered,
 };
 use crate::{
     cache::{TREE_ANNOTATION, failed_at},
@@ -198,7 +199,10 @@ pub fn distribution(context: &Context, name: &str) -> Option<Arc<Distribution>> 
 /// # Errors
 /// When the catalog cannot be read and no cache exists for the ImageBuilder of the build.
 pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered, StoreError> {
-    let known = frozen_cache(build).is_some_and(|name| {
+    let asked = &build.spec.request;
+    let object = distribution(context, &asked.distribution);
+    let base = Base::of(object.as_deref(), &asked.distribution, &asked.version);
+    let known = base.frozen_cache(build).is_some_and(|name| {
         let cache = cache(context, &name);
         cache.is_some_and(|cache| cache.metadata.deletion_timestamp.is_none())
     });
@@ -212,7 +216,7 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
     };
     let found = found.as_deref();
     let today = context.now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let distribution = match distribution(context, name) {
+    let distribution = match object {
         Some(object) => {
             let versions = found.map(|found| found.versions.clone()).unwrap_or_default();
             // Of a spec that is refused as a whole the last good one counts.
@@ -228,7 +232,7 @@ pub async fn offered(context: &Context, build: &FirmwareBuild) -> Result<Offered
         }
         None => found.cloned(),
     };
-    Ok(Offered { distribution, known })
+    Ok(Offered { distribution, known, base: Some(base) })
 }
 
 /// Reads the result that the artifact store holds of a build, if any.

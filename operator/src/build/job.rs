@@ -2,9 +2,10 @@
 //! `apply.rs`; pure, nothing is created here.
 
 use asu_core::{
+    feeds::add_defaults,
     package_changes::apply_changes,
     package_edits::apply_edits,
-    plan::{BuildLimits, BuildPlan, PLAN_SCHEMA, Workspace, paths},
+    plan::{BuildLimits, BuildPlan, Feed, PLAN_SCHEMA, Workspace, paths},
     quantity::Quantity,
     request::Request,
     request_hash::RequestHash,
@@ -22,7 +23,7 @@ use kube::{Resource, ResourceExt};
 use super::memory;
 use crate::{
     cache::TREE_ANNOTATION,
-    distribution::package_base_url,
+    distribution::{package_base_url, public_url},
     pods::{
         BUILD_USER, PodJob, TRUSTED_USER, claim, mount, plan_mount, quantities, restricted, scratch,
     },
@@ -53,6 +54,10 @@ pub struct Attempt<'a> {
     pub resolved: &'a Resolved,
     /// Its Distribution.
     pub distribution: &'a DistributionSpec,
+    /// The Distribution whose ImageBuilder is used, and its name of the version.
+    pub base: (&'a DistributionSpec, &'a str),
+    /// Feeds besides those of the ImageBuilder.
+    pub feeds: Vec<Feed>,
     /// Claim and folder of the tree.
     pub place: &'a CachePlace,
     /// Builder image that the tree was warmed up with: a build runs in the same image.
@@ -120,23 +125,39 @@ pub fn job(attempt: &Attempt<'_>) -> Result<Job, BadAttempt> {
 fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
     let resolved = attempt.resolved;
     let distribution = attempt.distribution;
-    let changes = distribution.changes()?;
-    let request = attempt.request.clone();
-    let off = distribution.branch_of(&request.version).and_then(|branch| branch.branch_off_rev);
+    let (base, version) = attempt.base;
+    let mut changes = base.changes()?;
+    let mut edits = base.edits()?;
+    if distribution.parent.is_some() {
+        changes.extend(distribution.changes()?);
+        edits.extend(distribution.edits()?);
+    }
+    let mut request = attempt.request.clone();
+    let defaults = add_defaults(&mut request, &distribution.own_defaults()?);
+    let off = base.branch_of(version).and_then(|branch| branch.branch_off_rev);
     let request = apply_changes(request, &changes, &resolved.version_code, off);
-    let edited = apply_edits(request, &distribution.edits()?);
+    // Rules name versions as the distribution of the ImageBuilder does.
+    let own = request.version.clone();
+    let mut edited = apply_edits(Request { version: version.to_owned(), ..request }, &edits);
+    edited.request.version = own;
+    let mut notes = edited.notes();
+    if !defaults.is_empty() {
+        let names: Vec<&str> = defaults.iter().map(|package| package.as_str()).collect();
+        notes.insert(0, format!("Default packages of the distribution: {}", names.join(" ")));
+    }
     Ok(BuildPlan {
         schema: PLAN_SCHEMA,
         uid: attempt.build.uid().unwrap_or_default(),
         attempt: attempt.number,
         request_hash: *attempt.hash,
-        notes: edited.notes(),
+        notes,
         request: edited.request,
         version_code: resolved.version_code.clone(),
         image_builder: resolved.image_builder_sha256.parse().map_err(|_| BadAttempt::Digest)?,
         builder_image: attempt.image.to_owned(),
-        public_url: distribution.upstream.public_url.clone(),
-        package_base_url: package_base_url(distribution),
+        public_url: public_url(base).to_owned(),
+        package_base_url: package_base_url(base),
+        feeds: attempt.feeds.clone(),
         workspace: attempt.workspace,
         limits: BuildLimits {
             seconds: u64::from(distribution.limits.build_seconds),

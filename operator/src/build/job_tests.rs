@@ -26,6 +26,8 @@ fn made_of(
         hash: &request_hash(&request),
         resolved: &Resolved { image_builder_sha256, ..Resolved::default() },
         distribution,
+        base: (distribution, &request.version),
+        feeds: Vec::new(),
         place: &CachePlace { claim_name: "c".into(), sub_path: "t".into() },
         image: "i",
         workspace: Workspace::Copy,

@@ -4,6 +4,7 @@
 
 mod apply;
 mod archive;
+mod base;
 mod committed;
 mod controller;
 mod decide;

@@ -9,6 +9,7 @@ use asu_crds::{FirmwareBuild, cache_name};
 use kube::{ResourceExt, runtime::controller::Action};
 
 use super::{
+    base::Base,
     dereference,
     facts::{SoughtRevision, Unaccepted},
     fault::Fault,
@@ -43,9 +44,11 @@ impl Pass {
     pub(super) async fn look_for_revision(&mut self) -> Result<(), Fault> {
         let whole = self.full_object().await?;
         let request = &whole.spec.request;
+        let object = dereference::distribution(&self.context, &request.distribution);
+        let base = Base::of(object.as_deref(), &request.distribution, &request.version);
         let sought = Sought {
-            distribution: request.distribution.clone(),
-            version: request.version.clone(),
+            distribution: base.distribution,
+            version: base.version,
             target: request.target.clone(),
         };
         let (uid, name) = (self.uid(), self.build.name_any());

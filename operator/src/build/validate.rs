@@ -9,8 +9,10 @@ use asu_core::{
     request::Request,
     request_hash::{RequestHash, object_name, request_hash},
 };
-use asu_crds::{BadSpec, FirmwareBuild, Resolved, Validated, cache_name};
+use asu_crds::{BadSpec, FirmwareBuild, Resolved, Validated};
 use kube::ResourceExt;
+
+use super::base::Base;
 
 /// A build that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Offered {
     pub distribution: Option<Distribution>,
     /// Whether a cache exists for the ImageBuilder in `spec.validated`.
     pub known: bool,
+    /// Whose ImageBuilder is used; the request's distribution itself when absent.
+    pub base: Option<Base>,
 }
 
 /// Checks a whole FirmwareBuild by the same rules as the API checks a POST.
@@ -97,15 +101,12 @@ fn accept(
         (None, None) => return Err(Refused::Distribution(request.distribution)),
     };
     let image_builder_sha256 = basis.image_builder_sha256.to_string();
+    let own = || Base::of(None, &request.distribution, &request.version);
+    let base = offered.base.clone().unwrap_or_else(own);
     let resolved = Resolved {
         catalog_revision: basis.catalog_revision,
         version_code: basis.version_code,
-        cache_name: cache_name(
-            &request.distribution,
-            &request.version,
-            request.target.as_str(),
-            &image_builder_sha256,
-        ),
+        cache_name: base.cache(request.target.as_str(), &image_builder_sha256),
         image_builder_sha256,
         profile: request.profile.to_string(),
     };
@@ -118,13 +119,6 @@ fn basis(validated: &Validated) -> Result<Basis, NotADigest> {
         version_code: validated.version_code.clone(),
         image_builder_sha256: validated.image_builder_sha256.parse()?,
     })
-}
-
-/// Name of the cache for the ImageBuilder in `spec.validated`.
-pub fn frozen_cache(build: &FirmwareBuild) -> Option<String> {
-    let (request, validated) = (&build.spec.request, build.spec.validated.as_ref()?);
-    let digest = &validated.image_builder_sha256;
-    Some(cache_name(&request.distribution, &request.version, &request.target, digest))
 }
 
 /// The canonical request and its hash, after checking `spec.requestHash` and the object's name.

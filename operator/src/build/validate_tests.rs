@@ -33,7 +33,7 @@ fn build(request: RequestSpec) -> FirmwareBuild {
 }
 
 fn offered() -> Offered {
-    Offered { distribution: Some(distribution()), known: false }
+    Offered { distribution: Some(distribution()), ..Offered::default() }
 }
 
 fn distribution() -> Distribution {
@@ -117,9 +117,11 @@ fn the_hash_is_checked_even_with_validation_data() {
 fn validation_data_count_if_a_cache_of_the_image_builder_exists() {
     let known = Offered { known: true, ..offered() };
     let accepted = validate(&frozen("1"), &known).unwrap();
+    let asked = request();
+    let own = Base::of(None, &asked.distribution, &asked.version);
     assert_eq!(accepted.resolved.catalog_revision, 3);
     assert_eq!(accepted.resolved.version_code, "r0");
-    assert_eq!(Some(accepted.resolved.cache_name), frozen_cache(&frozen("1")));
+    assert_eq!(Some(accepted.resolved.cache_name), own.frozen_cache(&frozen("1")));
 }
 
 #[test]
@@ -171,8 +173,18 @@ fn a_request_that_is_not_offered_is_refused_by_name() {
         r.repositories = [("x".to_owned(), "https://bad.example/a".to_owned())].into();
     };
     assert_eq!(refused(elsewhere), "repositories");
-    let nobody = Offered { distribution: None, known: true };
+    let nobody = Offered { known: true, ..Offered::default() };
     let none = validate(&build(request()), &nobody);
     assert!(matches!(none, Err(Refused::Distribution(_))));
     assert!(validate(&frozen("1"), &nobody).is_ok());
+}
+
+#[test]
+fn a_build_of_a_child_uses_the_cache_of_its_parent() {
+    let base = Base { distribution: "parent".into(), version: "23.05.5".into() };
+    let offered = Offered { base: Some(base.clone()), ..offered() };
+    let accepted = validate(&build(request()), &offered).unwrap();
+    let sha256 = TarballDigest::of(b"ib").to_string();
+    assert_eq!(accepted.resolved.cache_name, base.cache("ath79/generic", &sha256));
+    assert!(accepted.resolved.cache_name.starts_with("parent-23-05-5-ath79-generic-"));
 }

@@ -119,6 +119,7 @@ fn plan(
 ) -> Option<PopulatePlan> {
     let spec = &cache.spec;
     let branch = distribution.spec.branch_of(&spec.version)?;
+    let upstream = distribution.spec.upstream.as_ref()?;
     let keys = match branch.signatures {
         Signatures::Required => branch.keys_of(&spec.version).to_vec(),
         Signatures::NotChecked => Vec::new(),
@@ -133,7 +134,7 @@ fn plan(
         uid,
         version: spec.version.clone(),
         target: spec.target.clone(),
-        fetch_urls: distribution.spec.upstream.fetch_urls.clone(),
+        fetch_urls: upstream.fetch_urls.clone(),
         target_path: spec.target_path.clone(),
         keys,
         file: spec.file.clone(),

@@ -22,6 +22,7 @@ use super::{
     keep_memories,
     look::look,
     memories::RETRY,
+    parent,
     prewarm::new_versions,
     status::{Facts, status},
     validate::{Validated, validate},
@@ -64,6 +65,18 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
             return Ok(Action::await_change());
         }
     };
+    match parent::trouble(&object, &context) {
+        None => {}
+        Some(parent::Trouble::Refused(message)) => {
+            publish(&object, &context, &Facts::Refused(message)).await?;
+            return Ok(Action::await_change());
+        }
+        Some(parent::Trouble::Missing { reason, message }) => {
+            context.catalogs.set_parent_read(&name, None);
+            publish(&object, &context, &Facts::Failed { reason, message }).await?;
+            return Ok(Action::requeue(context.settings.catalog_interval));
+        }
+    }
     match catalog(&name, &object, &mut valid, &context).await {
         Ok(None) => Ok(Action::await_change()),
         Ok(Some((decision, written))) => {
@@ -116,6 +129,9 @@ async fn catalog(
     context.catalogs.put_rows(name, rows.clone());
     let before = rows.documents.get(name).cloned().unwrap_or_default();
     let last = rows.distribution(name);
+    if let Some(spec) = &object.spec.parent {
+        return parent::catalog((object, &spec.distribution), valid, last, &before, context).await;
+    }
     let unlisted = discover(valid, last, &context.stop).await?;
     keep_memories::restore(&context.database, &context.catalogs, name, valid, &rows).await?;
     let accepted = object.annotations().get(labels::ACCEPT_REVISIONS).map(String::as_str);
@@ -192,6 +208,9 @@ fn not_due(object: &Distribution, context: &Context) -> Option<Duration> {
     if status.observed_generation != object.metadata.generation
         || (refresh.is_some() && refresh != status.last_handled_refresh)
     {
+        return None;
+    }
+    if parent::has_changed(object, context) {
         return None;
     }
     let next = context.catalogs.due(&object.name_any())?;

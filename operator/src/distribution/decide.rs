@@ -17,7 +17,7 @@ use super::{
     dereference::{ReadyCaches, VersionRead},
     discover::needs_list,
     documents_read::DocumentsRead,
-    validate::{Validated, target_path},
+    validate::{Validated, public_url, target_path},
 };
 
 /// Maximum number of problems that the status lists for a branch.
@@ -283,7 +283,7 @@ pub fn offer<V: Borrow<Version>>(
     });
     let latest = spec.branches.iter().filter_map(|branch| latest(branch, names_of(branch), today));
     Offer {
-        public_url: spec.upstream.public_url.trim_end_matches('/').to_owned(),
+        public_url: public_url(spec).to_owned(),
         latest: latest.map(str::to_owned).collect(),
         allow_defaults: spec.limits.allow_defaults,
         max_defaults_length: spec.limits.max_defaults_length,

@@ -51,7 +51,7 @@ fn former(last: Option<&Distribution>) -> Vec<String> {
 }
 
 /// Sets the versions of each branch. A version that a branch lists by name belongs only to that branch.
-fn complete(branches: &mut [ValidBranch], listed: &[String]) {
+pub fn complete(branches: &mut [ValidBranch], listed: &[String]) {
     let fixed: Vec<String> = branches.iter().flat_map(|branch| branch.fixed.clone()).collect();
     let free: Vec<String> =
         listed.iter().filter(|version| !fixed.contains(version)).cloned().collect();

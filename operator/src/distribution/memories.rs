@@ -29,6 +29,8 @@ struct Known {
     restored: BTreeSet<String>,
     due: BTreeMap<String, Instant>,
     pauses: BTreeMap<String, Duration>,
+    /// Revisions of the parents' catalogs that were read, by distribution.
+    parents: BTreeMap<String, i64>,
 }
 
 /// Memories of versions, by name.
@@ -108,6 +110,18 @@ impl Memories {
         self.lock().due.insert(distribution.to_owned(), at);
     }
 
+    /// Revision of the parent's catalog that a distribution was last read from.
+    pub fn parent_read(&self, distribution: &str) -> Option<i64> {
+        self.lock().parents.get(distribution).copied()
+    }
+
+    /// Remembers the revision of the parent's catalog; `None` if the parent is missing.
+    pub fn set_parent_read(&self, distribution: &str, revision: Option<i64>) {
+        let mut known = self.lock();
+        known.parents.remove(distribution);
+        known.parents.extend(revision.map(|revision| (distribution.to_owned(), revision)));
+    }
+
     /// Makes the next reading due at once.
     pub fn clear_due(&self, distribution: &str) {
         self.lock().due.remove(distribution);
@@ -168,6 +182,7 @@ impl Memories {
         let mut known = self.lock();
         known.pauses.remove(distribution);
         known.rows.remove(distribution);
+        known.parents.remove(distribution);
         known.due.remove(distribution);
     }
 }

@@ -95,7 +95,7 @@ pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
     for day in spec.branches.iter().filter_map(|branch| branch.end_of_life.as_ref()) {
         day.parse::<Date>().map_err(|_| BadDistribution::EndOfLife(day.clone()))?;
     }
-    let mirrors = spec.upstream.fetch_urls.iter().map(|url| {
+    let mirrors = spec.upstream.iter().flat_map(|upstream| &upstream.fetch_urls).map(|url| {
         let slashed = format!("{}/", url.trim_end_matches('/'));
         Url::parse(&slashed).map_err(|_| BadDistribution::Mirror(url.clone()))
     });
@@ -108,6 +108,8 @@ pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
     }
     // They are applied by builds; here they are only checked.
     spec.edits()?;
+    spec.check_feeds()?;
+    spec.own_defaults()?;
     Ok(Validated {
         mirrors: mirrors.collect::<Result<_, _>>()?,
         branches,
@@ -150,13 +152,14 @@ pub fn target_path(spec: &DistributionSpec, version: &str, target: &str) -> Opti
     Some(format!("{}/targets/{target}", version_path(branch, version)))
 }
 
-/// Base URL from which builds download packages.
+/// URL of the download server that ImageBuilders contain; empty if the distribution has a parent.
+pub fn public_url(spec: &DistributionSpec) -> &str {
+    spec.upstream.as_ref().map_or("", |upstream| upstream.public_url.trim_end_matches('/'))
+}
+
+/// Base URL from which builds download packages; empty if the distribution has a parent.
 pub fn package_base_url(spec: &DistributionSpec) -> String {
-    let upstream = &spec.upstream;
-    upstream
-        .package_base_url
-        .as_ref()
-        .or(upstream.fetch_urls.first())
-        .unwrap_or(&upstream.public_url)
-        .clone()
+    let Some(upstream) = &spec.upstream else { return String::new() };
+    let mirror = upstream.package_base_url.as_ref().or(upstream.fetch_urls.first());
+    mirror.unwrap_or(&upstream.public_url).clone()
 }

@@ -154,11 +154,19 @@ fn object<'a, K>(change: &Change<'a, K>) -> &'a K {
     }
 }
 
+fn is_child_of(object: &Distribution, name: &str) -> bool {
+    object.spec.parent.as_ref().is_some_and(|parent| parent.distribution == name)
+}
+
 impl Listener<Distribution> for Triggers {
     fn changed(&self, stores: &Stores, change: &Change<'_, Distribution>) {
         let name = object(change).name_any();
         self.tell_gone(Kind::Distribution, change);
         self.distribution(&name);
+        // What these distributions offer comes from the catalog of their parent.
+        for child in stores.distributions.state_filter(|object| is_child_of(object, &name)) {
+            self.distribution(&child.name_any());
+        }
         // Whether these caches can be filled depends on the Distribution.
         for cache in stores.caches.state_filter(|cache| cache.spec.distribution == name) {
             self.cache(&cache.name_any());

@@ -330,6 +330,7 @@ impl<'a> Suite<'a> {
             version_code: marker.revision.clone(),
             image_builder: marker.sha256,
             builder_image: IMAGE.into(),
+            feeds: Vec::new(),
             public_url: ready.public_url.clone(),
             package_base_url: base.clone(),
             workspace: ask.workspace,

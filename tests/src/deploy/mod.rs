@@ -1,6 +1,7 @@
 //! Installs the whole system on a cluster: images, upstream fixture, charts. Used by tests, the demo and
 //! benchmarks.
 
+pub mod child;
 mod images;
 mod release;
 mod site;
@@ -105,17 +106,19 @@ pub struct Options {
     pub values: Value,
     /// File of a Distribution to install instead of the fixture's.
     pub distribution: Option<PathBuf>,
+    /// Whether to install the child of the fixture's distribution too.
+    pub child: bool,
 }
 
 impl Options {
     /// Options for the demo: the fixture's or the given distribution, with the chart's default times.
     pub fn for_demo(distribution: Option<PathBuf>) -> Self {
-        Self { values: Value::Null, distribution }
+        Self { values: Value::Null, distribution, child: false }
     }
 
     /// Options for tests: short times, so that tests need not wait for what takes an hour in production.
     pub fn for_tests() -> Self {
-        Self { values: values::short_times(), distribution: None }
+        Self { values: values::short_times(), distribution: None, child: false }
     }
 }
 
@@ -147,7 +150,10 @@ impl Deployment {
                 distributions
             }
             Some(distributions) => distributions,
-            None => values::fixture_distribution(&upstream::install(site, progress).await?),
+            None => {
+                let world = upstream::install(site, progress).await?;
+                values::fixture_distribution(&world, options.child)?
+            }
         };
         let mut values = values::system(&images, fixture, &options.values);
         if site.cluster().is_some() {

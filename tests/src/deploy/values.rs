@@ -7,7 +7,7 @@ use asu_crds::{
 };
 use serde_json::{Value, json};
 
-use super::{Error, images::Images, upstream};
+use super::{Error, child, images::Images, upstream};
 use crate::fixtures::World;
 
 /// Values of the chart `asu`: the images of this checkout, small volumes, any host. `overrides` take
@@ -57,16 +57,22 @@ fn merge(base: &mut Value, over: &Value) {
     }
 }
 
-/// Values of the distribution that the upstream fixture serves.
-pub(super) fn fixture_distribution(world: &World) -> Value {
+/// Values of the distribution that the upstream fixture serves, and with `with_child` of its child.
+///
+/// # Errors
+/// When the world has no keys of the child's feed.
+pub(super) fn fixture_distribution(world: &World, with_child: bool) -> Result<Value, Error> {
     let spec = DistributionSpec {
         suspend: false,
         title: "OpenWrt (fixture)".into(),
-        upstream: Upstream {
+        upstream: Some(Upstream {
             fetch_urls: vec![upstream::URL.into()],
             package_base_url: None,
             public_url: world.base_url.clone(),
-        },
+        }),
+        parent: None,
+        feeds: vec![],
+        default_packages: vec![],
         branches: vec![Branch {
             name: "24.10".into(),
             path: "releases/{version}".into(),
@@ -75,6 +81,7 @@ pub(super) fn fixture_distribution(world: &World) -> Value {
             branch_off_rev: None,
             keys: vec![world.public_key.clone()],
             signatures: Signatures::Required,
+            parent_versions: vec![],
             discover: None,
             latest: None,
             end_of_life: None,
@@ -92,7 +99,11 @@ pub(super) fn fixture_distribution(world: &World) -> Value {
         }],
         prewarm: None,
     };
-    json!({ "openwrt": { "spec": spec } })
+    let mut values = json!({ "openwrt": { "spec": spec } });
+    if with_child {
+        merge(&mut values, &json!({ child::NAME: child::distribution(world, spec)? }));
+    }
+    Ok(values)
 }
 
 /// Reads a Distribution from a file.

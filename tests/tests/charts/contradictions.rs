@@ -190,6 +190,15 @@ fn refused_distributions() -> Vec<(Value, &'static [&'static str])> {
             json!({ "packageEdits": [{"renamePrefix": {"from": "a-", "to": "a-b-"}}] }),
             &["packageEdits[0].renamePrefix.to=a-b-", "from=a-"],
         ),
+        (
+            json!({ "parent": {"distribution": "other"} }),
+            &["openwrt.spec has to have either upstream or parent"],
+        ),
+        (
+            json!({ "upstream": null, "parent": {"distribution": "openwrt"} }),
+            &["parent.distribution=openwrt is the distribution itself"],
+        ),
+        (json!({ "defaultPackages": ["a"] }), &["feeds or defaultPackages", "need a parent"]),
     ]
 }
 

@@ -20,6 +20,7 @@ mod gitops;
 mod health;
 mod leaders;
 mod moving;
+mod parents;
 mod populate_faults;
 mod private;
 mod queue;

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: installs the system and builds a firmware image, like an operator and a router.
 
 mod follow;
+mod own_package;
 mod report;
 mod upstream;
 
@@ -34,9 +35,9 @@ pub struct DemoArgs {
     /// URL of the API on that cluster. Without this option, it is the address of its Ingress.
     #[arg(long, value_name = "URL", requires = "context")]
     url: Option<String>,
-    /// File with a Distribution (YAML) to use instead of the built-in one. On a local cluster, pods can
-    /// reach only the outside hosts that it names.
-    #[arg(long, value_name = "FILE")]
+    /// `openwrt` or `libremesh`, the built-in miniature distributions, or a file with a Distribution
+    /// (YAML) to use instead. On a local cluster, pods can reach only the outside hosts that it names.
+    #[arg(long, value_name = "NAME|FILE")]
     distribution: Option<PathBuf>,
     /// Use the chart's Distribution of OpenWrt and OpenWrt's download server instead of the built-in
     /// miniature one. This downloads a few hundred megabytes.
@@ -81,12 +82,30 @@ pub enum Error {
         /// The system's error.
         problem: String,
     },
+    /// An image cannot be unpacked.
+    #[error(transparent)]
+    Image(#[from] asu_tests::image::Error),
+    /// The image lacks the file of the distribution's own package.
+    #[error("no image contains {0}, which is in a package of the distribution's own feed")]
+    NoOwnPackage(&'static str),
     /// The answer contains no image.
     #[error("the build succeeded, but its answer contains no image")]
     NoImage,
 }
 
 impl DemoArgs {
+    /// The file of a Distribution; none for the names of the built-in ones.
+    fn file(&self) -> Option<&Path> {
+        let file = self.distribution.as_deref()?;
+        let built_in = ["openwrt", deploy::child::NAME].iter().any(|name| file == Path::new(name));
+        (!built_in).then_some(file)
+    }
+
+    /// Whether the built-in child distribution is used.
+    fn is_child(&self) -> bool {
+        self.distribution.as_deref() == Some(Path::new(deploy::child::NAME))
+    }
+
     /// Arguments for the built-in Distribution and request, with this folder for the image.
     pub fn built_in(output: PathBuf) -> Self {
         Self {
@@ -146,7 +165,8 @@ pub async fn run_on(cluster: &str, args: &DemoArgs) -> Result<(), Error> {
         upstream.answers(&progress).await?;
         Site::local_with(cluster, upstream.reach.clone(), &progress).await?
     };
-    let options = deploy::Options::for_demo(upstream.distribution());
+    let child = args.is_child();
+    let options = deploy::Options { child, ..deploy::Options::for_demo(upstream.distribution()) };
     Deployment::install(&site, &options, &progress).await?;
     let url = site.url().await?;
     let router = Router::new(&url);
@@ -159,6 +179,9 @@ pub async fn run_on(cluster: &str, args: &DemoArgs) -> Result<(), Error> {
     };
     let images = router.images(&answer).await?;
     let paths = save(&args.output, &images)?;
+    if child {
+        own_package::show(&images, &progress).await?;
+    }
     report::Report { site: &site, context: args.context.as_deref(), url: &url, answer: &answer }
         .print(&images, &paths)
         .await
@@ -167,6 +190,7 @@ pub async fn run_on(cluster: &str, args: &DemoArgs) -> Result<(), Error> {
 fn request(args: &DemoArgs) -> Result<Value, Error> {
     let (path, text) = match &args.request {
         Some(path) => (path.clone(), std::fs::read_to_string(path).map_err(Error::file(path))?),
+        None if args.is_child() => ("libremesh-request.json".into(), CHILD_REQUEST.to_owned()),
         None if args.openwrt => ("openwrt-request.json".into(), OPENWRT_REQUEST.to_owned()),
         None => ("request.json".into(), REQUEST.to_owned()),
     };
@@ -174,6 +198,7 @@ fn request(args: &DemoArgs) -> Result<Value, Error> {
 }
 
 const REQUEST: &str = include_str!("request.json");
+const CHILD_REQUEST: &str = include_str!("libremesh-request.json");
 const OPENWRT_REQUEST: &str = include_str!("openwrt-request.json");
 
 /// Writes the images. A relative folder is relative to the caller's working directory.

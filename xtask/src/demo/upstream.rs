@@ -34,8 +34,8 @@ impl Upstream {
     /// # Errors
     /// When the Distribution cannot be read.
     pub(super) fn of(args: &DemoArgs, request: &Value) -> Result<Self, Error> {
-        let file = match &args.distribution {
-            Some(path) => Some(DistributionFile::Theirs(path.clone())),
+        let file = match args.file() {
+            Some(path) => Some(DistributionFile::Theirs(path.to_owned())),
             None if args.openwrt => Some(DistributionFile::Ours(ready_made(request)?)),
             None => None,
         };
@@ -128,12 +128,11 @@ fn offer_version(spec: &mut Value, version: &str) {
 /// Every URL that the catalog reader, `populate` or a build of this request downloads from. The first is
 /// the Distribution's first mirror.
 fn urls(distribution: &Distribution, request: &Value) -> Vec<String> {
-    let upstream = &distribution.spec.upstream;
+    let upstream = distribution.spec.upstream.as_ref();
     let repositories = request.get("repositories").and_then(Value::as_object);
     upstream
-        .fetch_urls
-        .iter()
-        .chain(&upstream.package_base_url)
+        .into_iter()
+        .flat_map(|upstream| upstream.fetch_urls.iter().chain(&upstream.package_base_url))
         .cloned()
         .chain(
             repositories

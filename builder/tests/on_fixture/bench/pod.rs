@@ -106,6 +106,7 @@ impl Pod {
             builder_image: IMAGE.into(),
             public_url: world.base_url.clone(),
             package_base_url: upstream.base_url(),
+            feeds: Vec::new(),
             workspace: Workspace::LinkFarm,
             limits: BuildLimits { seconds: 120, ..BuildLimits::default() },
         };
