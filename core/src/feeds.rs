@@ -65,10 +65,11 @@ pub fn with_feeds(original: &str, feeds: &[Feed], package_manager: PackageManage
     let mut text = original.trim_end().to_owned();
     text.push('\n');
     for feed in feeds {
-        text.push_str(&match package_manager {
-            PackageManager::Opkg => format!("src/gz {} {}\n", feed.name, feed.url),
-            PackageManager::Apk => format!("{}/packages.adb\n", feed.url.trim_end_matches('/')),
-        });
+        let line = match package_manager {
+            PackageManager::Opkg => format!("src/gz {} {}", feed.name, feed.url),
+            PackageManager::Apk => format!("{}/packages.adb", feed.url.trim_end_matches('/')),
+        };
+        text.extend([line.as_str(), "\n"]);
     }
     text
 }

@@ -57,7 +57,7 @@ impl Progress {
     pub fn from_log_line(line: &str) -> Option<Self> {
         let mut words = line.trim_end().strip_prefix(PREFIX)?.split(' ');
         let step = words.next()?.parse().ok()?;
-        let mut number = || words.next().map(|word| word.parse::<u64>()).transpose().ok();
+        let mut number = || words.next().map(str::parse::<u64>).transpose().ok();
         let (bytes, of) = (number()?, number()?);
         let is_whole = words.next().is_none() && of.is_none_or(|of| bytes <= Some(of));
         is_whole.then_some(Self { step, bytes, of })

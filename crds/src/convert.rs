@@ -15,11 +15,12 @@ use crate::{
     bad_spec::BadSpec,
     board_rename::BoardRename,
     channel_keys::Channel,
-    distribution::{Branch, DistributionSpec, PackageChoice},
+    distribution::{Branch, DistributionSpec},
     firmware_build::{
         BuildPriority, DefaultsSpec, FilesystemSpec, RepositoriesModeSpec, RequestSpec,
     },
     image_builder_cache::CacheWorkspace,
+    package_changes::PackageChoice,
 };
 
 impl From<BuildPriority> for Priority {

@@ -12,6 +12,8 @@ use crate::{
     board_rename::BoardRename,
     channel_keys::{Channel, ChannelKeys},
     image_builder_cache::CacheWorkspace,
+    limits::Limits,
+    package_changes::PackageChange,
     package_edits::PackageEdit,
     parent::{Feed, Parent, ParentVersion},
     prewarm::Prewarm,
@@ -314,87 +316,6 @@ pub enum Signatures {
     #[default]
     Required,
     NotChecked,
-}
-
-/// A package that was renamed, or dropped if it has no target.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[x_kube(
-    validation = Rule::new("has(self.revision) != has(self.version)")
-        .message("a change needs the first revision or the first version that has it, and not both")
-)]
-pub struct PackageChange {
-    /// Old name of the package.
-    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
-    pub source: String,
-    /// New name of the package. Without it, the package was dropped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
-    pub target: Option<String>,
-    /// Number of the first revision with the change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<u32>,
-    /// First version with the change, for example 17.01.0, if it has no revision. Such a change is applied
-    /// to requests, but not published: clients compare revisions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
-    pub version: Option<String>,
-    /// Whether clients must apply the change even if they keep their packages otherwise.
-    #[serde(default)]
-    pub mandatory: bool,
-    /// Other new names, of which the first that fits the packages of a request is used.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    pub choices: Vec<PackageChoice>,
-}
-
-/// A new name that depends on the other packages of a request.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct PackageChoice {
-    /// New name of the package.
-    #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))]
-    pub target: String,
-    /// Packages of which the request must have one.
-    #[schemars(
-        length(min = 1, max = 16),
-        inner(length(min = 1, max = 128), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"))
-    )]
-    pub with: Vec<String>,
-}
-
-/// Limits of requests and builds.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Limits {
-    /// Whether first-boot scripts are accepted.
-    pub allow_defaults: bool,
-    /// Maximum length of a first-boot script, in bytes.
-    #[schemars(range(min = 1, max = 131_072))]
-    pub max_defaults_length: u32,
-    /// Maximum size of the root partition, in MiB.
-    #[schemars(range(min = 1, max = 65536))]
-    pub max_rootfs_size_mb: u32,
-    /// URL prefixes of the third-party repositories that requests may use. If empty, none are allowed.
-    #[schemars(length(max = 64), inner(length(min = 8, max = 512)))]
-    pub repository_allow_list: Vec<String>,
-    /// Maximum duration of a build, in seconds.
-    #[schemars(range(min = 10, max = 7200))]
-    pub build_seconds: u32,
-    /// Maximum size of an ImageBuilder tarball, in MiB.
-    #[schemars(range(min = 1, max = 8192))]
-    pub max_image_builder_mb: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            allow_defaults: false,
-            max_defaults_length: 20_480,
-            max_rootfs_size_mb: 1024,
-            repository_allow_list: Vec::new(),
-            build_seconds: 600,
-            max_image_builder_mb: 1024,
-        }
-    }
 }
 
 /// An ImageBuilder that is downloaded before any request.

@@ -20,6 +20,8 @@ mod firmware_build;
 mod generate;
 mod image_builder_cache;
 pub mod labels;
+mod limits;
+mod package_changes;
 mod package_edits;
 mod parent;
 mod prewarm;
@@ -32,7 +34,7 @@ pub use channel_keys::{Channel, ChannelKeys};
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use distribution::{
     Branch, BranchStatus, CatalogCounts, Discover, Distribution, DistributionSpec,
-    DistributionStatus, Limits, PackageChange, PackageChoice, PinnedCache, Signatures, Upstream,
+    DistributionStatus, PinnedCache, Signatures, Upstream,
 };
 pub use firmware_build::{
     BuildCondition, BuildPhase, BuildPriority, BuildSummary, BuildTimes, DefaultsSpec,
@@ -44,6 +46,8 @@ pub use image_builder_cache::{
     CachePhase, CachePlace, CacheWorkspace, ImageBuilderCache, ImageBuilderCacheSpec,
     ImageBuilderCacheStatus, cache_name,
 };
+pub use limits::Limits;
+pub use package_changes::{PackageChange, PackageChoice};
 pub use package_edits::{PackageEdit, RenamePrefix};
 pub use parent::{Feed, Parent, ParentVersion};
 pub use prewarm::Prewarm;

@@ -1,5 +1,5 @@
 //! A folder of Distributions in Git, on the deployed system: applied, applied again, removed and reverted.
-#![expect(clippy::unwrap_used, reason = "a failing step ends its test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing step ends its test")]
 
 use asu_crds::{Distribution, condition};
 use asu_tests::{

@@ -220,8 +220,8 @@ async fn every_list_and_text_of_a_distribution_is_bounded() {
         |d| d.spec.upstream.as_mut().unwrap().fetch_urls = vec!["file:///etc/passwd".into()],
         |d| d.spec.upstream.as_mut().unwrap().public_url = "http://user:password@host".into(),
         |d| {
-            d.spec.upstream.as_mut().unwrap().package_base_url =
-                Some(format!("http://{}", "a".repeat(512)))
+            let url = format!("http://{}", "a".repeat(512));
+            d.spec.upstream.as_mut().unwrap().package_base_url = Some(url);
         },
         |d| d.spec.branches.clear(),
         |d| d.spec.branches[0].versions = vec!["1".into(); 65],

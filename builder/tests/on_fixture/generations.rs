@@ -1,5 +1,7 @@
 //! Builds with ImageBuilders of every package generation, from the signed tarball to the image.
 
+use std::path::Path;
+
 use asu_core::{failure::FailureReason as Reason, result::PopulateFailure};
 use asu_tests::{
     fixtures::{Faults, Moved},
@@ -22,7 +24,7 @@ fn image(generation: Generation) -> Vec<String> {
         assert!(built.manifest.contains_key(package), "{package}: {:?}", built.manifest);
     }
     let names = built.files.into_iter().map(|file| file.name);
-    names.filter(|name| name.ends_with(".bin")).collect()
+    names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "bin")).collect()
 }
 
 #[test]

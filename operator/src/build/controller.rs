@@ -224,20 +224,27 @@ impl Pass {
             memory: memory.as_deref(),
             settings: &self.context.settings,
         };
-        let (job, number) = match apply::create_job(&self.context, attempt).await {
-            Err(Fault::JobRefused(error)) => return self.fail(refused_job(&error)).await,
+        match apply::create_job(&self.context, attempt).await {
+            Err(Fault::JobRefused(error)) => self.fail(refused_job(&error)).await,
             Err(Fault::Kube(error)) if is_forbidden(&error) => {
                 self.forbidden(&error).await?;
-                return Err(error.into());
+                Err(error.into())
             }
-            created => created?,
-        };
+            created => {
+                let (job, number) = created?;
+                self.begin(&job, number).await
+            }
+        }
+    }
+
+    /// Records that the Job of an attempt was created.
+    async fn begin(&mut self, job: &str, number: u32) -> Result<Action, Fault> {
         self.created = true;
         if self.facts.status.attempt.is_none() {
             self.context.metrics.admitted();
         }
         tracing::info!(build = self.build.name_any(), job, attempt = number, "created a Job");
-        let action = self.running(&job, number, None, None).await?;
+        let action = self.running(job, number, None, None).await?;
         let on = self.build.object_ref(&());
         let note = format!("attempt {number} runs as Job {job}");
         self.context.events.attempt(&on, Begins(number), "Admitted", &note).await;

@@ -91,11 +91,8 @@ impl Finish {
         let Ok((request, hash)) = own(&build) else { return Err(Fault::Undecided) };
         let distribution = dereference::distribution(&pass.context, &request.distribution);
         let snapshot = distribution.is_some_and(|distribution| {
-            distribution
-                .spec
-                .branches
-                .iter()
-                .any(|b| b.snapshot && b.versions.contains(&request.version))
+            let branch = distribution.spec.branch_of(&request.version);
+            branch.is_some_and(|branch| branch.rebuilds(&request.version))
         });
         let ended = Archived {
             build: &build,
@@ -110,7 +107,8 @@ impl Finish {
         };
         let new = record(&ended, &LifetimePolicy::default(), pass.facts.now);
         let files = &pass.context.artifacts;
-        pass.context.database.archive_with(&new, files, epoch).await?;
+        // Its future is large, and would make those of all callers large.
+        Box::pin(pass.context.database.archive_with(&new, files, epoch)).await?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 use asu_core::{
     feeds::add_defaults,
+    names::PackageSpec,
     package_changes::apply_changes,
     package_edits::apply_edits,
     plan::{BuildLimits, BuildPlan, Feed, PLAN_SCHEMA, Workspace, paths},
@@ -142,7 +143,7 @@ fn plan(attempt: &Attempt<'_>) -> Result<BuildPlan, BadAttempt> {
     edited.request.version = own;
     let mut notes = edited.notes();
     if !defaults.is_empty() {
-        let names: Vec<&str> = defaults.iter().map(|package| package.as_str()).collect();
+        let names: Vec<&str> = defaults.iter().map(PackageSpec::as_str).collect();
         notes.insert(0, format!("Default packages of the distribution: {}", names.join(" ")));
     }
     Ok(BuildPlan {

@@ -66,32 +66,41 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
         }
     };
     match parent::trouble(&object, &context) {
-        None => {}
+        None => update(&name, &object, &mut valid, &context).await,
         Some(parent::Trouble::Refused(message)) => {
             publish(&object, &context, &Facts::Refused(message)).await?;
-            return Ok(Action::await_change());
+            Ok(Action::await_change())
         }
         Some(parent::Trouble::Missing { reason, message }) => {
             context.catalogs.set_parent_read(&name, None);
             publish(&object, &context, &Facts::Failed { reason, message }).await?;
-            return Ok(Action::requeue(context.settings.catalog_interval));
+            Ok(Action::requeue(context.settings.catalog_interval))
         }
     }
-    match catalog(&name, &object, &mut valid, &context).await {
+}
+
+/// Reads, decides and writes everything of a valid Distribution.
+async fn update(
+    name: &str,
+    object: &Distribution,
+    valid: &mut Validated,
+    context: &Context,
+) -> Result<Action, Fault> {
+    match catalog(name, object, valid, context).await {
         Ok(None) => Ok(Action::await_change()),
         Ok(Some((decision, written))) => {
-            apply::pinned(&context, &name, &decision.pinned).await?;
-            apply::missing(&context, &decision.successors).await?;
+            apply::pinned(context, name, &decision.pinned).await?;
+            apply::missing(context, &decision.successors).await?;
             let facts = Facts::Written { decision: &decision, revision: written.revision };
-            publish(&object, &context, &facts).await?;
-            let pause = pause(&name, &decision, written, &context);
-            context.catalogs.set_due(&name, Instant::now() + pause);
+            publish(object, context, &facts).await?;
+            let pause = pause(name, &decision, written, context);
+            context.catalogs.set_due(name, Instant::now() + pause);
             Ok(Action::requeue(pause))
         }
         Err(fault) => {
             // The status is now about the current spec; the next reading was scheduled for the
             // former one.
-            context.catalogs.clear_due(&name);
+            context.catalogs.clear_due(name);
             let reason = reconcile::Fault::reason(&fault);
             // The error's own text is left out, because it differs between attempts and each change
             // would be a write.
@@ -100,7 +109,7 @@ pub async fn reconcile(stored: Arc<Distribution>, context: Arc<Context>) -> Resu
                 _ => "upstream could not be read; it is tried again",
             };
             let facts = Facts::Failed { reason, message: message.to_owned() };
-            publish(&object, &context, &facts).await?;
+            publish(object, context, &facts).await?;
             Err(fault)
         }
     }

@@ -178,6 +178,12 @@ fn refused_distributions() -> Vec<(Value, &'static [&'static str])> {
                 "pinnedCaches": [{"version": "24.10.7", "target": "ath79/generic"}] }),
             &["pinnedCaches has target ath79/generic", "not in targets"],
         ),
+    ]
+}
+
+/// The same for rules about packages.
+fn refused_package_rules() -> Vec<(Value, &'static [&'static str])> {
+    vec![
         (
             json!({ "packageChanges": [{"source": "a", "revision": 1, "version": "17.01.0"}] }),
             &["packageChanges[0] needs revision or version", "not both"],
@@ -204,7 +210,7 @@ fn refused_distributions() -> Vec<(Value, &'static [&'static str])> {
 
 #[tokio::test]
 async fn a_distribution_that_contradicts_itself_is_refused_by_name() {
-    for (spec, words) in refused_distributions() {
+    for (spec, words) in refused_distributions().into_iter().chain(refused_package_rules()) {
         let values = json!({ "distributions": { "openwrt": { "spec": spec } } });
         let error = text("asu-distributions", &values).await.expect_err(&values.to_string());
         for word in words {

@@ -97,9 +97,9 @@ fn the_health_checks_for_argo_cd_agree_with_kstatus() {
         object(2, &[("Ready", "False"), ("Reconciling", "False"), ("Stalled", "True")]),
         object(2, &[("Ready", "False"), ("Reconciling", "False"), ("Stalled", "False")]),
     ];
-    for state in states {
-        let (status, message) = checked(&check, &state);
-        let expected = match health(&state) {
+    for object in states {
+        let (status, message) = checked(&check, &object);
+        let expected = match health(&object) {
             Health::Current => ("Healthy", "Ready".to_owned()),
             Health::Failed(message) => ("Degraded", message),
             // The text for an object that was not seen differs.

@@ -177,12 +177,15 @@ async fn get<K: Object>(world: &World, object: &K) -> K {
     world.api::<K>().get(&object.name_any()).await.unwrap()
 }
 
+/// Changes the branches of a Distribution, which offers this version.
+type Mistake = fn(&mut Value, &str);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_contradiction_in_git_is_stalled_with_a_message_until_it_is_reverted() {
     let (world, servers, mut folder, _operator) = started().await;
     let good = servers.file(&servers.versions());
     let version = servers.opkg.0.version();
-    let mistakes: [(fn(&mut Value, &str), String); 3] = [
+    let mistakes: [(Mistake, String); 3] = [
         (
             |branches, version| branches[0]["versions"] = json!([version]),
             format!("version {version} is listed in two branches"),

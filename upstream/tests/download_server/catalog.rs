@@ -121,15 +121,10 @@ async fn only_wanted_targets_are_read_and_offered() {
 #[tokio::test]
 async fn excluded_targets_are_neither_read_nor_offered() {
     let server = start();
-    for excluded in [OTHER.to_owned(), format!("{}/*", OTHER.split_once('/').unwrap().0)] {
-        let excluded = vec![excluded.parse().unwrap()];
-        let targets = Some(vec![GOOD.parse().unwrap(), OTHER.parse().unwrap()]);
-        for targets in [None, targets] {
-            let request = ReadRequest { targets, excluded: excluded.clone(), ..request() };
-            let read = read(&server, &request).await;
-            assert_eq!(read.version.targets.keys().collect::<Vec<_>>(), [GOOD]);
-            assert!(read.problems.is_empty(), "{:?}", read.problems);
-        }
+    for excluded in [OTHER, "x86/*"] {
+        let request = ReadRequest { excluded: vec![excluded.parse().unwrap()], ..request() };
+        let read = read(&server, &request).await;
+        assert_eq!(read.version.targets.keys().collect::<Vec<_>>(), [GOOD]);
     }
     assert!(!server.asked().iter().any(|path| path.contains(OTHER)));
 }

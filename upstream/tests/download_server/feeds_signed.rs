@@ -29,7 +29,9 @@ fn list(server: &Server, seed: u8, versions: [&str; 2]) {
 fn start() -> Server {
     let server = Server::start();
     server.body(&format!("{FOLDER}/feeds.conf"), "src-git base x^1\nsrc-git luci y^2\n");
-    FEEDS.iter().for_each(|feed| put(&server, feed, "1"));
+    for feed in FEEDS {
+        put(&server, feed, "1");
+    }
     list(&server, 3, ["1", "1"]);
     server
 }

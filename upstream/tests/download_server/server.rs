@@ -179,6 +179,13 @@ fn answer(
             let size = format!("{:x}\r\n", body.len());
             stream.write_all(&[size.as_bytes(), &body, b"\r\n"].concat())
         }
+        reply => interrupted(reply, stream),
+    }
+}
+
+/// Sends a reply that does not end as it should.
+fn interrupted(reply: Reply, stream: &mut TcpStream) -> std::io::Result<()> {
+    match reply {
         Reply::Reset(body) => {
             head(stream, 200, &format!("content-length: {}\r\n", body.len() + 10))?;
             stream.write_all(&body)?;
@@ -210,7 +217,7 @@ fn answer(
             head(stream, 200, "content-length: 10\r\n")?;
             stream.read_to_end(&mut Vec::new()).map(|_| ())
         }
-        Reply::Sequence(_) => unreachable!("a sequence holds no sequence"),
+        _ => unreachable!("a sequence holds no sequence"),
     }
 }
 

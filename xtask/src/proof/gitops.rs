@@ -271,10 +271,14 @@ impl Files {
     /// A Distribution that contradicts itself in a way that only the operator notices.
     fn contradicting(&self) -> Value {
         let mut file = self.offering(&[NEW, OLD]);
-        let mut copy = file["spec"]["branches"][0].clone();
-        copy["name"] = json!("copy");
-        copy["versions"] = json!([OLD]);
-        file["spec"]["branches"] = json!([file["spec"]["branches"][0], copy]);
+        if let Some(branches) = file.pointer_mut("/spec/branches").and_then(Value::as_array_mut)
+            && let Some(Value::Object(first)) = branches.first().cloned()
+        {
+            let mut copy = first;
+            copy.insert("name".to_owned(), json!("copy"));
+            copy.insert("versions".to_owned(), json!([OLD]));
+            branches.push(Value::Object(copy));
+        }
         file
     }
 }

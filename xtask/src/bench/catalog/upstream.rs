@@ -123,7 +123,7 @@ impl Size {
     }
 
     /// Name of a target.
-    pub fn target(&self, number: u32) -> String {
+    pub fn target(number: u32) -> String {
         format!("board{number}/generic")
     }
 
@@ -133,7 +133,7 @@ impl Size {
     }
 
     /// Id of a profile of a target.
-    pub fn profile(&self, target: u32, number: u32) -> String {
+    pub fn profile(target: u32, number: u32) -> String {
         format!("vendor{}_device-{target}-{number}", number % 17)
     }
 
@@ -143,7 +143,7 @@ impl Size {
         match *parts.as_slice() {
             ["releases", _, ".targets.json"] => {
                 let targets = (0..self.targets)
-                    .map(|number| (self.target(number), Value::from(self.arch(number))));
+                    .map(|number| (Self::target(number), Value::from(self.arch(number))));
                 Some(Value::from(targets.collect::<Map<_, _>>()).to_string().into_bytes())
             }
             ["releases", version, "targets", board, "generic", ref file @ ..] => {
@@ -183,7 +183,7 @@ impl Size {
     fn profiles_json(&self, version: &str, target: u32) -> Vec<u8> {
         let count = self.profiles / self.targets.max(1);
         let profiles = (0..count).map(|number| {
-            let id = self.profile(target, number);
+            let id = Self::profile(target, number);
             let image = json!({
                 "filesystem": "squashfs", "type": "sysupgrade", "size": 7_000_000 + number,
                 "name": format!("openwrt-{version}-board{target}-generic-{id}-squashfs-sysupgrade.bin"),
@@ -205,7 +205,7 @@ impl Size {
             "metadata_version": 1,
             "profiles": profiles.collect::<Map<_, _>>(),
             "source_date_epoch": 1_782_737_960,
-            "target": self.target(target),
+            "target": Self::target(target),
             "version_code": format!("r29197-{}", short(version)),
             "version_number": version,
         })
