@@ -1,53 +1,24 @@
 //! Runs the fixture's download server as a pod of the cluster.
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::{Error, Site, apply};
-use crate::{
-    fixtures::{self, World},
-    progress::Progress,
-    toolchain::cache_dir,
-};
+use crate::{fixtures::World, progress::Progress, toolchain::cache_dir};
 
 /// Namespace of the download server.
 pub const NAMESPACE: &str = "upstream";
 /// Base URL of the download server inside the cluster.
 pub const URL: &str = "http://upstream.upstream.svc.cluster.local";
-/// Name of its Deployment and Service.
-const NAME: &str = "upstream";
-/// The same of the server of the apk generation.
-const APK: &str = "upstream-apk";
 /// Port on which its pod listens.
 pub(super) const PORT: u16 = 8080;
 
 /// Generates the world of all package generations, builds the server's image, and deploys it. Waits until the
 /// server is ready.
 pub(super) async fn install(site: &Site, progress: &Progress) -> Result<World, Error> {
-    serve(site, NAME, World::ensure_all, progress).await
-}
-
-/// Like the download server of every installation, for the other package generation: another server with
-/// another version. Returns its world and its base URL inside the cluster.
-///
-/// # Errors
-/// The step that failed.
-pub async fn install_apk(site: &Site, progress: &Progress) -> Result<(World, String), Error> {
-    let world = serve(site, APK, World::ensure_apk, progress).await?;
-    Ok((world, format!("http://{APK}.{NAMESPACE}.svc.cluster.local")))
-}
-
-async fn serve(
-    site: &Site,
-    name: &str,
-    make: fn(&Path) -> Result<World, fixtures::Error>,
-    progress: &Progress,
-) -> Result<World, Error> {
     let folder = cache_dir();
     let world = progress
         .step("make the upstream fixture", async move {
-            tokio::task::spawn_blocking(move || make(&folder))
+            tokio::task::spawn_blocking(move || World::ensure_all(&folder))
                 .await
                 .map_err(|error| std::io::Error::other(error.to_string()))
                 .map_err(|source| Error::Io { path: "fixture".into(), source })?
@@ -56,25 +27,25 @@ async fn serve(
         .await?;
     let dockerfile = crate::root().join("tests/fixtures/upstream.Dockerfile");
     let tag: String = world.source_hash.chars().take(16).collect();
-    let image = format!("{}/asu-fixture-{name}:{tag}", site.registry());
+    let image = format!("{}/asu-fixture-upstream:{tag}", site.registry());
     site.provide(&dockerfile, &world.dir, &image, progress).await?;
-    for manifest in manifests(name, &world.source_hash, &image) {
+    for manifest in manifests(&world.source_hash, &image) {
         apply(site, &manifest).await?;
     }
-    let deployment = format!("deployment/{name}");
-    let wait = ["rollout", "status", "--namespace", NAMESPACE, &deployment, "--timeout=120s"];
+    let wait =
+        ["rollout", "status", "--namespace", NAMESPACE, "deployment/upstream", "--timeout=120s"];
     let rollout = site.kubectl(&wait);
     progress.step("start the upstream fixture", rollout).await?;
     Ok(world)
 }
 
-fn manifests(name: &str, world: &str, image: &str) -> Vec<serde_json::Value> {
-    let labels = json!({ "app": name });
+fn manifests(world: &str, image: &str) -> Vec<serde_json::Value> {
+    let labels = json!({ "app": "upstream" });
     vec![
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }),
         json!({
             "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": { "name": name, "namespace": NAMESPACE },
+            "metadata": { "name": "upstream", "namespace": NAMESPACE },
             "spec": {
                 "replicas": 1,
                 "selector": { "matchLabels": labels },
@@ -83,7 +54,7 @@ fn manifests(name: &str, world: &str, image: &str) -> Vec<serde_json::Value> {
                     "spec": {
                         "automountServiceAccountToken": false,
                         "containers": [{
-                            "name": name, "image": image, "imagePullPolicy": "IfNotPresent",
+                            "name": "upstream", "image": image, "imagePullPolicy": "IfNotPresent",
                             "ports": [{ "containerPort": PORT }],
                             "readinessProbe": {
                                 "httpGet": { "path": "/.versions.json", "port": PORT },
@@ -96,7 +67,7 @@ fn manifests(name: &str, world: &str, image: &str) -> Vec<serde_json::Value> {
         }),
         json!({
             "apiVersion": "v1", "kind": "Service",
-            "metadata": { "name": name, "namespace": NAMESPACE },
+            "metadata": { "name": "upstream", "namespace": NAMESPACE },
             "spec": { "selector": labels, "ports": [{ "port": 80, "targetPort": PORT }] },
         }),
     ]

@@ -20,13 +20,16 @@ const NAME: &str = "site";
 /// Its file, and the file's folder.
 const FILE: &str = "distributions/site.yaml";
 const FOLDER: &str = "./distributions";
+/// Versions of the fixture's download server: one that is offered all the time, and one that is not.
+const OLD: &str = "24.10.7";
+const NEW: &str = "24.10.8";
 /// Time limit of each expectation: Flux looks every two seconds, but the machine may be busy.
 const WITHIN: Duration = Duration::from_mins(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Show with Flux that versions are offered and removed by commits.
 ///
-/// Starts a local cluster of its own, installs the system with the fixture's download servers, and starts
+/// Starts a local cluster of its own, installs the system with the fixture's download server, and starts
 /// Flux's source-controller and kustomize-controller, which are built from pinned Go modules, and a Git
 /// server. Then it commits Distributions, and checks what the API offers and what Flux reports:
 /// a committed version is offered; nothing is written while nothing is committed; a contradiction is
@@ -72,13 +75,13 @@ pub async fn run(args: Args) -> Result<(), Error> {
 async fn prove(progress: &Progress) -> Result<Vec<String>, Error> {
     let site = Site::local(CLUSTER, progress).await?;
     Deployment::install(&site, &Options::for_demo(None), progress).await?;
-    let opkg = World::ensure(&asu_tests::toolchain::cache_dir()).map_err(deploy::Error::from)?;
-    let (apk, apk_url) = upstream::install_apk(&site, progress).await?;
+    let world =
+        World::ensure_all(&asu_tests::toolchain::cache_dir()).map_err(deploy::Error::from)?;
     flux::install(&site, progress).await?;
     let git = GitServer::start(&site, progress).await?;
     let router = Router::new(&site.url().await?);
     let proof = Proof { site: &site, git, router, progress, shown: Vec::new() };
-    proof.go(&Files { opkg, apk, apk_url }).await
+    proof.go(&Files { world }).await
 }
 
 struct Proof<'a> {
@@ -91,7 +94,7 @@ struct Proof<'a> {
 
 impl Proof<'_> {
     async fn go(mut self, files: &Files) -> Result<Vec<String>, Error> {
-        let (old, new) = (files.opkg.version(), files.apk.version());
+        let (old, new) = (OLD, NEW);
         let first = self.commit(&files.offering(&[old]), &format!("Offer {old}")).await?;
         flux::follow(self.site, FOLDER).await?;
         self.applied(&first).await?;
@@ -247,42 +250,31 @@ impl Proof<'_> {
 
 /// What the file in Git says.
 struct Files {
-    opkg: World,
-    apk: World,
-    apk_url: String,
+    world: World,
 }
 
 impl Files {
     /// A Distribution that offers these versions.
     fn offering(&self, versions: &[&str]) -> Value {
-        let worlds = [&self.apk, &self.opkg].into_iter();
-        let branches: Vec<Value> = worlds
-            .filter(|world| versions.contains(&world.version()))
-            .map(|world| {
-                let version = world.version();
-                let branch = version.rsplit_once('.').map_or(version, |(branch, _)| branch);
-                json!({ "name": branch, "versions": [version], "keys": [world.public_key] })
-            })
-            .collect();
+        let key = &self.world.public_key;
         json!({
             "apiVersion": "asu.dev/v1alpha1", "kind": "Distribution",
             "metadata": { "name": NAME, "namespace": deploy::NAMESPACE },
             "spec": {
                 "title": "Site",
-                "upstream": {
-                    "fetchURLs": [upstream::URL, self.apk_url],
-                    "publicURL": self.opkg.base_url,
-                },
-                "branches": branches,
+                "upstream": { "fetchURLs": [upstream::URL], "publicURL": self.world.base_url },
+                "branches": [{ "name": "24.10", "versions": versions, "keys": [key] }],
             },
         })
     }
 
     /// A Distribution that contradicts itself in a way that only the operator notices.
     fn contradicting(&self) -> Value {
-        let (old, new) = (self.opkg.version(), self.apk.version());
-        let mut file = self.offering(&[old, new]);
-        file["spec"]["branches"][0]["versions"] = json!([new, old]);
+        let mut file = self.offering(&[NEW, OLD]);
+        let mut copy = file["spec"]["branches"][0].clone();
+        copy["name"] = json!("copy");
+        copy["versions"] = json!([OLD]);
+        file["spec"]["branches"] = json!([file["spec"]["branches"][0], copy]);
         file
     }
 }
