@@ -90,12 +90,13 @@ impl PgStore {
     }
 
     /// Runs one call within its time, in a span that names the method.
-    pub(crate) async fn bounded<T>(
+    // Not async: a future that contains the future of another function would have twice its size.
+    pub(crate) fn bounded<T>(
         &self,
         method: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        self.bounded_by(self.call_timeout, method, call).await
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        self.bounded_by(self.call_timeout, method, call)
     }
 
     /// The same with a time limit of its own, for calls whose duration grows with the catalog.

@@ -88,7 +88,7 @@ fn the_health_checks_for_argo_cd_agree_with_kstatus() {
         [script("ImageBuilderCache"), script("FirmwareBuild")],
         [check.clone(), check.clone()]
     );
-    let states = [
+    let objects = [
         object(-1, &[]),
         object(1, &[("Ready", "True")]),
         object(2, &[("Ready", "True"), ("Reconciling", "False"), ("Stalled", "False")]),
@@ -97,20 +97,20 @@ fn the_health_checks_for_argo_cd_agree_with_kstatus() {
         object(2, &[("Ready", "False"), ("Reconciling", "False"), ("Stalled", "True")]),
         object(2, &[("Ready", "False"), ("Reconciling", "False"), ("Stalled", "False")]),
     ];
-    for object in states {
-        let (status, message) = checked(&check, &object);
-        let expected = match health(&object) {
+    for found in objects {
+        let (status, message) = checked(&check, &found);
+        let expected = match health(&found) {
             Health::Current => ("Healthy", "Ready".to_owned()),
             Health::Failed(message) => ("Degraded", message),
             // The text for an object that was not seen differs.
             Health::InProgress(said) if status == "Progressing" => {
-                let seen = state["status"]["observedGeneration"] == 2;
+                let seen = found["status"]["observedGeneration"] == 2;
                 ("Progressing", if seen { said } else { message.clone() })
             }
             Health::InProgress(said) => ("Progressing", said),
             Health::Terminating => ("none", String::new()),
         };
-        assert_eq!((status.as_str(), message), expected, "{state}");
+        assert_eq!((status.as_str(), message), expected, "{found}");
     }
     let without = json!({"metadata": {"generation": 1}});
     assert_eq!(checked(&check, &without).0, "Progressing", "nothing has seen it");

@@ -122,8 +122,8 @@ async fn only_wanted_targets_are_read_and_offered() {
 async fn excluded_targets_are_neither_read_nor_offered() {
     let server = start();
     for excluded in [OTHER, "x86/*"] {
-        let request = ReadRequest { excluded: vec![excluded.parse().unwrap()], ..request() };
-        let read = read(&server, &request).await;
+        let excluded = vec![excluded.parse().unwrap()];
+        let read = read(&server, &ReadRequest { excluded, ..request() }).await;
         assert_eq!(read.version.targets.keys().collect::<Vec<_>>(), [GOOD]);
     }
     assert!(!server.asked().iter().any(|path| path.contains(OTHER)));
@@ -395,7 +395,6 @@ async fn an_image_builder_is_looked_up_in_the_list_of_each_mirror() {
         client(mirrors).check_listed(&folder, &trust(), file, &digest).await
     };
     check(&[&lagging, &current], &file).await.unwrap();
-    let error = check(&[&lagging], &file).await.unwrap_err();
-    assert_eq!(error.reason(), "BadChecksum");
+    assert_eq!(check(&[&lagging], &file).await.unwrap_err().reason(), "BadChecksum");
     assert!(check(&[&current], "another").await.unwrap_err().to_string().contains("not listed"));
 }

@@ -14,7 +14,7 @@ use super::{
     Error, api::server::Server, missing, objects::parse, process, queue::leader::Leader,
     world::World, wrk,
 };
-use upstream::{Size, Upstream, branch_name};
+use upstream::{Size, Upstream, branch_name, profile_id};
 
 /// Maximum resident memory of the operator and of the API, in MiB.
 const BUDGET_MIB: u64 = 150;
@@ -151,7 +151,7 @@ async fn api(programs: &std::path::Path, world: &World, size: Size) -> Result<u6
     for (what, path) in [
         ("target's packages", format!("{base}/targets/board0/generic/index.json")),
         ("packages of feeds", format!("{base}/packages/arch0-index.json")),
-        ("profile", format!("{base}/targets/board0/generic/{}.json", Size::profile(0, 0))),
+        ("profile", format!("{base}/targets/board0/generic/{}.json", profile_id(0, 0))),
     ] {
         let url = server.at(&path);
         let bytes = server.read(&url).await?;

@@ -122,19 +122,9 @@ impl Size {
         (0..count).rev().map(|number| format!("{}.{number}", branch_name(branch))).collect()
     }
 
-    /// Name of a target.
-    pub fn target(number: u32) -> String {
-        format!("board{number}/generic")
-    }
-
     /// Architecture of a target.
     pub fn arch(&self, target: u32) -> String {
         format!("arch{}", target % self.architectures.max(1))
-    }
-
-    /// Id of a profile of a target.
-    pub fn profile(target: u32, number: u32) -> String {
-        format!("vendor{}_device-{target}-{number}", number % 17)
     }
 
     /// The content of a file; `None` if there is none.
@@ -143,7 +133,7 @@ impl Size {
         match *parts.as_slice() {
             ["releases", _, ".targets.json"] => {
                 let targets = (0..self.targets)
-                    .map(|number| (Self::target(number), Value::from(self.arch(number))));
+                    .map(|number| (target_name(number), Value::from(self.arch(number))));
                 Some(Value::from(targets.collect::<Map<_, _>>()).to_string().into_bytes())
             }
             ["releases", version, "targets", board, "generic", ref file @ ..] => {
@@ -183,7 +173,7 @@ impl Size {
     fn profiles_json(&self, version: &str, target: u32) -> Vec<u8> {
         let count = self.profiles / self.targets.max(1);
         let profiles = (0..count).map(|number| {
-            let id = Self::profile(target, number);
+            let id = profile_id(target, number);
             let image = json!({
                 "filesystem": "squashfs", "type": "sysupgrade", "size": 7_000_000 + number,
                 "name": format!("openwrt-{version}-board{target}-generic-{id}-squashfs-sysupgrade.bin"),
@@ -205,7 +195,7 @@ impl Size {
             "metadata_version": 1,
             "profiles": profiles.collect::<Map<_, _>>(),
             "source_date_epoch": 1_782_737_960,
-            "target": Self::target(target),
+            "target": target_name(target),
             "version_code": format!("r29197-{}", short(version)),
             "version_number": version,
         })
@@ -217,6 +207,16 @@ impl Size {
     fn own_packages(&self, version: &str, target: u32) -> Vec<u8> {
         index(&self.arch(target), &format!("{version} {target}"), 600)
     }
+}
+
+/// Name of a target.
+fn target_name(number: u32) -> String {
+    format!("board{number}/generic")
+}
+
+/// Id of a profile of a target.
+pub fn profile_id(target: u32, number: u32) -> String {
+    format!("vendor{}_device-{target}-{number}", number % 17)
 }
 
 /// Name of a branch.
