@@ -7,7 +7,7 @@ use crate::{
     board_rename,
     catalog::Distribution,
     digest::Digest,
-    names::ProfileId,
+    names::{ProfileId, spelled},
     offered::{self, Basis, Refusal},
     package_changes::apply_changes,
     profile::{self, NoProfile},
@@ -133,7 +133,7 @@ fn canonical(asked: &RawRequest, distribution: &Distribution) -> Result<Request,
         version: asked.version.clone(),
         version_code: Some(asked.version_code.clone()),
         target: request::target(&asked.target)?,
-        profile: request::profile(&profile::spelled(&asked.profile))?,
+        profile: request::profile(&spelled(&asked.profile))?,
         packages: if versions.is_empty() {
             request::packages(asked.packages.iter().filter(|name| !name.is_empty()))?
         } else {

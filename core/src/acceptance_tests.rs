@@ -109,7 +109,7 @@ fn an_alias_of_a_version_that_is_no_longer_offered_is_resolved_by_the_other_vers
         assert!(acceptance.verdict.is_err(), "no build may be created");
         assert_eq!(
             acceptance.request.profile.as_str(),
-            profile::spelled(profile),
+            spelled(profile),
             "the requested name stays"
         );
         acceptance.by_alias.map(|request| request.profile.to_string())

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{pattern::Pattern, profile::spelled};
+use crate::{names::spelled, pattern::Pattern};
 
 /// One renamed device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

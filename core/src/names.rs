@@ -153,6 +153,11 @@ impl PackageSpec {
     }
 }
 
+/// The name of a device in the spelling of the catalog, `vendor_model`. Routers report `vendor,model`.
+pub fn spelled(name: &str) -> String {
+    name.replace(',', "_")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -3,7 +3,7 @@
 
 use crate::{
     catalog::{Profile, Target},
-    names::ProfileId,
+    names::{ProfileId, spelled},
 };
 
 /// Id of the profile for all devices of a target that has no other profile.
@@ -27,11 +27,6 @@ pub enum NoProfile {
 
 fn joined(ids: &[ProfileId]) -> String {
     ids.iter().map(ProfileId::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// The name in the spelling of the catalog, `vendor_model`. Routers report `vendor,model`.
-pub fn spelled(name: &str) -> String {
-    name.replace(',', "_")
 }
 
 /// Returns the profile with the id `name`, else the one with the id `renamed`, which the Distribution says

@@ -67,13 +67,14 @@ pub fn complete(branches: &mut [ValidBranch], listed: &[String]) {
 
 #[cfg(test)]
 mod tests {
-    use asu_crds::{Channel as ChannelSpec, Discover, examples};
+    use asu_crds::{Channel as ChannelSpec, Discover, Signatures, examples};
 
     use super::{super::validate::validate, *};
 
     fn branches(fixed: &[&str], channels: &[ChannelSpec]) -> Vec<ValidBranch> {
         let mut spec = examples::distribution().spec;
         let branch = &mut spec.branches[0];
+        branch.signatures = Signatures::NotChecked;
         branch.versions = fixed.iter().map(|&version| version.to_owned()).collect();
         branch.discover = Some(Discover {
             channels: channels.to_vec(),

@@ -3,7 +3,7 @@
 use futures::{AsyncBufRead, AsyncBufReadExt};
 
 /// Maximum length of a line that is parsed, in bytes.
-const MAX_LINE: usize = 256;
+pub const MAX_LINE: usize = 256;
 
 /// The next line, cut to [`MAX_LINE`]; `None` at the end.
 pub async fn next_line(log: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
