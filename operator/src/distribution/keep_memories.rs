@@ -40,11 +40,11 @@ pub async fn restore(
     for branch in &spec.branches {
         for (name, _) in &branch.versions {
             let version = last.version(name).zip(documents.targets.get(name));
-            let (Some((version, documents)), Ok(trust)) = (version, &branch.trust) else {
+            let (Some((version, documents)), Ok(trust)) = (version, branch.trust_of(name)) else {
                 continue;
             };
             if let Some(validators) = parsed(kept.remove(&of_version(name))) {
-                let memory = Memory::restored(validators, trust, version, documents);
+                let memory = Memory::restored(validators, &trust, version, documents);
                 memories.put(distribution, name, memory);
             }
         }

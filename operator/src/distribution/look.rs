@@ -73,7 +73,7 @@ async fn read(
     let (Some(offered), Some(branch), Ok(target)) = (offered, branch, sought.target.parse()) else {
         return Ok(None);
     };
-    let Ok(trust) = branch.trust.clone() else { return Ok(None) };
+    let Ok(trust) = branch.trust_of(&sought.version) else { return Ok(None) };
     let accepted = object.annotations().get(asu_crds::labels::ACCEPT_REVISIONS);
     let accepted = accepted.map(String::as_str).unwrap_or_default();
     let known = dereference::Offered { last: Some(last), accepted };
