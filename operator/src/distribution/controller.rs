@@ -132,10 +132,7 @@ async fn catalog(
     valid: &mut Validated,
     context: &Context,
 ) -> Result<Option<(Decision, CatalogWrite)>, Fault> {
-    let (known, pool) = (context.catalogs.rows(name), context.catalogs.pool());
-    let rows = context.database.reload_catalog(&known, Some(name), pool).await?;
-    drop(known);
-    context.catalogs.put_rows(name, rows.clone());
+    let rows = context.catalogs.reload(&context.database, name).await?;
     let before = rows.documents.get(name).cloned().unwrap_or_default();
     let last = rows.distribution(name);
     if let Some(spec) = &object.spec.parent {
@@ -145,11 +142,7 @@ async fn catalog(
     keep_memories::restore(&context.database, &context.catalogs, name, valid, &rows).await?;
     let accepted = object.annotations().get(labels::ACCEPT_REVISIONS).map(String::as_str);
     let offered = Offered { last, accepted: accepted.unwrap_or_default() };
-    let keeper = DocumentKeeper {
-        database: context.database.clone(),
-        epoch: context.epoch()?,
-        seen_at: context.now(),
-    };
+    let keeper = DocumentKeeper::of(context)?;
     let (memories, stop) = (&context.catalogs, &context.stop);
     let read = dereference::read(name, valid, offered, &keeper, memories, stop).await?;
     let Some(read) = read else { return Ok(None) };
@@ -161,7 +154,7 @@ async fn catalog(
     // Before the versions are written: from then on they are no longer new.
     prewarm(name, object, last, &decision, context).await?;
     let written = apply::catalog(context, name, &decision, documents).await?;
-    pool.drop_unused();
+    memories.pool().drop_unused();
     if written.missing == 0 {
         keep_memories::keep(&context.database, memories, name, context.epoch()?).await?;
     }

@@ -40,10 +40,7 @@ pub async fn look(
     context: &Context,
 ) -> Result<Option<(i64, Found)>, Fault> {
     let name = object.name_any();
-    let (known, pool) = (context.catalogs.rows(&name), context.catalogs.pool());
-    let rows = context.database.reload_catalog(&known, Some(&name), pool).await?;
-    drop(known);
-    context.catalogs.put_rows(&name, rows.clone());
+    let rows = context.catalogs.reload(&context.database, &name).await?;
     let before = rows.documents.get(&name).cloned().unwrap_or_default();
     let Some(last) = rows.distribution(&name) else { return Ok(None) };
     let Some(read) = read(object, valid, sought, last, context).await? else { return Ok(None) };
@@ -91,11 +88,7 @@ async fn read(
         pool: context.catalogs.pool().clone(),
     };
     let upstream = Upstream::new(valid.mirrors.clone(), ClientOptions::default())?;
-    let keeper = DocumentKeeper {
-        database: context.database.clone(),
-        epoch: context.epoch()?,
-        seen_at: context.now(),
-    };
+    let keeper = DocumentKeeper::of(context)?;
     let reading = on_its_own_thread(context.stop.clone(), async move || {
         read_catalog(&upstream, &request, &keeper).await
     });

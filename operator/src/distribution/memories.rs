@@ -7,7 +7,7 @@ use std::{
 };
 
 use asu_core::{catalog::Distribution, profile_pool::ProfilePool};
-use asu_store::{StoreError, model::Catalog};
+use asu_store::{PgStore, StoreError, model::Catalog};
 use asu_upstream::{FeedsMemory, Memory};
 
 use super::{looks::Looks, recall::Recall};
@@ -166,14 +166,20 @@ impl Memories {
         &self.2
     }
 
-    /// The rows of a distribution as last read from the database.
-    pub fn rows(&self, distribution: &str) -> Catalog {
-        self.lock().rows.get(distribution).cloned().unwrap_or_default()
-    }
-
-    /// Remembers the rows of a distribution.
-    pub fn put_rows(&self, distribution: &str, rows: Catalog) {
-        self.lock().rows.insert(distribution.to_owned(), rows);
+    /// The rows of a distribution. Only what has changed since the last call is read from the database.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reload(
+        &self,
+        database: &PgStore,
+        distribution: &str,
+    ) -> Result<Catalog, StoreError> {
+        let known = self.lock().rows.get(distribution).cloned().unwrap_or_default();
+        let rows = database.reload_catalog(&known, Some(distribution), self.pool()).await?;
+        drop(known);
+        self.lock().rows.insert(distribution.to_owned(), rows.clone());
+        Ok(rows)
     }
 
     /// Forgets a deleted distribution.

@@ -100,10 +100,7 @@ pub async fn catalog(
     context: &Context,
 ) -> Result<Option<(Decision, CatalogWrite)>, Fault> {
     let name = object.name_any();
-    let (known, pool) = (context.catalogs.rows(parent), context.catalogs.pool());
-    let rows = context.database.reload_catalog(&known, Some(parent), pool).await?;
-    drop(known);
-    context.catalogs.put_rows(parent, rows.clone());
+    let rows = context.catalogs.reload(&context.database, parent).await?;
     let of_parent = rows.documents.get(parent).cloned().unwrap_or_default();
     let base = rows.distribution(parent);
     let names: Vec<String> = base
@@ -116,11 +113,7 @@ pub async fn catalog(
         valid.package_changes = base.offer.package_changes.iter().cloned().chain(own).collect();
     }
     let mut read = inherit(&object.spec, valid, base, &of_parent);
-    let keeper = DocumentKeeper {
-        database: context.database.clone(),
-        epoch: context.epoch()?,
-        seen_at: context.now(),
-    };
+    let keeper = DocumentKeeper::of(context)?;
     if feeds(&object.spec, &mut read, &of_parent, base, &keeper, context).await.is_none() {
         return Ok(None);
     }
