@@ -38,7 +38,7 @@ impl Broken {
             .map(|(case, ..)| (format!("/{}/", folder(case)), format!("bad/{case}")))
             .collect();
         system.set_faults(&Faults { substitute, ..Faults::default() }).await.unwrap();
-        let world = World::ensure(&cache_dir()).unwrap();
+        let world = World::ensure_all(&cache_dir()).unwrap();
         for (case, ..) in cases {
             remove(&system, case).await;
             let cache = ImageBuilderCache::new(&name(case), spec(&world, case));
@@ -242,7 +242,7 @@ async fn a_refused_tarball_is_downloaded_again_after_growing_pauses() {
 async fn a_tarball_that_was_corrected_upstream_fills_the_cache() {
     let broken = Broken::offer(&[("wrong-signature", "BadSignature", "")]).await;
     broken.after(1).await;
-    let world = World::ensure(&cache_dir()).unwrap();
+    let world = World::ensure_all(&cache_dir()).unwrap();
     let cache = broken.system.caches().get(&name("wrong-signature")).await.unwrap();
     assert!(
         cache.finalizers().iter().any(|finalizer| finalizer == asu_crds::labels::VOLUME_FINALIZER)
@@ -320,7 +320,7 @@ async fn a_bad_new_image_builder_keeps_the_old_one_in_use() {
     system.reset_faults().await.unwrap();
     // There is a cache of the present one.
     assert_eq!(usable_cache_serves(&system).await, 200);
-    let world = World::ensure(&cache_dir()).unwrap();
+    let world = World::ensure_all(&cache_dir()).unwrap();
     let place = format!("/{}/", world.target_path("testarch/small").trim_matches('/'));
     let substitute = [(place, "bad/truncated".to_owned())].into();
     system.set_faults(&Faults { substitute, ..Faults::default() }).await.unwrap();
