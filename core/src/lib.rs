@@ -19,6 +19,7 @@ pub mod failure;
 pub mod feed_revision;
 pub mod feeds;
 pub mod image_size;
+pub mod legacy;
 pub mod lifetime;
 pub mod make_info;
 pub mod names;

@@ -2,7 +2,10 @@
 //! what clients ask for, so that an old list of packages still works with a new version. Called when requests
 //! are accepted.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     catalog::PackageChange, names::PackageSpec, packages::revision_number, request::Request,
@@ -27,16 +30,7 @@ pub fn apply_changes(
     revision: &str,
     branch_off: Option<u32>,
 ) -> Request {
-    // Without a readable revision, the version is at least as new as the start of its branch.
-    let number = revision_number(revision).or(branch_off);
-    let number = number.map(|number| branch_off.map_or(number, |off| number.min(off)));
-    let applies = |change: &&PackageChange| match (change.revision, &change.version) {
-        (Some(since), _) => number.is_some_and(|number| since <= number),
-        (None, Some(since)) => newest_first(&request.version, since).is_le(),
-        (None, None) => false,
-    };
-    let mut ordered: Vec<&PackageChange> = changes.iter().filter(applies).collect();
-    ordered.sort_by(|a, b| oldest_first(a, b));
+    let ordered = in_order(changes, &request.version, revision, branch_off);
     let asked: Vec<PackageSpec> = request.requested_packages().into_iter().cloned().collect();
     let renamed = |package: &PackageSpec| renamed(package, &ordered, &asked);
     request.packages = request.packages.iter().filter_map(renamed).collect();
@@ -54,6 +48,46 @@ pub fn apply_changes(
     }
     request.packages_versions = versions;
     request.canonical()
+}
+
+/// The same for a list of packages without versions, up to `revision` or `version`. Packages that get the
+/// same name occur once.
+pub fn changed(
+    packages: &[PackageSpec],
+    changes: &[PackageChange],
+    version: &str,
+    revision: &str,
+    branch_off: Option<u32>,
+) -> Vec<PackageSpec> {
+    let ordered = in_order(changes, version, revision, branch_off);
+    let mut list = Vec::with_capacity(packages.len());
+    let mut seen = BTreeSet::new();
+    for package in packages.iter().filter_map(|package| renamed(package, &ordered, packages)) {
+        if seen.insert(package.clone()) {
+            list.push(package);
+        }
+    }
+    list
+}
+
+/// The changes that apply, from the oldest to the newest.
+fn in_order<'a>(
+    changes: &'a [PackageChange],
+    version: &str,
+    revision: &str,
+    branch_off: Option<u32>,
+) -> Vec<&'a PackageChange> {
+    // Without a readable revision, the version is at least as new as the start of its branch.
+    let number = revision_number(revision).or(branch_off);
+    let number = number.map(|number| branch_off.map_or(number, |off| number.min(off)));
+    let applies = |change: &&PackageChange| match (change.revision, &change.version) {
+        (Some(since), _) => number.is_some_and(|number| since <= number),
+        (None, Some(since)) => newest_first(version, since).is_le(),
+        (None, None) => false,
+    };
+    let mut ordered: Vec<&PackageChange> = changes.iter().filter(applies).collect();
+    ordered.sort_by(|a, b| oldest_first(a, b));
+    ordered
 }
 
 fn oldest_first(a: &PackageChange, b: &PackageChange) -> Ordering {
