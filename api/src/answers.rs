@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use asu_core::legacy::key::Manner;
 use asu_store::{PgStore, model::BuildRecord};
 use bytes::Bytes;
 use http::StatusCode;
@@ -14,6 +15,7 @@ use crate::{
     budgets::{Budget, Budgets},
     error::{ApiError, DATABASE},
     known::FinishedBuild,
+    legacy,
     log_text::LogEnds,
     v1,
 };
@@ -26,6 +28,8 @@ const OVERHEAD: usize = 256;
 pub enum Dialect {
     /// `/api/v1`.
     V1,
+    /// The API of 2018 and 2019.
+    Legacy(Manner),
 }
 
 /// A finished answer: the same bytes for all clients of a dialect.
@@ -75,6 +79,7 @@ impl FinishedAnswers {
             };
             let answer = match dialect {
                 Dialect::V1 => v1::answers::finished(&self.logs, &record).await?,
+                Dialect::Legacy(manner) => legacy::answers::finished(&record, manner)?,
             };
             Ok::<_, ApiError>(Arc::new(answer))
         };

@@ -131,6 +131,7 @@ pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Respons
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.extensions_mut().insert(Detail(detail.to_owned()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -144,6 +145,10 @@ pub fn error_response(status: u16, title: Option<&str>, detail: &str) -> Respons
     }
     response
 }
+
+/// Extension of an error answer: its sentence, for dialects in which errors have another form.
+#[derive(Clone, Debug)]
+pub struct Detail(pub String);
 
 /// Extension of the answer to a request that was refused because too many are in progress, for the
 /// metrics.

@@ -18,6 +18,8 @@ pub mod http;
 pub mod image_request;
 mod iso;
 pub mod known;
+pub mod legacy;
+pub mod log_answer;
 pub mod log_text;
 pub mod lookup;
 pub mod metrics;

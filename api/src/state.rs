@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     answers::{FinishedAnswers, Records},
     budgets::Budgets,
-    catalog::{CatalogCache, upstream::UpstreamDocuments},
+    catalog::{CatalogCache, parsed::ParsedDocuments, upstream::UpstreamDocuments},
     cluster::Cluster,
     config::Settings,
     counters::Counters,
@@ -24,6 +24,7 @@ use crate::{
     followers::Followers,
     http::clients::{Client, Peer, Sending, Sent},
     known::{FinishedBuilds, SingleFlight},
+    legacy::known_checks::KnownChecks,
     log_text::LogEnds,
     metrics::Metrics,
 };
@@ -46,6 +47,10 @@ pub struct Inner {
     pub catalog: CatalogCache,
     /// Documents of upstream.
     pub upstream: UpstreamDocuments,
+    /// What these documents say of packages and devices.
+    pub parsed: ParsedDocuments,
+    /// Checks for upgrades that clients may ask for again.
+    pub checks: KnownChecks,
     /// Finished builds by request hash.
     pub finished: FinishedBuilds,
     /// Finished answers by uid.
@@ -102,6 +107,8 @@ impl AppState {
         Self(Arc::new(Inner {
             catalog: CatalogCache::new(&settings),
             upstream: UpstreamDocuments::new(database.clone(), &budgets),
+            parsed: ParsedDocuments::new(database.clone(), &budgets),
+            checks: KnownChecks::default(),
             finished: FinishedBuilds::default(),
             answers: FinishedAnswers::new(
                 settings.answer_cache_bytes,

@@ -8,6 +8,7 @@ mod etag;
 pub mod latest_get;
 mod one_profile;
 pub mod overview_get;
+pub mod parsed;
 pub mod profile_get;
 pub mod schema;
 pub mod target_index_get;

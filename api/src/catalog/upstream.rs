@@ -142,13 +142,13 @@ impl UpstreamDocuments {
 }
 
 /// Renders outside the worker threads: the profiles of a target have up to a megabyte.
-async fn on_its_own_thread(
-    render: impl FnOnce() -> Result<JsonDocument, ApiError> + Send + 'static,
-) -> Result<JsonDocument, ApiError> {
+pub(super) async fn on_its_own_thread<T: Send + 'static>(
+    render: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     tokio::task::spawn_blocking(render).await.map_err(|_| ApiError::Internal)?
 }
 
-fn unreadable(error: impl std::fmt::Display) -> ApiError {
+pub(super) fn unreadable(error: impl std::fmt::Display) -> ApiError {
     tracing::error!(%error, "a document of the catalog cannot be read");
     ApiError::Internal
 }
@@ -157,7 +157,7 @@ fn index(bytes: &[u8]) -> Result<PackageIndex, ApiError> {
     serde_json::from_slice(bytes).map_err(unreadable)
 }
 
-fn merged(all: &[Vec<u8>]) -> Result<PackageIndex, ApiError> {
+pub(super) fn merged(all: &[Vec<u8>]) -> Result<PackageIndex, ApiError> {
     let mut merged = PackageIndex::new("");
     for bytes in all {
         merged.merge(index(bytes)?).map_err(unreadable)?;

@@ -148,6 +148,8 @@ pub struct Entry {
     pub deleting: bool,
     /// Whether the operator has accepted it.
     pub accepted: bool,
+    /// Whether the ImageBuilder is there that it needs.
+    pub cache_ready: bool,
     /// Whether it was admitted.
     pub admitted: bool,
     /// Why it was refused, if a repeated request may be accepted.
@@ -191,6 +193,7 @@ impl Entry {
             accepted: holds(BuildCondition::Accepted),
             turned_away: verdict
                 .and_then(|verdict| TurnedAway::of(verdict, holds(BuildCondition::Accepted))),
+            cache_ready: holds(BuildCondition::CacheReady),
             admitted: holds(BuildCondition::Admitted),
             archived: holds(BuildCondition::Archived),
             maybe_archived: false,
@@ -233,6 +236,7 @@ pub(crate) mod tests {
             priority: Priority::Normal,
             deleting: false,
             accepted: false,
+            cache_ready: false,
             admitted: false,
             turned_away: None,
             archived: false,

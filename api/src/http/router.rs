@@ -29,6 +29,7 @@ use crate::{
         arch_index_get, branches_get, latest_get, overview_get, profile_get, target_index_get,
     },
     error::{ApiError, error_response},
+    legacy,
     metrics::Metrics,
     openapi, openapi_headers, root,
     state::AppState,
@@ -37,12 +38,25 @@ use crate::{
 
 /// Routes that read a body.
 fn with_body() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(v1::build_post::build_post))
+    OpenApiRouter::new()
+        .routes(routes!(v1::build_post::build_post))
+        .routes(routes!(legacy::request_post::build_request_post))
+        .routes(routes!(legacy::request_post::upgrade_request_post))
+        .routes(routes!(legacy::check_post::upgrade_check_post))
 }
 
 /// Routes that wait for the database row and the first bytes of a file.
 fn files() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(store::file_get::file_get))
+    OpenApiRouter::new()
+        .routes(routes!(store::file_get::file_get))
+        .routes(routes!(legacy::files::json_file_get))
+        .routes(routes!(legacy::files::json_private_file_get))
+        .routes(routes!(legacy::files::download_file_get))
+        .routes(routes!(legacy::files::download_private_file_get))
+        .routes(routes!(legacy::listing::json_listing_get))
+        .routes(routes!(legacy::listing::json_private_listing_get))
+        .routes(routes!(legacy::listing::download_listing_get))
+        .routes(routes!(legacy::listing::download_private_listing_get))
 }
 
 /// Routes without a body that are answered from memory, or that take a permit of a budget themselves.
@@ -61,8 +75,28 @@ fn without_body() -> OpenApiRouter<AppState> {
         .routes(routes!(target_index_get::target_index_get))
         .routes(routes!(profile_get::profile_get))
         .routes(routes!(arch_index_get::arch_index_get))
+        .merge(older())
         .routes(routes!(openapi::openapi_get))
         .routes(routes!(root::root_get))
+}
+
+/// Routes without a body of the API of 2018 and 2019.
+fn older() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(legacy::request_get::build_request_get))
+        .routes(routes!(legacy::request_get::upgrade_request_get))
+        .routes(routes!(legacy::check_get::upgrade_check_get))
+        .routes(routes!(legacy::image_get::image_get))
+        .routes(routes!(legacy::image_get::manifest_get))
+        .routes(routes!(legacy::image_get::packages_hash_get))
+        .routes(routes!(legacy::distributions_get::distros_get))
+        .routes(routes!(legacy::distributions_get::versions_get))
+        .routes(routes!(legacy::distributions_get::distributions_get))
+        .routes(routes!(legacy::models_get::models_get))
+        .routes(routes!(legacy::packages_get::packages_image_get))
+        .routes(routes!(legacy::packages_get::default_packages_get))
+        .routes(routes!(legacy::supported_get::supported_get))
+        .routes(routes!(legacy::logs_get::faillog_get))
 }
 
 /// The OpenAPI document.
@@ -119,6 +153,7 @@ fn surrounded(routes: Router, metrics: &Metrics, answer_within: Duration) -> Rou
         .layer(from_fn_with_state(metrics.clone(), layers::observe))
         .layer(from_fn(layers::preflight_without_content))
         .layer(layers::cors())
+        .layer(from_fn(legacy::form::in_legacy_form))
         .layer(map_response(layers::errors_in_json))
         .layer(HandleErrorLayer::new(layers::too_late))
         .layer(TimeoutLayer::new(answer_within))

@@ -55,23 +55,37 @@ pub async fn file_get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let build_key: BuildKey = bin_dir.parse().map_err(|_| NOT_FOUND)?;
-    if !is_plain_file_name(&file) {
+    serve(&state, &build_key, &file, peer.map(|Extension(peer)| peer), &method, &headers).await
+}
+
+/// Answers with a file of a build key.
+///
+/// # Errors
+/// If there is no such file, if a dependency is unavailable, or if too many files are being sent.
+pub async fn serve(
+    state: &AppState,
+    build_key: &BuildKey,
+    file: &str,
+    peer: Option<Peer>,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    if !is_plain_file_name(file) {
         return Err(NOT_FOUND);
     }
-    let row = state.database.artifact(&build_key, &file).await?.ok_or(NOT_FOUND)?;
+    let row = state.database.artifact(build_key, file).await?.ok_or(NOT_FOUND)?;
     let facts = Facts::of(&row, state.now())?;
-    let peer = peer.map(|Extension(peer)| peer);
-    if is_known(&headers, &facts.etag) {
+    if is_known(headers, &facts.etag) {
         return Ok(facts.described(StatusCode::NOT_MODIFIED.into_response()));
     }
-    if method == Method::HEAD {
+    if *method == Method::HEAD {
         return Ok(facts.with_length(Response::new(Body::empty()), row.size));
     }
-    match wanted(&headers, row.size, &facts.etag, facts.modified) {
+    match wanted(headers, row.size, &facts.etag, facts.modified) {
         RangeRequest::Unsatisfiable => Ok(unsatisfiable(row.size)),
         RangeRequest::Whole => {
-            let sent = state.send_to(peer, &headers)?;
-            let body = open(&state, &row, 0..row.size, sent).await?;
+            let sent = state.send_to(peer, headers)?;
+            let body = open(state, &row, 0..row.size, sent).await?;
             state.counters.add(CounterKind::Served, Some(&row.request_hash), state.now());
             Ok(facts.with_length(Response::new(body), row.size))
         }
@@ -79,8 +93,8 @@ pub async fn file_get(
             let length = part.end.saturating_sub(part.start);
             let range =
                 ContentRange::bytes(part.clone(), row.size).map_err(|_| ApiError::Internal)?;
-            let sent = state.send_to(peer, &headers)?;
-            let mut response = Response::new(open(&state, &row, part, sent).await?);
+            let sent = state.send_to(peer, headers)?;
+            let mut response = Response::new(open(state, &row, part, sent).await?);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             state.counters.add(CounterKind::Served, Some(&row.request_hash), state.now());
             response.headers_mut().typed_insert(range);

@@ -80,6 +80,8 @@ pub fn is_rebuilt(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -133,7 +135,8 @@ mod tests {
     #[test]
     fn every_unknown_name_is_reported() {
         let index = names(&[("luci", "1")]);
-        let available = Available { parts: &[&index] };
+        let parts = [Arc::new(index)];
+        let available = Available { parts: &parts };
         assert_eq!(installable(&texts(&["luci", "libc"]), available), Ok(texts(&["luci", "libc"])));
         let unknown = installable(&texts(&["x", "luci", "-y"]), available);
         assert_eq!(unknown, Err(texts(&["x", "-y"])));
@@ -142,7 +145,8 @@ mod tests {
     #[test]
     fn a_rebuilt_version_is_recognized_by_revision_or_else_by_base_files() {
         let index = names(&[("base-files", "2")]);
-        let available = Available { parts: &[&index] };
+        let parts = [Arc::new(index)];
+        let available = Available { parts: &parts };
         let (old, new) = (installed(&[("base-files", "1")]), installed(&[("base-files", "2")]));
         let judge = |revision, has| is_rebuilt(revision, "r2-b", has, Some(&available));
         assert!(judge(Some("r1-a"), &new) && !judge(Some("r2-b"), &old));
@@ -160,7 +164,8 @@ mod tests {
             let list: Vec<(&str, &str)> =
                 offered.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
             let index = names(&list);
-            let available = Available { parts: &[&index] };
+            let parts = [Arc::new(index)];
+        let available = Available { parts: &parts };
             let found = upgrades(&on_device, &available);
             for (name, current) in &on_device {
                 let expected = offered.get(name).filter(|new| *new != current);

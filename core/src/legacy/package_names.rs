@@ -1,7 +1,7 @@
 //! The names of all packages of a target in one version, with their versions, for the question whether
 //! packages exist and what an upgrade would bring.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use crate::{package_index::PackageIndex, package_version};
 
@@ -74,7 +74,7 @@ impl PackageNames {
 #[derive(Clone, Copy, Debug)]
 pub struct Available<'a> {
     /// Parts of which each has its own packages.
-    pub parts: &'a [&'a PackageNames],
+    pub parts: &'a [Arc<PackageNames>],
 }
 
 impl<'a> Available<'a> {
@@ -123,7 +123,8 @@ mod tests {
             ("wpad-basic", "1", None, &["hostapd"]),
             ("luci", "2", None, &[]),
         ]);
-        let available = Available { parts: &[&feeds] };
+        let parts = [Arc::new(feeds)];
+        let available = Available { parts: &parts };
         for (name, expected) in [
             ("luci", Some("luci")),
             ("-luci", Some("-luci")),
@@ -152,7 +153,8 @@ mod tests {
             ("libubox", "3", Some("libubox20240329"), &["ubox"]),
             ("luci", "10", None, &[]),
         ]);
-        let available = Available { parts: &[&own, &feeds] };
+        let parts = [Arc::new(own), Arc::new(feeds)];
+        let available = Available { parts: &parts };
         for (name, version) in [
             ("base-files", Some("1620")),
             ("luci", Some("10")),
@@ -164,6 +166,6 @@ mod tests {
         ] {
             assert_eq!(available.version(name), version, "{name}");
         }
-        assert!(own.bytes() > 0 && feeds.bytes() > own.bytes());
+        assert!(parts.iter().all(|part| part.bytes() > 0));
     }
 }

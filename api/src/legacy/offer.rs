@@ -1,0 +1,82 @@
+//! What a distribution says of itself to clients of the older API, and how they name it.
+
+use asu_core::{
+    catalog::{Distribution, Target, Version},
+    legacy::versions,
+    names::TargetName,
+};
+
+use super::{error::LegacyError, object::AskedTarget};
+use crate::catalog::Snapshot;
+
+/// Display name of a distribution.
+pub fn title(distribution: &Distribution) -> &str {
+    &distribution.name
+}
+
+/// What a distribution says of itself.
+pub fn description(_: &Distribution) -> &'static str {
+    ""
+}
+
+/// Display name of a version.
+pub fn version_title<'a>(_: &'a Distribution, version: &'a Version) -> &'a str {
+    &version.name
+}
+
+/// What a distribution says of a version.
+pub fn version_description(_: &Distribution, _: &Version) -> &'static str {
+    ""
+}
+
+/// Whether devices of a target can be upgraded with `sysupgrade`; `None` if it is not known.
+pub fn has_sysupgrade(_: &Target) -> Option<bool> {
+    None
+}
+
+/// The version that new devices get.
+pub fn latest(distribution: &Distribution) -> Option<&str> {
+    distribution.offer.latest.first().map(String::as_str)
+}
+
+/// The distribution with this name, without regard to case.
+///
+/// # Errors
+/// If there is none.
+pub fn distribution<'a>(
+    catalog: &'a Snapshot,
+    name: &str,
+) -> Result<&'a Distribution, LegacyError> {
+    let mut all = catalog.catalog().distributions.iter();
+    let found = all.find(|distribution| distribution.name.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| LegacyError::NotOffered(format!("unknown distribution {}", shown(name))))
+}
+
+/// The version with this name, without regard to case.
+///
+/// # Errors
+/// If it is not offered.
+pub fn version<'a>(distribution: &'a Distribution, name: &str) -> Result<&'a Version, LegacyError> {
+    versions::find(distribution, name)
+        .ok_or_else(|| LegacyError::NotOffered(format!("unknown version {}", shown(name))))
+}
+
+/// A target of a version.
+///
+/// # Errors
+/// If it is not offered.
+pub fn target<'a>(
+    version: &'a Version,
+    asked: &AskedTarget,
+) -> Result<(TargetName, &'a Target), LegacyError> {
+    let name = asked.name.parse::<TargetName>().ok();
+    let found = name.and_then(|name| version.ready.get_key_value(name.as_str()));
+    let (name, target) = found
+        .ok_or_else(|| LegacyError::NotOffered(format!("unknown target {}", shown(&asked.name))))?;
+    Ok((name.clone(), target))
+}
+
+/// A name of a client in an error.
+pub fn shown(name: &str) -> String {
+    name.chars().take(64).collect()
+}
