@@ -19,22 +19,48 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 }
 
 fn describe(operation: &mut Operation) {
+    let older = operation.tags.iter().flatten().any(|tag| tag == "legacy");
     let answers = &mut operation.responses.responses;
     let (waits, cached) = (answers.contains_key("202"), answers.contains_key("304"));
     for (status, answer) in answers {
         let RefOr::T(answer) = answer else { continue };
         match status.as_str() {
+            status if older => of_older(status, answer),
             "200" | "202" | "500" if waits => build(answer),
-            "200" | "206" | "304" if cached => set(
-                answer,
-                "ETag",
-                Type::String,
-                "Names this content: for `If-None-Match`, and for files `If-Range`",
-            ),
-            "503" => set(answer, "Retry-After", Type::Integer, "Seconds after which to try again"),
+            "200" | "206" | "304" if cached => etag(answer),
+            "503" => retry(answer),
             _ => {}
         }
+        if older && cached && ["200", "206", "304"].contains(&status.as_str()) {
+            etag(answer);
+        }
     }
+}
+
+/// Headers of the API of 2018 and 2019.
+fn of_older(status: &str, answer: &mut Response) {
+    match status {
+        "202" => {
+            let text = "`queue`, `initialize` while its ImageBuilder is prepared, or `building`";
+            set(answer, "X-Imagebuilder-Status", Type::String, text);
+            let text = "Its place among the waiting builds, from 1; absent while it is built";
+            set(answer, "X-Build-Queue-Position", Type::Integer, text);
+        }
+        "204" => set(answer, "X-Request-Hash", Type::String, "Names the check"),
+        "400" => set(answer, "X-Missing-Param", Type::String, "Name of the missing parameter"),
+        "422" => set(answer, "X-Unknown-Package", Type::String, "Names of the unknown packages"),
+        "503" => retry(answer),
+        _ => {}
+    }
+}
+
+fn retry(answer: &mut Response) {
+    set(answer, "Retry-After", Type::Integer, "Seconds after which to try again");
+}
+
+fn etag(answer: &mut Response) {
+    let text = "Names this content: for `If-None-Match`, and for files `If-Range`";
+    set(answer, "ETag", Type::String, text);
 }
 
 fn build(answer: &mut Response) {
