@@ -5,7 +5,7 @@ use asu_core::{
 };
 use asu_crds::BuildCondition;
 use asu_store::model::Ending;
-use asu_tests::given;
+use asu_tests::{given, postgres::TestDatabase};
 use serde_json::{Value, json};
 
 use crate::{
@@ -307,4 +307,29 @@ async fn a_private_build_is_only_found_by_its_whole_request_hash() {
     ] {
         assert_eq!(api.get(&path).await.status, 404, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_answer_asks_for_five_minutes() {
+    let own = TestDatabase::own().await.unwrap();
+    let mut world = World::on(given::plane().await, own).await;
+    let api = world.ready_replica(&["--max-pending=1"]).await;
+    let lists = [json!(["busybox"]), json!(["base-files"]), json!(["kmod-usb2"])];
+    let mut answers = Vec::new();
+    for packages in lists {
+        answers.push(post(&api, "/api/build-request", &with("packages", packages)).await);
+    }
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [202, 202, 503], "at most one build more than the limit waits");
+    assert_eq!(answers[1].header("x-build-queue-position"), "2");
+    assert_eq!(answers[2].header("retry-after"), "300");
+    assert!(answers[2].json["error"].as_str().unwrap().contains("overload"));
+    world.database.stop().unwrap();
+    let away = until("the database to be away", async || {
+        let answer = api.get(&format!("/api/build-request/{}0", "0".repeat(64))).await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    assert_eq!(away.header("retry-after"), "300");
+    assert!(away.json["error"].is_string());
 }
