@@ -58,7 +58,8 @@ impl Broken {
                     let status = self.system.caches().get_status(&name).await?.status;
                     let status = status.unwrap_or_default();
                     let enough = status.failures.unwrap_or_default() >= failures;
-                    let failed = enough && status.retry_at.is_some();
+                    // The next attempt may have begun while another case was waited for.
+                    let failed = enough && status.job_name.is_none();
                     Ok(if failed { Ok(status) } else { Err(format!("{status:?}")) })
                 })
                 .await;

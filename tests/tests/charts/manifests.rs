@@ -1,5 +1,9 @@
 //! The files that are made from the charts or for them.
 
+use asu_core::{
+    feeds::keys,
+    plan::{Feed, PackageManager},
+};
 use asu_tests::root;
 use serde_json::{Value, json};
 
@@ -93,4 +97,30 @@ async fn the_distribution_of_the_chart_is_valid() {
     let openwrt: asu_crds::Distribution = serde_json::from_value(openwrt.clone()).unwrap();
     assert!(openwrt.validate_cel().is_ok());
     assert_eq!(openwrt.metadata.name.as_deref(), Some("openwrt"));
+}
+
+#[tokio::test]
+async fn libremesh_is_valid_when_it_is_switched_on_and_its_keys_fit_both_package_managers() {
+    let values = json!({ "distributions": { "libremesh": { "enabled": true } } });
+    let objects = documents(&crate::render::text("asu-distributions", &values).await.unwrap());
+    let libremesh = objects.iter().find(|object| name(object) == "libremesh").unwrap();
+    let libremesh: asu_crds::Distribution = serde_json::from_value(libremesh.clone()).unwrap();
+    assert!(libremesh.validate_cel().is_ok());
+    let parent = libremesh.spec.parent.as_ref().unwrap();
+    assert!(objects.iter().any(|object| name(object) == parent.distribution));
+    for (branch, manager) in [("24.10", PackageManager::Opkg), ("25.12", PackageManager::Apk)] {
+        let feeds: Vec<_> = libremesh
+            .spec
+            .feeds
+            .iter()
+            .filter(|feed| feed.branches == [branch])
+            .map(|feed| Feed {
+                name: feed.name.clone(),
+                url: feed.url.clone(),
+                keys: feed.keys.clone(),
+            })
+            .collect();
+        assert_eq!(keys(&feeds, manager).count(), feeds.len(), "{branch}");
+        assert!(!feeds.is_empty(), "{branch} has no feed");
+    }
 }
