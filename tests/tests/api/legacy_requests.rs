@@ -3,7 +3,7 @@
 use asu_core::{
     failure::FailureReason, request::Request, request_hash::request_hash, result::Built,
 };
-use asu_crds::BuildCondition;
+use asu_crds::BuildCondition::{Accepted, Admitted, CacheReady};
 use asu_store::model::Ending;
 use asu_tests::{given, postgres::TestDatabase};
 use serde_json::{Value, json};
@@ -108,7 +108,6 @@ async fn a_build_waits_is_initialized_and_runs_as_old_clients_know_it() {
         })
         .await
     };
-    use BuildCondition::{Accepted, Admitted, CacheReady};
     world.set_status(&hash, &[Accepted], None).await;
     assert_eq!(seen("initialize").await.status, 202);
     world.set_status(&hash, &[Accepted, CacheReady], None).await;
@@ -188,10 +187,9 @@ async fn failures_have_the_statuses_of_their_reasons_and_a_log() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_refusal_says_what_is_wrong_and_creates_nothing() {
-    let (world, api) = World::with_replica().await;
-    for (body, status, header) in [
+/// Bodies with the status and the header of their refusals.
+fn refusals() -> Vec<(Value, u16, (&'static str, &'static str))> {
+    vec![
         (json!({}), 400, ("x-missing-param", "distro")),
         (with("distro", json!("")), 400, ("x-missing-param", "distro")),
         (with("version", json!(null)), 400, ("x-missing-param", "version")),
@@ -225,7 +223,13 @@ async fn every_refusal_says_what_is_wrong_and_creates_nothing() {
         (with("request_hash", json!(1)), 400, ("", "")),
         (with("request_hash", json!("07704ea93930")), 404, ("", "")),
         (json!([]), 400, ("", "")),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refusal_says_what_is_wrong_and_creates_nothing() {
+    let (world, api) = World::with_replica().await;
+    for (body, status, header) in refusals() {
         for path in ["/api/build-request", "/api/upgrade-request"] {
             let answer = post(&api, path, &body).await;
             assert_eq!(answer.status, status, "{body}: {}", answer.json);
@@ -236,6 +240,12 @@ async fn every_refusal_says_what_is_wrong_and_creates_nothing() {
             }
         }
     }
+    assert!(world.objects().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_cannot_be_read_and_other_methods_are_refused_in_json() {
+    let (world, api) = World::with_replica().await;
     let many: Vec<String> = (0..100_000).map(|n| format!("p{n}")).collect();
     let many = post(&api, "/api/build-request", &with("packages", json!(many))).await;
     assert_eq!(many.status, 413);
