@@ -4,15 +4,16 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use asu_core::request_hash::RequestHash;
+use asu_core::{client, request_hash::RequestHash};
 use asu_store::{
     PgStore,
     model::{Counter, CounterKind},
 };
+use http::{HeaderMap, header::USER_AGENT};
 use jiff::Timestamp;
 
 /// Maximum number of different counters in memory.
@@ -20,7 +21,7 @@ const MAX_COUNTERS: usize = 10_000;
 /// Time between two writes.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 
-type Key = (CounterKind, Option<RequestHash>);
+type Key = (CounterKind, Option<RequestHash>, Option<Arc<str>>);
 
 /// The counters that are not written yet.
 #[derive(Debug, Default)]
@@ -29,12 +30,18 @@ pub struct Counters(Mutex<HashMap<Key, (Timestamp, u32)>>);
 impl Counters {
     /// Counts one event.
     pub fn add(&self, kind: CounterKind, hash: Option<&RequestHash>, at: Timestamp) {
-        self.merge(kind, hash.copied(), at, 1);
+        self.merge((kind, hash.copied(), None), at, 1);
     }
 
-    fn merge(&self, kind: CounterKind, hash: Option<RequestHash>, at: Timestamp, count: u32) {
+    /// Counts a build request for the program that sent it. `field` is what the body says of it.
+    pub fn add_client(&self, field: Option<&str>, headers: &HeaderMap, at: Timestamp) {
+        let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let name = client::name(field, agent);
+        self.merge((CounterKind::Client, None, Some(name.into())), at, 1);
+    }
+
+    fn merge(&self, key: Key, at: Timestamp, count: u32) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (kind, hash);
         if held.len() >= MAX_COUNTERS && !held.contains_key(&key) {
             return;
         }
@@ -46,7 +53,13 @@ impl Counters {
     fn drain(&self) -> Vec<Counter> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.drain()
-            .map(|((kind, request_hash), (at, count))| Counter { at, kind, request_hash, count })
+            .map(|((kind, request_hash, client), (at, count))| Counter {
+                at,
+                kind,
+                request_hash,
+                client,
+                count,
+            })
             .collect()
     }
 }
@@ -60,7 +73,8 @@ pub async fn write(held: &Counters, database: &PgStore) {
     if let Err(error) = database.record_counters(&counters).await {
         tracing::warn!(%error, "cannot write counters, keeping them");
         for counter in counters {
-            held.merge(counter.kind, counter.request_hash, counter.at, counter.count);
+            let key = (counter.kind, counter.request_hash, counter.client);
+            held.merge(key, counter.at, counter.count);
         }
     }
 }
@@ -83,8 +97,13 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         counters.add(CounterKind::Request, None, at(2));
         counters.add(CounterKind::Request, None, at(1));
-        let expected =
-            Counter { at: at(2), kind: CounterKind::Request, request_hash: None, count: 2 };
+        let expected = Counter {
+            at: at(2),
+            kind: CounterKind::Request,
+            request_hash: None,
+            client: None,
+            count: 2,
+        };
         assert_eq!(counters.drain(), [expected]);
         for n in 0..MAX_COUNTERS + 5 {
             counters.add(CounterKind::Served, Some(&RequestHash::of(&n.to_be_bytes())), at(0));

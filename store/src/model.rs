@@ -248,6 +248,8 @@ pub enum CounterKind {
     CacheMiss,
     /// The download of a file.
     Served,
+    /// A POST of a build request, by the program that sent it.
+    Client,
 }
 
 impl CounterKind {
@@ -266,6 +268,37 @@ pub struct Counter {
     pub kind: CounterKind,
     /// For which request; none for totals.
     pub request_hash: Option<RequestHash>,
+    /// The program that sent it, of the kind [`CounterKind::Client`].
+    pub client: Option<Arc<str>>,
     /// How often.
     pub count: u32,
+}
+
+/// How many builds requested a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageCount {
+    /// Its name, with a leading minus if the requests leave it out.
+    pub package: String,
+    /// Number of builds.
+    pub builds: u64,
+}
+
+/// How many images were built for a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetCount {
+    /// Board and subtarget.
+    pub target: String,
+    /// Number of builds.
+    pub builds: u64,
+    /// Seconds that they took together, from the start of the pod to its end.
+    pub seconds: u64,
+}
+
+/// Numbers of images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImageTotals {
+    /// Builds that made images, ever.
+    pub made: u64,
+    /// Images in the store now; equal ones count once.
+    pub stored: u64,
 }

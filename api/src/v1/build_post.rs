@@ -3,6 +3,7 @@
 use asu_core::acceptance::{self, Acceptance};
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
+use http::HeaderMap;
 
 use super::{answers, parse, respond::respond, schema};
 use crate::{
@@ -31,9 +32,14 @@ use crate::{
         (status = 529, description = "Too many builds wait", body = Error<'_>),
     )
 )]
-pub async fn build_post(State(state): State<AppState>, body: Bytes) -> Result<Response, ApiError> {
+pub async fn build_post(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     let asked = parse::parse(&body)?;
     drop(body);
+    state.counters.add_client(asked.client.as_deref(), &headers, state.now());
     let acceptance = accept(&state, &asked)?;
     let known = submit(&state, acceptance, asked.asked.defaults).await?;
     respond(&state, &known).await

@@ -16,6 +16,8 @@ const MAX_CLIENT: usize = 1024;
 pub struct BuildRequest {
     /// `distro`.
     pub distribution: Option<String>,
+    /// `client`.
+    pub client: Option<String>,
     /// All fields that affect the image.
     pub asked: RawRequest,
 }
@@ -42,11 +44,12 @@ pub fn parse(body: &[u8]) -> Result<BuildRequest, ApiError> {
         repositories_mode: mode(&mut fields),
         repository_keys: fields.texts("repository_keys"),
     };
-    if fields.nullable_text("client").is_some_and(|client| client.len() > MAX_CLIENT) {
+    let client = fields.nullable_text("client");
+    if client.as_ref().is_some_and(|client| client.len() > MAX_CLIENT) {
         fields.problem("client", "is too long");
     }
     fields.finish().map_err(ApiError::Fields)?;
-    Ok(BuildRequest { distribution, asked })
+    Ok(BuildRequest { distribution, client, asked })
 }
 
 /// Parses `filesystem`. Clients send the type of the running root file system, which may be one that no

@@ -26,6 +26,9 @@ const ROWS: u32 = 1000;
 /// writes documents before the catalog that refers to them.
 const UNUSED_DOCUMENTS: SignedDuration = SignedDuration::from_hours(24);
 
+/// How long the statistics of single days are kept. Totals are kept for ever.
+const STATISTICS: SignedDuration = SignedDuration::from_hours(400 * 24);
+
 /// Time between two sweeps while the store is too full, because builds wait for room.
 const PAUSED_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -78,6 +81,7 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
     let epoch = context.epoch()?;
     let database = &context.database;
     database.fold_served(epoch).await?;
+    database.fold_clients(epoch).await?;
     for (key, objects) in database.unfinished_deletions().await? {
         finish(context, &key, &objects, epoch).await?;
     }
@@ -99,6 +103,8 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
     let history = span(context.settings.retention.history);
     let before = now.checked_sub(history).unwrap_or(Timestamp::MIN);
     database.delete_expired(before, ROWS, epoch).await?;
+    let days = now.checked_sub(STATISTICS).unwrap_or(Timestamp::MIN);
+    database.delete_old_statistics(days, epoch).await?;
     let unused = now.checked_sub(UNUSED_DOCUMENTS).unwrap_or(Timestamp::MIN);
     let documents = database.delete_unused_documents(unused, epoch).await?;
     if documents > 0 {

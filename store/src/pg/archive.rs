@@ -20,7 +20,7 @@ use crate::{
         PgStore,
         epoch::fence,
         json::{text, to_json},
-        to_bigint,
+        statistics, to_bigint,
     },
 };
 use asu_artifacts::{ArtifactStore, Presence};
@@ -99,6 +99,7 @@ async fn archive_on(
         return Ok(ArchiveOutcome::AlreadyArchived);
     }
     insert_events(&mut tx, &facts.uid, &build.events).await?;
+    statistics::count(&mut tx, facts, outcome(&facts.ending)).await?;
     sqlx::query!("select pg_notify($1, $2)", BUILDS_CHANNEL, facts.request_hash.to_string())
         .execute(&mut *tx)
         .await?;

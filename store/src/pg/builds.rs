@@ -143,6 +143,38 @@ impl PgStore {
         .await
     }
 
+    /// The newest builds that made images, at most `limit`, without those with a private first-boot script.
+    pub async fn newest_images(&self, limit: u32) -> Result<Vec<BuildRecord>, StoreError> {
+        self.bounded("newest_images", async {
+            build_row!(
+                "where b.outcome = 'Succeeded' and not b.private order by b.archived_at desc limit $1",
+                i64::from(limit)
+            )
+            .fetch_all(self.pool())
+            .await?
+            .into_iter()
+            .map(BuildRow::into_record)
+            .collect()
+        })
+        .await
+    }
+
+    /// The newest failed builds, at most `limit`, without those with a private first-boot script.
+    pub async fn latest_failures(&self, limit: u32) -> Result<Vec<BuildRecord>, StoreError> {
+        self.bounded("latest_failures", async {
+            build_row!(
+                "where b.outcome = 'Failed' and not b.private order by b.archived_at desc limit $1",
+                i64::from(limit)
+            )
+            .fetch_all(self.pool())
+            .await?
+            .into_iter()
+            .map(BuildRow::into_record)
+            .collect()
+        })
+        .await
+    }
+
     /// The build with this uid.
     pub async fn build_by_uid(&self, uid: &str) -> Result<Option<BuildRecord>, StoreError> {
         self.bounded("build_by_uid", async {

@@ -7,7 +7,7 @@ use jiff_sqlx::Timestamp as PgTime;
 use crate::{
     error::StoreError,
     model::{Counter, CounterKind},
-    pg::PgStore,
+    pg::{PgStore, json::text},
 };
 
 impl PgStore {
@@ -28,14 +28,17 @@ impl PgStore {
             .iter()
             .map(|counter| i32::try_from(counter.count).unwrap_or(i32::MAX))
             .collect();
+        let clients: Vec<Option<String>> =
+            counters.iter().map(|counter| counter.client.as_deref().map(text)).collect();
         self.bounded("record_counters", async {
             sqlx::query!(
-                "insert into request_counters (at, kind, request_hash, count)
-                 select * from unnest($1::timestamptz[], $2::text[], $3::text[], $4::int[])",
+                "insert into request_counters (at, kind, request_hash, count, client)
+                 select * from unnest($1::timestamptz[], $2::text[], $3::text[], $4::int[], $5::text[])",
                 &at as _,
                 &kinds,
                 &hashes as _,
                 &counts,
+                &clients as _,
             )
             .execute(self.pool())
             .await?;
@@ -52,6 +55,7 @@ impl PgStore {
                 at: *at,
                 kind: CounterKind::Served,
                 request_hash: Some(*hash),
+                client: None,
                 count: 1,
             })
             .collect();

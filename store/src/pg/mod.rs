@@ -9,6 +9,7 @@ mod documents;
 mod epoch;
 mod json;
 mod retention;
+mod statistics;
 mod usage;
 
 use std::{fmt, future::Future, time::Duration};

@@ -26,4 +26,5 @@ mod recorded;
 mod relay;
 mod revisions;
 mod samples;
+mod statistics;
 mod stored;

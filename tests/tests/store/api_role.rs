@@ -23,7 +23,8 @@ async fn the_api_role_reads_and_counts() {
     assert_eq!(api.build_events("u1").await.unwrap().len(), 3);
     assert_eq!(api.load_catalog().await.unwrap().revision, 0);
     assert!(api.schema_state().await.unwrap().fits());
-    let counter = |kind, request_hash| Counter { at: at(0), kind, request_hash, count: 2 };
+    let counter =
+        |kind, request_hash| Counter { at: at(0), kind, request_hash, client: None, count: 2 };
     let counters = [
         counter(CounterKind::Request, None),
         counter(CounterKind::CacheHit, Some(hash("request"))),

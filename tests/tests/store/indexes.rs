@@ -7,8 +7,16 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 
 /// Tables that grow with the number of builds and requests.
-const GROWING: [&str; 6] =
-    ["builds", "artifacts", "manifests", "build_events", "file_sets", "request_counters"];
+const GROWING: [&str; 8] = [
+    "builds",
+    "artifacts",
+    "manifests",
+    "build_events",
+    "file_sets",
+    "request_counters",
+    "statistics_days",
+    "statistics_packages",
+];
 
 /// Queries that are about every row of their table: the file sets that the store holds.
 const WHOLE: [&str; 1] = ["select build_key, bytes from file_sets where deleting_since is null"];

@@ -14,4 +14,5 @@ mod offline;
 mod retention;
 mod samples;
 mod schema;
+mod statistics;
 mod usage;

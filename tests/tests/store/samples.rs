@@ -123,11 +123,16 @@ pub fn offer() -> Offer {
             versions: vec!["24.10.7".into()],
         }],
         board_renames: vec![],
+        network_profiles: vec![],
+        title: String::new(),
+        description: None,
+        version_titles: std::collections::BTreeMap::new(),
     }
 }
 
 pub fn version(name: &str, profiles: &[&str]) -> Version {
     let target = Target {
+        sysupgrade: Some(true),
         name: "ath79/generic".parse().unwrap(),
         arch: "mips_24kc".into(),
         version_code: "r29197-ab4c7d6af7".into(),

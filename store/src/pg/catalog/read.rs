@@ -241,7 +241,7 @@ async fn load_targets(
     let mut profiles = load_profiles(tx, wanted, pool).await?;
     let mut rows = sqlx::query!(
         "select distribution, version, name, arch, version_code, source_date_epoch,
-                image_builder, sha256
+                image_builder, sha256, sysupgrade
          from catalog_targets
          where (distribution, version) in (select * from unnest($1::text[], $2::text[]))
            and ($3::text is null or name = $3)",
@@ -255,6 +255,7 @@ async fn load_targets(
         let column = Column { table: "catalog_targets", column: "sha256", row: &place.2 };
         let target = Target {
             arch: row.arch,
+            sysupgrade: row.sysupgrade,
             version_code: row.version_code,
             source_date_epoch: row.source_date_epoch,
             profiles: profiles.remove(&place).unwrap_or_else(|| pool.list([])),

@@ -70,6 +70,7 @@ struct TargetRow<'a> {
     source_date_epoch: i64,
     image_builder: &'a str,
     sha256: &'a TarballDigest,
+    sysupgrade: Option<bool>,
 }
 
 /// One row of `catalog_profiles`, sent like [`TargetRow`].
@@ -107,10 +108,10 @@ async fn insert_version(
     sqlx::query!(
         "insert into catalog_targets
              (distribution, version, name, arch, version_code, source_date_epoch,
-              image_builder, sha256)
+              image_builder, sha256, sysupgrade)
          select $1, $2, t.* from jsonb_to_recordset($3) as t (
              name text, arch text, version_code text, source_date_epoch bigint,
-             image_builder text, sha256 text)",
+             image_builder text, sha256 text, sysupgrade boolean)",
         distribution,
         version.name,
         to_json(&targets)?
@@ -148,6 +149,7 @@ fn target_row(target: &Target) -> TargetRow<'_> {
         source_date_epoch: target.source_date_epoch,
         image_builder: &target.image_builder.file,
         sha256: &target.image_builder.sha256,
+        sysupgrade: target.sysupgrade,
     }
 }
 

@@ -1,0 +1,71 @@
+//! `GET /api/v1/stats/image_stats`: numbers of images.
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::images_latest_get;
+use crate::{
+    error::{ApiError, Error},
+    legacy::image_get::LegacyImage,
+    state::AppState,
+};
+
+/// Maximum number of images of `/api/v1/stats/images`.
+const LAST: usize = 20;
+
+/// Numbers of images.
+#[derive(Serialize, ToSchema)]
+pub struct ImageStats {
+    /// Images that were ever made.
+    total: u64,
+    /// Images that can be downloaded now.
+    stored: u64,
+    /// Requests that wait.
+    requested: usize,
+}
+
+/// Numbers of images, and the newest ones.
+#[derive(Serialize, ToSchema)]
+pub struct Images {
+    #[serde(flatten)]
+    stats: ImageStats,
+    /// The newest images, at most 20.
+    last: Vec<LegacyImage>,
+}
+
+/// Numbers of images and the newest ones
+#[utoipa::path(
+    method(get, head),
+    path = "/api/v1/stats/images",
+    tag = "statistics",
+    responses(
+        (status = 200, description = "The numbers and images", body = Images),
+        (status = 503, description = "The database is away", body = Error<'_>),
+    )
+)]
+pub async fn images_get(State(state): State<AppState>) -> Result<Json<Images>, ApiError> {
+    let mut last = images_latest_get::newest(&state).await?;
+    last.truncate(LAST);
+    Ok(Json(Images { stats: stats(&state).await?, last }))
+}
+
+/// Numbers of images
+#[utoipa::path(
+    method(get, head),
+    path = "/api/v1/stats/image_stats",
+    tag = "statistics",
+    responses(
+        (status = 200, description = "The numbers", body = ImageStats),
+        (status = 503, description = "The database is away", body = Error<'_>),
+    )
+)]
+pub async fn image_stats_get(State(state): State<AppState>) -> Result<Json<ImageStats>, ApiError> {
+    stats(&state).await.map(Json)
+}
+
+async fn stats(state: &AppState) -> Result<ImageStats, ApiError> {
+    let totals = state.statistics.totals().await?;
+    let requested = state.cluster.watch.waiting();
+    Ok(ImageStats { total: totals.made, stored: totals.stored, requested })
+}
