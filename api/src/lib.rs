@@ -28,6 +28,7 @@ pub mod openapi_headers;
 pub mod root;
 pub mod run;
 pub mod state;
+pub mod statistics;
 pub mod store;
 pub mod unknown;
 pub mod v1;

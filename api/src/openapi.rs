@@ -21,6 +21,7 @@ use utoipa::OpenApi;
         (name = "build", description = "Asking for images"),
         (name = "store", description = "Finished images"),
         (name = "catalog", description = "What is offered"),
+        (name = "statistics", description = "What was built"),
         (name = "legacy", description = "The API of clients of 2018 and 2019; errors also have `error`"),
         (name = "people", description = "Pages")
     )

@@ -27,6 +27,7 @@ use crate::{
     legacy::known_checks::KnownChecks,
     log_text::LogEnds,
     metrics::Metrics,
+    statistics::Statistics,
 };
 
 /// Shared by all handlers; clones are cheap.
@@ -55,6 +56,8 @@ pub struct Inner {
     pub finished: FinishedBuilds,
     /// Finished answers by uid.
     pub answers: FinishedAnswers,
+    /// Statistics of builds.
+    pub statistics: Statistics,
     /// Running look-ups.
     pub single_flight: SingleFlight,
     /// Limits of requests that wait for dependencies.
@@ -115,6 +118,7 @@ impl AppState {
                 Records::new(database.clone(), &budgets),
                 LogEnds::new(artifacts.clone()),
             ),
+            statistics: Statistics::new(database.clone(), &budgets),
             single_flight: SingleFlight::default(),
             budgets,
             sending: Sending::default(),

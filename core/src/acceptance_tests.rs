@@ -37,6 +37,10 @@ pub(crate) fn distribution() -> Distribution {
             package_changes: vec![],
             branches: vec![branch],
             board_renames: vec![],
+            network_profiles: vec![],
+            title: String::new(),
+            description: None,
+            version_titles: std::collections::BTreeMap::new(),
         },
         versions: vec![Arc::new(Version {
             name: "24.10.7".into(),

@@ -113,6 +113,8 @@ pub struct Target {
     pub profiles: Profiles,
     /// Its ImageBuilder.
     pub image_builder: ImageBuilder,
+    /// Whether `sysupgrade` can install an image of one of the devices. Unknown in rows of older programs.
+    pub sysupgrade: Option<bool>,
 }
 
 /// One version of a distribution.
@@ -137,6 +139,15 @@ pub struct Version {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
+    /// Display name of the distribution.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// One sentence about the distribution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Display names and descriptions of versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub version_titles: BTreeMap<String, VersionTitle>,
     /// URL of the download server for routers.
     pub public_url: String,
     /// Recommended versions, newest first, at most one for each branch: `latest` of the API.
@@ -156,6 +167,20 @@ pub struct Offer {
     /// Names that devices report, with the profiles that are meant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub board_renames: Vec<BoardRename>,
+    /// Names of the feeds whose packages are network profiles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_profiles: Vec<String>,
+}
+
+/// Display name and description of a version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionTitle {
+    /// Display name, if it differs from the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// One sentence about the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// A branch, as it is published to clients.

@@ -24,6 +24,8 @@ pub mod paths {
     pub const PLAN: &str = "/asu/plan/plan.json";
     /// Mount of the cache's volume, with [`TREE`] and [`MARKER`]; read-only in builds.
     pub const IMAGE_BUILDER: &str = "/asu/imagebuilder";
+    /// Mount of the OCI image with an ImageBuilder, only in populate pods that copy it.
+    pub const IMAGE: &str = "/asu/image";
     /// Name of the unpacked tree below [`IMAGE_BUILDER`]. The warm-up and all builds use it at this
     /// path.
     pub const TREE: &str = "tree";
@@ -171,6 +173,24 @@ pub struct PopulatePlan {
     pub max_entries: u64,
     /// Time limit in seconds.
     pub seconds: u64,
+    /// The OCI image that is copied instead of downloading the tarball.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<PlanImage>,
+}
+
+/// An OCI image with an ImageBuilder, mounted at [`paths::IMAGE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanImage {
+    /// Its reference.
+    pub reference: String,
+    /// Folder of the ImageBuilder below the root of the image.
+    pub path: String,
+    /// Revision that the ImageBuilder must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// When the node asks the registry, in the words of Kubernetes: Always or IfNotPresent.
+    pub pull_policy: String,
 }
 
 /// Package generation of a tree.

@@ -72,6 +72,7 @@ pub(crate) mod tests {
     /// A target with these profiles and their aliases.
     pub(crate) fn target(profiles: &[(&str, &[&str])]) -> Target {
         Target {
+            sysupgrade: Some(true),
             name: "ath79/generic".parse().unwrap(),
             arch: "mips_24kc".into(),
             version_code: "r29197-ab4c7d6af7".into(),

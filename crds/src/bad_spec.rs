@@ -29,6 +29,14 @@ pub enum BadSpec {
         /// What is wrong.
         error: BadFeed,
     },
+    /// The reference of an OCI image cannot be used.
+    #[error(
+        "spec.imageBuilderImages: {reference} has an unknown placeholder; there are {{version}}, {{board}} and {{subtarget}}"
+    )]
+    Image {
+        /// The reference.
+        reference: String,
+    },
     /// The package edits of a Distribution add too many packages.
     #[error("spec.packageEdits: {number} different packages are added; at most {most} may be")]
     TooManyAdded {

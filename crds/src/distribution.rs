@@ -12,11 +12,13 @@ use crate::{
     board_rename::BoardRename,
     channel_keys::{Channel, ChannelKeys},
     image_builder_cache::CacheWorkspace,
+    image_builder_image::ImageBuilderImage,
     limits::Limits,
     package_changes::PackageChange,
     package_edits::PackageEdit,
     parent::{Feed, Parent, ParentVersion},
     prewarm::Prewarm,
+    version_title::VersionTitle,
 };
 
 /// A distribution based on OpenWrt: its download servers, the versions that are offered, and the
@@ -62,6 +64,12 @@ use crate::{
         json_path = ".spec.upstream.publicURL",
         priority = 1
     ),
+    printcolumn(
+        name = "Images",
+        type_ = "string",
+        json_path = ".spec.imageBuilderImages[*].reference",
+        priority = 1
+    ),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -75,6 +83,8 @@ use crate::{
         .message("parentVersions need a parent"),
     validation = Rule::new("has(self.parent) || self.branches.all(b, b.signatures != 'Required' || size(b.keys) > 0)")
         .message("list the usign public keys that sign sha256sums in each branch, or set signatures to NotChecked"),
+    validation = Rule::new("!has(self.parent) || !has(self.imageBuilderImages)")
+        .message("give imageBuilderImages to the parent, whose ImageBuilders are used"),
     validation = Rule::new("!has(self.parent) || size(self.pinnedCaches) == 0")
         .message("pin caches in the parent, whose caches are used")
 )]
@@ -85,6 +95,10 @@ pub struct DistributionSpec {
     /// Display name, for example OpenWrt.
     #[schemars(length(min = 1, max = 64))]
     pub title: String,
+    /// One sentence about the distribution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub description: Option<String>,
     /// URLs of the download servers. A distribution with a parent uses those of the parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Upstream>,
@@ -144,6 +158,11 @@ pub struct DistributionSpec {
     /// Limits of requests and builds.
     #[serde(default)]
     pub limits: Limits,
+    /// OCI images from which ImageBuilders are taken instead of the tarballs of the download servers. The
+    /// first one that fits a version is used. Not with a parent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub image_builder_images: Vec<ImageBuilderImage>,
     /// ImageBuilders that are downloaded before any request and never evicted.
     #[serde(default)]
     #[schemars(length(max = 64))]
@@ -224,6 +243,11 @@ pub struct Branch {
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["version".into()]))]
     pub parent_versions: Vec<ParentVersion>,
+    /// Display names and descriptions of versions.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = kube::core::ListMerge::Map(vec!["version".into()]))]
+    pub version_titles: Vec<VersionTitle>,
     /// Versions that are offered as soon as the download server has them, in addition to versions.
     /// Without it, only versions are offered.
     #[serde(default, skip_serializing_if = "Option::is_none")]

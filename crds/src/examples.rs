@@ -44,6 +44,7 @@ pub fn cache() -> ImageBuilderCache {
             sha256: "a".repeat(64),
             file: "ib.tar.zst".into(),
             target_path: "releases/24.10.7/targets/ath79/generic".into(),
+            revision: None,
             pinned: false,
             suspend: false,
             workspace: CacheWorkspace::default(),
@@ -58,6 +59,7 @@ pub fn distribution() -> Distribution {
         DistributionSpec {
             suspend: false,
             title: "OpenWrt".into(),
+            description: None,
             upstream: Some(Upstream {
                 fetch_urls: vec!["https://downloads.example.org".into()],
                 package_base_url: None,
@@ -71,6 +73,7 @@ pub fn distribution() -> Distribution {
                 path: "releases/{version}".into(),
                 versions: vec!["24.10.7".into(), "24.10.6".into()],
                 parent_versions: vec![],
+                version_titles: vec![],
                 discover: None,
                 latest: None,
                 end_of_life: None,
@@ -85,6 +88,7 @@ pub fn distribution() -> Distribution {
             package_changes: vec![],
             package_edits: vec![],
             limits: Limits::default(),
+            image_builder_images: Vec::new(),
             pinned_caches: vec![],
             prewarm: None,
         },

@@ -46,6 +46,7 @@ use crate::cache_progress::CacheProgress;
         json_path = ".status.place.claimName",
         priority = 1
     ),
+    printcolumn(name = "Image", type_ = "string", json_path = ".status.image", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1),
     printcolumn(name = "Retry", type_ = "string", json_path = ".status.retryAt", priority = 1),
     printcolumn(name = "Last used", type_ = "date", json_path = ".status.lastUsed", priority = 1),
@@ -80,6 +81,10 @@ pub struct ImageBuilderCacheSpec {
     /// Folder of the target on a mirror, for example releases/24.10.7/targets/ath79/generic.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_./-]*$"))]
     pub target_path: String,
+    /// Revision of the ImageBuilder in the catalog. One from an OCI image must have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub revision: Option<String>,
     /// Whether the cache is kept when no build uses it.
     #[serde(default)]
     pub pinned: bool,
@@ -141,6 +146,10 @@ pub struct ImageBuilderCacheStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub builder_image: Option<String>,
+    /// OCI image from which the tree was copied; absent if it comes from a tarball.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 640))]
+    pub image: Option<String>,
     /// Revision of the ImageBuilder, as the tree reports it, for example r29197-ab4c7d6af7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]

@@ -19,12 +19,14 @@ pub mod examples;
 mod firmware_build;
 mod generate;
 mod image_builder_cache;
+mod image_builder_image;
 pub mod labels;
 mod limits;
 mod package_changes;
 mod package_edits;
 mod parent;
 mod prewarm;
+mod version_title;
 
 pub use bad_feed::BadFeed;
 pub use bad_spec::BadSpec;
@@ -46,11 +48,13 @@ pub use image_builder_cache::{
     CachePhase, CachePlace, CacheWorkspace, ImageBuilderCache, ImageBuilderCacheSpec,
     ImageBuilderCacheStatus, cache_name,
 };
+pub use image_builder_image::{ImageBuilderImage, PullPolicy};
 pub use limits::Limits;
 pub use package_changes::{PackageChange, PackageChoice};
 pub use package_edits::{PackageEdit, RenamePrefix};
 pub use parent::{Feed, Parent, ParentVersion};
 pub use prewarm::Prewarm;
+pub use version_title::VersionTitle;
 
 /// API group of every kind.
 pub const GROUP: &str = "asu.dev";

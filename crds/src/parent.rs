@@ -26,6 +26,7 @@ pub struct ParentVersion {
 
 /// A package feed that is used in addition to those of the ImageBuilder.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
 pub struct Feed {
     /// Name of the feed, different from those of the ImageBuilder's own feeds.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
@@ -43,4 +44,8 @@ pub struct Feed {
     #[serde(default)]
     #[schemars(length(max = 64), inner(length(min = 1, max = 64)))]
     pub branches: Vec<String>,
+    /// Whether its packages are network profiles, the configurations of communities. They are listed at
+    /// /network-profiles/Packages, where LibreMesh Chef offers them for selection.
+    #[serde(default)]
+    pub network_profiles: bool,
 }

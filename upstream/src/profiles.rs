@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use asu_core::catalog::{self, Title};
 use asu_core::digest::Digest;
+use asu_core::image_kind;
 use asu_core::names::{PackageSpec, ProfileId, TargetName};
 use asu_core::request::{is_revision, is_version};
 use serde::{Deserialize, Deserializer};
@@ -131,6 +132,12 @@ impl Profiles {
         let file: Written = serde_json::from_slice(bytes)
             .map_err(|error| ParseError::new(WHAT, error.to_string()))?;
         file.check()
+    }
+
+    /// Whether `sysupgrade` can install an image of one of the devices.
+    pub fn can_sysupgrade(&self) -> bool {
+        let mut images = self.profiles.values().flat_map(|profile| &profile.images);
+        images.any(|image| image_kind::is_for_sysupgrade(&image.kind))
     }
 
     /// The devices as values of the catalog.

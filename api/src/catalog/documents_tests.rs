@@ -62,6 +62,10 @@ fn distribution() -> Distribution {
                 branch("24.10", Some(27990), &["24.10.1", "24.10.0"]),
             ],
             board_renames: vec![],
+            network_profiles: vec![],
+            title: String::new(),
+            description: None,
+            version_titles: std::collections::BTreeMap::new(),
         },
         versions: vec![
             version("24.10.1", &[]).into(),

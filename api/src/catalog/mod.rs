@@ -6,6 +6,7 @@ pub mod documents;
 mod encoding;
 mod etag;
 pub mod latest_get;
+pub mod network_profiles_get;
 mod one_profile;
 pub mod overview_get;
 pub mod parsed;

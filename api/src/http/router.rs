@@ -26,13 +26,18 @@ use super::{layers, path, request_id};
 use crate::{
     budgets::Budget,
     catalog::{
-        arch_index_get, branches_get, latest_get, overview_get, profile_get, target_index_get,
+        arch_index_get, branches_get, latest_get, network_profiles_get, overview_get, profile_get,
+        target_index_get,
     },
     error::{ApiError, error_response},
     legacy,
     metrics::Metrics,
     openapi, openapi_headers, root,
     state::AppState,
+    statistics::{
+        fails_latest_get, image_stats_get, images_latest_get, packages_get, popular_packages_get,
+        popular_targets_get,
+    },
     store, v1,
 };
 
@@ -74,7 +79,15 @@ fn without_body() -> OpenApiRouter<AppState> {
         .routes(routes!(latest_get::latest_get))
         .routes(routes!(target_index_get::target_index_get))
         .routes(routes!(profile_get::profile_get))
+        .routes(routes!(network_profiles_get::network_profiles_get))
         .routes(routes!(arch_index_get::arch_index_get))
+        .routes(routes!(image_stats_get::image_stats_get))
+        .routes(routes!(image_stats_get::images_get))
+        .routes(routes!(images_latest_get::images_latest_get))
+        .routes(routes!(fails_latest_get::fails_latest_get))
+        .routes(routes!(packages_get::packages_get))
+        .routes(routes!(popular_packages_get::popular_packages_get))
+        .routes(routes!(popular_targets_get::popular_targets_get))
         .merge(older())
         .routes(routes!(openapi::openapi_get))
         .routes(routes!(root::root_get))

@@ -140,7 +140,11 @@ fn is_kept(record: &BuildRecord) -> bool {
     record.files_deleted_at.is_none() && record.facts.ending.built().is_some()
 }
 
-fn image(state: &AppState, record: &BuildRecord) -> Result<LegacyImage, ApiError> {
+/// What pages show of a build that made images.
+///
+/// # Errors
+/// If it made none, or while no catalog is known.
+pub fn image(state: &AppState, record: &BuildRecord) -> Result<LegacyImage, ApiError> {
     let facts = &record.facts;
     let built = facts.ending.built().ok_or(ApiError::UnknownHash)?;
     let request = &facts.request;

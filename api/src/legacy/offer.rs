@@ -11,27 +11,30 @@ use crate::catalog::Snapshot;
 
 /// Display name of a distribution.
 pub fn title(distribution: &Distribution) -> &str {
-    &distribution.name
+    let title = distribution.offer.title.as_str();
+    if title.is_empty() { &distribution.name } else { title }
 }
 
 /// What a distribution says of itself.
-pub fn description(_: &Distribution) -> &'static str {
-    ""
+pub fn description(distribution: &Distribution) -> &str {
+    distribution.offer.description.as_deref().unwrap_or_default()
 }
 
 /// Display name of a version.
-pub fn version_title<'a>(_: &'a Distribution, version: &'a Version) -> &'a str {
-    &version.name
+pub fn version_title<'a>(distribution: &'a Distribution, version: &'a Version) -> &'a str {
+    let titles = distribution.offer.version_titles.get(&version.name);
+    titles.and_then(|titles| titles.title.as_deref()).unwrap_or(&version.name)
 }
 
 /// What a distribution says of a version.
-pub fn version_description(_: &Distribution, _: &Version) -> &'static str {
-    ""
+pub fn version_description<'a>(distribution: &'a Distribution, version: &Version) -> &'a str {
+    let titles = distribution.offer.version_titles.get(&version.name);
+    titles.and_then(|titles| titles.description.as_deref()).unwrap_or_default()
 }
 
 /// Whether devices of a target can be upgraded with `sysupgrade`; `None` if it is not known.
-pub fn has_sysupgrade(_: &Target) -> Option<bool> {
-    None
+pub fn has_sysupgrade(target: &Target) -> Option<bool> {
+    target.sysupgrade
 }
 
 /// The version that new devices get.

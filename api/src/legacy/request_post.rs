@@ -82,6 +82,7 @@ async fn request(
     if let Some(hash) = object.text("request_hash")? {
         return poll(state, hash, kind, headers).await;
     }
+    state.counters.add_client(None, headers, state.now());
     let asked = image::read(state, object, kind).await?;
     let known = submit(state, asked.acceptance, asked.script).await?;
     let server = server_of(headers, state.settings.forwarded_hops > 0);

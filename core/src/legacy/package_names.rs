@@ -85,6 +85,11 @@ impl<'a> Available<'a> {
         found.max_by(|a, b| package_version::compare(a, b))
     }
 
+    /// Names of all packages, without ABI suffix. A name that several parts have occurs several times.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.parts.iter().flat_map(|part| part.versions.keys()).map(|name| &**name)
+    }
+
     /// The name under which a requested package can be installed: its own, or that of the library without
     /// the suffix of an ABI that the version does not have. `None` if there is no such package. A leading
     /// minus stays.

@@ -117,7 +117,11 @@ pub async fn create_build_cache(
         .ok_or(Fault::NoDistribution)?;
     let offered = cache_spec(name, version, target, target_path);
     // The ImageBuilder that the build was validated with.
-    let spec = ImageBuilderCacheSpec { sha256: resolved.image_builder_sha256.clone(), ..offered };
+    let spec = ImageBuilderCacheSpec {
+        sha256: resolved.image_builder_sha256.clone(),
+        revision: Some(resolved.version_code.clone()),
+        ..offered
+    };
     Ok(create_cache(context, &resolved.cache_name, &spec).await?)
 }
 

@@ -167,7 +167,7 @@ impl Pass {
         let created = apply::create_build_cache(&self.context, &self.build, &resolved).await;
         self.publish_queued().await?;
         if matches!(created, Err(Fault::NoDistribution)) {
-            return self.fail(no_longer_offered()).await;
+            return self.fail(base::unavailable(&self.context, &self.build.spec.request)).await;
         }
         created?;
         Ok(Action::requeue(SAFETY))
@@ -206,7 +206,7 @@ impl Pass {
             Some(resolved),
         ) = (self.facts.cache.clone(), distribution, parent, resolved)
         else {
-            return self.fail(no_longer_offered()).await;
+            return self.fail(base::unavailable(&self.context, &whole.spec.request)).await;
         };
         let memory = self.facts.status.memory.clone();
         let attempt = Attempt {
@@ -279,10 +279,6 @@ impl Pass {
 fn refused_job(error: &kube::Error) -> Failure {
     tracing::error!(%error, "the API server rejects a Job");
     Failure::new(FailureReason::Internal, "Kubernetes does not accept the Job of this build")
-}
-
-fn no_longer_offered() -> Failure {
-    Failure::new(FailureReason::CacheFailed, "The version is no longer offered")
 }
 
 /// The requeue delay for a span. 50 ms are added, because times of objects are whole seconds and

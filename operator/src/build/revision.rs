@@ -51,6 +51,10 @@ impl Pass {
             version: base.version,
             target: request.target.clone(),
         };
+        if let Some(problem) = self.unasked(&sought.distribution) {
+            self.facts.revision = Some(SoughtRevision::Lacking(problem));
+            return Ok(());
+        }
         let (uid, name) = (self.uid(), self.build.name_any());
         let revision = match self.context.catalogs.looks().ask(&sought, &uid, &name) {
             Answer::Asked => {
@@ -74,6 +78,14 @@ impl Pass {
         };
         self.facts.revision = Some(revision);
         Ok(())
+    }
+
+    /// Why upstream is not asked: nobody reads a suspended Distribution.
+    fn unasked(&self, distribution: &str) -> Option<String> {
+        let object = dereference::distribution(&self.context, distribution)?;
+        object.spec.suspend.then(|| {
+            format!("version_code: the Distribution {distribution} is suspended, so upstream is not asked for the revision")
+        })
     }
 
     fn has_cache(&self, sought: &Sought, basis: &Basis) -> bool {

@@ -38,6 +38,7 @@ fn offered() -> Offered {
 
 fn distribution() -> Distribution {
     let target = Target {
+        sysupgrade: Some(true),
         name: "ath79/generic".parse().unwrap(),
         arch: "mips".into(),
         version_code: "r1-abc".into(),
@@ -62,6 +63,10 @@ fn distribution() -> Distribution {
             package_changes: vec![],
             branches: vec![],
             board_renames: vec![],
+            network_profiles: vec![],
+            title: String::new(),
+            description: None,
+            version_titles: std::collections::BTreeMap::new(),
         },
         versions: vec![Arc::new(Version {
             name: "24.10.7".into(),

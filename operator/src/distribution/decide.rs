@@ -1,10 +1,9 @@
 //! Decides what the catalog offers after a reading: pure. Called by the controller.
 
-use std::{borrow::Borrow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use asu_core::{
-    catalog::{Branch, Distribution, Offer, PackageChange, Target, Version},
-    discovery,
+    catalog::{Distribution, Offer, Target, Version},
     names::TargetName,
 };
 use asu_crds::{
@@ -17,7 +16,8 @@ use super::{
     dereference::{ReadyCaches, VersionRead},
     discover::needs_list,
     documents_read::DocumentsRead,
-    validate::{Validated, public_url, target_path},
+    offer::offer,
+    validate::{Validated, target_path},
 };
 
 /// Maximum number of problems that the status lists for a branch.
@@ -93,7 +93,7 @@ pub fn decide(basis: &Basis<'_>, read: Vec<VersionRead>) -> Decision {
                 keep_unread(&mut found, &version.problems, before);
                 if found.ready.is_empty() {
                     // Upstream lists a release before it publishes its files.
-                    report.push(format!("{} has no target that could be read", version.version));
+                    report.push(no_target(spec, &version.version));
                 } else {
                     versions.push(found);
                 }
@@ -115,6 +115,16 @@ pub fn decide(basis: &Basis<'_>, read: Vec<VersionRead>) -> Decision {
         successors,
         documents,
     }
+}
+
+/// The problem of a version without any target.
+fn no_target(spec: &DistributionSpec, version: &str) -> String {
+    let Some(parent) = &spec.parent else {
+        return format!("{version} has no target that could be read");
+    };
+    let (_, known) = spec.base_of("", version);
+    let parent = &parent.distribution;
+    format!("{version}: the parent {parent} offers no such target of its version {known}")
 }
 
 /// The pinned caches, by name. One that is not offered is a problem of its branch.
@@ -207,6 +217,7 @@ pub fn cache_spec(
         sha256: target.image_builder.sha256.to_string(),
         file: target.image_builder.file.clone(),
         target_path,
+        revision: Some(target.version_code.clone()),
         pinned: false,
         suspend: false,
         workspace: CacheWorkspace::default(),
@@ -262,66 +273,6 @@ fn is_held(
     old.image_builder.sha256 != new.image_builder.sha256
         && ready.wanted.contains(&cache(old))
         && !ready.all.contains(&cache(new))
-}
-
-/// What clients are offered: the bounds of the spec, and the versions that could be read.
-pub fn offer<V: Borrow<Version>>(
-    spec: &DistributionSpec,
-    package_changes: &[PackageChange],
-    versions: &[V],
-    today: Date,
-) -> Offer {
-    let names = names_by_branch(spec, versions);
-    let names_of =
-        |branch: &asu_crds::Branch| names.get(branch.name.as_str()).cloned().unwrap_or_default();
-    let branches = spec.branches.iter().map(|branch| Branch {
-        name: branch.name.clone(),
-        path: branch.path.clone(),
-        snapshot: branch.snapshot,
-        branch_off_rev: branch.branch_off_rev,
-        versions: names_of(branch).into_iter().map(str::to_owned).collect(),
-    });
-    let latest = spec.branches.iter().filter_map(|branch| latest(branch, names_of(branch), today));
-    Offer {
-        public_url: public_url(spec).to_owned(),
-        latest: latest.map(str::to_owned).collect(),
-        allow_defaults: spec.limits.allow_defaults,
-        max_defaults_length: spec.limits.max_defaults_length,
-        max_rootfs_size_mb: spec.limits.max_rootfs_size_mb,
-        repository_allow_list: spec.limits.repository_allow_list.clone(),
-        package_changes: package_changes.to_vec(),
-        branches: branches.collect(),
-        board_renames: spec.renames(),
-    }
-}
-
-/// Names of the versions of each branch, newest first.
-fn names_by_branch<'a, V: Borrow<Version>>(
-    spec: &'a DistributionSpec,
-    versions: &'a [V],
-) -> BTreeMap<&'a str, Vec<&'a str>> {
-    let branch_of = spec.branch_finder();
-    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for version in versions {
-        let version = version.borrow().name.as_str();
-        if let Some(branch) = branch_of(version) {
-            names.entry(&branch.name).or_default().push(version);
-        }
-    }
-    names
-}
-
-/// The version of a branch that is recommended to clients: the one that the spec names, if it is
-/// offered, else the newest release. `None` for a branch of snapshots, because LuCI would offer a
-/// snapshot to routers that have a release, and `None` from the branch's end of life on.
-fn latest<'v>(branch: &asu_crds::Branch, names: Vec<&'v str>, today: Date) -> Option<&'v str> {
-    let end = branch.end_of_life.as_ref().and_then(|day| day.parse::<Date>().ok());
-    if branch.snapshot || end.is_some_and(|end| today >= end) {
-        return None;
-    }
-    let wanted = branch.latest.as_deref();
-    let wanted = wanted.and_then(|wanted| names.iter().copied().find(|name| *name == wanted));
-    wanted.or_else(|| discovery::latest(names))
 }
 
 fn statuses(problems: BTreeMap<String, Vec<String>>) -> Vec<BranchStatus> {

@@ -21,6 +21,7 @@ fn spec() -> DistributionSpec {
 
 fn target(code: &str) -> Target {
     Target {
+        sysupgrade: Some(true),
         name: "a/b".parse().unwrap(),
         arch: "x".into(),
         version_code: code.into(),

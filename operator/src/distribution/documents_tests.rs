@@ -13,6 +13,7 @@ fn digest(text: &str) -> Digest {
 
 fn version(code: &str) -> Version {
     let target = Target {
+        sysupgrade: Some(true),
         name: "a/b".parse().unwrap(),
         arch: "x".into(),
         version_code: code.into(),

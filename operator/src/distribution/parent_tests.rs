@@ -60,6 +60,7 @@ fn a_missing_parent_is_a_reason_that_names_it() {
 fn base() -> Catalogued {
     let name = "a/b".parse().unwrap();
     let target = Target {
+        sysupgrade: Some(true),
         name: "a/b".parse().unwrap(),
         arch: "x".into(),
         version_code: "r1-a".into(),
@@ -78,7 +79,7 @@ fn base() -> Catalogued {
     let spec = examples::distribution().spec;
     let versions = vec![version];
     let today = jiff::civil::date(2026, 1, 1);
-    let offer = super::super::decide::offer(&spec, &[], &versions, today);
+    let offer = super::super::offer::offer(&spec, &[], &versions, today);
     let versions = versions.into_iter().map(std::sync::Arc::new).collect();
     Catalogued { name: "openwrt".into(), revision: 1, offer, versions }
 }
@@ -94,4 +95,29 @@ fn versions_have_own_names_and_the_files_of_the_parent() {
     assert_eq!((found.name.as_str(), found.path.as_str()), ("2024.2", "releases/24.10.7"));
     assert_eq!(found.ready, base.versions[0].ready);
     assert!(unknown.read.as_ref().is_ok_and(|version| version.ready.is_empty()));
+}
+
+#[test]
+fn a_version_that_the_parent_lacks_is_reported_with_both_names_and_not_offered() {
+    let (spec, base) = (child("openwrt"), base());
+    let mut valid = validate(&spec).unwrap();
+    complete(&mut valid.branches, &["24.10.7".to_owned()]);
+    let read = inherit(&spec, &valid, Some(&base), &CatalogDocuments::default());
+    let lacking = read.iter().find(|read| read.read.as_ref().unwrap().ready.is_empty()).unwrap();
+    let (version, known) =
+        (&lacking.version.clone(), spec.base_of("", &lacking.version).1.to_owned());
+    let basis = Basis {
+        name: "mesh",
+        spec: &spec,
+        valid: &valid,
+        unlisted: None,
+        last: None,
+        ready: &ReadyCaches::default(),
+        today: jiff::civil::date(2026, 1, 1),
+    };
+    let decision = decide(&basis, read);
+    assert!(decision.versions.iter().all(|offered| offered.name != *version));
+    let expected =
+        format!("{version}: the parent openwrt offers no such target of its version {known}");
+    assert!(decision.problems.iter().any(|branch| branch.problems.contains(&expected)));
 }

@@ -4,7 +4,7 @@ use asu_core::catalog::{ImageBuilder, TarballDigest, Target};
 use jiff::civil::date;
 
 use super::*;
-use crate::distribution::decide::offer;
+use crate::distribution::offer;
 
 fn spec() -> DistributionSpec {
     serde_json::from_value(serde_json::json!({
@@ -20,6 +20,7 @@ fn spec() -> DistributionSpec {
 
 fn version(name: &str, branch: &str, targets: &[&str]) -> Version {
     let target = |name: &&str| Target {
+        sysupgrade: Some(true),
         name: name.parse().unwrap(),
         arch: "x".into(),
         version_code: "r1".into(),

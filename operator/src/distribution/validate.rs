@@ -109,6 +109,7 @@ pub fn validate(spec: &DistributionSpec) -> Result<Validated, BadDistribution> {
     // They are applied by builds; here they are only checked.
     spec.edits()?;
     spec.check_feeds()?;
+    spec.check_images()?;
     spec.own_defaults()?;
     Ok(Validated {
         mirrors: mirrors.collect::<Result<_, _>>()?,

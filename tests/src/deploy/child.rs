@@ -26,6 +26,7 @@ pub(super) fn distribution(world: &World, mut spec: DistributionSpec) -> Result<
         url: format!("{}/{}", upstream::URL, child::PATH),
         keys: world.child_keys()?,
         branches: vec![],
+        network_profiles: true,
     }];
     spec.default_packages = vec![child::PACKAGE.into()];
     Ok(json!({ "enabled": true, "spec": spec }))

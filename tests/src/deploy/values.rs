@@ -65,6 +65,7 @@ pub(super) fn fixture_distribution(world: &World, with_child: bool) -> Result<Va
     let spec = DistributionSpec {
         suspend: false,
         title: "OpenWrt (fixture)".into(),
+        description: None,
         upstream: Some(Upstream {
             fetch_urls: vec![upstream::URL.into()],
             package_base_url: None,
@@ -82,6 +83,7 @@ pub(super) fn fixture_distribution(world: &World, with_child: bool) -> Result<Va
             keys: vec![world.public_key.clone()],
             signatures: Signatures::Required,
             parent_versions: vec![],
+            version_titles: vec![],
             discover: None,
             latest: None,
             end_of_life: None,
@@ -92,6 +94,7 @@ pub(super) fn fixture_distribution(world: &World, with_child: bool) -> Result<Va
         package_changes: vec![],
         package_edits: vec![],
         limits: Limits { allow_defaults: true, ..Limits::default() },
+        image_builder_images: Vec::new(),
         pinned_caches: vec![PinnedCache {
             version: world.version().to_owned(),
             target: "testarch/small".into(),

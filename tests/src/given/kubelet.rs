@@ -66,6 +66,15 @@ impl World {
         self.job(&selector_of(build)).await
     }
 
+    /// The Job that makes a new tree of a cache beside the one in use.
+    pub async fn new_tree(&self, cache: &str) -> Job {
+        self.until("a Job for the new tree", async || {
+            let jobs = self.jobs(&populates(cache)).await;
+            jobs.into_iter().find(|job| job.annotations().contains_key("asu.dev/replaces"))
+        })
+        .await
+    }
+
     /// All Jobs of a build.
     pub async fn jobs_of(&self, build: &FirmwareBuild) -> Vec<Job> {
         self.jobs(&selector_of(build)).await

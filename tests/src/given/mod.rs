@@ -38,8 +38,8 @@ mod world;
 pub use download_server::DownloadServer;
 pub use fixture::{Generation, fixture};
 pub use objects::{
-    TARGET, admission, build, build_of, cache, cache_of, claim, distribution, distribution_of,
-    populates, reason, request, selector_of,
+    TARGET, admission, build, build_in, build_of, cache, cache_of, claim, distribution,
+    distribution_of, populates, reason, request, selector_of,
 };
 pub use operator::{Fill, Operator};
 pub use plane::{namespace, own_plane, plane};

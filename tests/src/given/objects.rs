@@ -75,6 +75,7 @@ pub fn cache_of(target: &str) -> ImageBuilderCache {
         sha256,
         file: "ib.tar.zst".into(),
         target_path: format!("releases/{VERSION}/targets/{target}"),
+        revision: None,
         pinned: false,
         suspend: false,
         workspace: CacheWorkspace::default(),
@@ -105,8 +106,13 @@ pub fn build(package: &str) -> FirmwareBuild {
 
 /// A build for a target.
 pub fn build_of(package: &str, target: &str) -> FirmwareBuild {
+    build_in("openwrt", package, target)
+}
+
+/// A build of a distribution.
+pub fn build_in(distribution: &str, package: &str, target: &str) -> FirmwareBuild {
     let request = RequestSpec {
-        distribution: "openwrt".into(),
+        distribution: distribution.into(),
         version: VERSION.into(),
         target: target.into(),
         profile: "device".into(),

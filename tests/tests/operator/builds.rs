@@ -7,7 +7,7 @@ use asu_crds::{
     BuildPhase, BuildPriority, Distribution, FirmwareBuild, Retention, condition, labels,
 };
 use asu_store::model::Ending;
-use asu_tests::given::{World, build, cache, distribution, reason};
+use asu_tests::given::{TARGET, World, build, build_in, cache, distribution, reason};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{
@@ -287,6 +287,28 @@ async fn builds_of_a_deleted_distribution_fail_and_leave_the_queue() {
     }
     world.create(&distribution()).await;
     world.admitted("three").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn builds_of_a_child_fail_with_the_name_of_its_missing_parent() {
+    let (world, _operator) = World::with_ready_cache(&[]).await;
+    let distributions = world.api::<Distribution>();
+    let mut child = distribution();
+    child.metadata.name = Some("mesh".into());
+    child.spec.upstream = None;
+    child.spec.parent = Some(asu_crds::Parent { distribution: "openwrt".into() });
+    child.spec.pinned_caches.clear();
+    world.create(&child).await;
+    distributions.delete("openwrt", &DeleteParams::default()).await.unwrap();
+    world
+        .until("the parent is gone", async || {
+            distributions.get_opt("openwrt").await.ok()?.is_none().then_some(())
+        })
+        .await;
+    let status = world.archived(&world.create(&build_in("mesh", "luci", TARGET)).await).await;
+    assert_eq!(reason(&status), FailureReason::CacheFailed.as_str());
+    let message = status.message.unwrap_or_default();
+    assert!(message.contains("openwrt, the parent of mesh, is missing"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,6 @@ use asu_tests::{
     fixtures::Upstream,
     given::{Generation, Object, World, cache, fixture, populates},
 };
-use k8s_openapi::api::batch::v1::Job;
 use kube::{
     ResourceExt,
     api::{Patch, PatchParams},
@@ -44,16 +43,6 @@ async fn a_suspended_cache_is_filled_when_it_is_resumed() {
     world.fill_cache(&name).await;
 }
 
-/// The Job that makes the tree of a refresh.
-async fn remade(world: &World, cache: &str) -> Job {
-    world
-        .until("a Job for the new tree", async || {
-            let jobs = world.jobs(&populates(cache)).await;
-            jobs.into_iter().find(|job| job.annotations().contains_key("asu.dev/replaces"))
-        })
-        .await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refresh_makes_one_new_tree_which_builds_use_when_it_is_ready() {
     let (world, operator) = World::with_operator(&[]).await;
@@ -68,7 +57,7 @@ async fn a_refresh_makes_one_new_tree_which_builds_use_when_it_is_ready() {
     assert_eq!((held.place, held.last_handled_refresh), (old.place.clone(), None));
     change::<ImageBuilderCache>(&world, &name, suspend(false)).await;
 
-    let job = remade(&world, &name).await;
+    let job = world.new_tree(&name).await;
     assert_eq!(api.get(&name).await.unwrap().status.unwrap().place, old.place);
     // Another leader continues with the same Job.
     operator.terminate().await.unwrap();

@@ -47,16 +47,6 @@ async fn a_tree_is_ready_although_the_watch_of_pods_has_not_shown_its_result() {
     assert_eq!((status.failures, status.revision.as_deref()), (None, Some("r1-abc")));
 }
 
-/// The Job that makes a new tree of a cache beside the one in use.
-async fn new_tree(world: &World, cache: &str) -> Job {
-    world
-        .until("a Job for the new tree", async || {
-            let jobs = world.jobs(&populates(cache)).await;
-            jobs.into_iter().find(|job| job.annotations().contains_key("asu.dev/replaces"))
-        })
-        .await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_builder_image_makes_a_new_tree_while_the_old_stays_in_use() {
     let (world, operator) = World::with_operator(&[]).await;
@@ -66,7 +56,7 @@ async fn another_builder_image_makes_a_new_tree_while_the_old_stays_in_use() {
     let old = api.get(&name).await.unwrap().status.unwrap();
     operator.terminate().await.unwrap();
     let _next = world.operator("b", &["--builder-image=builder:2"]).await;
-    let job = new_tree(&world, &name).await;
+    let job = world.new_tree(&name).await;
     let meanwhile = api.get(&name).await.unwrap().status.unwrap();
     assert_eq!((&meanwhile.place, &meanwhile.builder_image), (&old.place, &old.builder_image));
     let message = r#"{"schema":1,"revision":"r1","bytes":7}"#;
@@ -103,7 +93,7 @@ async fn changing_the_builder_image_back_keeps_the_tree_in_use() {
     let place = api.get(&name).await.unwrap().status.unwrap().place.unwrap();
     operator.terminate().await.unwrap();
     let upgraded = world.operator("b", &["--builder-image=builder:2"]).await;
-    let job = new_tree(&world, &name).await;
+    let job = world.new_tree(&name).await;
     assert_eq!(job.annotations()["asu.dev/replaces"], place.sub_path);
     upgraded.terminate().await.unwrap();
     let _back = world.operator("c", &[]).await;

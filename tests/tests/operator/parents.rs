@@ -44,6 +44,7 @@ async fn a_child_offers_the_targets_of_its_parent_until_it_is_deleted() {
     let (world, _operator) = World::with_operator(&["--catalog-interval=1s"]).await;
     let parent = distribution(&fixture, &upstream);
     let feed = Feed {
+        network_profiles: false,
         name: child::FEED.into(),
         url: format!("{}/{}", upstream.base_url(), child::PATH),
         keys: fixture.child_keys().expect("keys"),

@@ -93,3 +93,17 @@ async fn a_revision_that_upstream_does_not_have_either_is_refused_with_both_name
     assert!(world.record_of(&build).await.is_none(), "nothing was built, so nothing is recorded");
     assert!(world.jobs_of(&build).await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_distribution_is_suspended_an_unknown_revision_is_refused_at_once() {
+    let (world, server, _operator) = started().await;
+    server.replace(&[SNAPSHOT], NEW);
+    let suspend = Patch::Merge(json!({"spec": {"suspend": true}}));
+    let api = world.api::<Distribution>();
+    api.patch("openwrt", &PatchParams::default(), &suspend).await.expect("a spec");
+    let build = build(&world, NEW).await;
+    let refused = world.archived(&build).await;
+    assert_eq!(reason(&refused), "RevisionMismatch");
+    let message = refused.message.clone().unwrap_or_default();
+    assert!(message.contains("is suspended"), "{message}");
+}

@@ -1,0 +1,111 @@
+//! `GET /network-profiles/Packages`: the network profiles of a distribution, which LibreMesh Chef offers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use asu_core::{
+    catalog::Offer,
+    catalog_documents::{CatalogDocuments, Feeds},
+};
+use axum::{
+    extract::{Query, State},
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderValue, header};
+
+use super::Snapshot;
+use crate::{
+    error::{ApiError, Error},
+    state::AppState,
+};
+
+/// Network profiles
+///
+/// The packages of the feeds of network profiles, in the format of opkg's package index, with name and
+/// version. Without `distro`, of the first distribution that has such feeds.
+#[utoipa::path(
+    method(get, head),
+    path = "/network-profiles/Packages",
+    tag = "catalog",
+    params(("distro" = Option<String>, Query, description = "Name of the distribution, as in a request")),
+    responses(
+        (status = 200, description = "The packages", body = String, content_type = "text/plain"),
+        (status = 400, description = "No such distribution", body = Error<'_>),
+        (status = 404, description = "No distribution has network profiles", body = Error<'_>),
+        (status = 503, description = "Neither in memory nor in reach", body = Error<'_>),
+    )
+)]
+pub async fn network_profiles_get(
+    State(state): State<AppState>,
+    Query(query): Query<super::Query>,
+) -> Result<Response, ApiError> {
+    let feeds = feeds(&*state.catalog.current()?, query.distro.as_deref())?;
+    let index = state.upstream.arch_packages(&feeds).await?;
+    let packages: BTreeMap<String, String> =
+        serde_json::from_slice(index.body()).map_err(|_| ApiError::Internal)?;
+    let entry = |(name, version)| format!("Package: {name}\nVersion: {version}\n\n");
+    let text: String = packages.into_iter().map(entry).collect();
+    let mut response = text.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+    Ok(response)
+}
+
+/// Documents of the feeds of network profiles.
+fn feeds(catalog: &Snapshot, distro: Option<&str>) -> Result<Feeds, ApiError> {
+    let of = |offer: &Offer, documents: Option<&CatalogDocuments>| {
+        documents.map(|documents| of_branches(offer, documents)).unwrap_or_default()
+    };
+    let found = if distro.is_some() {
+        let distribution = catalog.asked(distro)?;
+        of(&distribution.offer, catalog.upstream(distribution))
+    } else {
+        let all = catalog.catalog().distributions.iter();
+        all.map(|distribution| of(&distribution.offer, catalog.upstream(distribution)))
+            .find(|feeds| !feeds.is_empty())
+            .unwrap_or_default()
+    };
+    if found.is_empty() {
+        return Err(ApiError::NotFound("no distribution has network profiles"));
+    }
+    Ok(found)
+}
+
+/// The feeds of all branches and architectures. Feeds with equal content are one.
+fn of_branches(offer: &Offer, documents: &CatalogDocuments) -> Feeds {
+    let all = documents.feeds.values().flat_map(BTreeMap::values).flatten();
+    let is_wanted = |name: &str| offer.network_profiles.iter().any(|wanted| wanted == name);
+    let digests: BTreeSet<_> =
+        all.filter(|(name, _)| is_wanted(name)).map(|(_, digest)| *digest).collect();
+    digests.into_iter().enumerate().map(|(at, digest)| (at.to_string(), digest)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use asu_core::digest::Digest;
+
+    use super::*;
+
+    #[test]
+    fn only_the_feeds_of_network_profiles_are_read_and_equal_ones_once() {
+        let offer: Offer = serde_json::from_value(serde_json::json!({
+            "publicUrl": "", "latest": [], "allowDefaults": true, "maxDefaultsLength": 1,
+            "maxRootfsSizeMb": 1, "repositoryAllowList": [], "packageChanges": [], "branches": [],
+            "networkProfiles": ["profiles", "profiles_apk"],
+        }))
+        .unwrap();
+        let mut documents = CatalogDocuments::default();
+        for (branch, arch, feed, content) in [
+            ("24.10", "a", "profiles", "same"),
+            ("24.10", "b", "profiles", "same"),
+            ("25.12", "a", "profiles_apk", "other"),
+            ("24.10", "a", "base", "base"),
+        ] {
+            let branch = documents.feeds.entry(branch.to_owned()).or_default();
+            let arch = branch.entry(arch.to_owned()).or_default();
+            arch.insert(feed.to_owned(), Digest::of(content.as_bytes()));
+        }
+        let found: BTreeSet<_> = of_branches(&offer, &documents).into_values().collect();
+        assert_eq!(found, ["same", "other"].map(|content| Digest::of(content.as_bytes())).into());
+    }
+}
