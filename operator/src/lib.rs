@@ -7,6 +7,7 @@ pub mod build;
 pub mod cache;
 pub mod context;
 pub mod distribution;
+pub mod import;
 pub mod leader;
 pub mod pods;
 pub mod queue;

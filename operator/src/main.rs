@@ -4,7 +4,7 @@
 use std::{io::Read, path::PathBuf, process::ExitCode, time::Duration};
 
 use asu_operator::{
-    render,
+    import, render,
     run::{Backends, run},
     runtime::telemetry,
     settings::Settings,
@@ -43,6 +43,13 @@ enum Command {
         /// File with the fields of spec.request as YAML or JSON, or `-` for standard input.
         #[arg(long, value_name = "FILE")]
         request: PathBuf,
+    },
+    /// Print Distributions as YAML for the configuration folder of asu 0.2.0 (2019), for
+    /// `kubectl apply -f -`. What has no place in a Distribution is reported on standard error.
+    ImportDistributions {
+        /// Folder that has one folder for each distribution, with distro_config.yml and version files.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
     },
 }
 
@@ -113,6 +120,14 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         }
         Command::RenderBuild { request } => {
             print!("{}", render::build(&read(&request)?)?);
+            Ok(())
+        }
+        Command::ImportDistributions { dir } => {
+            let imported = import::import(&dir)?;
+            for warning in &imported.warnings {
+                eprintln!("warning: {warning}");
+            }
+            print!("{}", imported.yaml);
             Ok(())
         }
     }
