@@ -37,6 +37,11 @@ impl Paths {
         self.at(paths::IMAGE_BUILDER)
     }
 
+    /// The OCI image with an ImageBuilder.
+    pub fn image(&self) -> PathBuf {
+        self.at(paths::IMAGE)
+    }
+
     /// The unpacked tree.
     pub fn tree(&self) -> PathBuf {
         self.image_builder().join(paths::TREE)

@@ -140,7 +140,10 @@ pub fn copy_tree(tree: &Path, workspace: &Path) -> io::Result<()> {
 }
 
 /// Copies with modes, times and links preserved.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// The error of `cp`.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let done = Command::new("cp")
         .args(["-dR", "--preserve=mode,timestamps,links", "--reflink=auto", "--"])
         .args([from, to])

@@ -130,6 +130,7 @@ fn spec(world: &World, case: &str) -> ImageBuilderCacheSpec {
         sha256,
         file: TARBALL.into(),
         target_path: folder(case),
+        revision: None,
         pinned: false,
         suspend: false,
         workspace: CacheWorkspace::default(),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use asu_core::{failure::Failure, make_info::BadInfo, result::PopulateFailure};
+use asu_core::{failure::Failure, make_info::BadInfo, plan::PlanImage, result::PopulateFailure};
 use asu_upstream::{SignatureError, TarballError, UpstreamError};
 
 /// Why a cache could not be filled.
@@ -23,6 +23,15 @@ pub enum PopulateError {
     /// The tarball was refused.
     #[error(transparent)]
     Tarball(#[from] TarballError),
+    /// The OCI image does not contain the ImageBuilder that is wanted.
+    #[error("the image {0} {1}")]
+    Image(String, String),
+    /// The OCI image contains files that an ImageBuilder cannot have.
+    #[error("the image {0} is refused: {1}")]
+    HostileImage(String, String),
+    /// The OCI image is larger than a tree may be.
+    #[error("the image {0} is larger than an ImageBuilder may be")]
+    LargeImage(String),
     /// A command of the warm-up failed.
     #[error("the warm-up failed: {0}")]
     WarmUp(String),
@@ -62,12 +71,23 @@ impl PopulateError {
         move |source| Self::Io { action, path, source: source.into() }
     }
 
+    pub(super) fn image(image: &PlanImage, problem: &str) -> Self {
+        Self::Image(image.reference.clone(), problem.to_owned())
+    }
+
+    pub(super) fn hostile_image(image: &PlanImage, problem: &str) -> Self {
+        Self::HostileImage(image.reference.clone(), problem.to_owned())
+    }
+
     /// The reason for the condition of the cache.
     pub fn reason(&self) -> PopulateFailure {
         match self {
             Self::Plan(_) | Self::Key(_) => PopulateFailure::Internal,
             Self::Upstream(error) => of_upstream(error),
             Self::Tarball(error) => of_tarball(error),
+            Self::Image(..) => PopulateFailure::BadArchive,
+            Self::HostileImage(..) => PopulateFailure::HostileArchive,
+            Self::LargeImage(_) => PopulateFailure::TooLarge,
             Self::WarmUp(_) | Self::Info(_) => PopulateFailure::WarmUpFailed,
             Self::TimedOut | Self::Locked => PopulateFailure::TimedOut,
             Self::Memory(_) => PopulateFailure::OutOfMemory,

@@ -5,6 +5,7 @@
 mod download;
 mod error;
 mod fetch;
+mod image;
 mod lock;
 mod marker;
 mod warm_up;
@@ -16,7 +17,7 @@ use std::{
 };
 
 use asu_core::{
-    plan::{Marker, PLAN_SCHEMA, PopulatePlan},
+    plan::{Marker, PLAN_SCHEMA, PlanImage, PopulatePlan},
     populate_progress::{PopulateStep, Progress},
     result::{PopulateFailure, PopulateResult},
 };
@@ -33,6 +34,18 @@ use crate::{
     paths::Paths,
     tree,
 };
+
+/// Size of a tree.
+struct Size {
+    entries: u64,
+    bytes: u64,
+}
+
+impl Size {
+    fn of(unpacked: &Unpacked) -> Self {
+        Self { entries: unpacked.entries, bytes: unpacked.bytes }
+    }
+}
 
 /// Maximum time for the shutdown of a `populate` that timed out.
 const GRACE: Duration = Duration::from_secs(5);
@@ -121,6 +134,23 @@ async fn fill(
     temporary: &Path,
     (deadline, memory): (Instant, &Memory),
 ) -> Result<Marker, PopulateError> {
+    let size = match &plan.image {
+        Some(image) => from_image(paths, plan, image, temporary)?,
+        None => from_tarball(paths, plan, temporary).await?,
+    };
+    let facts = in_place(paths, builder, temporary, deadline)?;
+    is_wanted(plan, &facts)?;
+    // A tree is discarded if a process was OOM-killed while it was made.
+    memory.exhausted().map_or(Ok(()), |failure| Err(PopulateError::Memory(failure)))?;
+    mark(paths, plan, facts, &size)
+}
+
+/// Downloads and unpacks the tarball, and moves the tree into place.
+async fn from_tarball(
+    paths: &Paths,
+    plan: &PopulatePlan,
+    temporary: &Path,
+) -> Result<Size, PopulateError> {
     let tarball = download::fetch(&paths.image_builder(), plan).await?;
     let unpacked = unpack(plan, tarball.path(), &temporary.join("unpacked"));
     // The tarball is also removed if it is bad. A run that is killed here leaves it to the next.
@@ -128,10 +158,35 @@ async fn fill(
     let unpacked = unpacked?;
     removed?;
     switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
-    let facts = in_place(paths, builder, temporary, deadline)?;
-    // A tree is discarded if a process was OOM-killed while it was made.
-    memory.exhausted().map_or(Ok(()), |failure| Err(PopulateError::Memory(failure)))?;
-    mark(paths, plan, facts, &unpacked)
+    Ok(Size::of(&unpacked))
+}
+
+/// Copies the tree from the OCI image, and moves it into place.
+fn from_image(
+    paths: &Paths,
+    plan: &PopulatePlan,
+    image: &PlanImage,
+    temporary: &Path,
+) -> Result<Size, PopulateError> {
+    println!("{}", Progress::of(PopulateStep::Unpacking).log_line());
+    let copied = temporary.join("unpacked");
+    let size = image::copy_tree(plan, image, &paths.image(), &copied)?;
+    switch(paths, &copied)?;
+    Ok(size)
+}
+
+/// Checks that an ImageBuilder from an OCI image has the revision of the catalog: the image has no signature
+/// that says what it contains, and its tag may be older or newer than the catalog.
+fn is_wanted(plan: &PopulatePlan, facts: &TreeFacts) -> Result<(), PopulateError> {
+    let Some(image) = &plan.image else { return Ok(()) };
+    match &image.revision {
+        Some(wanted) if *wanted != facts.info.revision => {
+            let found = &facts.info.revision;
+            let problem = format!("has the revision {found}, but the catalog has {wanted}");
+            Err(PopulateError::image(image, &problem))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Fills the cache from a local tarball without verification: for the conformance suite, which runs
@@ -154,7 +209,7 @@ pub fn install(
     let unpacked = unpack(plan, tarball, &temporary.join("unpacked"))?;
     switch(paths, &temporary.join("unpacked").join(&unpacked.top_dir))?;
     let facts = in_place(paths, builder, &temporary, deadline)?;
-    let marker = mark(paths, plan, facts, &unpacked)?;
+    let marker = mark(paths, plan, facts, &Size::of(&unpacked))?;
     remove_tree(&temporary).map_err(PopulateError::io("remove", &temporary))?;
     Ok(marker)
 }
@@ -175,7 +230,7 @@ fn mark(
     paths: &Paths,
     plan: &PopulatePlan,
     facts: TreeFacts,
-    unpacked: &Unpacked,
+    size: &Size,
 ) -> Result<Marker, PopulateError> {
     let marker = Marker {
         schema: PLAN_SCHEMA,
@@ -187,8 +242,8 @@ fn mark(
         profiles: facts.info.profiles,
         filesystems: facts.filesystems,
         single_resolution: facts.single_resolution,
-        bytes: unpacked.bytes,
-        entries: unpacked.entries,
+        bytes: size.bytes,
+        entries: size.entries,
     };
     marker::write(paths, &marker)?;
     Ok(marker)

@@ -14,5 +14,6 @@ mod faults;
 mod generations;
 mod good;
 mod hostile;
+mod oci_image;
 mod populating;
 mod settled;

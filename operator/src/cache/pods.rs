@@ -21,7 +21,10 @@ use kube::{Resource, ResourceExt};
 
 use super::validate::Validated;
 use crate::{
-    pods::{PodJob, TRUSTED_USER, claim, mount, plan_mount, quantities, restricted, scratch},
+    pods::{
+        PodJob, TRUSTED_USER, claim, image_volume, mount, plan_mount, quantities, restricted,
+        scratch,
+    },
     settings::Settings,
 };
 
@@ -74,13 +77,19 @@ pub fn populate_job(
 ) -> Result<Job, serde_json::Error> {
     let mut tree = mount("imagebuilder", paths::IMAGE_BUILDER, false);
     tree.sub_path = Some(place.sub_path.clone());
+    let mut mounts = vec![plan_mount(), tree, mount("tmp", "/tmp", false)];
+    let mut volumes = vec![claim("imagebuilder", &place.claim_name), scratch("tmp", SCRATCH)];
+    if let Some(image) = &plan.image {
+        mounts.push(mount("image", paths::IMAGE, true));
+        volumes.push(image_volume("image", &image.reference, &image.pull_policy));
+    }
     let container = Container {
         name: CONTAINER.to_owned(),
         image: Some(plan.builder_image.clone()),
         args: Some(vec!["populate".to_owned()]),
         security_context: Some(restricted(TRUSTED_USER)),
         resources: Some(resources("250m", "128Mi", "1Gi")),
-        volume_mounts: Some(vec![plan_mount(), tree, mount("tmp", "/tmp", false)]),
+        volume_mounts: Some(mounts),
         ..Container::default()
     };
     let mut annotations = BTreeMap::from([(TREE_ANNOTATION.to_owned(), place.sub_path.clone())]);
@@ -94,7 +103,7 @@ pub fn populate_job(
         owner: owner(cache),
         plan: serde_json::to_string(plan)?,
         containers: vec![container],
-        volumes: vec![claim("imagebuilder", &place.claim_name), scratch("tmp", SCRATCH)],
+        volumes,
         deadline: seconds.saturating_add(DEADLINE_SLACK),
         grace: 30,
         failure_policy: None,

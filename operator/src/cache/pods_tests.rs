@@ -1,4 +1,4 @@
-use asu_core::plan::PLAN_SCHEMA;
+use asu_core::plan::{PLAN_SCHEMA, PlanImage};
 use asu_crds::examples;
 
 use super::*;
@@ -10,11 +10,8 @@ fn owns_its_volumes(job: Job) -> bool {
         && context.fs_group_change_policy.as_deref() == Some("OnRootMismatch")
 }
 
-#[test]
-fn populate_and_prune_pods_set_fs_group() {
-    let (cache, settings) = (examples::cache(), parsed(&[]));
-    let place = CachePlace { claim_name: "c".into(), sub_path: "t".into() };
-    let plan = PopulatePlan {
+fn plan() -> PopulatePlan {
+    PopulatePlan {
         schema: PLAN_SCHEMA,
         uid: "u".into(),
         version: "24.10.7".into(),
@@ -29,8 +26,41 @@ fn populate_and_prune_pods_set_fs_group() {
         max_tree_bytes: 1,
         max_entries: 1,
         seconds: 1,
-    };
-    let populate = populate_job("p", &cache, &place, &plan, None, &settings).unwrap();
+        image: None,
+    }
+}
+
+#[test]
+fn populate_and_prune_pods_set_fs_group() {
+    let (cache, settings) = (examples::cache(), parsed(&[]));
+    let place = CachePlace { claim_name: "c".into(), sub_path: "t".into() };
+    let populate = populate_job("p", &cache, &place, &plan(), None, &settings).unwrap();
     assert!(owns_its_volumes(populate));
     assert!(owns_its_volumes(prune_job("q", &cache, "c", "t", &settings)));
+}
+
+#[test]
+fn the_oci_image_of_an_image_builder_is_mounted_read_only_and_only_if_there_is_one() {
+    let (cache, settings) = (examples::cache(), parsed(&[]));
+    let place = CachePlace { claim_name: "c".into(), sub_path: "t".into() };
+    let pod = |plan: &PopulatePlan| {
+        let job = populate_job("p", &cache, &place, plan, None, &settings).unwrap();
+        job.spec.unwrap().template.spec.unwrap()
+    };
+    let without = pod(&plan());
+    assert!(without.volumes.unwrap().iter().all(|volume| volume.image.is_none()));
+    let image = PlanImage {
+        reference: "r.example/ib:1".into(),
+        path: "builder".into(),
+        revision: Some("r1-a".into()),
+        pull_policy: "Always".into(),
+    };
+    let with = pod(&PopulatePlan { image: Some(image), ..plan() });
+    let volumes = with.volumes.unwrap();
+    let volume = volumes.iter().find_map(|volume| volume.image.as_ref()).unwrap();
+    assert_eq!(volume.reference.as_deref(), Some("r.example/ib:1"));
+    assert_eq!(volume.pull_policy.as_deref(), Some("Always"));
+    let mounts = with.containers[0].volume_mounts.as_ref().unwrap();
+    let mount = mounts.iter().find(|mount| mount.mount_path == paths::IMAGE).unwrap();
+    assert_eq!(mount.read_only, Some(true));
 }

@@ -154,6 +154,8 @@ fn say(
 fn take_over(status: &mut ImageBuilderCacheStatus, valid: &Validated, result: &PopulateResult) {
     status.place = Some(valid.place.clone());
     status.builder_image = Some(valid.builder_image.clone());
+    let image = valid.plan.as_ref().and_then(|plan| plan.image.as_ref());
+    status.image = image.map(|image| image.reference.chars().take(640).collect());
     status.revision = Some(result.revision.chars().take(64).collect());
     status.bytes = i64::try_from(result.bytes).ok();
     settle(status, valid);

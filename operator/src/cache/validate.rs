@@ -3,10 +3,10 @@
 
 use asu_core::{
     digest::Digest,
-    plan::{PLAN_SCHEMA, PopulatePlan},
+    plan::{PLAN_SCHEMA, PlanImage, PopulatePlan},
     quantity::Quantity,
 };
-use asu_crds::{CachePlace, Distribution, ImageBuilderCache, Signatures};
+use asu_crds::{CachePlace, Distribution, ImageBuilderCache, PullPolicy, Signatures};
 use kube::ResourceExt;
 
 use crate::{
@@ -144,8 +144,27 @@ fn plan(
         max_tree_bytes: max_download.saturating_mul(MAX_RATIO),
         max_entries: MAX_ENTRIES,
         seconds: settings.caches.populate_timeout.as_secs(),
+        image: image(cache, distribution),
     })
 }
+
+/// The OCI image that the ImageBuilder is copied from, if the Distribution says so.
+fn image(cache: &ImageBuilderCache, distribution: &Distribution) -> Option<PlanImage> {
+    let spec = &cache.spec;
+    let target = spec.target.parse().ok()?;
+    let (reference, image) = distribution.spec.image_of(&spec.version, &target)?;
+    let pull_policy = match image.pull_policy {
+        PullPolicy::Always => "Always",
+        PullPolicy::IfNotPresent => "IfNotPresent",
+    };
+    Some(PlanImage {
+        reference,
+        path: image.path.clone(),
+        revision: spec.revision.clone(),
+        pull_policy: pull_policy.to_owned(),
+    })
+}
+
 /// Name of a cache's own claim.
 pub fn own_name(cache: &str) -> String {
     format!("ibc-{cache}")

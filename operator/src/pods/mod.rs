@@ -14,7 +14,7 @@ use k8s_openapi::{
         batch::v1::{Job, JobSpec},
         core::v1::{
             Capabilities, Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource,
-            EmptyDirVolumeSource, LocalObjectReference, ObjectFieldSelector,
+            EmptyDirVolumeSource, ImageVolumeSource, LocalObjectReference, ObjectFieldSelector,
             PersistentVolumeClaimVolumeSource, PodAffinityTerm, PodSecurityContext, PodSpec,
             PodTemplateSpec, SeccompProfile, SecurityContext, Volume, VolumeMount,
         },
@@ -255,6 +255,18 @@ pub fn claim(volume: &str, claim: &str) -> Volume {
         persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
             claim_name: claim.to_owned(),
             read_only: None,
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A volume with the content of an OCI image, read-only.
+pub fn image_volume(volume: &str, reference: &str, pull_policy: &str) -> Volume {
+    Volume {
+        name: volume.to_owned(),
+        image: Some(ImageVolumeSource {
+            pull_policy: Some(pull_policy.to_owned()),
+            reference: Some(reference.to_owned()),
         }),
         ..Volume::default()
     }

@@ -228,6 +228,7 @@ impl<'a> Suite<'a> {
             max_download_bytes: MAX_TREE.0,
             max_tree_bytes: MAX_TREE.0,
             max_entries: MAX_TREE.1,
+            image: None,
             seconds: 900,
         };
         let result = self.place.populate(&plan).await?;

@@ -47,8 +47,13 @@ impl Cache {
         (Self::new(), plan, upstream)
     }
 
+    /// A path in the pod.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.place.path().join(path)
+    }
+
     pub(crate) fn volume(&self) -> PathBuf {
-        self.place.path().join("asu/imagebuilder")
+        self.path("asu/imagebuilder")
     }
 
     /// Names of the files in the volume, without the lock.
@@ -109,6 +114,7 @@ pub(crate) fn populate_plan(world: &World, upstream: &Upstream, target: &str) ->
         max_download_bytes: 1 << 30,
         max_tree_bytes: 1 << 30,
         max_entries: 100_000,
+        image: None,
         seconds: 120,
     }
 }
