@@ -1,6 +1,7 @@
 //! Test harness: a local Kubernetes cluster or control plane, a Postgres, fixtures, what tests begin with
 //! ([`given`]), and helpers for scenarios. Used by the tests in `tests/tests/` and by `cargo xtask`; no part of the product.
 
+pub mod chef;
 pub mod cluster;
 pub mod conformance;
 pub mod deploy;

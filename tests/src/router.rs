@@ -219,7 +219,15 @@ impl Router {
     /// # Errors
     /// When there is no answer, or another status than 200.
     pub async fn fetch(&self, bin_dir: &str, name: &str) -> Result<bytes::Bytes, Error> {
-        let url = format!("{}/store/{bin_dir}/{name}", self.base);
+        self.bytes(&format!("/store/{bin_dir}/{name}")).await
+    }
+
+    /// Downloads a file.
+    ///
+    /// # Errors
+    /// When there is no answer, or another status than 200.
+    pub async fn bytes(&self, path: &str) -> Result<bytes::Bytes, Error> {
+        let url = format!("{}{path}", self.base);
         let http = |source| Error::Http { url: url.clone(), source };
         let response = self.http.get(&url).send().await.map_err(http)?;
         let status = response.status();

@@ -136,6 +136,21 @@ impl Postgres {
         Ok((rows.unsigned_abs(), bytes.unsigned_abs()))
     }
 
+    /// Rows that statements have read from a database.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub async fn rows_read(&self, database: &str) -> Result<u64, Error> {
+        let mut connection = PgConnection::connect(&self.server.url(database)).await?;
+        let rows: i64 = sqlx::query_scalar(
+            "select tup_fetched from pg_stat_database where datname = current_database()",
+        )
+        .fetch_one(&mut connection)
+        .await?;
+        connection.close().await?;
+        Ok(rows.unsigned_abs())
+    }
+
     /// Clones the template and returns the name of the new database.
     ///
     /// # Errors

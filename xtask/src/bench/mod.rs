@@ -5,6 +5,7 @@ mod api;
 mod bare_job;
 mod catalog;
 mod first_image;
+mod legacy;
 mod load;
 mod memory;
 mod objects;
@@ -35,6 +36,9 @@ enum Bench {
     /// Measure the API's CPU time for a poll of a waiting build compared with a finished build, and
     /// its memory after many connections.
     Api(api::Args),
+    /// Measure upgrade checks and searches for models, which clients of asu 0.2.0 send, compared with
+    /// polls of a finished build.
+    Legacy(legacy::Args),
     /// Measure the update of a catalog of real size from a generated download server, and the API that
     /// serves it.
     Catalog(catalog::Args),
@@ -98,6 +102,7 @@ pub async fn run(args: BenchArgs) -> Result<(), Error> {
         Bench::Queue(args) => queue::run(args).await,
         Bench::Api(args) => api::run(args).await,
         Bench::Catalog(args) => catalog::run(args).await,
+        Bench::Legacy(args) => legacy::run(args).await,
     }
 }
 

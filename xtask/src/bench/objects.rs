@@ -39,6 +39,7 @@ pub fn cache() -> ImageBuilderCache {
         sha256: DIGEST.into(),
         file: "ib.tar.zst".into(),
         target_path: "releases/24.10.7/targets/ath79/generic".into(),
+        revision: None,
         pinned: false,
         suspend: false,
         workspace: CacheWorkspace::default(),

@@ -136,6 +136,16 @@ impl World {
         self.postgres.written(&self.database).await.map_err(missing)
     }
 
+    /// Rows that were read from the database.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn read_rows(&self) -> Result<u64, Error> {
+        // Backends report their counts at most once a second.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        self.postgres.rows_read(&self.database).await.map_err(missing)
+    }
+
     /// Folder with the operator's log.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -11,10 +11,11 @@ use std::{
 };
 
 use asu_tests::{
+    chef::{Chef, Choice},
     cluster::Reach,
     deploy::{self, Deployment, Site},
     progress::Progress,
-    router::{self, Image, Router},
+    router::{self, Answer, Image, Router},
 };
 use serde_json::Value;
 
@@ -49,9 +50,22 @@ pub struct DemoArgs {
     /// An additional outside host that the pods of a local cluster may reach. May be given several times.
     #[arg(long, value_name = "HOST:PORT[=ADDRESS:PORT]", conflicts_with = "context")]
     reach: Vec<Reach>,
+    /// The API that is used: `v1` like owut, or `legacy` like LibreMesh Chef. `legacy` uses the built-in
+    /// child distribution unless another one is given.
+    #[arg(long, value_enum, default_value_t = Api::V1)]
+    api: Api,
     /// Folder to which the image is downloaded.
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     output: PathBuf,
+}
+
+/// A family of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Api {
+    /// `/api/v1`.
+    V1,
+    /// That of asu 0.2.0 (2019).
+    Legacy,
 }
 
 /// Why the demo failed.
@@ -103,7 +117,10 @@ impl DemoArgs {
 
     /// Whether the built-in child distribution is used.
     fn is_child(&self) -> bool {
-        self.distribution.as_deref() == Some(Path::new(deploy::child::NAME))
+        match self.distribution.as_deref() {
+            Some(name) => name == Path::new(deploy::child::NAME),
+            None => self.api == Api::Legacy && !self.openwrt,
+        }
     }
 
     /// Arguments for the built-in Distribution and request, with this folder for the image.
@@ -116,6 +133,7 @@ impl DemoArgs {
             openwrt: false,
             request: None,
             reach: Vec::new(),
+            api: Api::V1,
             output,
         }
     }
@@ -169,22 +187,55 @@ pub async fn run_on(cluster: &str, args: &DemoArgs) -> Result<(), Error> {
     let options = deploy::Options { child, ..deploy::Options::for_demo(upstream.distribution()) };
     Deployment::install(&site, &options, &progress).await?;
     let url = site.url().await?;
-    let router = Router::new(&url);
-    progress.say(&format!("POST {url}/api/v1/build"));
     let client = site.client().await?;
-    let state = |state: &str| progress.say(&format!("the API answers: {state}"));
-    let answer = tokio::select! {
-        answer = router.build(&request, WITHIN, state) => answer?,
+    let (answer, images) = tokio::select! {
+        built = build(args.api, &url, &request, &progress) => built?,
         never = follow::objects(&client, &progress) => match never? {},
     };
-    let images = router.images(&answer).await?;
     let paths = save(&args.output, &images)?;
     if child {
         own_package::show(&images, &progress).await?;
     }
-    report::Report { site: &site, context: args.context.as_deref(), url: &url, answer: &answer }
+    let context = args.context.as_deref();
+    report::Report { site: &site, context, url: &url, answer: &answer, api: args.api }
         .print(&images, &paths)
         .await
+}
+
+/// Builds an image like a client of the API, and downloads it.
+async fn build(
+    api: Api,
+    url: &str,
+    request: &Value,
+    progress: &Progress,
+) -> Result<(Answer, Vec<Image>), Error> {
+    let state = |state: &str| progress.say(&format!("the API answers: {state}"));
+    if api == Api::V1 {
+        progress.say(&format!("POST {url}/api/v1/build"));
+        let router = Router::new(url);
+        let answer = router.build(request, WITHIN, state).await?;
+        let images = router.images(&answer).await?;
+        return Ok((answer, images));
+    }
+    let chef = Chef::new(url);
+    let asked = chef.request(&chosen(request)).await?;
+    progress.say(&format!("POST {url}/api/build-request"));
+    let answer = chef.build(&asked, WITHIN, state).await?;
+    progress.say(&format!("files: {}", answer.text("files")));
+    let images = chef.files(&answer).await?;
+    Ok((answer, images))
+}
+
+/// What a person would choose in Chef for a request.
+fn chosen(request: &Value) -> Choice {
+    let text = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let packages = request.get("packages").and_then(Value::as_array).into_iter().flatten();
+    Choice {
+        distro: text("distro"),
+        version: text("version"),
+        model: text("profile"),
+        packages: packages.filter_map(Value::as_str).map(str::to_owned).collect(),
+    }
 }
 
 fn request(args: &DemoArgs) -> Result<Value, Error> {

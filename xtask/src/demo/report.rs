@@ -8,7 +8,7 @@ use asu_tests::{
     router::{Answer, Image},
 };
 
-use super::Error;
+use super::{Api, Error};
 
 /// The content of the report.
 pub(super) struct Report<'a> {
@@ -16,6 +16,7 @@ pub(super) struct Report<'a> {
     pub(super) context: Option<&'a str>,
     pub(super) url: &'a str,
     pub(super) answer: &'a Answer,
+    pub(super) api: Api,
 }
 
 impl Report<'_> {
@@ -26,6 +27,21 @@ impl Report<'_> {
         let object = format!("fwb/{}", object_name(&hash));
         let wait = ["wait", "--for=condition=Ready", "--timeout=10s", "--namespace", NAMESPACE];
         let _ = self.site.kubectl(&[&wait[..], &[object.as_str()]].concat()).await;
+    }
+
+    /// Where the build can be read, with names.
+    fn addresses(&self) -> [(&'static str, String); 2] {
+        let hash = self.answer.text("request_hash");
+        match self.api {
+            Api::V1 => [
+                ("answer", format!("/api/v1/build/{hash}")),
+                ("log", format!("/api/v1/build/{hash}/log")),
+            ],
+            Api::Legacy => [
+                ("answer", format!("/api/build-request/{hash}")),
+                ("files", self.answer.text("files").to_owned()),
+            ],
+        }
     }
 
     /// Prints it.
@@ -44,9 +60,11 @@ impl Report<'_> {
                 image.sha256
             );
         }
-        let (url, hash) = (self.url, self.answer.text("request_hash"));
-        println!("\nanswer  {url}/api/v1/build/{hash}");
-        println!("log     {url}/api/v1/build/{hash}/log");
+        let url = self.url;
+        println!();
+        for (name, path) in self.addresses() {
+            println!("{name:<7} {url}{path}");
+        }
         println!("catalog {url}/json/v1/overview.json");
         println!("OpenAPI {url}/openapi.json");
         println!();

@@ -73,10 +73,17 @@ impl Server {
     /// # Errors
     /// When the answer is no success.
     pub async fn read(&self, url: &str) -> Result<usize, Error> {
+        Ok(self.text(url).await?.len())
+    }
+
+    /// The text of a URL.
+    ///
+    /// # Errors
+    /// When the answer is no success.
+    pub async fn text(&self, url: &str) -> Result<String, Error> {
         let failed = |error: reqwest::Error| Error::Missing(error.to_string());
         let answer = self.http.get(url).send().await.map_err(failed)?;
-        let answer = answer.error_for_status().map_err(failed)?;
-        Ok(answer.bytes().await.map_err(failed)?.len())
+        answer.error_for_status().map_err(failed)?.text().await.map_err(failed)
     }
 
     /// Present memory and CPU time of the process.

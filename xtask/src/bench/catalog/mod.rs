@@ -14,7 +14,8 @@ use super::{
     Error, api::server::Server, missing, objects::parse, process, queue::leader::Leader,
     world::World, wrk,
 };
-use upstream::{Size, Upstream, branch_name, profile_id};
+pub use upstream::{Size, Upstream};
+use upstream::{branch_name, profile_id};
 
 /// Maximum resident memory of the operator and of the API, in MiB.
 const BUDGET_MIB: u64 = 150;
@@ -75,7 +76,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let leader = Leader::start(&programs, &world, 1).await?;
     world.put(&distribution(size, &upstream.url())?).await?;
     let full = update(&world, &upstream, &leader, "full update").await?;
-    world.change_distribution(json!({"spec": {"title": "Again"}})).await?;
+    world.change_distribution(json!({"spec": {"prewarm": {"mostUsed": 0}}})).await?;
     let again = update(&world, &upstream, &leader, "unchanged update").await?;
     let operator = leader.usage()?;
     println!("operator            {:>6} MiB, maximum {} MiB", operator.mib(), operator.peak_mib());
@@ -90,7 +91,11 @@ pub async fn run(args: Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn distribution(size: Size, url: &str) -> Result<Distribution, Error> {
+/// A Distribution of all versions of the download server.
+///
+/// # Errors
+/// When its definition does not fit the object.
+pub fn distribution(size: Size, url: &str) -> Result<Distribution, Error> {
     let branch = |number| {
         json!({
             "name": branch_name(number), "versions": size.versions_of(number),
@@ -109,7 +114,10 @@ fn distribution(size: Size, url: &str) -> Result<Distribution, Error> {
 }
 
 /// Waits for the reading of the present spec. Returns the rows and bytes that the database wrote.
-async fn update(
+///
+/// # Errors
+/// When it is not read in time.
+pub async fn update(
     world: &World,
     upstream: &Upstream,
     leader: &Leader,
