@@ -1,14 +1,10 @@
 //! The base of a build: the distribution and version whose ImageBuilder it uses. It is the parent of the
 //! request's distribution, or this distribution itself.
 
-use asu_core::{
-    failure::{Failure, FailureReason},
-    feeds::Place,
-    plan::Feed,
-};
-use asu_crds::{Distribution, FirmwareBuild, RequestSpec, cache_name};
+use asu_core::{feeds::Place, plan::Feed};
+use asu_crds::{Distribution, FirmwareBuild, cache_name};
 
-use super::{dereference, fault::Fault, job::BadAttempt};
+use super::{fault::Fault, job::BadAttempt};
 use crate::context::Context;
 
 /// Distribution and version whose ImageBuilder a build uses.
@@ -39,19 +35,6 @@ impl Base {
         let validated = build.spec.validated.as_ref()?;
         Some(self.cache(&build.spec.request.target, &validated.image_builder_sha256))
     }
-}
-
-/// Why a build cannot get a Job or cache: its version is no longer offered, or the parent, without which
-/// nothing can be built, is missing.
-pub fn unavailable(context: &Context, request: &RequestSpec) -> Failure {
-    let (distribution, version) = (&request.distribution, &request.version);
-    let object = dereference::distribution(context, distribution);
-    let base = Base::of(object.as_deref(), distribution, version).distribution;
-    if base == *distribution || dereference::distribution(context, &base).is_some() {
-        return Failure::new(FailureReason::CacheFailed, "The version is no longer offered");
-    }
-    let problem = format!("The Distribution {base}, the parent of {distribution}, is missing");
-    Failure::new(FailureReason::CacheFailed, problem)
 }
 
 /// The own feeds of a build's distribution, with the values of the placeholders.

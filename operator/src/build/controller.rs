@@ -21,6 +21,7 @@ use super::{
     pending::wake,
     place::{QueueState, queue_state},
     step::{Lookup, Step},
+    unavailable::unavailable,
     validate::own,
 };
 use crate::{
@@ -167,7 +168,7 @@ impl Pass {
         let created = apply::create_build_cache(&self.context, &self.build, &resolved).await;
         self.publish_queued().await?;
         if matches!(created, Err(Fault::NoDistribution)) {
-            return self.fail(base::unavailable(&self.context, &self.build.spec.request)).await;
+            return self.fail(unavailable(&self.context, &self.build.spec.request)).await;
         }
         created?;
         Ok(Action::requeue(SAFETY))
@@ -206,7 +207,7 @@ impl Pass {
             Some(resolved),
         ) = (self.facts.cache.clone(), distribution, parent, resolved)
         else {
-            return self.fail(base::unavailable(&self.context, &whole.spec.request)).await;
+            return self.fail(unavailable(&self.context, &whole.spec.request)).await;
         };
         let memory = self.facts.status.memory.clone();
         let attempt = Attempt {

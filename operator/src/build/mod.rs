@@ -24,6 +24,7 @@ mod revision;
 mod running;
 mod status;
 mod step;
+mod unavailable;
 mod validate;
 
 pub use controller::reconcile;
