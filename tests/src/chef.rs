@@ -57,8 +57,10 @@ impl Chef {
             return Err(self.wrong("/network-profiles/Packages", "lists no package"));
         }
         let (name, version) = (&choice.distro, &choice.version);
-        let path =
-            format!("/api/models?model_search={}&distro={name}&version={version}", choice.model);
+        let path = format!(
+            "/api/models?model_search={}&distro={name}&version={version}",
+            choice.model.replace(' ', "%20")
+        );
         let models = self.get(&path).await?;
         let found = models.body.as_array().and_then(|models| models.first()).cloned();
         let found = found.ok_or_else(|| self.wrong(&path, "no such model"))?;

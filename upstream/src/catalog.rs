@@ -282,7 +282,7 @@ fn target(
         version_code: profiles.version_code.clone(),
         source_date_epoch: profiles.source_date_epoch,
         profiles: pool.list(profiles.catalog_profiles()),
-        sysupgrade: Some(profiles.can_sysupgrade()),
+        sysupgrade: profiles.can_sysupgrade(),
         image_builder: ImageBuilder {
             file: image_builder.name,
             sha256: image_builder.sha256.into(),

@@ -134,10 +134,11 @@ impl Profiles {
         file.check()
     }
 
-    /// Whether `sysupgrade` can install an image of one of the devices.
-    pub fn can_sysupgrade(&self) -> bool {
-        let mut images = self.profiles.values().flat_map(|profile| &profile.images);
-        images.any(|image| image_kind::is_for_sysupgrade(&image.kind))
+    /// Whether `sysupgrade` can install an image of one of the devices. `None` if the file lists no images.
+    pub fn can_sysupgrade(&self) -> Option<bool> {
+        let images: Vec<_> = self.profiles.values().flat_map(|profile| &profile.images).collect();
+        let can = images.iter().any(|image| image_kind::is_for_sysupgrade(&image.kind));
+        (!images.is_empty()).then_some(can)
     }
 
     /// The devices as values of the catalog.

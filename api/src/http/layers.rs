@@ -134,17 +134,27 @@ pub async fn observe(State(metrics): State<Metrics>, request: Request, next: Nex
     }
     metrics.answered(&asked, status, took);
     // Outside of spans, whose fields would be written twice.
-    tracing::info!(
-        target: "asu_api::access",
-        parent: None,
-        request_id,
-        route = asked.route(),
-        method = asked.method.as_str(),
-        path = uri.path(),
-        status = status.as_u16(),
-        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        "answered"
-    );
+    macro_rules! access {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "asu_api::access",
+                parent: None,
+                request_id,
+                route = asked.route(),
+                method = asked.method.as_str(),
+                path = uri.path(),
+                status = status.as_u16(),
+                micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                "answered"
+            )
+        };
+    }
+    // Writing a line costs more than answering a poll from memory.
+    if status.is_server_error() {
+        access!(info);
+    } else {
+        access!(debug);
+    }
     response
 }
 

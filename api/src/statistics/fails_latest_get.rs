@@ -2,10 +2,11 @@
 
 use asu_core::failure::FailureReason;
 use asu_store::model::BuildRecord;
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
     iso::iso,
@@ -42,9 +43,9 @@ pub struct LatestFailure {
 )]
 pub async fn fails_latest_get(
     State(state): State<AppState>,
-) -> Result<Json<Vec<LatestFailure>>, ApiError> {
+) -> Result<Fresh<Vec<LatestFailure>>, ApiError> {
     let records = state.statistics.failures().await?;
-    Ok(Json(records.iter().filter_map(failure).collect()))
+    Ok(fresh(records.iter().filter_map(failure).collect()))
 }
 
 fn failure(record: &BuildRecord) -> Option<LatestFailure> {

@@ -1,10 +1,10 @@
 //! `GET /api/v1/stats/image_stats`: numbers of images.
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::images_latest_get;
+use super::{Fresh, fresh, images_latest_get};
 use crate::{
     error::{ApiError, Error},
     legacy::image_get::LegacyImage,
@@ -44,10 +44,10 @@ pub struct Images {
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn images_get(State(state): State<AppState>) -> Result<Json<Images>, ApiError> {
+pub async fn images_get(State(state): State<AppState>) -> Result<Fresh<Images>, ApiError> {
     let mut last = images_latest_get::newest(&state).await?;
     last.truncate(LAST);
-    Ok(Json(Images { stats: stats(&state).await?, last }))
+    Ok(fresh(Images { stats: stats(&state).await?, last }))
 }
 
 /// Numbers of images
@@ -60,8 +60,8 @@ pub async fn images_get(State(state): State<AppState>) -> Result<Json<Images>, A
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn image_stats_get(State(state): State<AppState>) -> Result<Json<ImageStats>, ApiError> {
-    stats(&state).await.map(Json)
+pub async fn image_stats_get(State(state): State<AppState>) -> Result<Fresh<ImageStats>, ApiError> {
+    stats(&state).await.map(fresh)
 }
 
 async fn stats(state: &AppState) -> Result<ImageStats, ApiError> {

@@ -1,7 +1,8 @@
 //! `GET /api/v1/stats/images_latest`: the newest images.
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 
+use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
     legacy::image_get::{LegacyImage, image},
@@ -20,8 +21,8 @@ use crate::{
 )]
 pub async fn images_latest_get(
     State(state): State<AppState>,
-) -> Result<Json<Vec<LegacyImage>>, ApiError> {
-    Ok(Json(newest(&state).await?))
+) -> Result<Fresh<Vec<LegacyImage>>, ApiError> {
+    Ok(fresh(newest(&state).await?))
 }
 
 /// The newest images whose files are kept.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 
+use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
     legacy::indexes::indexes,
@@ -23,16 +24,16 @@ use crate::{
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn packages_get(State(state): State<AppState>) -> Result<Json<usize>, ApiError> {
+pub async fn packages_get(State(state): State<AppState>) -> Result<Fresh<usize>, ApiError> {
     let catalog = state.catalog.current()?;
     let distribution = catalog.asked(None)?;
     let newest = distribution.offer.latest.first().and_then(|name| distribution.version(name));
     let Some((version, target)) =
         newest.and_then(|version| Some((version, version.ready.keys().next()?)))
     else {
-        return Ok(Json(0));
+        return Ok(fresh(0));
     };
     let found = indexes(&state, &catalog, distribution, version, target).await?;
     let names: BTreeSet<&str> = found.iter().flat_map(|found| found.available().names()).collect();
-    Ok(Json(names.len()))
+    Ok(fresh(names.len()))
 }

@@ -1,9 +1,10 @@
 //! `GET /api/v1/stats/popular_packages`: what is requested most.
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
     state::AppState,
@@ -30,11 +31,11 @@ pub struct PopularPackage {
 )]
 pub async fn popular_packages_get(
     State(state): State<AppState>,
-) -> Result<Json<Vec<PopularPackage>>, ApiError> {
+) -> Result<Fresh<Vec<PopularPackage>>, ApiError> {
     let packages = state.statistics.packages().await?;
     let row = |count: &asu_store::model::PackageCount| PopularPackage {
         package_name: count.package.clone(),
         count: count.builds,
     };
-    Ok(Json(packages.iter().map(row).collect()))
+    Ok(fresh(packages.iter().map(row).collect()))
 }

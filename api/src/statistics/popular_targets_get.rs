@@ -1,9 +1,10 @@
 //! `GET /api/v1/stats/popular_targets`: what is built most.
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
     state::AppState,
@@ -32,12 +33,12 @@ pub struct PopularTarget {
 )]
 pub async fn popular_targets_get(
     State(state): State<AppState>,
-) -> Result<Json<Vec<PopularTarget>>, ApiError> {
+) -> Result<Fresh<Vec<PopularTarget>>, ApiError> {
     let targets = state.statistics.targets().await?;
     let row = |count: &asu_store::model::TargetCount| PopularTarget {
         count: count.builds,
         build_seconds: count.seconds.checked_div(count.builds).unwrap_or_default(),
         target: count.target.clone(),
     };
-    Ok(Json(targets.iter().map(row).collect()))
+    Ok(fresh(targets.iter().map(row).collect()))
 }

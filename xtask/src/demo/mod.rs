@@ -233,7 +233,7 @@ fn chosen(request: &Value) -> Choice {
     Choice {
         distro: text("distro"),
         version: text("version"),
-        model: text("profile"),
+        model: text("model"),
         packages: packages.filter_map(Value::as_str).map(str::to_owned).collect(),
     }
 }
