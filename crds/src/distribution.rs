@@ -1,22 +1,21 @@
 //! Distribution: what an installation offers. An administrator writes these objects; doc comments of
 //! fields are the texts of `kubectl explain`.
 
+use asu_core::version::{SNAPSHOT, snapshot_of};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use asu_core::version::{SNAPSHOT, snapshot_of};
-
 use crate::{
     board_rename::BoardRename,
     channel_keys::{Channel, ChannelKeys},
-    image_builder_cache::CacheWorkspace,
     image_builder_image::ImageBuilderImage,
     limits::Limits,
     package_changes::PackageChange,
     package_edits::PackageEdit,
     parent::{Feed, Parent, ParentVersion},
+    pinned_cache::PinnedCache,
     prewarm::Prewarm,
     version_title::VersionTitle,
 };
@@ -340,23 +339,6 @@ pub enum Signatures {
     #[default]
     Required,
     NotChecked,
-}
-
-/// An ImageBuilder that is downloaded before any request.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct PinnedCache {
-    /// Version, for example 24.10.7.
-    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"))]
-    pub version: String,
-    /// Target with its subtarget, for example ath79/generic.
-    #[schemars(
-        length(min = 3, max = 65),
-        regex(pattern = "^[A-Za-z0-9_-]{1,32}/[A-Za-z0-9_-]{1,32}$")
-    )]
-    pub target: String,
-    /// How builds get a writable tree: LinkFarm makes links to the cache, Copy copies all of it.
-    #[serde(default)]
-    pub workspace: CacheWorkspace,
 }
 
 /// State of a distribution.

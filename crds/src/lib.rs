@@ -25,6 +25,7 @@ mod limits;
 mod package_changes;
 mod package_edits;
 mod parent;
+mod pinned_cache;
 mod prewarm;
 mod version_title;
 
@@ -36,7 +37,7 @@ pub use channel_keys::{Channel, ChannelKeys};
 pub use conditions::{ConditionFacts, ConditionStatus, condition, is_true, set_condition};
 pub use distribution::{
     Branch, BranchStatus, CatalogCounts, Discover, Distribution, DistributionSpec,
-    DistributionStatus, PinnedCache, Signatures, Upstream,
+    DistributionStatus, Signatures, Upstream,
 };
 pub use firmware_build::{
     BuildCondition, BuildPhase, BuildPriority, BuildSummary, BuildTimes, DefaultsSpec,
@@ -53,6 +54,7 @@ pub use limits::Limits;
 pub use package_changes::{PackageChange, PackageChoice};
 pub use package_edits::{PackageEdit, RenamePrefix};
 pub use parent::{Feed, Parent, ParentVersion};
+pub use pinned_cache::PinnedCache;
 pub use prewarm::Prewarm;
 pub use version_title::VersionTitle;
 

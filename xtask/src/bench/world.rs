@@ -1,6 +1,8 @@
 //! The environment of the benchmarks: a control plane, a database and an artifact store. The benchmarks
 //! themselves do what Kubernetes and pods would do.
 
+mod rows;
+
 use std::{
     collections::BTreeSet,
     fmt::Debug,
@@ -124,26 +126,6 @@ impl World {
             Some(ready) if ready.status == "True" => Ok(true),
             other => Err(Error::Missing(format!("the Distribution is not ready: {other:?}"))),
         }
-    }
-
-    /// Rows that were inserted, updated or deleted in the database, and bytes of its log.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn written(&self) -> Result<(u64, u64), Error> {
-        // Backends report their counts at most once a second.
-        tokio::time::sleep(Duration::from_millis(1500)).await;
-        self.postgres.written(&self.database).await.map_err(missing)
-    }
-
-    /// Rows that were read from the database.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn read_rows(&self) -> Result<u64, Error> {
-        // Backends report their counts at most once a second.
-        tokio::time::sleep(Duration::from_millis(1500)).await;
-        self.postgres.rows_read(&self.database).await.map_err(missing)
     }
 
     /// Folder with the operator's log.
