@@ -22,6 +22,7 @@ mod image_builder_cache;
 mod image_builder_image;
 pub mod labels;
 mod limits;
+mod oci_images;
 mod package_changes;
 mod package_edits;
 mod parent;
