@@ -14,6 +14,7 @@ pub mod config;
 pub mod counters;
 pub mod error;
 pub mod followers;
+pub mod held;
 pub mod http;
 pub mod image_request;
 mod iso;

@@ -15,10 +15,11 @@ use moka::{future::Cache, policy::EvictionPolicy};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::upstream::{merged, on_its_own_thread, unreadable};
+use super::upstream::{merged, on_its_own_thread, read, unreadable};
 use crate::{
     budgets::{Budget, Budgets},
-    error::{ApiError, CATALOG},
+    error::ApiError,
+    held::held_or,
 };
 
 /// Maximum memory of all package names, in bytes. The feeds of an architecture need about a megabyte.
@@ -81,25 +82,21 @@ impl ParsedDocuments {
         }
     }
 
-    /// The packages of these indexes together. Concurrent requests for the same indexes parse them once.
+    /// The packages of these indexes together.
     ///
     /// # Errors
     /// If they are not in memory, and the database is unavailable or too many requests wait for it.
     pub async fn names(&self, indexes: Vec<Digest>) -> Result<Arc<PackageNames>, ApiError> {
-        if let Some(held) = self.names.get(&indexes).await {
-            return Ok(held);
-        }
-        let _place = self.places.try_acquire().map_err(|_| ApiError::Busy)?;
         let digests = indexes.clone();
-        let parsed = async {
+        held_or(&self.names, indexes, &self.places, async {
             let _turn = self.parsing.acquire().await.map_err(|_| ApiError::Internal)?;
             let mut all = Vec::with_capacity(digests.len());
             for digest in &digests {
-                all.push(self.read(digest).await?);
+                all.push(read(&self.database, digest).await?);
             }
             on_its_own_thread(move || Ok(Arc::new(PackageNames::of(&merged(&all)?)))).await
-        };
-        self.names.try_get_with(indexes, parsed).await.map_err(|error| (*error).clone())
+        })
+        .await
     }
 
     /// The devices of a target whose `profiles.json` has this digest.
@@ -107,21 +104,12 @@ impl ParsedDocuments {
     /// # Errors
     /// As [`Self::names`].
     pub async fn devices(&self, profiles: Digest) -> Result<Arc<Devices>, ApiError> {
-        if let Some(held) = self.devices.get(&profiles).await {
-            return Ok(held);
-        }
-        let _place = self.places.try_acquire().map_err(|_| ApiError::Busy)?;
-        let parsed = async {
+        held_or(&self.devices, profiles, &self.places, async {
             let _turn = self.parsing.acquire().await.map_err(|_| ApiError::Internal)?;
-            let bytes = self.read(&profiles).await?;
+            let bytes = read(&self.database, &profiles).await?;
             on_its_own_thread(move || devices(&bytes).map(Arc::new).map_err(unreadable)).await
-        };
-        self.devices.try_get_with(profiles, parsed).await.map_err(|error| (*error).clone())
-    }
-
-    /// Reads a document. A missing document belonged to a catalog that was replaced a moment ago.
-    async fn read(&self, digest: &Digest) -> Result<Vec<u8>, ApiError> {
-        self.database.document(digest).await?.ok_or(ApiError::Away(CATALOG))
+        })
+        .await
     }
 }
 

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     budgets::{Budget, Budgets},
     error::{ApiError, CATALOG},
+    held::held_or,
     iso::iso,
 };
 
@@ -77,7 +78,7 @@ impl UpstreamDocuments {
     /// If it is not in memory, and the database is unavailable or too many requests wait for it.
     pub async fn target_packages(&self, packages: Digest) -> Result<Arc<JsonDocument>, ApiError> {
         self.get(Key::Target(packages), async || {
-            let bytes = self.read(&packages).await?;
+            let bytes = read(&self.database, &packages).await?;
             on_its_own_thread(move || JsonDocument::of(&TargetPackages::of(&index(&bytes)?))).await
         })
         .await
@@ -92,7 +93,7 @@ impl UpstreamDocuments {
         self.get(Key::Feeds(digests.clone()), async || {
             let mut all = Vec::new();
             for digest in &digests {
-                all.push(self.read(digest).await?);
+                all.push(read(&self.database, digest).await?);
             }
             on_its_own_thread(move || JsonDocument::of(&ArchPackages(merged(&all)?.versions())))
                 .await
@@ -111,34 +112,29 @@ impl UpstreamDocuments {
         built_at: i64,
     ) -> Result<Arc<JsonDocument>, ApiError> {
         self.get(Key::Profile(profiles, id.to_owned()), async || {
-            let (bytes, id) = (self.read(&profiles).await?, id.to_owned());
+            let (bytes, id) = (read(&self.database, &profiles).await?, id.to_owned());
             on_its_own_thread(move || JsonDocument::of(&profile(&bytes, &id, built_at)?)).await
         })
         .await
     }
 
-    /// Returns the document from memory, or renders it. Concurrent requests for the same document
-    /// render it once, and each of them needs its own permit while it waits.
+    /// Returns the document from memory, or renders it.
     async fn get(
         &self,
         key: Key,
         render: impl AsyncFnOnce() -> Result<JsonDocument, ApiError>,
     ) -> Result<Arc<JsonDocument>, ApiError> {
-        if let Some(held) = self.held.get(&key).await {
-            return Ok(held);
-        }
-        let _place = self.places.try_acquire().map_err(|_| ApiError::Busy)?;
-        let rendered = async {
+        held_or(&self.held, key, &self.places, async {
             let _turn = self.rendering.acquire().await.map_err(|_| ApiError::Internal)?;
             render().await.map(Arc::new)
-        };
-        self.held.try_get_with(key, rendered).await.map_err(|error| (*error).clone())
+        })
+        .await
     }
+}
 
-    /// Reads a document. A missing document belonged to a catalog that was replaced a moment ago.
-    async fn read(&self, digest: &Digest) -> Result<Vec<u8>, ApiError> {
-        self.database.document(digest).await?.ok_or(ApiError::Away(CATALOG))
-    }
+/// Reads a document. A missing document belonged to a catalog that was replaced a moment ago.
+pub(super) async fn read(database: &PgStore, digest: &Digest) -> Result<Vec<u8>, ApiError> {
+    database.document(digest).await?.ok_or(ApiError::Away(CATALOG))
 }
 
 /// Renders outside the worker threads: the profiles of a target have up to a megabyte.

@@ -21,6 +21,7 @@ use moka::future::Cache;
 use crate::{
     budgets::{Budget, Budgets},
     error::ApiError,
+    held::held_or,
 };
 
 /// An answer that must not be cached, like all of `/api`.
@@ -92,18 +93,13 @@ impl Statistics {
             .await
     }
 
-    /// Returns the sums from memory, or reads them. Concurrent requests read them once, and each of them
-    /// needs a permit while it waits.
+    /// Returns the sums from memory, or reads them.
     async fn get<T: Clone + Send + Sync + 'static>(
         &self,
         held: &Cache<(), T>,
         read: impl AsyncFnOnce() -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        if let Some(held) = held.get(&()).await {
-            return Ok(held);
-        }
-        let _place = self.waiting.try_acquire().map_err(|_| ApiError::Busy)?;
-        held.try_get_with((), read()).await.map_err(|error| (*error).clone())
+        held_or(held, (), &self.waiting, read()).await
     }
 }
 
