@@ -29,7 +29,7 @@ fn mounted() -> (Cache, PopulatePlan, PathBuf, asu_tests::fixtures::Upstream) {
     plan.image = Some(PlanImage {
         reference: "r.example/ib:1".into(),
         path: "builder".into(),
-        revision: Some(world.releases[0].revision.clone()),
+        revision: Some(world.releases.first().expect("a release").revision.clone()),
         pull_policy: "Always".into(),
     });
     (cache, plan, image.join("builder"), upstream)
