@@ -65,11 +65,6 @@ impl JsonDocument {
         self.body.len().saturating_add(self.gzip.as_ref().map_or(0, |(body, _)| body.len()))
     }
 
-    /// The document as JSON.
-    pub fn body(&self) -> &Bytes {
-        &self.body
-    }
-
     /// 200, which must not be cached: for routes of `/api`.
     pub fn plain(&self) -> Response {
         Self::with(&self.body)

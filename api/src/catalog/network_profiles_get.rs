@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use asu_core::{
-    catalog::Offer,
-    catalog_documents::{CatalogDocuments, Feeds},
-};
+use asu_core::{catalog::Offer, catalog_documents::CatalogDocuments, digest::Digest};
 use axum::{
     extract::{Query, State},
     response::{IntoResponse as _, Response},
@@ -38,12 +35,10 @@ pub async fn network_profiles_get(
     State(state): State<AppState>,
     Query(query): Query<super::Query>,
 ) -> Result<Response, ApiError> {
-    let feeds = feeds(&*state.catalog.current()?, query.distro.as_deref())?;
-    let index = state.upstream.arch_packages(&feeds).await?;
-    let packages: BTreeMap<String, String> =
-        serde_json::from_slice(index.body()).map_err(|_| ApiError::Internal)?;
+    let indexes = indexes(&*state.catalog.current()?, query.distro.as_deref())?;
+    let names = state.parsed.names(indexes).await?;
     let entry = |(name, version)| format!("Package: {name}\nVersion: {version}\n\n");
-    let text: String = packages.into_iter().map(entry).collect();
+    let text: String = names.packages().map(entry).collect();
     let mut response = text.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -51,8 +46,8 @@ pub async fn network_profiles_get(
     Ok(response)
 }
 
-/// Documents of the feeds of network profiles.
-fn feeds(catalog: &Snapshot, distro: Option<&str>) -> Result<Feeds, ApiError> {
+/// Package indexes of the feeds of network profiles.
+fn indexes(catalog: &Snapshot, distro: Option<&str>) -> Result<Vec<Digest>, ApiError> {
     let of = |offer: &Offer, documents: Option<&CatalogDocuments>| {
         documents.map(|documents| of_branches(offer, documents)).unwrap_or_default()
     };
@@ -62,7 +57,7 @@ fn feeds(catalog: &Snapshot, distro: Option<&str>) -> Result<Feeds, ApiError> {
     } else {
         let all = catalog.catalog().distributions.iter();
         all.map(|distribution| of(&distribution.offer, catalog.upstream(distribution)))
-            .find(|feeds| !feeds.is_empty())
+            .find(|indexes| !indexes.is_empty())
             .unwrap_or_default()
     };
     if found.is_empty() {
@@ -71,19 +66,17 @@ fn feeds(catalog: &Snapshot, distro: Option<&str>) -> Result<Feeds, ApiError> {
     Ok(found)
 }
 
-/// The feeds of all branches and architectures. Feeds with equal content are one.
-fn of_branches(offer: &Offer, documents: &CatalogDocuments) -> Feeds {
+/// Those of all branches and architectures. Feeds with equal content have one.
+fn of_branches(offer: &Offer, documents: &CatalogDocuments) -> Vec<Digest> {
     let all = documents.feeds.values().flat_map(BTreeMap::values).flatten();
     let is_wanted = |name: &str| offer.network_profiles.iter().any(|wanted| wanted == name);
-    let digests: BTreeSet<_> =
+    let digests: BTreeSet<Digest> =
         all.filter(|(name, _)| is_wanted(name)).map(|(_, digest)| *digest).collect();
-    digests.into_iter().enumerate().map(|(at, digest)| (at.to_string(), digest)).collect()
+    digests.into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use asu_core::digest::Digest;
-
     use super::*;
 
     #[test]
@@ -105,7 +98,7 @@ mod tests {
             let arch = branch.entry(arch.to_owned()).or_default();
             arch.insert(feed.to_owned(), Digest::of(content.as_bytes()));
         }
-        let found: BTreeSet<_> = of_branches(&offer, &documents).into_values().collect();
+        let found: BTreeSet<_> = of_branches(&offer, &documents).into_iter().collect();
         assert_eq!(found, ["same", "other"].map(|content| Digest::of(content.as_bytes())).into());
     }
 }

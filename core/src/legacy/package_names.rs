@@ -43,6 +43,11 @@ impl PackageNames {
         names
     }
 
+    /// Names without ABI suffix, and versions.
+    pub fn packages(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.versions.iter().map(|(name, version)| (&**name, &**version))
+    }
+
     /// Approximate size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let versions = self.versions.iter().map(|(name, version)| name.len() + version.len());
@@ -87,7 +92,7 @@ impl<'a> Available<'a> {
 
     /// Names of all packages, without ABI suffix. A name that several parts have occurs several times.
     pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.parts.iter().flat_map(|part| part.versions.keys()).map(|name| &**name)
+        self.parts.iter().flat_map(|part| part.packages()).map(|(name, _)| name)
     }
 
     /// The name under which a requested package can be installed: its own, or that of the library without
