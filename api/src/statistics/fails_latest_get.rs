@@ -2,14 +2,15 @@
 
 use asu_core::failure::FailureReason;
 use asu_store::model::BuildRecord;
-use axum::extract::State;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
     iso::iso,
+    legacy::respond::json,
     state::AppState,
 };
 
@@ -41,11 +42,9 @@ pub struct LatestFailure {
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn fails_latest_get(
-    State(state): State<AppState>,
-) -> Result<Fresh<Vec<LatestFailure>>, ApiError> {
+pub async fn fails_latest_get(State(state): State<AppState>) -> Result<Response, ApiError> {
     let records = state.statistics.failures().await?;
-    Ok(fresh(records.iter().filter_map(failure).collect()))
+    json(StatusCode::OK, &records.iter().filter_map(failure).collect::<Vec<_>>())
 }
 
 fn failure(record: &BuildRecord) -> Option<LatestFailure> {

@@ -1,13 +1,14 @@
 //! `GET /api/v1/stats/image_stats`: numbers of images.
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Fresh, fresh, images_latest_get};
+use super::images_latest_get;
 use crate::{
     error::{ApiError, Error},
-    legacy::image_get::LegacyImage,
+    legacy::{image_get::LegacyImage, respond::json},
     state::AppState,
 };
 
@@ -44,10 +45,10 @@ pub struct Images {
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn images_get(State(state): State<AppState>) -> Result<Fresh<Images>, ApiError> {
+pub async fn images_get(State(state): State<AppState>) -> Result<Response, ApiError> {
     let mut last = images_latest_get::newest(&state).await?;
     last.truncate(LAST);
-    Ok(fresh(Images { stats: stats(&state).await?, last }))
+    json(StatusCode::OK, &Images { stats: stats(&state).await?, last })
 }
 
 /// Numbers of images
@@ -60,8 +61,8 @@ pub async fn images_get(State(state): State<AppState>) -> Result<Fresh<Images>, 
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn image_stats_get(State(state): State<AppState>) -> Result<Fresh<ImageStats>, ApiError> {
-    stats(&state).await.map(fresh)
+pub async fn image_stats_get(State(state): State<AppState>) -> Result<Response, ApiError> {
+    json(StatusCode::OK, &stats(&state).await?)
 }
 
 async fn stats(state: &AppState) -> Result<ImageStats, ApiError> {

@@ -1,11 +1,14 @@
 //! `GET /api/v1/stats/images_latest`: the newest images.
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
 
-use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
-    legacy::image_get::{LegacyImage, image},
+    legacy::{
+        image_get::{LegacyImage, image},
+        respond::json,
+    },
     state::AppState,
 };
 
@@ -19,10 +22,8 @@ use crate::{
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn images_latest_get(
-    State(state): State<AppState>,
-) -> Result<Fresh<Vec<LegacyImage>>, ApiError> {
-    Ok(fresh(newest(&state).await?))
+pub async fn images_latest_get(State(state): State<AppState>) -> Result<Response, ApiError> {
+    json(StatusCode::OK, &newest(&state).await?)
 }
 
 /// The newest images whose files are kept.

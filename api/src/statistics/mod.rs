@@ -14,8 +14,6 @@ use asu_store::{
     PgStore,
     model::{BuildRecord, ImageTotals, PackageCount, TargetCount},
 };
-use axum::Json;
-use http::{HeaderName, header};
 use moka::future::Cache;
 
 use crate::{
@@ -23,14 +21,6 @@ use crate::{
     error::ApiError,
     held::held_or,
 };
-
-/// An answer that must not be cached, like all of `/api`.
-pub type Fresh<T> = ([(HeaderName, &'static str); 1], Json<T>);
-
-/// Makes an answer that must not be cached.
-fn fresh<T>(body: T) -> Fresh<T> {
-    ([(header::CACHE_CONTROL, "no-store")], Json(body))
-}
 
 /// How long sums are kept in memory.
 const KEPT: Duration = Duration::from_mins(1);

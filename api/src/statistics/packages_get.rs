@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
 
-use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
-    legacy::indexes::indexes,
+    legacy::{indexes::indexes, respond::json},
     state::AppState,
 };
 
@@ -24,16 +24,16 @@ use crate::{
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn packages_get(State(state): State<AppState>) -> Result<Fresh<usize>, ApiError> {
+pub async fn packages_get(State(state): State<AppState>) -> Result<Response, ApiError> {
     let catalog = state.catalog.current()?;
     let distribution = catalog.asked(None)?;
     let newest = distribution.offer.latest.first().and_then(|name| distribution.version(name));
     let Some((version, target)) =
         newest.and_then(|version| Some((version, version.ready.keys().next()?)))
     else {
-        return Ok(fresh(0));
+        return json(StatusCode::OK, &0);
     };
     let found = indexes(&state, &catalog, distribution, version, target).await?;
     let names: BTreeSet<&str> = found.iter().flat_map(|found| found.available().names()).collect();
-    Ok(fresh(names.len()))
+    json(StatusCode::OK, &names.len())
 }

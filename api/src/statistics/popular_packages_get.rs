@@ -1,12 +1,13 @@
 //! `GET /api/v1/stats/popular_packages`: what is requested most.
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
+    legacy::respond::json,
     state::AppState,
 };
 
@@ -29,13 +30,11 @@ pub struct PopularPackage {
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn popular_packages_get(
-    State(state): State<AppState>,
-) -> Result<Fresh<Vec<PopularPackage>>, ApiError> {
+pub async fn popular_packages_get(State(state): State<AppState>) -> Result<Response, ApiError> {
     let packages = state.statistics.packages().await?;
     let row = |count: &asu_store::model::PackageCount| PopularPackage {
         package_name: count.package.clone(),
         count: count.builds,
     };
-    Ok(fresh(packages.iter().map(row).collect()))
+    json(StatusCode::OK, &packages.iter().map(row).collect::<Vec<_>>())
 }

@@ -1,12 +1,13 @@
 //! `GET /api/v1/stats/popular_targets`: what is built most.
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
+use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Fresh, fresh};
 use crate::{
     error::{ApiError, Error},
+    legacy::respond::json,
     state::AppState,
 };
 
@@ -31,14 +32,12 @@ pub struct PopularTarget {
         (status = 503, description = "The database is away", body = Error<'_>),
     )
 )]
-pub async fn popular_targets_get(
-    State(state): State<AppState>,
-) -> Result<Fresh<Vec<PopularTarget>>, ApiError> {
+pub async fn popular_targets_get(State(state): State<AppState>) -> Result<Response, ApiError> {
     let targets = state.statistics.targets().await?;
     let row = |count: &asu_store::model::TargetCount| PopularTarget {
         count: count.builds,
         build_seconds: count.seconds.checked_div(count.builds).unwrap_or_default(),
         target: count.target.clone(),
     };
-    Ok(fresh(targets.iter().map(row).collect()))
+    json(StatusCode::OK, &targets.iter().map(row).collect::<Vec<_>>())
 }
