@@ -8,11 +8,18 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 use crate::{
     budgets::Budget, error::ApiError, http::clients::Peer, log_text::LogText, state::AppState,
 };
+
+/// Headers of a text that must not be cached.
+pub const TEXT: [(HeaderName, &str); 3] = [
+    (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
 
 /// The answer while a build is live. The log of an older build of the request is not sent.
 const NOT_YET: ApiError = ApiError::NotFound("this build has no log yet");
@@ -70,10 +77,5 @@ pub async fn send(
             Ok(piece.map(|piece| (piece, (log, unmark, place))))
         });
     let first = stream::once(async { Ok::<Bytes, ApiError>(first) });
-    let headers = [
-        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    Ok((headers, Body::from_stream(first.chain(rest))).into_response())
+    Ok((TEXT, Body::from_stream(first.chain(rest))).into_response())
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{names::spelled, pattern::Pattern};
+use crate::{names::spelled, pattern::fits_list};
 
 /// One renamed device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,9 +21,7 @@ pub struct BoardRename {
 
 impl BoardRename {
     fn concerns(&self, board: &str, version: &str) -> bool {
-        let fits = |pattern: &String| Pattern::new(pattern).fits(version);
-        spelled(&self.board) == board
-            && (self.versions.is_empty() || self.versions.iter().any(fits))
+        spelled(&self.board) == board && fits_list(&self.versions, version)
     }
 }
 

@@ -27,6 +27,11 @@ impl Pattern {
     }
 }
 
+/// Whether a name fits one of these patterns. Any name fits an empty list.
+pub fn fits_list(patterns: &[String], name: &str) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| Pattern::new(pattern).fits(name))
+}
+
 /// A target, or all targets of a board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetPattern {

@@ -1,6 +1,5 @@
 //! OCI images with ImageBuilders, which a Distribution can use instead of tarballs: their schema.
 
-use asu_core::pattern::Pattern;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +34,18 @@ pub struct ImageBuilderImage {
 }
 
 /// When a node asks the registry for an image, in the words of Kubernetes.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    JsonSchema,
+    Serialize,
+    Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    strum::IntoStaticStr,
+)]
 #[expect(missing_docs, reason = "docs would split the enum in the schema")]
 pub enum PullPolicy {
     #[default]
@@ -48,11 +58,6 @@ fn default_path() -> String {
 }
 
 impl ImageBuilderImage {
-    pub(crate) fn fits(&self, version: &str) -> bool {
-        let mut patterns = self.versions.iter().map(|pattern| Pattern::new(pattern));
-        self.versions.is_empty() || patterns.any(|pattern| pattern.fits(version))
-    }
-
     pub(crate) fn fill(&self, version: &str, board: &str, subtarget: &str) -> String {
         self.reference
             .replace("{version}", version)

@@ -1,6 +1,6 @@
 //! Which OCI image has the ImageBuilder of a target.
 
-use asu_core::names::TargetName;
+use asu_core::{names::TargetName, pattern::fits_list};
 
 use crate::{
     bad_spec::BadSpec, distribution::DistributionSpec, image_builder_image::ImageBuilderImage,
@@ -14,8 +14,9 @@ impl DistributionSpec {
         version: &str,
         target: &TargetName,
     ) -> Option<(String, &ImageBuilderImage)> {
-        let image = self.image_builder_images.iter().find(|image| image.fits(version))?;
-        let (board, subtarget) = target.as_str().split_once('/')?;
+        let mut images = self.image_builder_images.iter();
+        let image = images.find(|image| fits_list(&image.versions, version))?;
+        let (board, subtarget) = target.parts();
         // Tags of images are written in lower case.
         Some((image.fill(&version.to_lowercase(), board, subtarget), image))
     }

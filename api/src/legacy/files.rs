@@ -11,7 +11,7 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method};
 
 use super::{image_get::record_of, paths};
 use crate::{
@@ -165,7 +165,7 @@ impl Asked<'_> {
         }
         let built = record.facts.ending.built().ok_or(NOT_FOUND)?;
         match made(built, file) {
-            Some(text) => Ok(as_text(text)),
+            Some(text) => Ok((log_answer::TEXT, Body::from(text)).into_response()),
             None => file_get::serve(state, &built.build_key, file, peer, method, headers).await,
         }
     }
@@ -216,13 +216,4 @@ pub fn made(built: &Built, name: &str) -> Option<String> {
         }
     }
     Some(text)
-}
-
-fn as_text(text: String) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, Body::from(text)).into_response()
 }

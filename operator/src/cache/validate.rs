@@ -6,7 +6,7 @@ use asu_core::{
     plan::{PLAN_SCHEMA, PlanImage, PopulatePlan},
     quantity::Quantity,
 };
-use asu_crds::{CachePlace, Distribution, ImageBuilderCache, PullPolicy, Signatures};
+use asu_crds::{CachePlace, Distribution, ImageBuilderCache, Signatures};
 use kube::ResourceExt;
 
 use crate::{
@@ -153,10 +153,7 @@ fn image(cache: &ImageBuilderCache, distribution: &Distribution) -> Option<PlanI
     let spec = &cache.spec;
     let target = spec.target.parse().ok()?;
     let (reference, image) = distribution.spec.image_of(&spec.version, &target)?;
-    let pull_policy = match image.pull_policy {
-        PullPolicy::Always => "Always",
-        PullPolicy::IfNotPresent => "IfNotPresent",
-    };
+    let pull_policy: &str = image.pull_policy.into();
     Some(PlanImage {
         reference,
         path: image.path.clone(),

@@ -135,10 +135,9 @@ impl PgStore {
                 request_hash.to_string()
             )
             .fetch_all(self.pool())
-            .await?
-            .into_iter()
-            .map(BuildRow::into_record)
-            .collect()
+            .await
+            .map_err(StoreError::from)
+            .and_then(records)
         })
         .await
     }
@@ -151,10 +150,9 @@ impl PgStore {
                 i64::from(limit)
             )
             .fetch_all(self.pool())
-            .await?
-            .into_iter()
-            .map(BuildRow::into_record)
-            .collect()
+            .await
+            .map_err(StoreError::from)
+            .and_then(records)
         })
         .await
     }
@@ -167,10 +165,9 @@ impl PgStore {
                 i64::from(limit)
             )
             .fetch_all(self.pool())
-            .await?
-            .into_iter()
-            .map(BuildRow::into_record)
-            .collect()
+            .await
+            .map_err(StoreError::from)
+            .and_then(records)
         })
         .await
     }
@@ -257,6 +254,10 @@ impl PgStore {
         })
         .await
     }
+}
+
+fn records(rows: Vec<BuildRow>) -> Result<Vec<BuildRecord>, StoreError> {
+    rows.into_iter().map(BuildRow::into_record).collect()
 }
 
 impl BuildRow {
