@@ -8,15 +8,16 @@ use std::{
 };
 
 use asu_tests::{
-    conformance::{self, Line, Options, Verdict},
     fixtures::Upstream,
     given::{Generation, fixture},
+    imagebuilder_conformance::{self, Line, Options},
+    verdict::Verdict,
 };
 
 /// Checks an ImageBuilder of the fixture's.
 async fn check(upstream: &Upstream, source: PathBuf) -> Vec<Line> {
     let options = Options {
-        program: conformance::builder_program().await.unwrap(),
+        program: imagebuilder_conformance::builder_program().await.unwrap(),
         source,
         package_base_url: Some(upstream.base_url()),
         profile: None,
@@ -24,7 +25,7 @@ async fn check(upstream: &Upstream, source: PathBuf) -> Vec<Line> {
         upstream: Some(upstream),
         seconds: 300,
     };
-    conformance::run(&options, |line| println!("{line}")).await.unwrap()
+    imagebuilder_conformance::run(&options, |line| println!("{line}")).await.unwrap()
 }
 
 fn failed(lines: &[Line]) -> Vec<String> {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use asu_core::names::{PackageSpec, ProfileId};
 use asu_tests::{
-    conformance::{self, Options},
     fixtures::{self, Upstream, World},
+    imagebuilder_conformance::{self, Options},
     toolchain::cache_dir,
+    verdict,
 };
 
 /// Targets of the fixture, each with an ImageBuilder.
@@ -58,7 +59,7 @@ pub struct IbConformanceArgs {
 pub enum Error {
     /// The suite cannot run.
     #[error(transparent)]
-    Suite(#[from] conformance::Error),
+    Suite(#[from] imagebuilder_conformance::Error),
     /// The fixture cannot be used.
     #[error(transparent)]
     Fixtures(#[from] fixtures::Error),
@@ -74,7 +75,7 @@ pub enum Error {
 pub async fn run(args: IbConformanceArgs) -> Result<(), Error> {
     let program = match &args.builder {
         Some(program) => program.clone(),
-        None => conformance::builder_program().await?,
+        None => imagebuilder_conformance::builder_program().await?,
     };
     let worlds = if is_fixture(&args) { fixture()? } else { Vec::new() };
     let mut failed = 0;
@@ -134,8 +135,8 @@ async fn check(
         seconds: args.seconds,
     };
     println!("{}", source.display());
-    let lines = conformance::run(&options, |line| println!("{line}")).await?;
-    let (ok, failed, not_applicable) = conformance::count(&lines);
+    let lines = imagebuilder_conformance::run(&options, |line| println!("{line}")).await?;
+    let (ok, failed, not_applicable) = verdict::count(lines.iter().map(|line| &line.verdict));
     println!("{ok} ok, {failed} failed, {not_applicable} not applicable");
     Ok(failed)
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cluster;
+mod conformance;
 mod crdgen;
 mod demo;
 mod generated;
@@ -36,7 +37,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Run a long proof that is not part of the tests.
     Proof(proof::ProofArgs),
-    // The help text is at the arguments.
+    // The help texts are at the arguments.
+    Conformance(conformance::ConformanceArgs),
     IbConformance(ib_conformance::IbConformanceArgs),
     /// Manage the local cluster.
     Cluster(cluster::ClusterArgs),
@@ -68,6 +70,7 @@ async fn main() -> ExitCode {
         Command::Test(args) => test::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::Bench(args) => bench::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
         Command::Proof(args) => proof::run(args).await.map_err(|e| (e.exit_code(), e.to_string())),
+        Command::Conformance(args) => conformance::run(args).await.map_err(|e| (1, e.to_string())),
         Command::IbConformance(args) => {
             ib_conformance::run(args).await.map_err(|e| (1, e.to_string()))
         }

@@ -81,7 +81,7 @@ pub struct OfDistro {
 )]
 pub async fn distros_get(State(state): State<AppState>) -> Result<Response, LegacyError> {
     let catalog = state.catalog.current()?;
-    let mut all: Vec<&Distribution> = catalog.catalog().distributions.iter().collect();
+    let mut all: Vec<&Distribution> = offer::distributions(&catalog).collect();
     all.sort_by_key(|distribution| offer::title(distribution));
     let rows = all.into_iter().enumerate().map(|(place, distribution)| {
         let (id, name) = (place.saturating_add(1), distribution.name.as_str());
@@ -93,7 +93,7 @@ pub async fn distros_get(State(state): State<AppState>) -> Result<Response, Lega
             distro: name,
             alias,
             distro_alias: alias,
-            latest: offer::latest(distribution),
+            latest: offer::shown_latest(distribution),
             description,
             distro_description: description,
         }
@@ -160,7 +160,7 @@ fn row<'a>(id: usize, of: &'a Distribution, version: &'a Version) -> LegacyVersi
 )]
 pub async fn distributions_get(State(state): State<AppState>) -> Result<Response, LegacyError> {
     let catalog = state.catalog.current()?;
-    let all = catalog.catalog().distributions.iter().map(|distribution| {
+    let all = offer::distributions(&catalog).map(|distribution| {
         let versions = distribution.versions.iter().map(|version| {
             let info = LegacyVersionInfo {
                 version_alias: offer::version_title(distribution, version),
@@ -172,7 +172,7 @@ pub async fn distributions_get(State(state): State<AppState>) -> Result<Response
         let described = LegacyDistribution {
             distro_alias: offer::title(distribution),
             distro_description: offer::description(distribution),
-            latest: offer::latest(distribution),
+            latest: offer::shown_latest(distribution),
             versions: versions.collect(),
         };
         (distribution.name.as_str(), described)

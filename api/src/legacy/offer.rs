@@ -37,7 +37,20 @@ pub fn has_sysupgrade(target: &Target) -> Option<bool> {
     target.sysupgrade
 }
 
-/// The version that new devices get.
+/// Distributions that offer anything. Chef ends if `latest` is not one of the versions.
+pub fn distributions(catalog: &Snapshot) -> impl Iterator<Item = &Distribution> {
+    let all = catalog.catalog().distributions.iter();
+    all.filter(|distribution| !distribution.versions.is_empty())
+}
+
+/// The version that a page shows first: the recommended one, or the first if none is recommended.
+pub fn shown_latest(distribution: &Distribution) -> Option<&str> {
+    let mut names = distribution.versions.iter().map(|version| version.name.as_str());
+    let recommended = latest(distribution);
+    names.clone().find(|name| recommended == Some(*name)).or_else(|| names.next())
+}
+
+/// The version that devices are offered.
 pub fn latest(distribution: &Distribution) -> Option<&str> {
     distribution.offer.latest.first().map(String::as_str)
 }

@@ -1,7 +1,6 @@
 //! Values of the child distribution on the fixture's world: a miniature of LibreMesh on OpenWrt.
 
 use asu_crds::{DistributionSpec, Feed, Parent};
-use serde_json::{Value, json};
 
 use super::{Error, upstream};
 use crate::fixtures::{World, child};
@@ -13,7 +12,7 @@ pub const NAME: &str = "libremesh";
 ///
 /// # Errors
 /// When the world has no keys of the feed.
-pub(super) fn distribution(world: &World, mut spec: DistributionSpec) -> Result<Value, Error> {
+pub fn spec(world: &World, mut spec: DistributionSpec) -> Result<DistributionSpec, Error> {
     "LibreMesh (fixture)".clone_into(&mut spec.title);
     spec.upstream = None;
     spec.parent = Some(Parent { distribution: "openwrt".into() });
@@ -29,5 +28,5 @@ pub(super) fn distribution(world: &World, mut spec: DistributionSpec) -> Result<
         network_profiles: true,
     }];
     spec.default_packages = vec![child::PACKAGE.into()];
-    Ok(json!({ "enabled": true, "spec": spec }))
+    Ok(spec)
 }

@@ -104,7 +104,8 @@ pub(super) fn fixture_distribution(world: &World, with_child: bool) -> Result<Va
     };
     let mut values = json!({ "openwrt": { "spec": spec } });
     if with_child {
-        merge(&mut values, &json!({ child::NAME: child::distribution(world, spec)? }));
+        let spec = child::spec(world, spec)?;
+        merge(&mut values, &json!({ child::NAME: { "enabled": true, "spec": spec } }));
     }
     Ok(values)
 }

@@ -58,9 +58,30 @@ const PACKAGES: &[Package] = &[
     package("util-linux", &["/usr/bin/nsenter"]),
 ];
 
+/// Program of the browser that plays web clients.
+pub const BROWSER: &str = "/usr/bin/chromium-headless-shell";
+
+/// Only tests of web clients need it.
+const BROWSER_PACKAGE: &[Package] = &[package("chromium-headless-shell", &[BROWSER])];
+
 /// Installs missing packages. Without root or `apt-get`, the error lists them.
+///
+/// # Errors
+/// When packages are missing and cannot be installed.
 pub async fn ensure(progress: &Progress) -> Result<(), Error> {
-    let missing = missing();
+    ensure_all(PACKAGES, progress).await
+}
+
+/// Installs the browser if it is missing.
+///
+/// # Errors
+/// See [`ensure`].
+pub async fn ensure_browser(progress: &Progress) -> Result<(), Error> {
+    ensure_all(BROWSER_PACKAGE, progress).await
+}
+
+async fn ensure_all(packages: &[Package], progress: &Progress) -> Result<(), Error> {
+    let missing = missing_of(packages);
     if missing.is_empty() {
         return Ok(());
     }
@@ -79,7 +100,7 @@ pub async fn ensure(progress: &Progress) -> Result<(), Error> {
             apt(&arguments).await
         })
         .await?;
-    match self::missing() {
+    match missing_of(packages) {
         still if still.is_empty() => Ok(()),
         _ => Err(listed()),
     }
@@ -98,7 +119,11 @@ fn no_server_of_its_own() -> Result<(), Error> {
 
 /// Names of the missing packages.
 pub(super) fn missing() -> Vec<&'static str> {
-    PACKAGES
+    missing_of(PACKAGES)
+}
+
+fn missing_of(packages: &[Package]) -> Vec<&'static str> {
+    packages
         .iter()
         .filter(|package| !package.shows.iter().any(|path| std::path::Path::new(path).exists()))
         .map(|package| package.name)

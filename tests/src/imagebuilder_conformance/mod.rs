@@ -1,4 +1,4 @@
-//! Conformance suite: checks that an ImageBuilder has the behaviours that this system relies on. The
+//! Conformance suite of ImageBuilders: checks that an ImageBuilder has the behaviours that this system relies on. The
 //! program of the pods unpacks it, warms it up, and builds with it, as unprivileged users and in a
 //! folder in place of a pod's root.
 //!
@@ -26,6 +26,7 @@ use tokio::process::Command;
 use crate::{
     exec,
     fixtures::{self, Upstream},
+    verdict::Verdict,
 };
 use behaviours::{Behaviour, Suite};
 
@@ -100,17 +101,6 @@ pub struct Options<'a> {
     pub seconds: u64,
 }
 
-/// Result of checking a behaviour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The behaviour is as expected.
-    Ok,
-    /// It is not; the text has the expected and the actual result.
-    Failed(String),
-    /// It cannot be checked here, for this reason.
-    NotApplicable(String),
-}
-
 /// One behaviour with its result.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -151,16 +141,6 @@ pub async fn run(options: &Options<'_>, mut report: impl FnMut(&Line)) -> Result
         lines.push(line);
     }
     Ok(lines)
-}
-
-/// Number of lines that are ok, failed, and not applicable.
-pub fn count(lines: &[Line]) -> (usize, usize, usize) {
-    let of = |test: fn(&Verdict) -> bool| lines.iter().filter(|line| test(&line.verdict)).count();
-    (
-        of(|verdict| matches!(verdict, Verdict::Ok)),
-        of(|verdict| matches!(verdict, Verdict::Failed(_))),
-        of(|verdict| matches!(verdict, Verdict::NotApplicable(_))),
-    )
 }
 
 /// Builds the program `asu-builder` of this checkout and returns its path.

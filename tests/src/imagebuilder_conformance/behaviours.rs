@@ -1,9 +1,6 @@
 //! The list of behaviours, and the helpers that all checks share.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use asu_core::{
     digest::Digest,
@@ -15,12 +12,13 @@ use asu_core::{
 };
 
 use super::{
-    Error, Options, Verdict,
+    Error, Options,
     place::{Place, Run},
     source::{Source, TARGET_PATH},
     tree,
 };
 use crate::fixtures::Faults;
+pub(super) use crate::verdict::{Checked, Not, Verdict, expected, not_here};
 
 /// First-boot script of the builds that have one.
 pub(super) const SCRIPT: &str = "#!/bin/sh\necho conformance\n";
@@ -31,32 +29,10 @@ const TARGET: &str = "given/given";
 /// Maximum bytes and entries of a tree; the largest real ones have 1.5 GB and 100,000 entries.
 const MAX_TREE: (u64, u64) = (8 << 30, 1_000_000);
 
-/// Why a check did not pass.
-#[derive(Debug)]
-pub(super) enum Not {
-    /// The result differs from the expected one.
-    Expected(String),
-    /// The behaviour cannot be checked here.
-    Applicable(String),
-}
-
 impl From<Error> for Not {
     fn from(error: Error) -> Self {
         Self::Expected(error.to_string())
     }
-}
-
-/// Result of a check.
-pub(super) type Checked = Result<(), Not>;
-
-/// Fails a check, with the expected and the actual result.
-pub(super) fn expected<T>(what: &str, seen: impl fmt::Display) -> Result<T, Not> {
-    Err(Not::Expected(format!("expected {what}; seen: {seen}")))
-}
-
-/// Skips a check, with the reason.
-pub(super) fn not_here<T>(why: &str) -> Result<T, Not> {
-    Err(Not::Applicable(why.to_owned()))
 }
 
 macro_rules! behaviours {
@@ -166,11 +142,7 @@ impl<'a> Suite<'a> {
 
     /// Checks one behaviour.
     pub(super) async fn check(&mut self, behaviour: Behaviour) -> Verdict {
-        match self.checked(behaviour).await {
-            Ok(()) => Verdict::Ok,
-            Err(Not::Expected(why)) => Verdict::Failed(why),
-            Err(Not::Applicable(why)) => Verdict::NotApplicable(why),
-        }
+        self.checked(behaviour).await.into()
     }
 
     async fn checked(&mut self, behaviour: Behaviour) -> Checked {
