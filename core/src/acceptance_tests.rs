@@ -38,6 +38,7 @@ pub(crate) fn distribution() -> Distribution {
             branches: vec![branch],
             board_renames: vec![],
             network_profiles: vec![],
+            default_packages: vec![],
             title: String::new(),
             description: None,
             version_titles: std::collections::BTreeMap::new(),

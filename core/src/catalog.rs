@@ -170,6 +170,9 @@ pub struct Offer {
     /// Names of the feeds whose packages are network profiles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub network_profiles: Vec<String>,
+    /// Own default packages of the distribution, besides those of its ImageBuilders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_packages: Vec<String>,
 }
 
 /// Display name and description of a version.

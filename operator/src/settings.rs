@@ -4,8 +4,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use asu_core::lifetime::LifetimePolicy;
 use asu_store::settings::DatabaseUrl;
 use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
 
 use crate::pods::placement::Placement;
 
@@ -51,6 +53,9 @@ pub struct Settings {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
     pub retention: RetentionSettings,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its docs would become a help text of the whole group")]
+    pub lifetimes: LifetimeSettings,
 }
 
 /// Space in the artifact store.
@@ -96,6 +101,51 @@ pub struct RetentionSettings {
     /// deleted.
     #[arg(long, env = "ASU_HISTORY", default_value = "365d", value_parser = duration)]
     pub history: Duration,
+}
+
+/// How long finished builds answer requests and are kept, by kind.
+#[derive(Args, Clone, Debug)]
+pub struct LifetimeSettings {
+    /// How long the image of a release answers further requests, if the request names versions of
+    /// packages. After that, a request starts another build.
+    #[arg(long, env = "ASU_FRESH_RELEASE", default_value = "7d", value_parser = duration)]
+    pub fresh_release: Duration,
+    /// The same for an image of a snapshot, and for a request without versions of packages.
+    #[arg(long, env = "ASU_FRESH_MOVING", default_value = "24h", value_parser = duration)]
+    pub fresh_moving: Duration,
+    /// The same for an image with a private first-boot script.
+    #[arg(long, env = "ASU_FRESH_PRIVATE", default_value = "30m", value_parser = duration)]
+    pub fresh_private: Duration,
+    /// The same for a failure that the request caused.
+    #[arg(long, env = "ASU_FRESH_FAILURE", default_value = "1h", value_parser = duration)]
+    pub fresh_failure: Duration,
+    /// How long an image is kept, so that late polls and downloads find it. At least as long as it
+    /// answers requests.
+    #[arg(long, env = "ASU_KEEP_SUCCEEDED", default_value = "30d", value_parser = duration)]
+    pub keep_succeeded: Duration,
+    /// How long a failure and its log are kept.
+    #[arg(long, env = "ASU_KEEP_FAILED", default_value = "24h", value_parser = duration)]
+    pub keep_failed: Duration,
+    /// How long a build with a private first-boot script is kept, whether it succeeded or failed.
+    #[arg(long, env = "ASU_KEEP_PRIVATE", default_value = "1h", value_parser = duration)]
+    pub keep_private: Duration,
+}
+
+impl LifetimeSettings {
+    /// The policy with these durations.
+    pub fn policy(&self) -> LifetimePolicy {
+        let span = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+        LifetimePolicy {
+            release_fresh: span(self.fresh_release),
+            moving_fresh: span(self.fresh_moving),
+            private_fresh: span(self.fresh_private),
+            failure_fresh: span(self.fresh_failure),
+            success_keep: span(self.keep_succeeded),
+            failure_keep: span(self.keep_failed),
+            private_keep: span(self.keep_private),
+            ..LifetimePolicy::default()
+        }
+    }
 }
 
 /// Settings of the leader election.
@@ -257,4 +307,18 @@ pub fn parsed(options: &[&str]) -> Settings {
     }
     let needed = ["test", "--namespace=asu", "--builder-image=builder:1"];
     Cli::parse_from(needed.iter().chain(options)).settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_are_those_of_the_public_server_unless_a_setting_says_otherwise() {
+        assert_eq!(parsed(&[]).lifetimes.policy(), LifetimePolicy::default());
+        let changed = parsed(&["--fresh-release=14d", "--keep-private=7d"]).lifetimes.policy();
+        let days = |days: i64| SignedDuration::from_hours(days * 24);
+        assert_eq!((changed.release_fresh, changed.private_keep), (days(14), days(7)));
+        assert_eq!(changed.private_fresh, LifetimePolicy::default().private_fresh);
+    }
 }

@@ -63,6 +63,7 @@ fn distribution() -> Distribution {
             ],
             board_renames: vec![],
             network_profiles: vec![],
+            default_packages: vec![],
             title: String::new(),
             description: None,
             version_titles: std::collections::BTreeMap::new(),

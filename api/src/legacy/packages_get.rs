@@ -85,8 +85,8 @@ pub async fn default_packages_get(
     Ok(json(StatusCode::OK, &LegacyPackages { packages })?)
 }
 
-/// The packages of the target and of the profile. An unknown profile has those of the target, and an unknown
-/// target has none.
+/// The packages of the target, of the profile, and of the distribution itself. An unknown profile has those of
+/// the target, and an unknown target has none.
 async fn packages(state: &AppState, query: &ImageQuery) -> Result<BTreeSet<String>, LegacyError> {
     let distro = required(query.distro.as_deref(), "distro")?;
     let version = required(query.version.as_deref(), "version")?;
@@ -108,5 +108,6 @@ async fn packages(state: &AppState, query: &ImageQuery) -> Result<BTreeSet<Strin
     let devices = indexes::devices(state, &catalog, distribution, version, &name).await?;
     let Some(devices) = devices else { return Ok(BTreeSet::new()) };
     let of_profile = devices.packages.get(profile).into_iter().flatten();
-    Ok(devices.default_packages.iter().chain(of_profile).cloned().collect())
+    let own = &distribution.offer.default_packages;
+    Ok(devices.default_packages.iter().chain(of_profile).chain(own).cloned().collect())
 }

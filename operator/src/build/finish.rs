@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use asu_core::{
     failure::{Failure, FailureReason},
-    lifetime::LifetimePolicy,
     result::store_keys,
 };
 use asu_store::{
@@ -105,7 +104,7 @@ impl Finish {
             started,
             finished,
         };
-        let new = record(&ended, &LifetimePolicy::default(), pass.facts.now);
+        let new = record(&ended, &pass.context.settings.lifetimes.policy(), pass.facts.now);
         let files = &pass.context.artifacts;
         // Its future is large, and would make those of all callers large.
         Box::pin(pass.context.database.archive_with(&new, files, epoch)).await?;

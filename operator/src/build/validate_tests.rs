@@ -64,6 +64,7 @@ fn distribution() -> Distribution {
             branches: vec![],
             board_renames: vec![],
             network_profiles: vec![],
+            default_packages: vec![],
             title: String::new(),
             description: None,
             version_titles: std::collections::BTreeMap::new(),

@@ -43,6 +43,7 @@ pub fn offer<V: Borrow<Version>>(
         branches: branches.collect(),
         board_renames: spec.renames(),
         network_profiles: network_profiles(spec),
+        default_packages: spec.default_packages.clone(),
         title: spec.title.clone(),
         description: spec.description.clone(),
         version_titles: version_titles(spec, versions),

@@ -3,7 +3,7 @@
 
 const JSON_TYPE = "application/json";
 
-async function scenario({ server, distro, model, script }) {
+async function scenario({ server, distro, model, script, own }) {
   const read = async (path, type) => {
     const answer = await send("GET", server + path, { type });
     check(answer.status === 200, `${path}: ${answer.status} ${answer.responseText}`);
@@ -25,6 +25,8 @@ async function scenario({ server, distro, model, script }) {
   const packages = JSON.parse(
     await read(`/api/packages_image?${query}&target=${target}/${subtarget}&profile=${profile}`),
   );
+  // `packages` is the complete set, so that what this list lacks is left out of the image.
+  check(packages.includes(own), `${own} is not in ${packages}`);
   const request = {
     distro, version, target: `${target}/${subtarget}`, board: profile, profile, packages, defaults: script,
   };
@@ -45,7 +47,7 @@ async function scenario({ server, distro, model, script }) {
   const shown = JSON.parse(await read(`/api/image/${answer.image_hash}`));
   check(shown.model === model, `image: ${JSON.stringify(shown)}`);
   const manifest = JSON.parse(await read(`/api/manifest/${shown.manifest_hash}`));
-  check("busybox" in manifest, "no busybox in the manifest");
+  check("busybox" in manifest && own in manifest, `busybox and ${own} are not in the manifest`);
   return { states, version, image: image.name, bytes: download.response.byteLength, request: answer.request_hash };
 }
 

@@ -14,7 +14,7 @@ use asu_core::{
     request::Request,
     request_hash::{RequestHash, object_name, request_hash},
 };
-use asu_crds::{BuildCondition, FirmwareBuild};
+use asu_crds::{BuildCondition, DistributionSpec, FirmwareBuild};
 use asu_store::{
     PgStore,
     model::{Ending, NewArchive},
@@ -153,6 +153,16 @@ impl World {
     /// Changes the catalog, as the operator does.
     pub async fn publish(&mut self, versions: &[&str], limits: Value) {
         self.publisher().publish(versions, limits).await;
+        self.epoch = self.owner.raise_epoch().await.unwrap();
+    }
+
+    /// Changes the catalog to these versions, with this change of the distribution.
+    pub async fn publish_with(
+        &mut self,
+        versions: &[&str],
+        change: impl FnOnce(&mut DistributionSpec),
+    ) {
+        self.publisher().publish_with(versions, change).await;
         self.epoch = self.owner.raise_epoch().await.unwrap();
     }
 

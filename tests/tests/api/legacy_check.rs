@@ -166,3 +166,64 @@ async fn a_check_needs_no_database_once_its_target_is_in_memory() {
     old["installed"]["nope"] = json!("1");
     assert_eq!(post(&api, &old).await.status, 422);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_offered_again_only_to_a_device_with_another_revision() {
+    let mut world = World::new().await;
+    world.publish_with(&["24.10-SNAPSHOT"], |spec| spec.branches[0].snapshot = true).await;
+    let api = world.replica().await;
+    let device = with("version", json!("24.10-snapshot"));
+    let told = |revision: &str| {
+        let mut body = device.clone();
+        body["revision"] = json!(revision);
+        body
+    };
+    let by_base_files = |version: &str| {
+        let mut body = device.clone();
+        body["installed"]["base-files"] = json!(version);
+        body
+    };
+    for (body, status) in [
+        (told(VERSION_CODE), 204),
+        (told("r1-0123456789"), 200),
+        (by_base_files("1620~ab4c7d6af7"), 204),
+        (by_base_files("1620~0123456789"), 200),
+    ] {
+        let answer = post(&api, &body).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.json);
+        if status == 200 {
+            assert_eq!(answer.json["version"], "24.10-SNAPSHOT");
+            assert_eq!(answer.json["revision"], VERSION_CODE);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renamed_and_dropped_packages_are_not_unknown() {
+    let mut world = World::new().await;
+    world
+        .publish_with(&["24.10.8", "24.10.7"], |spec| {
+            spec.package_changes = serde_json::from_value(json!([
+                {"source": "old-busybox", "target": "busybox", "version": "24.10.8"},
+                {"source": "gone", "version": "24.10.8"},
+            ]))
+            .unwrap();
+        })
+        .await;
+    let api = world.replica().await;
+    let mut old = with("version", json!("24.10.7"));
+    old["installed"] = json!({"base-files": "1", "old-busybox": "1", "gone": "1"});
+    let answer = post(&api, &old).await;
+    assert_eq!(answer.status, 200, "{}", answer.json);
+    assert_eq!(answer.json["packages"], json!(["base-files", "busybox"]));
+    // auc asks for the packages of its old version.
+    let request = json!({"distro": "openwrt", "version": "24.10.8", "target": "ath79/generic",
+                         "board": "dev,a", "packages": ["base-files", "old-busybox", "gone"]});
+    let asked = api.http.post(api.url("/api/upgrade-request")).json(&request);
+    let asked = api.send(asked).await;
+    assert_eq!(asked.status, 202, "{}", asked.json);
+    let object = world.object(&asked.hash()[..64]).await;
+    let packages = &object.spec.request.to_request().unwrap().packages;
+    let names: Vec<String> = packages.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["base-files", "busybox"]);
+}

@@ -2,6 +2,7 @@
 
 use asu_core::{
     failure::FailureReason, request::Request, request_hash::request_hash, result::Built,
+    retention::Deletion,
 };
 use asu_crds::BuildCondition::{Accepted, Admitted, CacheReady};
 use asu_store::model::Ending;
@@ -147,6 +148,26 @@ async fn a_finished_image_is_answered_in_the_dialect_of_its_key() {
     let secure = api.http.get(api.url(&format!("/api/upgrade-request/{}", s.hash())));
     let secure = api.send(secure.header("x-forwarded-proto", "https")).await;
     assert!(secure.json["files"].as_str().unwrap().starts_with("https://"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hash_of_a_deleted_image_is_404_and_the_next_post_builds_again() {
+    let (world, api) = World::with_replica().await;
+    archived(&world, samples::success()).await;
+    let done = post(&api, "/api/build-request", &joined()).await;
+    assert_eq!(done.status, 200, "{}", done.json);
+    let deletion = Deletion {
+        build_key: samples::key(),
+        bytes: 0,
+        keep_until: samples::in_minutes(1_000_000),
+    };
+    let taken = world.owner.begin_files_deletion(&deletion, samples::now(), world.epoch).await;
+    taken.unwrap().expect("nothing else refers to the files");
+    let path = format!("/api/build-request/{}", done.hash());
+    until("404", async || (api.get(&path).await.status == 404).then_some(())).await;
+    assert_eq!(api.get(done.json["files"].as_str().unwrap()).await.status, 404);
+    assert_eq!(api.get(&format!("/api/image/{UID}")).await.status, 404);
+    assert_eq!(post(&api, "/api/build-request", &joined()).await.status, 202);
 }
 
 #[tokio::test(flavor = "multi_thread")]

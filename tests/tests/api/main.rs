@@ -16,6 +16,7 @@ mod harness;
 mod legacy_catalog;
 mod legacy_check;
 mod legacy_files;
+mod legacy_recorded;
 mod legacy_requests;
 mod orders;
 mod private;

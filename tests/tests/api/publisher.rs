@@ -1,7 +1,7 @@
 //! Where the catalog of these tests comes from: an operator reads it from a download server, as in
 //! production, and ends before the test begins.
 
-use asu_crds::{Distribution, condition};
+use asu_crds::{Distribution, DistributionSpec, condition};
 use asu_tests::given::{self, DownloadServer};
 use kube::api::{DeleteParams, Patch, PatchParams};
 
@@ -15,12 +15,22 @@ pub struct Publisher<'a> {
 impl Publisher<'_> {
     /// Publishes the distribution `openwrt` with these versions and limits.
     pub async fn publish(&self, versions: &[&str], limits: serde_json::Value) {
+        let limits = serde_json::from_value(limits).unwrap();
+        self.publish_with(versions, |spec| spec.limits = limits).await;
+    }
+
+    /// Publishes the distribution `openwrt` with these versions and this change of its spec.
+    pub async fn publish_with(
+        &self,
+        versions: &[&str],
+        change: impl FnOnce(&mut DistributionSpec),
+    ) {
         let server = DownloadServer::start(versions, VERSION_CODE).await;
         let mut object = given::distribution_of(&server.url);
         let branch = &mut object.spec.branches[0];
         branch.versions = versions.iter().map(ToString::to_string).collect();
         branch.branch_off_rev = Some(27990);
-        object.spec.limits = serde_json::from_value(limits).unwrap();
+        change(&mut object.spec);
         let params = PatchParams::apply("test").force();
         let api = self.world.api::<Distribution>();
         let applied = api.patch("openwrt", &params, &Patch::Apply(&object)).await.unwrap();

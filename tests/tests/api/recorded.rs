@@ -14,13 +14,13 @@ use crate::{
 };
 
 /// What was asked and answered so far.
-struct Recording<'a> {
-    api: &'a Replica,
-    text: String,
+pub struct Recording<'a> {
+    pub api: &'a Replica,
+    pub text: String,
 }
 
 impl Recording<'_> {
-    async fn get(&mut self, path: &str) {
+    pub async fn get(&mut self, path: &str) {
         let answer = self.api.get(path).await;
         self.note(&format!("GET {path}"), &answer);
     }
@@ -30,7 +30,7 @@ impl Recording<'_> {
         self.note(&format!("POST /api/v1/build {what}"), &answer);
     }
 
-    async fn with(&mut self, what: &str, request: reqwest::RequestBuilder) {
+    pub async fn with(&mut self, what: &str, request: reqwest::RequestBuilder) {
         let answer = self.api.send(request).await;
         self.note(what, &answer);
     }

@@ -124,6 +124,7 @@ pub fn offer() -> Offer {
         }],
         board_renames: vec![],
         network_profiles: vec![],
+        default_packages: vec![],
         title: String::new(),
         description: None,
         version_titles: std::collections::BTreeMap::new(),
