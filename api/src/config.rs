@@ -8,7 +8,11 @@ use clap::{Args, Parser};
 
 /// Serves build requests, stored images and the catalog over HTTP.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "asu-api", version)]
+#[command(
+    name = "asu-api",
+    version,
+    after_help = "`asu-api unavailable` answers in place of the API while no pod of it can: see `asu-api unavailable --help`."
+)]
 pub struct Settings {
     /// Log filter, for example `info,asu_api=debug`.
     #[arg(long, env = "ASU_LOG", default_value = "info")]

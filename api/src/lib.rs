@@ -31,5 +31,6 @@ pub mod run;
 pub mod state;
 pub mod statistics;
 pub mod store;
+pub mod unavailable;
 pub mod unknown;
 pub mod v1;

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use asu_api::{config::Settings, run};
+use asu_api::{
+    config::Settings,
+    run,
+    unavailable::{self, UnavailableSettings},
+};
 use clap::Parser as _;
 use tikv_jemallocator::Jemalloc;
 use tracing_subscriber::EnvFilter;
@@ -13,6 +17,29 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next();
+    if std::env::args_os().nth(1).is_some_and(|first| first == "unavailable") {
+        let settings =
+            UnavailableSettings::parse_from(program.into_iter().chain(arguments.skip(1)));
+        return ended(unavailable::run(&settings).await);
+    }
+    serve().await
+}
+
+/// Reports an error before there is a log.
+fn ended(result: std::io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("asu-api: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves clients until the process is told to end.
+async fn serve() -> ExitCode {
     let settings = Settings::parse();
     let filter = match EnvFilter::try_new(&settings.log) {
         Ok(filter) => filter,

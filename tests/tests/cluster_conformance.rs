@@ -8,7 +8,7 @@ use asu_tests::{
     api_conformance::{self, Choice, Options},
     browser::{self, Scenario},
     deploy::{NAMESPACE, child, wait_for_distribution},
-    fixtures::World,
+    fixtures::{self, World},
     scenario::System,
     toolchain::cache_dir,
     verdict::Verdict,
@@ -59,7 +59,7 @@ async fn chef_builds_an_image_of_a_child_distribution_in_a_browser_from_another_
         ("server", system.site.url().await.unwrap()),
         ("distro", child::NAME.to_owned()),
         ("model", "Acme Router A".to_owned()),
-        ("own", child::PACKAGE.to_owned()),
+        ("own", fixtures::child::PACKAGE.to_owned()),
         ("script", format!("# a browser {}\n", std::process::id())),
     ]);
     let result = browser::play(Scenario::Chef, &parameters, WITHIN).await.unwrap();

@@ -23,9 +23,10 @@ const COREDNS: &str = "localhost/asu-coredns:local";
 const LOCAL_PATH: &str = "localhost/asu-local-path:local";
 const TRAEFIK: &str = "localhost/asu-traefik:local";
 
-const MANIFESTS: [&str; 3] = [
+const MANIFESTS: [&str; 4] = [
     include_str!("manifests/coredns.yaml"),
     include_str!("manifests/local-path.yaml"),
+    include_str!("manifests/traefik-crds.yaml"),
     include_str!("manifests/traefik.yaml"),
 ];
 

@@ -32,9 +32,11 @@ pub(super) fn system(images: &Images, fixture: bool, overrides: &Value) -> Value
     values
 }
 
-/// Adds values for features of the local cluster that other clusters may lack: user namespaces.
+/// Adds values for features of the local cluster that other clusters may lack: user namespaces, and
+/// Middlewares of Traefik.
 pub(super) fn local(values: &mut Value) {
-    merge(values, &json!({ "builds": { "hostUsers": false } }));
+    let own = json!({ "builds": { "hostUsers": false }, "ingress": { "errorPages": "traefik" } });
+    merge(values, &own);
 }
 
 /// Values for tests, with shorter times and less space than in production.

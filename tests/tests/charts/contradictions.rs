@@ -45,6 +45,7 @@ fn refused() -> Vec<(Value, &'static [&'static str])> {
 /// The same, of builds, pods and ways in.
 fn refused_of_pods_and_ways_in() -> Vec<(Value, &'static [&'static str])> {
     vec![
+        (json!({ "chef": { "enabled": true } }), &["chef.image", "web server"]),
         (json!({ "builds": { "memory": "100Mi" } }), &["builds.memory=100Mi", "128Mi"]),
         (json!({ "builds": { "memory": 1 } }), &["builds.memory=1", "128Mi"]),
         (

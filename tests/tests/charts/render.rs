@@ -49,6 +49,8 @@ pub fn everything() -> Value {
         "postgres": { "existingSecret": "passwords" },
         "httpRoute": { "enabled": true, "parentRefs": [{ "name": "gateway" }] },
         "metrics": { "serviceMonitor": { "enabled": true } },
+        "ingress": { "errorPages": "traefik" },
+        "chef": { "enabled": true, "image": "registry.example.org/chef:1", "claim": "chef" },
     })
 }
 

@@ -62,6 +62,7 @@ fn others(leaf: &Leaf) -> Vec<Value> {
         ],
         Value::String(_) => vec![
             json!("changed"),
+            json!("/changed"),
             json!("7m"),
             json!("7Gi"),
             json!("postgres://changed"),
