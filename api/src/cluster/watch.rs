@@ -26,7 +26,7 @@ use crate::unknown::Unknown;
 const PAGE: u32 = 100;
 
 /// Maximum time to wait until the watch shows a created build.
-const SHOWN_WITHIN: Duration = Duration::from_secs(1);
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The known FirmwareBuilds.
 #[derive(Default)]
