@@ -1,4 +1,4 @@
-//! `/`: a page for people.
+//! `/` and `/stats`: pages for people.
 
 use axum::response::{Html, IntoResponse, Response};
 
@@ -11,6 +11,7 @@ const PAGE: &str = "<!doctype html>
 Use it with <code>owut</code>, LuCI's Attended Sysupgrade, or the firmware selector.</p>
 <ul>
 <li><a href=\"json/v1/overview.json\">What is offered</a></li>
+<li><a href=\"stats\">What is built</a></li>
 <li><a href=\"openapi.json\">The API as OpenAPI</a></li>
 </ul>
 </body>
@@ -26,4 +27,18 @@ Use it with <code>owut</code>, LuCI's Attended Sysupgrade, or the firmware selec
 )]
 pub async fn root_get() -> Response {
     Html(PAGE).into_response()
+}
+
+/// Shows the statistics of the API, which it reads by relative URLs.
+const STATISTICS: &str = include_str!("stats.html");
+
+/// Statistics for people
+#[utoipa::path(
+    method(get, head),
+    path = "/stats",
+    tag = "people",
+    responses((status = 200, description = "A page with tables", body = String, content_type = "text/html"))
+)]
+pub async fn statistics_page_get() -> Response {
+    Html(STATISTICS).into_response()
 }

@@ -27,7 +27,7 @@ use crate::{
     legacy::known_checks::KnownChecks,
     log_text::LogEnds,
     metrics::Metrics,
-    statistics::Statistics,
+    statistics::{Statistics, recent::Recent},
 };
 
 /// Shared by all handlers; clones are cheap.
@@ -58,6 +58,8 @@ pub struct Inner {
     pub answers: FinishedAnswers,
     /// Statistics of builds.
     pub statistics: Statistics,
+    /// Statistics of the last days and weeks.
+    pub recent: Recent,
     /// Running look-ups.
     pub single_flight: SingleFlight,
     /// Limits of requests that wait for dependencies.
@@ -119,6 +121,7 @@ impl AppState {
                 LogEnds::new(artifacts.clone()),
             ),
             statistics: Statistics::new(database.clone(), &budgets),
+            recent: Recent::new(database.clone(), &budgets),
             single_flight: SingleFlight::default(),
             budgets,
             sending: Sending::default(),

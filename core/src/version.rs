@@ -20,6 +20,13 @@ pub fn branch_of(version: &str, is_branch: impl Fn(&str) -> bool) -> Option<&str
     is_branch(branch).then_some(branch)
 }
 
+/// The branch that the name of a version means, without regard to what is offered: `24.10` of `24.10.0-rc6`. A
+/// name without a branch is its own.
+pub fn branch_name(version: &str) -> &str {
+    let before_dot = || version.rsplit_once('.').map(|(branch, _)| branch);
+    snapshot_of(version).or_else(before_dot).filter(|name| !name.is_empty()).unwrap_or(version)
+}
+
 /// The branch whose head a version is: `24.10` of `24.10-SNAPSHOT`.
 pub fn snapshot_of(version: &str) -> Option<&str> {
     version.strip_suffix(SNAPSHOT_SUFFIX)
@@ -86,6 +93,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_name_of_a_version_means_its_branch() {
+        for (version, branch) in [
+            ("24.10.7", "24.10"),
+            ("24.10.0-rc6", "24.10"),
+            ("24.10-SNAPSHOT", "24.10"),
+            ("SNAPSHOT", "SNAPSHOT"),
+            ("2024.1", "2024"),
+            ("master", "master"),
+            (".1", ".1"),
+        ] {
+            assert_eq!(branch_name(version), branch, "{version}");
+        }
+    }
 
     #[test]
     fn the_branch_is_the_part_before_the_last_dot_or_snapshot() {

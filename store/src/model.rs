@@ -294,6 +294,30 @@ pub struct TargetCount {
     pub seconds: u64,
 }
 
+/// What happened on a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DayCount {
+    /// Days before today, in UTC.
+    pub days_ago: u32,
+    /// Requests for images.
+    pub requests: u64,
+    /// Builds that ended.
+    pub builds: u64,
+    /// Builds that failed.
+    pub failures: u64,
+}
+
+/// Images of a version in a week.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionWeek {
+    /// Weeks of seven days before the present one, which ends today.
+    pub weeks_ago: u32,
+    /// Name of the version.
+    pub version: String,
+    /// Number of builds.
+    pub builds: u64,
+}
+
 /// Numbers of images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImageTotals {

@@ -4,7 +4,7 @@
 use crate::{error::StoreError, pg::PgStore};
 
 /// Schema version of this program: the number of its newest migration.
-pub const SCHEMA_VERSION: i32 = 6;
+pub const SCHEMA_VERSION: i32 = 7;
 
 /// How the database's schema relates to [`SCHEMA_VERSION`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,8 @@ use crate::{
 /// Network profiles
 ///
 /// The packages of the feeds of network profiles, in the format of opkg's package index, with name and
-/// version. Without `distro`, of the first distribution that has such feeds.
+/// version. Without `distro`, of the first distribution that has such feeds. Empty if none has: Chef reads it
+/// at every start.
 #[utoipa::path(
     method(get, head),
     path = "/network-profiles/Packages",
@@ -27,7 +28,6 @@ use crate::{
     responses(
         (status = 200, description = "The packages", body = String, content_type = "text/plain"),
         (status = 400, description = "No such distribution", body = Error<'_>),
-        (status = 404, description = "No distribution has network profiles", body = Error<'_>),
         (status = 503, description = "Neither in memory nor in reach", body = Error<'_>),
     )
 )]
@@ -60,9 +60,6 @@ fn indexes(catalog: &Snapshot, distro: Option<&str>) -> Result<Vec<Digest>, ApiE
             .find(|indexes| !indexes.is_empty())
             .unwrap_or_default()
     };
-    if found.is_empty() {
-        return Err(ApiError::NotFound("no distribution has network profiles"));
-    }
     Ok(found)
 }
 

@@ -35,8 +35,8 @@ use crate::{
     openapi, openapi_headers, root,
     state::AppState,
     statistics::{
-        fails_latest_get, image_stats_get, images_latest_get, packages_get, popular_packages_get,
-        popular_targets_get,
+        build_errors_get, charts_get, fails_latest_get, image_stats_get, images_latest_get,
+        packages_get, popular_packages_get, popular_targets_get, queue_get, top_packages_get,
     },
     store, v1,
 };
@@ -81,6 +81,16 @@ fn without_body() -> OpenApiRouter<AppState> {
         .routes(routes!(profile_get::profile_get))
         .routes(routes!(network_profiles_get::network_profiles_get))
         .routes(routes!(arch_index_get::arch_index_get))
+        .merge(statistics())
+        .merge(older())
+        .routes(routes!(openapi::openapi_get))
+        .routes(routes!(root::root_get))
+        .routes(routes!(root::statistics_page_get))
+}
+
+/// Statistics.
+fn statistics() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(image_stats_get::image_stats_get))
         .routes(routes!(image_stats_get::images_get))
         .routes(routes!(images_latest_get::images_latest_get))
@@ -88,9 +98,12 @@ fn without_body() -> OpenApiRouter<AppState> {
         .routes(routes!(packages_get::packages_get))
         .routes(routes!(popular_packages_get::popular_packages_get))
         .routes(routes!(popular_targets_get::popular_targets_get))
-        .merge(older())
-        .routes(routes!(openapi::openapi_get))
-        .routes(routes!(root::root_get))
+        .routes(routes!(queue_get::queue_get))
+        .routes(routes!(queue_get::summary_get))
+        .routes(routes!(charts_get::builds_per_day_get))
+        .routes(routes!(charts_get::builds_by_version_get))
+        .routes(routes!(top_packages_get::top_packages_get))
+        .routes(routes!(build_errors_get::build_errors_get))
 }
 
 /// Routes without a body of the API of 2018 and 2019.

@@ -39,6 +39,8 @@ pub struct LegacyImage {
     manifest_hash: String,
     /// Finds the requested packages at /api/v1/packages_hash.
     packages_hash: String,
+    /// For a build with a first-boot script the only name of the build, else null.
+    defaults_hash: Option<String>,
     /// Time at which the build ended.
     build_date: String,
     /// Name of the file for sysupgrade, or empty.
@@ -160,6 +162,7 @@ pub fn image(state: &AppState, record: &BuildRecord) -> Result<LegacyImage, ApiE
         id: hash.clone(),
         manifest_hash: hash.clone(),
         packages_hash: hash.clone(),
+        defaults_hash: facts.is_private().then(|| hash.clone()),
         image_hash: hash,
         distro: request.distribution.clone(),
         distro_alias: distribution.map_or(request.distribution.as_str(), offer::title).to_owned(),

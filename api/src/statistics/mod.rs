@@ -1,12 +1,17 @@
-//! Statistics of what was built: `/api/v1/stats/*`, the routes of asu 0.2.0. Read from sums and by indexes in
-//! the database, and kept in memory for a minute. Builds with a private first-boot script are not counted.
+//! Statistics of what was built: `/api/v1/stats/*` of asu 0.2.0, and those of the public server. Read from sums and
+//! by indexes in the database, and kept in memory for a minute. Builds with a private first-boot script are not counted.
 
+pub mod build_errors_get;
+pub mod charts_get;
 pub mod fails_latest_get;
 pub mod image_stats_get;
 pub mod images_latest_get;
 pub mod packages_get;
 pub mod popular_packages_get;
 pub mod popular_targets_get;
+pub mod queue_get;
+pub mod recent;
+pub mod top_packages_get;
 
 use std::{sync::Arc, time::Duration};
 

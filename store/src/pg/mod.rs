@@ -10,6 +10,7 @@ mod epoch;
 mod json;
 mod retention;
 mod statistics;
+mod statistics_days;
 mod usage;
 
 use std::{fmt, future::Future, time::Duration};

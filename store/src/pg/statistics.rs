@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use crate::{
     error::StoreError,
     model::{BuildFacts, CounterKind, Ending, ImageTotals, PackageCount, TargetCount},
-    pg::{PgStore, epoch::fence, from_bigint, json::text},
+    pg::{PgStore, epoch::fence, from_bigint, json::text, statistics_days},
 };
 
 /// Adds a build to the statistics. Builds with a private first-boot script are not counted.
@@ -41,7 +41,9 @@ pub(super) async fn count(
     if succeeded {
         count_image(tx, request.target.as_str(), took.max(0)).await?;
     }
-    count_packages(tx, &request.requested_packages()).await
+    let packages = request.requested_packages();
+    statistics_days::count_packages(tx, facts, &packages).await?;
+    count_packages(tx, &packages).await
 }
 
 async fn count_image(tx: &mut PgConnection, target: &str, took: i64) -> Result<(), StoreError> {
@@ -159,7 +161,7 @@ impl PgStore {
         .await
     }
 
-    /// Deletes the days before `before`. Totals are kept.
+    /// Deletes the days before `before`, and packages of days that no answer needs. Totals are kept.
     pub async fn delete_old_statistics(
         &self,
         before: Timestamp,
@@ -182,8 +184,10 @@ impl PgStore {
             )
             .execute(&mut *tx)
             .await?;
+            let packages = statistics_days::delete_old(&mut tx, before).await?;
             tx.commit().await?;
-            Ok(days.rows_affected().saturating_add(clients.rows_affected()))
+            let days = days.rows_affected().saturating_add(clients.rows_affected());
+            Ok(days.saturating_add(packages))
         })
         .await
     }
