@@ -13,7 +13,7 @@ use crate::error::ApiError;
 pub const MAX_BODY: usize = 256 * 1024;
 /// Maximum number of bytes that are read of a larger body before it is refused. If the connection is
 /// closed while the client still sends, the client does not get the answer.
-const DRAINED: usize = 4 << 20;
+const DRAINED: usize = 16 << 20;
 
 /// A body, and its share of the limit for all bodies.
 #[derive(Debug)]

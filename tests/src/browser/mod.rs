@@ -1,7 +1,15 @@
 //! Plays a web client in a real browser: a page of another origin, so that the browser's rules for such
 //! requests apply. The browser is Chromium without a window.
 
-use std::{collections::BTreeMap, io, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -11,6 +19,7 @@ use axum::{
     response::Html,
     routing::{get, post},
 };
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
@@ -91,17 +100,16 @@ pub async fn play(
     let (sender, mut results) = mpsc::channel(1);
     let server = tokio::spawn(async move { axum::serve(listener, page(scenario, sender)).await });
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-    let profile = tempfile::tempdir().map_err(failed("folder of the browser"))?;
-    let browser = start(profile.path(), &format!("http://{address}/?{query}"))?;
+    let folder = tempfile::tempdir().map_err(failed("folder of the browser"))?;
+    let browser = Browser::start(folder.path(), &format!("http://{address}/?{query}"))?;
     let result = tokio::time::timeout(within, results.recv()).await;
     server.abort();
-    let output = end(browser).await;
     match result.ok().flatten() {
         Some(mut result) => match result.get("failed").and_then(Value::as_str) {
             Some(text) => Err(Error::Failed(text.to_owned())),
             None => Ok(result.get_mut("done").map(Value::take).unwrap_or_default()),
         },
-        None => Err(Error::Deadline { after: within, output }),
+        None => Err(Error::Deadline { after: within, output: browser.output() }),
     }
 }
 
@@ -125,28 +133,48 @@ async fn result(State(sender): State<Arc<mpsc::Sender<Value>>>, body: Bytes) {
     let _ = sender.send(result).await;
 }
 
-fn start(profile: &std::path::Path, url: &str) -> Result<Child, Error> {
-    Command::new(debian::BROWSER)
-        .arg(format!("--user-data-dir={}", profile.display()))
-        // Its sandbox needs another user than root; the page and the server are the test's own.
-        .args(["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
-        .args(["--disable-background-networking", "--no-proxy-server"])
-        // Without this port it would end when the page is loaded.
-        .arg("--remote-debugging-port=0")
-        .arg(url)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed(debian::BROWSER))
+/// The browser, with all its processes in a group of their own. They end when the value is dropped.
+struct Browser {
+    main: Child,
+    output: PathBuf,
 }
 
-/// Ends the browser and returns the end of its output.
-async fn end(mut browser: Child) -> String {
-    let _ = browser.start_kill();
-    let output = browser.wait_with_output().await.map(|output| output.stderr).unwrap_or_default();
-    let text = String::from_utf8_lossy(&output).into_owned();
-    let lines: Vec<&str> = text.lines().rev().take(10).collect();
-    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+impl Browser {
+    fn start(folder: &Path, url: &str) -> Result<Self, Error> {
+        let output = folder.join("output");
+        let file = File::create(&output).map_err(failed("output of the browser"))?;
+        let main = Command::new(debian::BROWSER)
+            .arg(format!("--user-data-dir={}", folder.join("profile").display()))
+            // Its sandbox needs another user than root; the page and the server are the test's own.
+            .args(["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+            .args(["--disable-background-networking", "--no-proxy-server"])
+            // Without this port it would end when the page is loaded.
+            .arg("--remote-debugging-port=0")
+            .arg(url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .process_group(0)
+            .spawn()
+            .map_err(failed(debian::BROWSER))?;
+        Ok(Self { main, output })
+    }
+
+    /// The end of its output.
+    fn output(&self) -> String {
+        let output = std::fs::read(&self.output).unwrap_or_default();
+        let text = String::from_utf8_lossy(&output).into_owned();
+        let lines: Vec<&str> = text.lines().rev().take(10).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let group = self.main.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(group) = group {
+            // It may have ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
