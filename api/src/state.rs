@@ -24,7 +24,7 @@ use crate::{
     followers::Followers,
     http::clients::{Client, Peer, Sending, Sent},
     known::{FinishedBuilds, SingleFlight},
-    legacy::known_checks::KnownChecks,
+    legacy::{known_checks::KnownChecks, models::Models},
     log_text::LogEnds,
     metrics::Metrics,
     statistics::{Statistics, recent::Recent},
@@ -52,6 +52,8 @@ pub struct Inner {
     pub parsed: ParsedDocuments,
     /// Checks for upgrades that clients may ask for again.
     pub checks: KnownChecks,
+    /// Devices by display name.
+    pub models: Models,
     /// Finished builds by request hash.
     pub finished: FinishedBuilds,
     /// Finished answers by uid.
@@ -114,6 +116,7 @@ impl AppState {
             upstream: UpstreamDocuments::new(database.clone(), &budgets),
             parsed: ParsedDocuments::new(database.clone(), &budgets),
             checks: KnownChecks::default(),
+            models: Models::new(&budgets),
             finished: FinishedBuilds::default(),
             answers: FinishedAnswers::new(
                 settings.answer_cache_bytes,

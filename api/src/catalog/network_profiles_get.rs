@@ -37,8 +37,10 @@ pub async fn network_profiles_get(
 ) -> Result<Response, ApiError> {
     let indexes = indexes(&*state.catalog.current()?, query.distro.as_deref())?;
     let names = state.parsed.names(indexes).await?;
+    let mut packages: Vec<(&str, &str)> = names.packages().collect();
+    packages.sort_unstable();
     let entry = |(name, version)| format!("Package: {name}\nVersion: {version}\n\n");
-    let text: String = names.packages().map(entry).collect();
+    let text: String = packages.into_iter().map(entry).collect();
     let mut response = text.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -26,7 +26,7 @@ use crate::{
 const HELD_NAMES: u64 = 32 << 20;
 /// Maximum memory of what is known of devices, in bytes. A version with 2,000 devices needs about a
 /// megabyte.
-const HELD_DEVICES: u64 = 16 << 20;
+const HELD_DEVICES: u64 = 8 << 20;
 /// Maximum number of documents that are parsed at the same time.
 const AT_A_TIME: usize = 2;
 /// Memory of an entry in addition to its texts, in bytes.

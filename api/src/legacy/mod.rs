@@ -16,6 +16,7 @@ pub mod indexes;
 pub mod known_checks;
 pub mod listing;
 pub mod logs_get;
+pub mod models;
 pub mod models_get;
 pub mod object;
 pub mod offer;

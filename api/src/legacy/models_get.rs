@@ -1,9 +1,6 @@
 //! `GET /api/models`: devices by their display names.
 
-use asu_core::{
-    catalog::Target,
-    names::{ProfileId, TargetName},
-};
+use asu_core::{catalog::Version, names::TargetName};
 use axum::{
     extract::{Query, State},
     response::Response,
@@ -12,7 +9,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{error::LegacyError, form::LegacyProblem, indexes, offer, respond::json};
+use super::{error::LegacyError, form::LegacyProblem, models::found, offer, respond::json};
 use crate::state::AppState;
 
 /// Maximum number of devices in an answer. A version has about 2,000.
@@ -36,7 +33,7 @@ pub struct LegacyModel<'a> {
     /// Id of the profile.
     profile: &'a str,
     /// Display name.
-    model: String,
+    model: &'a str,
 }
 
 /// Query of [`models_get`].
@@ -81,30 +78,20 @@ pub async fn models_get(
     let Ok(version) = offer::version(distribution, version) else {
         return Ok(json(StatusCode::OK, &none)?);
     };
-    let mut all = Vec::new();
-    for (name, target) in &version.ready {
-        let devices = indexes::devices(&state, &catalog, distribution, version, name).await?;
-        let titles = devices.as_ref().map(|devices| &devices.titles);
-        all.extend(target.profiles.iter().map(|profile| {
-            let titles = titles.and_then(|titles| titles.get(&profile.id));
-            let titles = titles.filter(|titles| !titles.is_empty()).cloned();
-            let titles = titles.unwrap_or_else(|| vec![profile.id.to_string()]);
-            Device { name, target, profile: &profile.id, titles }
-        }));
-    }
-    let rows = found(&all, &query.model_search.trim().to_lowercase());
-    let rows = rows.into_iter().take(MAX_ROWS).map(|(device, model)| LegacyModel {
+    let models = state.models.of(&state, &catalog, distribution, version).await?;
+    let rows = found(&models, &query.model_search.trim().to_lowercase());
+    let rows = rows.into_iter().take(MAX_ROWS).map(|model| LegacyModel {
         distro: &distribution.name,
         distro_alias: offer::title(distribution),
         version: &version.name,
         version_alias: offer::version_title(distribution, version),
         version_description: offer::version_description(distribution, version),
         snapshots: version.snapshot,
-        target: device.name.as_str(),
-        subtarget: device.name.parts().1,
-        supported: offer::has_sysupgrade(device.target).unwrap_or(true),
-        profile: device.profile.as_str(),
-        model: model.clone(),
+        target: model.target.as_str(),
+        subtarget: model.target.parts().1,
+        supported: supported(version, &model.target),
+        profile: model.profile.as_str(),
+        model: &model.title,
     });
     Ok(json(StatusCode::OK, &rows.collect::<Vec<_>>())?)
 }
@@ -117,24 +104,7 @@ pub fn required<'a>(value: Option<&'a str>, name: &'static str) -> Result<&'a st
     value.map(str::trim).filter(|value| !value.is_empty()).ok_or(LegacyError::Missing(name))
 }
 
-struct Device<'a> {
-    name: &'a TargetName,
-    target: &'a Target,
-    profile: &'a ProfileId,
-    titles: Vec<String>,
-}
-
-fn found<'d, 'a>(all: &'d [Device<'a>], search: &str) -> Vec<(&'d Device<'a>, &'d String)> {
-    let titled = |device: &'d Device<'a>| device.titles.iter().map(move |title| (device, title));
-    let by_title = all.iter().flat_map(titled);
-    let hits: Vec<_> =
-        by_title.filter(|(_, title)| title.to_lowercase().contains(search)).collect();
-    if !hits.is_empty() {
-        return hits;
-    }
-    let named = |device: &&Device<'_>| {
-        let names = [device.name.as_str(), device.profile.as_str()];
-        names.iter().any(|name| name.to_lowercase().contains(search))
-    };
-    all.iter().filter(named).flat_map(titled).collect()
+/// Whether devices of a target can be upgraded with sysupgrade, as far as it is known.
+fn supported(version: &Version, target: &TargetName) -> bool {
+    version.ready.get(target).and_then(offer::has_sysupgrade).unwrap_or(true)
 }

@@ -1,7 +1,7 @@
 //! The names of all packages of a target in one version, with their versions, for the question whether
 //! packages exist and what an upgrade would bring.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use crate::{package_index::PackageIndex, package_version};
 
@@ -11,13 +11,14 @@ const BUILT_IN: [&str; 4] = ["libc", "kernel", "libgcc", "libgcc1"];
 /// Memory of an entry in addition to its texts, in bytes.
 const OVERHEAD: usize = 48;
 
-/// The packages of some indexes.
+/// The packages of some indexes. A check looks up some hundred names among 10,000, so they are in tables and
+/// not in trees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackageNames {
     /// Versions by name without ABI suffix.
-    versions: BTreeMap<Box<str>, Box<str>>,
+    versions: HashMap<Box<str>, Box<str>>,
     /// Packages whose name has an ABI suffix in the index, and provided names: to the name in `versions`.
-    also: BTreeMap<Box<str>, Also>,
+    also: HashMap<Box<str>, Also>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl PackageNames {
         names
     }
 
-    /// Names without ABI suffix, and versions.
+    /// Names without ABI suffix, and versions, in any order.
     pub fn packages(&self) -> impl Iterator<Item = (&str, &str)> {
         self.versions.iter().map(|(name, version)| (&**name, &**version))
     }

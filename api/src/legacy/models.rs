@@ -1,0 +1,158 @@
+//! The devices of a version by their display names, for searches: made at the first search for a version, and
+//! kept in memory by the digests of upstream's documents that the names are from.
+
+use std::sync::Arc;
+
+use asu_core::{
+    catalog::{Distribution, Version},
+    digest::Digest,
+    names::{ProfileId, TargetName},
+};
+use memchr::memmem::Finder;
+use moka::{future::Cache, policy::EvictionPolicy};
+use tokio::sync::Semaphore;
+
+use super::indexes;
+use crate::{
+    budgets::{Budget, Budgets},
+    catalog::Snapshot,
+    error::ApiError,
+    held::held_or,
+    state::AppState,
+};
+
+/// Maximum memory of all versions, in bytes. A version with 2,000 devices needs about 300 KB.
+const HELD: u64 = 8 << 20;
+/// Memory of a device in addition to its texts, in bytes.
+const OVERHEAD: usize = 88;
+
+/// A version as its sources were: names of distribution and version, and the document of each target.
+type Source = (String, String, Vec<(TargetName, Option<Digest>)>);
+
+/// A device, once for each of its display names.
+#[derive(Debug)]
+pub struct Model {
+    /// Its target.
+    pub target: TargetName,
+    /// Its profile.
+    pub profile: ProfileId,
+    /// Display name.
+    pub title: Box<str>,
+    /// The same in lower case.
+    lower: Box<str>,
+}
+
+/// The devices of versions in memory.
+pub struct Models {
+    cache: Cache<Source, Arc<[Model]>>,
+    places: Arc<Semaphore>,
+}
+
+impl Models {
+    /// Nothing is in memory yet.
+    pub fn new(budgets: &Budgets) -> Self {
+        let weight = |_: &Source, models: &Arc<[Model]>| {
+            let one = |model: &Model| {
+                let names = model.target.as_str().len() + model.profile.as_str().len();
+                names + model.title.len() + model.lower.len() + OVERHEAD
+            };
+            u32::try_from(models.iter().map(one).sum::<usize>()).unwrap_or(u32::MAX)
+        };
+        let cache = Cache::builder().weigher(weight).max_capacity(HELD);
+        let cache = cache.eviction_policy(EvictionPolicy::lru()).build();
+        Self { cache, places: budgets.semaphore(Budget::Document) }
+    }
+
+    /// The devices of a version.
+    ///
+    /// # Errors
+    /// If they are not in memory, and the database is unavailable.
+    pub async fn of(
+        &self,
+        state: &AppState,
+        catalog: &Snapshot,
+        distribution: &Distribution,
+        version: &Version,
+    ) -> Result<Arc<[Model]>, ApiError> {
+        let documents = catalog.upstream(distribution);
+        let digest = |target: &TargetName| {
+            let of_target = documents?.of_target(&version.name, target.as_str());
+            of_target.map(|documents| documents.profiles)
+        };
+        let targets = version.ready.keys().map(|target| (target.clone(), digest(target)));
+        let source = (distribution.name.clone(), version.name.clone(), targets.collect());
+        let make = made(state, catalog, distribution, version);
+        // The future is large, and would make that of each search large.
+        held_or(&self.cache, source, &self.places, Box::pin(make)).await
+    }
+}
+
+async fn made(
+    state: &AppState,
+    catalog: &Snapshot,
+    distribution: &Distribution,
+    version: &Version,
+) -> Result<Arc<[Model]>, ApiError> {
+    let mut models = Vec::new();
+    for (name, target) in &version.ready {
+        let devices = indexes::devices(state, catalog, distribution, version, name).await?;
+        let titles = devices.as_ref().map(|devices| &devices.titles);
+        for profile in target.profiles.iter() {
+            let titles = titles.and_then(|titles| titles.get(&profile.id));
+            let shown = titles.map(Vec::as_slice).filter(|titles| !titles.is_empty());
+            let id = [profile.id.to_string()];
+            models.extend(shown.unwrap_or(&id).iter().map(|title| Model {
+                target: name.clone(),
+                profile: profile.id.clone(),
+                title: title.as_str().into(),
+                lower: title.to_lowercase().into(),
+            }));
+        }
+    }
+    Ok(models.into())
+}
+
+/// The devices whose display name contains a text in lower case. If there is none, those whose target or
+/// profile contains it.
+pub fn found<'m>(models: &'m [Model], search: &str) -> Vec<&'m Model> {
+    let finder = Finder::new(search.as_bytes());
+    let contains = |text: &str| finder.find(text.as_bytes()).is_some();
+    let hits: Vec<&Model> = models.iter().filter(|model| contains(&model.lower)).collect();
+    if !hits.is_empty() {
+        return hits;
+    }
+    let named = |model: &&Model| {
+        let names = [model.target.as_str(), model.profile.as_str()];
+        names.iter().any(|name| contains(&name.to_lowercase()))
+    };
+    models.iter().filter(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_searched_first_and_then_targets_and_profiles() {
+        let model = |target: &str, profile: &str, title: &str| Model {
+            target: target.parse().unwrap(),
+            profile: profile.parse().unwrap(),
+            title: title.into(),
+            lower: title.to_lowercase().into(),
+        };
+        let models = [
+            model("ath79/generic", "acme_a", "Acme Router A"),
+            model("ath79/generic", "acme_b", "Acme Router B"),
+            model("x86/64", "generic", "Generic PC"),
+        ];
+        let titles = |search: &str| {
+            found(&models, search).iter().map(|model| &*model.title).collect::<Vec<_>>()
+        };
+        assert_eq!(titles("router b"), ["Acme Router B"]);
+        assert_eq!(titles("generic"), ["Generic PC"], "a name wins over a target");
+        assert_eq!(titles("ath79"), ["Acme Router A", "Acme Router B"]);
+        assert_eq!(titles("acme_b"), ["Acme Router B"]);
+        assert_eq!(titles("").len(), 3);
+        assert!(titles("%").is_empty() && titles("router c").is_empty());
+    }
+}
