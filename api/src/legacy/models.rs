@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use asu_core::{
-    catalog::{Distribution, Version},
     digest::Digest,
     names::{ProfileId, TargetName},
 };
@@ -12,13 +11,10 @@ use memchr::memmem::Finder;
 use moka::{future::Cache, policy::EvictionPolicy};
 use tokio::sync::Semaphore;
 
-use super::indexes;
 use crate::{
     budgets::{Budget, Budgets},
-    catalog::Snapshot,
     error::ApiError,
     held::held_or,
-    state::AppState,
 };
 
 /// Maximum memory of all versions, in bytes. A version with 2,000 devices needs about 300 KB.
@@ -27,7 +23,7 @@ const HELD: u64 = 8 << 20;
 const OVERHEAD: usize = 88;
 
 /// A version as its sources were: names of distribution and version, and the document of each target.
-type Source = (String, String, Vec<(TargetName, Option<Digest>)>);
+pub type Source = (String, String, Vec<(TargetName, Option<Digest>)>);
 
 /// A device, once for each of its display names.
 #[derive(Debug)]
@@ -40,6 +36,13 @@ pub struct Model {
     pub title: Box<str>,
     /// The same in lower case.
     lower: Box<str>,
+}
+
+impl Model {
+    /// A device with one of its display names.
+    pub fn new(target: TargetName, profile: ProfileId, title: &str) -> Self {
+        Self { target, profile, title: title.into(), lower: title.to_lowercase().into() }
+    }
 }
 
 /// The devices of versions in memory.
@@ -63,53 +66,17 @@ impl Models {
         Self { cache, places: budgets.semaphore(Budget::Document) }
     }
 
-    /// The devices of a version.
+    /// The devices of a version, from memory or as they are made.
     ///
     /// # Errors
-    /// If they are not in memory, and the database is unavailable.
+    /// Why they cannot be made.
     pub async fn of(
         &self,
-        state: &AppState,
-        catalog: &Snapshot,
-        distribution: &Distribution,
-        version: &Version,
+        source: Source,
+        make: impl Future<Output = Result<Arc<[Model]>, ApiError>>,
     ) -> Result<Arc<[Model]>, ApiError> {
-        let documents = catalog.upstream(distribution);
-        let digest = |target: &TargetName| {
-            let of_target = documents?.of_target(&version.name, target.as_str());
-            of_target.map(|documents| documents.profiles)
-        };
-        let targets = version.ready.keys().map(|target| (target.clone(), digest(target)));
-        let source = (distribution.name.clone(), version.name.clone(), targets.collect());
-        let make = made(state, catalog, distribution, version);
-        // The future is large, and would make that of each search large.
-        held_or(&self.cache, source, &self.places, Box::pin(make)).await
+        held_or(&self.cache, source, &self.places, make).await
     }
-}
-
-async fn made(
-    state: &AppState,
-    catalog: &Snapshot,
-    distribution: &Distribution,
-    version: &Version,
-) -> Result<Arc<[Model]>, ApiError> {
-    let mut models = Vec::new();
-    for (name, target) in &version.ready {
-        let devices = indexes::devices(state, catalog, distribution, version, name).await?;
-        let titles = devices.as_ref().map(|devices| &devices.titles);
-        for profile in target.profiles.iter() {
-            let titles = titles.and_then(|titles| titles.get(&profile.id));
-            let shown = titles.map(Vec::as_slice).filter(|titles| !titles.is_empty());
-            let id = [profile.id.to_string()];
-            models.extend(shown.unwrap_or(&id).iter().map(|title| Model {
-                target: name.clone(),
-                profile: profile.id.clone(),
-                title: title.as_str().into(),
-                lower: title.to_lowercase().into(),
-            }));
-        }
-    }
-    Ok(models.into())
 }
 
 /// The devices whose display name contains a text in lower case. If there is none, those whose target or
@@ -134,11 +101,8 @@ mod tests {
 
     #[test]
     fn names_are_searched_first_and_then_targets_and_profiles() {
-        let model = |target: &str, profile: &str, title: &str| Model {
-            target: target.parse().unwrap(),
-            profile: profile.parse().unwrap(),
-            title: title.into(),
-            lower: title.to_lowercase().into(),
+        let model = |target: &str, profile: &str, title: &str| {
+            Model::new(target.parse().unwrap(), profile.parse().unwrap(), title)
         };
         let models = [
             model("ath79/generic", "acme_a", "Acme Router A"),

@@ -1,6 +1,11 @@
 //! `GET /api/models`: devices by their display names.
 
-use asu_core::{catalog::Version, names::TargetName};
+use std::sync::Arc;
+
+use asu_core::{
+    catalog::{Distribution, Version},
+    names::TargetName,
+};
 use axum::{
     extract::{Query, State},
     response::Response,
@@ -9,8 +14,15 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{error::LegacyError, form::LegacyProblem, models::found, offer, respond::json};
-use crate::state::AppState;
+use super::{
+    error::LegacyError,
+    form::LegacyProblem,
+    indexes,
+    models::{Model, found},
+    offer,
+    respond::json,
+};
+use crate::{catalog::Snapshot, error::ApiError, state::AppState};
 
 /// Maximum number of devices in an answer. A version has about 2,000.
 const MAX_ROWS: usize = 5000;
@@ -78,7 +90,7 @@ pub async fn models_get(
     let Ok(version) = offer::version(distribution, version) else {
         return Ok(json(StatusCode::OK, &none)?);
     };
-    let models = state.models.of(&state, &catalog, distribution, version).await?;
+    let models = models(&state, &catalog, distribution, version).await?;
     let rows = found(&models, &query.model_search.trim().to_lowercase());
     let rows = rows.into_iter().take(MAX_ROWS).map(|model| LegacyModel {
         distro: &distribution.name,
@@ -107,4 +119,43 @@ pub fn required<'a>(value: Option<&'a str>, name: &'static str) -> Result<&'a st
 /// Whether devices of a target can be upgraded with sysupgrade, as far as it is known.
 fn supported(version: &Version, target: &TargetName) -> bool {
     version.ready.get(target).and_then(offer::has_sysupgrade).unwrap_or(true)
+}
+
+/// The devices of a version.
+async fn models(
+    state: &AppState,
+    catalog: &Snapshot,
+    distribution: &Distribution,
+    version: &Version,
+) -> Result<Arc<[Model]>, ApiError> {
+    let documents = catalog.upstream(distribution);
+    let digest = |target: &TargetName| {
+        let of_target = documents?.of_target(&version.name, target.as_str());
+        of_target.map(|documents| documents.profiles)
+    };
+    let targets = version.ready.keys().map(|target| (target.clone(), digest(target)));
+    let source = (distribution.name.clone(), version.name.clone(), targets.collect());
+    // The future is large, and would make that of each search large.
+    state.models.of(source, Box::pin(made(state, catalog, distribution, version))).await
+}
+
+async fn made(
+    state: &AppState,
+    catalog: &Snapshot,
+    distribution: &Distribution,
+    version: &Version,
+) -> Result<Arc<[Model]>, ApiError> {
+    let mut models = Vec::new();
+    for (name, target) in &version.ready {
+        let devices = indexes::devices(state, catalog, distribution, version, name).await?;
+        let titles = devices.as_ref().map(|devices| &devices.titles);
+        for profile in target.profiles.iter() {
+            let titles = titles.and_then(|titles| titles.get(&profile.id));
+            let shown = titles.map(Vec::as_slice).filter(|titles| !titles.is_empty());
+            let id = [profile.id.to_string()];
+            let shown = shown.unwrap_or(&id).iter();
+            models.extend(shown.map(|title| Model::new(name.clone(), profile.id.clone(), title)));
+        }
+    }
+    Ok(models.into())
 }
