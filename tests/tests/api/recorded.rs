@@ -60,6 +60,7 @@ fn stable(text: &str) -> String {
     let mut text = text.to_owned();
     for (pattern, with) in [
         (r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "<time>"),
+        (r"\w{3}, \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT", "<date>"),
         (r"127\.0\.0\.1:\d+", "<address>"),
         (r"max-age=\d{4,5}, immutable", "max-age=<seconds>, immutable"),
     ] {
