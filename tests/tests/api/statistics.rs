@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::json;
+use asu_core::{failure::FailureReason, request::Request, request_hash::request_hash};
+use serde_json::{Value, json};
 
 use crate::{
-    harness::{World, until},
+    harness::{Replica, World, request, until},
     samples::{self, body, with},
 };
 
@@ -48,41 +49,48 @@ async fn the_programs_of_requests_are_counted_by_their_field_or_by_their_user_ag
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_statistics_of_the_public_server_are_answered_in_its_form() {
+/// A replica of a world with an image and a failure, and the request hash of the failure.
+async fn image_and_failure() -> (World, Replica, String) {
     let world = World::new().await;
     world.stored(samples::success()).await;
-    let failed = asu_core::request::Request {
-        packages: vec!["nope".parse().unwrap()],
-        ..crate::harness::request()
-    };
-    let hash = asu_core::request_hash::request_hash(&failed).to_string();
-    let ending = samples::failure(asu_core::failure::FailureReason::PackageSelection);
-    let change = |archive: &mut asu_store::model::NewArchive| archive.facts.request = failed;
-    world.archive_with("uid-failed", &hash, ending, change).await;
+    let failed = Request { packages: vec!["nope".parse().unwrap()], ..request() };
+    let hash = request_hash(&failed).to_string();
+    let ending = samples::failure(FailureReason::PackageSelection);
+    world.archive_with("uid-failed", &hash, ending, |archive| archive.facts.request = failed).await;
     let api = world.replica().await;
+    (world, api, hash)
+}
+
+/// The values of a line of a chart.
+fn values(chart: &Value, line: usize) -> Vec<u64> {
+    let data = chart["datasets"][line]["data"].as_array().unwrap();
+    data.iter().filter_map(Value::as_u64).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_charts_of_the_public_server_are_answered_in_its_form() {
+    let (_world, api, _) = image_and_failure().await;
     assert_eq!(api.get("/api/v1/stats").await.json, json!({"queue_length": 0}));
     let summary = api.get("/api/v1/stats/summary").await.json;
     assert_eq!(summary, json!({"queue_length": 0, "builds_24h": 1}));
     let days = api.get("/api/v1/builds-per-day").await.json;
     assert_eq!(days["labels"].as_array().unwrap().len(), 30);
-    let labels: Vec<_> =
-        days["datasets"].as_array().unwrap().iter().map(|line| &line["label"]).collect();
+    let lines = days["datasets"].as_array().unwrap();
+    let labels: Vec<_> = lines.iter().map(|line| &line["label"]).collect();
     assert_eq!(labels, ["Requests", "Cache-Hits", "Failures"]);
-    assert_eq!(
-        days["datasets"][2]["data"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|n| n.as_u64())
-            .sum::<u64>(),
-        1
-    );
+    assert_eq!((values(&days, 2).len(), values(&days, 2).iter().sum::<u64>()), (30, 1));
     let weeks = api.get("/api/v1/builds-by-version").await.json;
     assert_eq!(weeks["datasets"][0]["label"], "24.10");
     let weeks = api.get("/api/v1/builds-by-version?branch=24.10").await.json;
     assert_eq!(weeks["datasets"][0]["label"], "24.10.7");
-    assert_eq!(weeks["datasets"][0]["data"].as_array().unwrap().len(), 26);
+    assert_eq!((values(&weeks, 0).len(), values(&weeks, 0).iter().sum::<u64>()), (26, 1));
+    let page = api.get("/stats").await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_and_failures_are_listed_up_to_a_number_and_failures_without_their_hash() {
+    let (_world, api, hash) = image_and_failure().await;
     let top = api.get("/api/v1/top-packages?branch=24.10&n=1").await.json;
     assert_eq!((&top["branch"], &top["days"]), (&json!("24.10"), &json!(30)));
     assert_eq!(top["packages"].as_array().unwrap().len(), 1);
@@ -91,14 +99,8 @@ async fn the_statistics_of_the_public_server_are_answered_in_its_form() {
     let errors = api.get("/api/v1/build-errors").await;
     let text = String::from_utf8(errors.bytes).unwrap();
     assert!(text.starts_with("Build Errors: 1 entries\nTime range: "), "{text}");
-    assert!(
-        text.ends_with(
-            "24.10.7:ath79/generic:dev_a Impossible package selection: missing (nope)\n"
-        ),
-        "{text}"
-    );
+    let line = "24.10.7:ath79/generic:dev_a Impossible package selection: missing (nope)\n";
+    assert!(text.ends_with(line), "{text}");
     assert!(!text.contains(&hash));
     assert_eq!(api.get("/api/v1/build-errors?n=0").await.bytes, b"No build errors recorded.\n");
-    let page = api.get("/stats").await;
-    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
 }
