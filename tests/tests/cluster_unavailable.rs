@@ -1,4 +1,5 @@
 //! What clients see through the ingress while no pod of the API can answer.
+#![expect(clippy::unwrap_used, reason = "a failing step ends its test")]
 
 use asu_tests::{
     deploy::{NAMESPACE, apply},
@@ -11,31 +12,41 @@ use serde_json::{Value, json};
 
 const HOST: &str = "unavailable.example.org";
 
-/// A Service that no pod belongs to, behind an Ingress with the annotations of the installed one.
-fn nothing(annotations: &Value) -> [Value; 2] {
-    let metadata = |annotations: &Value| json!({"name": "nothing", "namespace": NAMESPACE, "annotations": annotations});
-    let backend = json!({"service": {"name": "nothing", "port": {"number": 80}}});
+/// A Service that no pod belongs to.
+fn nothing() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "nothing", "namespace": NAMESPACE},
+        "spec": {"selector": {"app": "nothing"}, "ports": [{"port": 80}]},
+    })
+}
+
+/// An Ingress of the host with the annotations of an installed one.
+async fn like(ingresses: &Api<Ingress>, installed: &str, name: &str, service: &str) -> Value {
+    let mut annotations = ingresses.get(installed).await.unwrap().metadata.annotations.unwrap();
+    if let Some(priority) = annotations.get_mut("traefik.ingress.kubernetes.io/router.priority") {
+        // The installed Ingress of the API is for all hosts, and would be before this one.
+        "1000".clone_into(priority);
+    }
+    let backend = json!({"service": {"name": service, "port": {"number": 80}}});
     let path = json!({"path": "/", "pathType": "Prefix", "backend": backend});
-    [
-        json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": metadata(&json!({})),
-            "spec": {"selector": {"app": "nothing"}, "ports": [{"port": 80}]},
-        }),
-        json!({
-            "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata(annotations),
-            "spec": {"rules": [{"host": HOST, "http": {"paths": [path]}}]},
-        }),
-    ]
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": name, "namespace": NAMESPACE, "annotations": annotations},
+        "spec": {"rules": [{"host": HOST, "http": {"paths": [path]}}]},
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_api_web_clients_get_json_with_503_and_may_read_it() {
     let system = System::attach().await.unwrap();
     let ingresses: Api<Ingress> = Api::namespaced(system.client.clone(), NAMESPACE);
-    let installed = ingresses.get("asu").await.unwrap().metadata.annotations.unwrap();
-    let objects = nothing(&json!(installed));
-    for object in &objects {
-        apply(&system.site, object).await.unwrap();
+    for object in [
+        nothing(),
+        like(&ingresses, "asu", "nothing", "nothing").await,
+        like(&ingresses, "asu-unavailable", "instead", "asu-unavailable").await,
+    ] {
+        apply(&system.site, &object).await.unwrap();
     }
     let url = format!("{}/api/v1/build", system.site.url().await.unwrap());
     let http = reqwest::Client::new();
@@ -61,8 +72,8 @@ async fn without_the_api_web_clients_get_json_with_503_and_may_read_it() {
         assert_eq!(body["status"], 503);
         assert!(body["error"].is_string() && body["detail"].is_string(), "{body}");
     }
-    for kind in ["ingress", "service"] {
-        system.site.kubectl(&["delete", kind, "nothing", "-n", NAMESPACE]).await.unwrap();
+    for object in ["ingress/nothing", "ingress/instead", "service/nothing"] {
+        system.site.kubectl(&["delete", object, "-n", NAMESPACE]).await.unwrap();
     }
 }
 
