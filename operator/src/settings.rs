@@ -134,7 +134,6 @@ pub struct LifetimeSettings {
 impl LifetimeSettings {
     /// The policy with these durations.
     pub fn policy(&self) -> LifetimePolicy {
-        let span = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
         LifetimePolicy {
             release_fresh: span(self.fresh_release),
             moving_fresh: span(self.fresh_moving),
@@ -285,6 +284,11 @@ pub struct CacheSettings {
     /// cache.
     #[arg(long, env = "ASU_CACHE_USE_INTERVAL", default_value = "1m", value_parser = duration)]
     pub cache_use_interval: Duration,
+}
+
+/// A duration of a setting, for calculations with times.
+pub fn span(time: Duration) -> SignedDuration {
+    SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

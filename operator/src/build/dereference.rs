@@ -12,7 +12,6 @@ use asu_core::{
 };
 use asu_crds::{Distribution, FirmwareBuild, ImageBuilderCache, labels};
 use asu_store::StoreError;
-use jiff::SignedDuration;
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Container, Pod, Secret},
@@ -32,6 +31,7 @@ use crate::{
         begun_at, ended_at, ending, is_over, is_suspended, job_state, pod_state, was_disrupted,
     },
     runtime::owner::is_owned_by,
+    settings::span,
 };
 
 /// The facts that the watch caches hold: no call is made.
@@ -79,7 +79,6 @@ fn beyond(context: &Context, build: &FirmwareBuild) -> Option<usize> {
 
 fn policy(context: &Context) -> Policy {
     let settings = &context.settings.builds;
-    let span = |time| SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
     Policy {
         start_timeout: span(settings.build_start_timeout),
         defaults_timeout: span(settings.defaults_timeout),

@@ -3,7 +3,6 @@
 
 use asu_core::cache::{CachePolicy, CacheUse, evict as choose};
 use asu_crds::{ImageBuilderCache, condition};
-use jiff::SignedDuration;
 use kube::{
     ResourceExt,
     api::{DeleteParams, Preconditions},
@@ -13,6 +12,7 @@ use super::dereference::observe;
 use crate::{
     context::Context,
     runtime::patch::{is_conflict, is_not_found},
+    settings::span,
 };
 
 /// Deletes the caches that are idle for too long, and the least recently used ones above the
@@ -23,7 +23,7 @@ use crate::{
 pub async fn evict(context: &Context) -> Result<(), kube::Error> {
     let settings = &context.settings.caches;
     let policy = CachePolicy {
-        max_idle: SignedDuration::try_from(settings.cache_max_idle).unwrap_or(SignedDuration::MAX),
+        max_idle: span(settings.cache_max_idle),
         max_bytes: settings.cache_max_bytes,
         ..CachePolicy::default()
     };

@@ -17,7 +17,11 @@ use asu_store::StoreError;
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{cache, context::Context, settings::Settings};
+use crate::{
+    cache,
+    context::Context,
+    settings::{Settings, span},
+};
 
 /// Maximum number of history rows that one statement deletes.
 const ROWS: u32 = 1000;
@@ -111,10 +115,6 @@ pub async fn sweep(context: &Context) -> Result<(), SweepError> {
         tracing::info!(documents, "deleted documents that no catalog refers to");
     }
     Ok(())
-}
-
-fn span(time: Duration) -> SignedDuration {
-    SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
 }
 
 /// The retention policy from the settings.
