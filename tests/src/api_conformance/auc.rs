@@ -66,16 +66,13 @@ async fn requested(subject: &Subject, client: Client, split: bool) -> Result<Val
         request["subtarget"] = json!(subtarget);
     }
     let ended = subject.ended(client, UPGRADE, &request, Poll::Get).await?;
-    match ended.reply {
-        Some(reply) if reply.status == 501 => not_here("the device has no image for sysupgrade"),
-        Some(reply) => {
-            let answer = reply.is(&[200])?.json()?;
-            let keys = ["sysupgrade", "files", "log", "request_hash", "image_hash"];
-            has_all(&answer, &keys, "an answer")?;
-            Ok(answer)
-        }
-        None => expected("an answer", "none"),
+    if ended.reply.status == 501 {
+        return not_here("the device has no image for sysupgrade");
     }
+    let answer = ended.reply.is(&[200])?.json()?;
+    let keys = ["sysupgrade", "files", "log", "request_hash", "image_hash"];
+    has_all(&answer, &keys, "an answer")?;
+    Ok(answer)
 }
 
 async fn split(subject: &Subject, client: Client, check: &Value) -> Checked {

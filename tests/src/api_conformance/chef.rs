@@ -65,8 +65,7 @@ async fn new_build(subject: &Subject) -> Checked {
     if ended.states.is_empty() {
         return expected("202 for a new build", "none");
     }
-    let Some(reply) = ended.reply else { return expected("an answer", "none") };
-    let answer = reply.is(&[200])?.json()?;
+    let answer = ended.reply.is(&[200])?.json()?;
     shown(subject, &answer, &text(&answer, "files"), &text(&answer, "log")).await
 }
 

@@ -63,11 +63,10 @@ fn request(subject: &Subject, packages: &Value) -> Value {
 
 async fn upgraded(subject: &Subject, request: &Value, poll: Poll) -> Result<Value, Not> {
     let ended = subject.ended(Client::Luci, UPGRADE, request, poll).await?;
-    match ended.reply {
-        Some(reply) if reply.status == 501 => not_here("the device has no image for sysupgrade"),
-        Some(reply) => reply.is(&[200])?.json(),
-        None => expected("an answer", "none"),
+    if ended.reply.status == 501 {
+        return not_here("the device has no image for sysupgrade");
     }
+    ended.reply.is(&[200])?.json()
 }
 
 async fn downloaded(subject: &Subject, path: &str) -> Checked {

@@ -31,12 +31,12 @@ pub enum Poll {
 }
 
 /// The states that a client saw before the end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ended {
     /// `X-Imagebuilder-Status` of the answers 202, each once.
     pub states: Vec<String>,
     /// The last answer.
-    pub reply: Option<Reply>,
+    pub reply: Reply,
 }
 
 impl Subject {
@@ -55,11 +55,11 @@ impl Subject {
         let Some(within) = self.builds_within else { return not_here("builds are switched off") };
         let started = Instant::now();
         let mut reply = client.post(&self.server, path, request).await?;
-        let mut ended = Ended::default();
+        let mut states = Vec::new();
         while reply.status == 202 {
             let state = waiting(&reply)?;
-            if !ended.states.contains(&state) {
-                ended.states.push(state);
+            if !states.contains(&state) {
+                states.push(state);
             }
             if started.elapsed() > within {
                 return expected(
@@ -77,8 +77,7 @@ impl Subject {
                 Poll::Again => client.post(&self.server, path, request).await?,
             };
         }
-        ended.reply = Some(reply);
-        Ok(ended)
+        Ok(Ended { states, reply })
     }
 
     /// The answer of a finished build.
@@ -92,10 +91,7 @@ impl Subject {
         request: &Value,
         poll: Poll,
     ) -> Result<Value, Not> {
-        match self.ended(client, path, request, poll).await?.reply {
-            Some(reply) => reply.is(&[200])?.json(),
-            None => expected("an answer", "none"),
-        }
+        self.ended(client, path, request, poll).await?.reply.is(&[200])?.json()
     }
 }
 
