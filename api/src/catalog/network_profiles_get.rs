@@ -53,7 +53,7 @@ fn indexes(catalog: &Snapshot, distro: Option<&str>) -> Result<Vec<Digest>, ApiE
     let of = |offer: &Offer, documents: Option<&CatalogDocuments>| {
         documents.map(|documents| of_branches(offer, documents)).unwrap_or_default()
     };
-    let found = if distro.is_some() {
+    Ok(if distro.is_some() {
         let distribution = catalog.asked(distro)?;
         of(&distribution.offer, catalog.upstream(distribution))
     } else {
@@ -61,8 +61,7 @@ fn indexes(catalog: &Snapshot, distro: Option<&str>) -> Result<Vec<Digest>, ApiE
         all.map(|distribution| of(&distribution.offer, catalog.upstream(distribution)))
             .find(|indexes| !indexes.is_empty())
             .unwrap_or_default()
-    };
-    Ok(found)
+    })
 }
 
 /// Those of all branches and architectures. Feeds with equal content have one.

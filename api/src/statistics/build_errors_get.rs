@@ -11,7 +11,7 @@ use http::{HeaderValue, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{recent::MAX_FAILURES, top_packages_get::number};
+use super::{query_number::number, recent::MAX_FAILURES};
 use crate::{
     error::{ApiError, Error},
     state::AppState,

@@ -9,6 +9,7 @@ pub mod images_latest_get;
 pub mod packages_get;
 pub mod popular_packages_get;
 pub mod popular_targets_get;
+mod query_number;
 pub mod queue_get;
 pub mod recent;
 pub mod top_packages_get;
